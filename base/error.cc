@@ -1,0 +1,35 @@
+#include "base/error.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+namespace vernier {
+namespace {
+
+struct CodeRow {
+  std::string_view name;
+  std::string_view summary;
+};
+
+constexpr auto kCodes = std::to_array<CodeRow>({
+#define VERNIER_ERROR(enumerator, code, summary) {code, summary},
+#include "base/error_codes.def"
+#undef VERNIER_ERROR
+});
+
+}  // namespace
+
+std::string_view CodeName(ErrorCode code) { return kCodes.at(static_cast<size_t>(code)).name; }
+
+std::string_view CodeSummary(ErrorCode code) {
+  return kCodes.at(static_cast<size_t>(code)).summary;
+}
+
+Error::Error(ErrorCode code, std::string_view subject, std::string_view problem,
+             std::string_view remedy)
+    : std::runtime_error(
+          fmt::format("{}: {}: {}. {}.", CodeName(code), subject, problem, remedy)),
+      code_(code) {}
+
+}  // namespace vernier

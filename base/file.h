@@ -1,0 +1,73 @@
+// POSIX files with checked reads and writes, and the "finished or absent" way of writing.
+#ifndef VERNIER_BASE_FILE_H_
+#define VERNIER_BASE_FILE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace vernier {
+
+// An open file descriptor. Positional reads and writes are thread-safe; moving is not.
+// All failures throw Error (kFileOpen, kFileRead, kFileWrite, kNoSpace) naming the path.
+class File {
+ public:
+  static File OpenForRead(const std::filesystem::path& path);
+  // Opens for reading and writing; creates the file if absent, truncates it if `truncate`.
+  static File OpenForWrite(const std::filesystem::path& path, bool truncate);
+
+  File(File&& other) noexcept;
+  File& operator=(File&& other) noexcept;
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File();
+
+  const std::filesystem::path& path() const { return path_; }
+  uint64_t Size() const;
+
+  // Fills `out` from `offset`; a short file is an error.
+  void ReadAt(uint64_t offset, std::span<std::byte> out) const;
+  void WriteAt(uint64_t offset, std::span<const std::byte> bytes) const;
+  // Reserves disk blocks for [0, size) and sets the length, so that a full disk shows now.
+  void Preallocate(uint64_t size) const;
+  // Asks the kernel to read [offset, offset + length) ahead; a hint, never an error.
+  void Prefetch(uint64_t offset, uint64_t length) const;
+  void Sync() const;
+
+ private:
+  File(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
+
+  std::filesystem::path path_;
+  int fd_ = -1;
+};
+
+std::string ReadWholeFile(const std::filesystem::path& path);
+
+// Writes through "<path>.partial", fsyncs, renames and fsyncs the directory: a reader sees the old
+// content or all of the new one.
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
+
+// The temporary name under which `path` is written before it is finished.
+std::filesystem::path PartialPath(const std::filesystem::path& path);
+
+// fsyncs PartialPath(path) (already written), renames it to `path` and fsyncs the directory.
+void PublishPartial(const std::filesystem::path& path);
+
+void CreateDirectories(const std::filesystem::path& directory);
+
+// Throws kNoSpace unless the file system of `directory` (or its nearest existing parent) has
+// `bytes` free. `purpose` names what they are for.
+void RequireFreeSpace(const std::filesystem::path& directory, uint64_t bytes,
+                      std::string_view purpose);
+
+template <typename T>
+std::span<const std::byte> AsBytes(std::span<const T> values) {
+  return std::as_bytes(values);
+}
+
+}  // namespace vernier
+
+#endif  // VERNIER_BASE_FILE_H_

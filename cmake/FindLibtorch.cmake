@@ -1,0 +1,13 @@
+# Defines vernier_torch: libtorch, from Debian's libtorch-dev or from a PyTorch wheel
+# (-DTorch_DIR=.../site-packages/torch/share/cmake/Torch). CMake's own Torch package is used because
+# both ship it; its global compile flags are kept out of the torch-free folders.
+set(saved_cxx_flags "${CMAKE_CXX_FLAGS}")
+find_package(Torch REQUIRED)
+set(CMAKE_CXX_FLAGS "${saved_cxx_flags}")
+
+add_library(vernier_torch INTERFACE)
+# SYSTEM: warnings inside libtorch's headers are not ours.
+target_include_directories(vernier_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
+target_compile_options(vernier_torch INTERFACE ${torch_flags})
+target_link_libraries(vernier_torch INTERFACE ${TORCH_LIBRARIES})

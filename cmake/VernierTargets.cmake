@@ -1,0 +1,60 @@
+# Helpers that every folder's CMakeLists.txt uses.
+
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
+  set(CMAKE_BUILD_TYPE Release)
+endif()
+
+# Every floating-point result must be the same on every build: no contraction into FMA.
+add_compile_options(-Wall -Wextra -ffp-contract=off)
+if(VERNIER_SANITIZE)
+  add_compile_options(-fsanitize=${VERNIER_SANITIZE} -fno-omit-frame-pointer)
+  add_link_options(-fsanitize=${VERNIER_SANITIZE})
+endif()
+
+# vernier_library(NAME SOURCES ... DEPENDS ...): a static library whose includes start at the root.
+function(vernier_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS})
+endfunction()
+
+# vernier_test(NAME SOURCES ... DEPENDS ... [LABELS ...]): one GoogleTest program. Tests find their
+# data below the macro VERNIER_TEST_DATA, examples below VERNIER_SOURCE_DIR and the command at
+# VERNIER_COMMAND.
+function(vernier_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE vernier_test_support ${ARG_DEPENDS} GTest::gmock
+                                        GTest::gtest_main)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 300)
+  endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS fast)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# vernier_fuzzer(NAME SOURCE FILE DEPENDS ...): with VERNIER_FUZZ a libFuzzer program; otherwise a
+# test that replays every file of tests/fuzz/corpus/NAME through the same entry point.
+function(vernier_fuzzer name)
+  cmake_parse_arguments(ARG "" "SOURCE" "DEPENDS" ${ARGN})
+  if(VERNIER_FUZZ)
+    add_executable(${name} ${ARG_SOURCE})
+    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    target_link_libraries(${name} PRIVATE ${ARG_DEPENDS})
+  else()
+    add_executable(${name} ${ARG_SOURCE} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    target_link_libraries(${name} PRIVATE ${ARG_DEPENDS})
+    add_test(NAME ${name}_corpus
+             COMMAND ${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    set_tests_properties(${name}_corpus PROPERTIES LABELS fast TIMEOUT 120)
+  endif()
+endfunction()

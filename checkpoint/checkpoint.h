@@ -1,0 +1,90 @@
+// A Hugging Face checkpoint directory: config, shard index, tensor locations, byte reads.
+#ifndef VERNIER_CHECKPOINT_CHECKPOINT_H_
+#define VERNIER_CHECKPOINT_CHECKPOINT_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "checkpoint/safetensors.h"
+
+namespace vernier::checkpoint {
+
+inline constexpr std::string_view kIndexFileName = "model.safetensors.index.json";
+inline constexpr std::string_view kSingleFileName = "model.safetensors";
+
+struct Shard {
+  std::string file_name;
+  uint64_t file_bytes = 0;
+  std::string header_hash;  // of the length prefix and header JSON
+  std::map<std::string, std::string> metadata;
+};
+
+struct TensorLocation {
+  TensorInfo info;
+  size_t shard = 0;
+};
+
+// Opened read-only; only headers are held in memory. All reads are positional and thread-safe.
+class Checkpoint {
+ public:
+  // Reads config.json (absent: an empty object), the index and every shard's header. The index must
+  // name exactly the tensors that the shards hold (kBadIndex); without an index there must be
+  // exactly one shard, model.safetensors or any single *.safetensors file (kNoCheckpoint
+  // otherwise).
+  static Checkpoint Open(const std::filesystem::path& directory);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  const Json& config() const { return config_; }
+  const std::vector<Shard>& shards() const { return shards_; }
+  // Ordered by shard, then by position in the shard.
+  const std::vector<TensorLocation>& tensors() const { return tensors_; }
+
+  // Index into tensors(), or kNotFound.
+  static constexpr size_t kNotFound = static_cast<size_t>(-1);
+  size_t Find(std::string_view name) const;
+  const TensorLocation& tensor(size_t index) const { return tensors_.at(index); }
+
+  // Reads bytes [offset, offset + out.size()) of a tensor.
+  void Read(size_t tensor, uint64_t offset, std::span<std::byte> out) const;
+  // Hints that a whole tensor will be read soon.
+  void Prefetch(size_t tensor) const;
+
+  // Hash of config.json and of every shard's name, size and header: what a run is tied to.
+  const std::string& fingerprint() const { return fingerprint_; }
+  // Sum of tensor bytes, as the index's total_size should say.
+  uint64_t TensorBytes() const;
+  // The index's total_size as written; nothing without an index or without the field.
+  const std::optional<uint64_t>& index_total_size() const { return index_total_size_; }
+
+ private:
+  Checkpoint() = default;
+
+  void ReadConfig(Hasher* fingerprint);
+  void OpenIndexedShards(Hasher* fingerprint);
+  void OpenSingleShard(Hasher* fingerprint);
+  void OpenShard(const std::string& file_name, Hasher* fingerprint);
+
+  std::filesystem::path directory_;
+  Json config_;
+  std::vector<Shard> shards_;
+  std::vector<File> files_;
+  std::vector<TensorLocation> tensors_;
+  std::unordered_map<std::string, size_t> by_name_;
+  std::optional<uint64_t> index_total_size_;
+  std::string fingerprint_;
+};
+
+}  // namespace vernier::checkpoint
+
+#endif  // VERNIER_CHECKPOINT_CHECKPOINT_H_

@@ -1,0 +1,195 @@
+// DeepSeek-V4: names, roles and shapes of its released checkpoints.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "checkpoint/families/deepseek_v4_config.h"
+#include "checkpoint/families/deepseek_v4_patches.h"
+#include "checkpoint/families/deepseek_v4_tensors.h"
+#include "checkpoint/families/family.h"
+#include "checkpoint/model_layout.h"
+
+namespace vernier::checkpoint {
+namespace {
+
+constexpr std::string_view kModelType = "deepseek_v4";
+
+bool RemovePrefix(std::string_view prefix, std::string_view* name) {
+  if (!name->starts_with(prefix)) return false;
+  name->remove_prefix(prefix.size());
+  return true;
+}
+
+// Takes "12." off the front of `name`; nothing when it does not begin so.
+std::optional<int> TakeNumber(std::string_view* name) {
+  int number = 0;
+  const char* end = name->data() + name->size();
+  const auto [stop, error] = std::from_chars(name->data(), end, number);
+  if (error != std::errc() || number < 0 || stop == end || *stop != '.') return std::nullopt;
+  name->remove_prefix(static_cast<size_t>(stop - name->data()) + 1);
+  return number;
+}
+
+template <size_t n>
+bool IsOneOf(std::string_view name, const std::array<std::string_view, n>& names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+constexpr std::array<std::string_view, 3> kExpertWeights = {"w1.weight", "w2.weight", "w3.weight"};
+constexpr std::array<std::string_view, 5> kAttentionWeights = {
+    "wq_a.weight", "wq_b.weight", "wkv.weight", "wo_a.weight", "wo_b.weight"};
+
+TensorMeaning Meaning(Role role) {
+  TensorMeaning meaning;
+  meaning.role = role;
+  return meaning;
+}
+
+TensorMeaning Linear(Role role, std::string fused_group = {}) {
+  TensorMeaning meaning = Meaning(role);
+  meaning.linear = true;
+  meaning.fused_group = std::move(fused_group);
+  return meaning;
+}
+
+// In the functions below `name` is the tensor's name without `prefix`, which ends with a dot.
+
+TensorMeaning ClassifyExpert(std::string_view prefix, std::string_view name, Role role) {
+  if (!IsOneOf(name, kExpertWeights)) return {};
+  // w1 and w3 read the same input and engines load them as one matrix.
+  const bool fused = name != "w2.weight";
+  return Linear(role, fused ? std::string(prefix) + "w1w3" : std::string());
+}
+
+TensorMeaning ClassifyAttention(std::string_view prefix, std::string_view name) {
+  if (name == "attn_sink") return Meaning(Role::kAttentionAux);
+  if (name == "q_norm.weight" || name == "kv_norm.weight") return Meaning(Role::kNorm);
+  if (name.starts_with("compressor.")) return Meaning(Role::kCompressor);
+  if (name == "indexer.wq_b.weight") return Linear(Role::kIndexer);
+  if (name.starts_with("indexer.")) return Meaning(Role::kIndexer);
+  if (!IsOneOf(name, kAttentionWeights)) return {};
+  const bool fused = name == "wq_a.weight" || name == "wkv.weight";
+  return Linear(Role::kAttention, fused ? std::string(prefix) + "wq_a_wkv" : std::string());
+}
+
+TensorMeaning ClassifyFfn(std::string_view whole, std::string_view name) {
+  const auto prefix = [&] { return whole.substr(0, whole.size() - name.size()); };
+  if (name.starts_with("gate.")) return Meaning(Role::kRouter);
+  if (RemovePrefix("shared_experts.", &name)) {
+    return ClassifyExpert(prefix(), name, Role::kSharedExpert);
+  }
+  if (!RemovePrefix("experts.", &name)) return {};
+  const std::optional<int> expert = TakeNumber(&name);
+  if (!expert) return {};
+  TensorMeaning meaning = ClassifyExpert(prefix(), name, Role::kRoutedExpert);
+  if (meaning.role == Role::kRoutedExpert) meaning.expert = *expert;
+  return meaning;
+}
+
+TensorMeaning ClassifyInLayer(std::string_view whole, std::string_view name) {
+  if (name == "attn_norm.weight" || name == "ffn_norm.weight") return Meaning(Role::kNorm);
+  if (name.starts_with("hc_attn_") || name.starts_with("hc_ffn_")) {
+    return Meaning(Role::kHyperConnection);
+  }
+  if (RemovePrefix("attn.", &name)) {
+    return ClassifyAttention(whole.substr(0, whole.size() - name.size()), name);
+  }
+  if (RemovePrefix("ffn.", &name)) return ClassifyFfn(whole, name);
+  return {};
+}
+
+TensorMeaning ClassifyOutsideLayers(std::string_view name) {
+  if (name == "embed.weight") return Meaning(Role::kEmbedding);
+  if (name == "head.weight") return Linear(Role::kLmHead);
+  if (name == "norm.weight") return Meaning(Role::kNorm);
+  if (name.starts_with("hc_head_")) return Meaning(Role::kHyperConnection);
+  return {};
+}
+
+class DeepseekV4Family : public Family {
+ public:
+  explicit DeepseekV4Family(const Json& config) : config_(ParseDeepseekV4Config(config)) {}
+
+  std::string_view model_type() const override { return kModelType; }
+
+  TensorMeaning Classify(std::string_view whole) const override {
+    std::string_view name = whole;
+    if (RemovePrefix("mtp.", &name)) return ClassifyMtp(whole, name);
+    if (!RemovePrefix("layers.", &name)) return ClassifyOutsideLayers(whole);
+    const std::optional<int> layer = TakeNumber(&name);
+    if (!layer || *layer >= config_.num_hidden_layers) return {};
+    TensorMeaning meaning = ClassifyInLayer(whole, name);
+    if (meaning.role == Role::kOther || meaning.expert >= config_.n_routed_experts) return {};
+    meaning.layer = *layer;
+    return meaning;
+  }
+
+  ModelDims Dims() const override {
+    ModelDims dims;
+    dims.hidden_size = config_.hidden_size;
+    dims.residual_streams = config_.hc_mult;
+    dims.layers = config_.num_hidden_layers;
+    dims.vocab_size = config_.vocab_size;
+    dims.experts = config_.n_routed_experts;
+    dims.experts_per_token = config_.num_experts_per_tok;
+    dims.expert_width = config_.moe_intermediate_size;
+    dims.attention_heads = config_.num_attention_heads;
+    dims.head_dim = config_.head_dim;
+    dims.max_keys = config_.sliding_window;
+    for (const int64_t ratio : config_.compress_ratios) {
+      if (ratio == 0) continue;
+      dims.key_compression =
+          dims.key_compression == 0 ? ratio : std::min(dims.key_compression, ratio);
+    }
+    return dims;
+  }
+
+  std::vector<ConfigPatch> PatchConfig(Json& config) const override {
+    return PatchDeepseekV4Config(config);
+  }
+
+  std::vector<std::string> RequiredTensors() const override {
+    std::vector<std::string> names;
+    for (ExpectedTensor& tensor : DeepseekV4MainTensors(config_)) {
+      names.push_back(std::move(tensor.name));
+    }
+    return names;
+  }
+
+  void CheckShapes(const ModelLayout& layout) const override {
+    CheckShapesOf(DeepseekV4MainTensors(config_), layout);
+    CheckShapesOf(DeepseekV4MtpTensors(config_), layout);
+  }
+
+ private:
+  // Whatever an MTP layer holds belongs to it: newer releases add tensors there.
+  static TensorMeaning ClassifyMtp(std::string_view whole, std::string_view name) {
+    const std::optional<int> layer = TakeNumber(&name);
+    if (!layer) return {};
+    TensorMeaning meaning = ClassifyInLayer(whole, name);
+    if (name == "e_proj.weight" || name == "h_proj.weight") meaning.linear = true;
+    meaning.role = Role::kMtp;
+    meaning.layer = *layer;
+    return meaning;
+  }
+
+  static void CheckShapesOf(const std::vector<ExpectedTensor>& tensors, const ModelLayout& layout) {
+    for (const ExpectedTensor& expected : tensors) {
+      const LogicalWeight* weight = layout.FindName(expected.name);
+      if (weight != nullptr) RequireWeightShape(*weight, expected.shape);
+    }
+  }
+
+  DeepseekV4Config config_;
+};
+
+}  // namespace
+
+std::unique_ptr<Family> MakeDeepseekV4Family(const Json& config) {
+  return std::make_unique<DeepseekV4Family>(config);
+}
+
+}  // namespace vernier::checkpoint

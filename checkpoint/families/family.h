@@ -1,0 +1,86 @@
+// A model family: how it lays out its checkpoint. One file each; no torch.
+#ifndef VERNIER_CHECKPOINT_FAMILIES_FAMILY_H_
+#define VERNIER_CHECKPOINT_FAMILIES_FAMILY_H_
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/logical_weight.h"
+
+namespace vernier::checkpoint {
+
+struct ModelLayout;
+
+// What a tensor name means to a family.
+struct TensorMeaning {
+  Role role = Role::kOther;
+  int layer = -1;
+  int expert = -1;
+  std::string fused_group;
+  bool linear = false;
+};
+
+// A change of config.json that engines need, recorded in the manifest.
+struct ConfigPatch {
+  std::string path;  // "/compress_ratios"
+  Json before;       // null when absent
+  Json after;        // null when removed
+  std::string reason;
+};
+
+// Sizes that forecasts of memory and time need, in elements.
+struct ModelDims {
+  int64_t hidden_size = 0;
+  int64_t residual_streams = 1;  // values per token at a layer boundary = hidden_size * streams
+  int64_t layers = 0;
+  int64_t vocab_size = 0;
+  int64_t experts = 0;  // routed experts per MoE layer, 0 for dense models
+  int64_t experts_per_token = 0;
+  int64_t expert_width = 0;  // intermediate size of an expert
+  int64_t attention_heads = 0;
+  int64_t head_dim = 0;
+  int64_t max_keys = 0;         // uncompressed keys a query may see (a window), or 0 for all
+  int64_t key_compression = 0;  // smallest positive compression ratio, 0 if none
+};
+
+class Family {
+ public:
+  virtual ~Family() = default;
+  virtual std::string_view model_type() const = 0;
+
+  // Meaning of the main tensor `name` of a logical weight (never of a scale). Unknown: kOther.
+  virtual TensorMeaning Classify(std::string_view name) const = 0;
+
+  virtual ModelDims Dims() const = 0;
+
+  // Applies what the engines need to `config` (the source's) and returns what changed.
+  virtual std::vector<ConfigPatch> PatchConfig(Json& config) const = 0;
+
+  // Names of the tensors without which the model cannot run. kMissingTensor is thrown by callers.
+  virtual std::vector<std::string> RequiredTensors() const = 0;
+
+  // kWrongShape when a weight of `layout` has not the shape that the config gives it. Absent
+  // weights are left to RequiredTensors().
+  virtual void CheckShapes(const ModelLayout& layout) const = 0;
+};
+
+// For implementations of CheckShapes: kWrongShape unless the weight has this shape.
+void RequireWeightShape(const LogicalWeight& weight, const std::vector<int64_t>& shape);
+
+// Names of every model_type known, sorted.
+std::vector<std::string> KnownModelTypes();
+
+// The family of config["model_type"], its dimensions read and checked (kBadConfig,
+// kUnknownModelType listing the known ones).
+std::unique_ptr<Family> MakeFamily(const Json& config);
+
+// One per family file.
+std::unique_ptr<Family> MakeDeepseekV4Family(const Json& config);
+
+}  // namespace vernier::checkpoint
+
+#endif  // VERNIER_CHECKPOINT_FAMILIES_FAMILY_H_

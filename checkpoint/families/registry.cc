@@ -1,0 +1,40 @@
+// The table of model families.
+#include <array>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "checkpoint/families/config_reader.h"
+#include "checkpoint/families/family.h"
+
+namespace vernier::checkpoint {
+namespace {
+
+struct FamilyRow {
+  std::string_view model_type;
+  std::unique_ptr<Family> (*make)(const Json& config);
+};
+
+// Sorted by model_type.
+constexpr auto kFamilies = std::to_array<FamilyRow>({
+    {"deepseek_v4", MakeDeepseekV4Family},
+});
+
+}  // namespace
+
+std::vector<std::string> KnownModelTypes() {
+  std::vector<std::string> types;
+  for (const FamilyRow& row : kFamilies) types.emplace_back(row.model_type);
+  return types;
+}
+
+std::unique_ptr<Family> MakeFamily(const Json& config) {
+  const Json& model_type = ConfigReader(config).Require("model_type");
+  for (const FamilyRow& row : kFamilies) {
+    if (model_type == row.model_type) return row.make(config);
+  }
+  throw Error(ErrorCode::kUnknownModelType, "config.json",
+              "the model_type " + model_type.dump() + " is not known",
+              "Use a model of one of the known types: " + JoinNames(KnownModelTypes()));
+}
+
+}  // namespace vernier::checkpoint

@@ -1,0 +1,53 @@
+// Where the documents of a source begin and end, so that any of them can be read on its own.
+#ifndef VERNIER_DATASETS_DOCUMENT_INDEX_H_
+#define VERNIER_DATASETS_DOCUMENT_INDEX_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "datasets/calibration_set.h"
+
+namespace vernier::datasets {
+
+struct Document {
+  std::string content;  // a line of JSON, or a whole text
+  std::string origin;   // "file:line" or "file", for messages
+  bool is_json = false;
+};
+
+// Every non-empty line of the source's JSON-lines files and every one of its text files, in order
+// of file name and line. Holds no file open and none of the content.
+class DocumentIndex {
+ public:
+  // Errors: kBadDataset when a directory holds no .jsonl, .json or .txt file; kFileOpen, kFileRead.
+  static DocumentIndex Scan(const DataSource& source);
+
+  size_t size() const { return entries_.size(); }
+  Document Read(size_t document) const;
+
+ private:
+  struct SourceFile {
+    std::filesystem::path path;
+    bool is_json;
+  };
+  struct Entry {
+    size_t file;
+    uint64_t line;
+    uint64_t offset;
+    uint64_t bytes;
+  };
+
+  void AddFile(const std::filesystem::path& path, SourceFormat format);
+  void AddLines(const std::filesystem::path& path);
+  void AddLine(uint64_t line, uint64_t begin, uint64_t end);
+
+  std::vector<SourceFile> files_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace vernier::datasets
+
+#endif  // VERNIER_DATASETS_DOCUMENT_INDEX_H_

@@ -1,0 +1,175 @@
+#include "datasets/tokenizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "datasets/added_tokens.h"
+#include "datasets/bpe.h"
+#include "datasets/byte_level.h"
+#include "datasets/json_part.h"
+#include "datasets/normalizer.h"
+#include "datasets/pre_tokenizer.h"
+#include "datasets/utf8.h"
+
+namespace vernier::datasets {
+namespace {
+
+constexpr std::string_view kTokenizerFile = "tokenizer.json";
+constexpr std::string_view kConfigFile = "tokenizer_config.json";
+
+nlohmann::json ParseDocument(std::string_view text, const std::string& origin) {
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    throw Error(ErrorCode::kBadTokenizer, origin,
+                fmt::format("is not valid JSON at byte {}", error.byte), "Download the file again");
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::kBadTokenizer, origin,
+                fmt::format("is not valid JSON: {}", error.what()), "Download the file again");
+  }
+}
+
+// bos_token and eos_token are strings, or objects that describe an added token; null when unused.
+std::optional<std::string> SpecialToken(const JsonPart& config, std::string_view key) {
+  if (!config.Has(key)) return std::nullopt;
+  if (config.At(key).value().is_object()) return config.At(key).Text("content");
+  return config.Text(key);
+}
+
+}  // namespace
+
+struct Tokenizer::Impl {
+  Normalizer normalizer;
+  PreTokenizer pre_tokenizer;
+  Bpe bpe;
+  AddedTokens added;
+  std::optional<int32_t> bos_id;
+  std::optional<int32_t> eos_id;
+  bool adds_bos = false;
+  bool adds_eos = false;
+
+  std::optional<int32_t> Find(std::string_view token) const {
+    if (const auto id = added.Find(token)) return id;
+    return bpe.vocabulary().Find(token);
+  }
+
+  void ReadConfig(const JsonPart& config) {
+    bos_id = IdOf(config, "bos_token");
+    eos_id = IdOf(config, "eos_token");
+    adds_bos = AddsToken(config, "add_bos_token", bos_id);
+    adds_eos = AddsToken(config, "add_eos_token", eos_id);
+  }
+
+ private:
+  std::optional<int32_t> IdOf(const JsonPart& config, std::string_view key) const {
+    const std::optional<std::string> token = SpecialToken(config, key);
+    if (!token) return std::nullopt;
+    const std::optional<int32_t> id = Find(*token);
+    if (!id) {
+      config.Refuse(fmt::format("{} \"{}\" is no token of {}", key, *token, kTokenizerFile),
+                    "Take both files from the same model");
+    }
+    return id;
+  }
+
+  static bool AddsToken(const JsonPart& config, std::string_view key, std::optional<int32_t> id) {
+    const bool adds = config.FlagOr(key, false);
+    if (adds && !id) {
+      config.Refuse(fmt::format("{} is true, but the token is not named", key),
+                    "Name the token or set the field to false");
+    }
+    return adds;
+  }
+};
+
+Tokenizer::Tokenizer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
+Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
+Tokenizer::~Tokenizer() = default;
+
+Tokenizer Tokenizer::Load(const std::filesystem::path& directory) {
+  const std::string tokenizer_json = ReadWholeFile(directory / kTokenizerFile);
+  const std::filesystem::path config = directory / kConfigFile;
+  const std::string config_json =
+      std::filesystem::exists(config) ? ReadWholeFile(config) : std::string();
+  return Parse(tokenizer_json, config_json, directory.string());
+}
+
+Tokenizer Tokenizer::Parse(std::string_view tokenizer_json, std::string_view config_json,
+                           std::string_view origin) {
+  const std::string file_name = fmt::format("{}/{}", origin, kTokenizerFile);
+  const nlohmann::json document = ParseDocument(tokenizer_json, file_name);
+  const JsonPart file(document, file_name);
+  for (const std::string_view key : {"truncation", "padding"}) {
+    if (file.Has(key)) file.RefuseUnsupported(key);
+  }
+  RequireByteLevelDecoder(file);
+
+  auto impl = std::make_unique<Impl>();
+  impl->normalizer = Normalizer::FromJson(file);
+  impl->pre_tokenizer = PreTokenizer::FromJson(file);
+  impl->bpe = Bpe::FromJson(file.At("model"));
+  impl->added = AddedTokens::FromJson(file, impl->bpe.vocabulary(), impl->normalizer);
+  if (!config_json.empty()) {
+    const std::string config_name = fmt::format("{}/{}", origin, kConfigFile);
+    const nlohmann::json config = ParseDocument(config_json, config_name);
+    impl->ReadConfig(JsonPart(config, config_name));
+  }
+  return Tokenizer(std::move(impl));
+}
+
+std::vector<int32_t> Tokenizer::Encode(std::string_view text) const {
+  std::vector<int32_t> ids;
+  const std::string well_formed = RepairUtf8(text);
+  for (const AddedTokens::Piece& raw : impl_->added.SplitRaw(well_formed)) {
+    if (raw.id) {
+      ids.push_back(*raw.id);
+      continue;
+    }
+    const std::string normalized = impl_->normalizer.Apply(raw.text);
+    for (const AddedTokens::Piece& piece : impl_->added.SplitNormalized(normalized)) {
+      if (piece.id) {
+        ids.push_back(*piece.id);
+        continue;
+      }
+      for (const std::string& word : impl_->pre_tokenizer.Apply(piece.text)) {
+        impl_->bpe.Encode(word, ids);
+      }
+    }
+  }
+  return ids;
+}
+
+std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
+  std::string bytes;
+  for (const int32_t id : ids) {
+    const std::string* token = impl_->added.Token(id);
+    if (token == nullptr) token = impl_->bpe.vocabulary().Token(id);
+    if (token == nullptr) {
+      throw Error(ErrorCode::kBadTokenIds, "token ids",
+                  fmt::format("{} is not in the vocabulary of {} ids", id, vocab_size()),
+                  "Decode with the tokenizer that made the ids");
+    }
+    bytes += AlphabetToBytes(*token);
+  }
+  return RepairUtf8(bytes);
+}
+
+int32_t Tokenizer::vocab_size() const {
+  return std::max(impl_->bpe.vocabulary().largest_id(), impl_->added.largest_id()) + 1;
+}
+
+std::optional<int32_t> Tokenizer::TokenId(std::string_view token) const {
+  return impl_->Find(token);
+}
+
+std::optional<int32_t> Tokenizer::bos_id() const { return impl_->bos_id; }
+std::optional<int32_t> Tokenizer::eos_id() const { return impl_->eos_id; }
+bool Tokenizer::adds_bos() const { return impl_->adds_bos; }
+bool Tokenizer::adds_eos() const { return impl_->adds_eos; }
+
+}  // namespace vernier::datasets

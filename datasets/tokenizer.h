@@ -1,0 +1,55 @@
+// Byte-level BPE tokenizers in the Hugging Face tokenizer.json format.
+#ifndef VERNIER_DATASETS_TOKENIZER_H_
+#define VERNIER_DATASETS_TOKENIZER_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vernier::datasets {
+
+// Immutable after loading; Encode and Decode are thread-safe.
+class Tokenizer {
+ public:
+  // Reads tokenizer.json and, if present, tokenizer_config.json of `directory`. Any part of the
+  // file that would change ids and is not supported is refused by name (kBadTokenizer).
+  static Tokenizer Load(const std::filesystem::path& directory);
+  // The same from texts; `config_json` may be empty. For tests and fuzzing.
+  static Tokenizer Parse(std::string_view tokenizer_json, std::string_view config_json,
+                         std::string_view origin);
+
+  Tokenizer(Tokenizer&&) noexcept;
+  Tokenizer& operator=(Tokenizer&&) noexcept;
+  ~Tokenizer();
+
+  // Ids of UTF-8 `text` (invalid sequences become U+FFFD). Added tokens in the text are recognised;
+  // BOS and EOS are not added: see bos_id() and adds_bos().
+  std::vector<int32_t> Encode(std::string_view text) const;
+  // UTF-8 text of `ids`, special tokens included; ids outside the vocabulary are an Error.
+  std::string Decode(std::span<const int32_t> ids) const;
+
+  // Number of ids: largest id + 1, added tokens included.
+  int32_t vocab_size() const;
+  // The id of an exact vocabulary or added-token string.
+  std::optional<int32_t> TokenId(std::string_view token) const;
+
+  // Begin/end of sequence by tokenizer_config.json, and whether it says to add them.
+  std::optional<int32_t> bos_id() const;
+  std::optional<int32_t> eos_id() const;
+  bool adds_bos() const;
+  bool adds_eos() const;
+
+ private:
+  struct Impl;
+  explicit Tokenizer(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace vernier::datasets
+
+#endif  // VERNIER_DATASETS_TOKENIZER_H_

@@ -1,0 +1,306 @@
+// The cost model of calib/layer_loop.h, part by part. All sizes are bytes unless a name says
+// otherwise.
+#include "recipes/budget.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace vernier::recipes {
+namespace {
+
+using checkpoint::LogicalWeight;
+using checkpoint::ModelDims;
+using checkpoint::ModelLayout;
+using checkpoint::Role;
+using checkpoint::SourceModel;
+using checkpoint::WeightFormat;
+
+constexpr uint64_t kF32Bytes = 4;
+constexpr uint64_t kBf16Bytes = 2;
+constexpr double kDeviceShare = 0.8;  // of free memory, when the recipe does not say
+constexpr double kHostShare = 0.5;
+constexpr int64_t kMaxChosenBatch = 8;
+constexpr std::array<int64_t, 3> kQueryChunks = {256, 128, 64};
+// Scores, their exponentials and one temporary of the softmax.
+constexpr uint64_t kScoreCopies = 3;
+
+// What of the model and the recipe the working set depends on.
+struct Workload {
+  ModelDims dims;
+  uint64_t samples = 0;
+  uint64_t length = 0;   // tokens of a sequence
+  uint64_t element = 0;  // of the compute dtype
+  bool on_cpu = true;
+
+  uint64_t dense_layer = 0;  // the largest
+  uint64_t expert = 0;       // the largest
+  // F32 copy of the largest linear weight: BF16 products on a CPU are computed in F32.
+  uint64_t cast = 0;
+};
+
+// What PlanBudget chooses.
+struct LoopSizes {
+  int64_t batch = 1;
+  int64_t query_chunk = 0;
+  int64_t experts = 0;  // per group
+};
+
+uint64_t Elements(const LogicalWeight& weight) {
+  uint64_t elements = 1;
+  for (const int64_t size : weight.shape) elements *= static_cast<uint64_t>(size);
+  return elements;
+}
+
+bool IsInLoop(const LogicalWeight& weight) {
+  return weight.layer >= 0 && weight.role != Role::kMtp;
+}
+
+// F32 parameters and integer tables are not cast to the compute dtype.
+uint64_t LoadedBytes(const SourceModel& source, const LogicalWeight& weight, uint64_t element) {
+  const checkpoint::TensorInfo& main = source.checkpoint.tensor(weight.main).info;
+  const bool exact = weight.format == WeightFormat::kInteger ||
+                     weight.format == WeightFormat::kOpaque ||
+                     main.dtype == checkpoint::DType::kF32;
+  return exact ? main.Bytes() : Elements(weight) * element;
+}
+
+template <typename Key>
+uint64_t Largest(const std::map<Key, uint64_t>& sums) {
+  uint64_t largest = 0;
+  for (const auto& [key, bytes] : sums) largest = std::max(largest, bytes);
+  return largest;
+}
+
+uint64_t LargestDenseLayer(const SourceModel& source, uint64_t element) {
+  std::map<int, uint64_t> layers;
+  for (const LogicalWeight& weight : source.layout.weights) {
+    if (!IsInLoop(weight) || weight.role == Role::kRoutedExpert) continue;
+    layers[weight.layer] += LoadedBytes(source, weight, element);
+  }
+  return Largest(layers);
+}
+
+uint64_t LargestExpert(const SourceModel& source, uint64_t element) {
+  std::map<std::pair<int, int>, uint64_t> experts;
+  for (const LogicalWeight& weight : source.layout.weights) {
+    if (!IsInLoop(weight) || weight.role != Role::kRoutedExpert) continue;
+    experts[{weight.layer, weight.expert}] += LoadedBytes(source, weight, element);
+  }
+  return Largest(experts);
+}
+
+uint64_t LargestCast(const ModelLayout& layout) {
+  uint64_t largest = 0;
+  for (const LogicalWeight& weight : layout.weights) {
+    if (IsInLoop(weight) && weight.linear) largest = std::max(largest, Elements(weight));
+  }
+  return largest * kF32Bytes;
+}
+
+Workload MeasureWorkload(const SourceModel& source, const Recipe& recipe) {
+  Workload work;
+  work.dims = source.family->Dims();
+  work.samples = static_cast<uint64_t>(recipe.calibration.data.samples);
+  work.length = static_cast<uint64_t>(recipe.calibration.data.sequence_length);
+  const bool is_bf16 = recipe.calibration.dtype == ComputeDtype::kBFloat16;
+  work.element = is_bf16 ? kBf16Bytes : kF32Bytes;
+  work.on_cpu = recipe.compute.device == "cpu";
+  work.dense_layer = LargestDenseLayer(source, work.element);
+  work.expert = LargestExpert(source, work.element);
+  work.cast = work.on_cpu && is_bf16 ? LargestCast(source.layout) : 0;
+  return work;
+}
+
+// Residual streams of all tokens of `samples` sequences.
+uint64_t StreamBytes(const Workload& work, uint64_t samples) {
+  return samples * work.length * static_cast<uint64_t>(work.dims.residual_streams) *
+         static_cast<uint64_t>(work.dims.hidden_size) * work.element;
+}
+
+// Streams, FFN inputs (compute dtype), FFN sums (F32) and stream mixing weights (F32, n + n^2 of n
+// streams) of `samples` sequences.
+uint64_t HiddenBytes(const Workload& work, uint64_t samples) {
+  const uint64_t tokens = samples * work.length;
+  const auto width = static_cast<uint64_t>(work.dims.hidden_size);
+  const auto streams = static_cast<uint64_t>(work.dims.residual_streams);
+  const uint64_t mix = streams > 1 ? streams + streams * streams : 0;
+  return StreamBytes(work, samples) + tokens * width * (work.element + kF32Bytes) +
+         tokens * mix * kF32Bytes;
+}
+
+// Keys that a chunk of queries of one sequence can see.
+uint64_t VisibleKeys(const Workload& work, uint64_t chunk) {
+  const auto window = static_cast<uint64_t>(work.dims.max_keys);
+  const auto ratio = static_cast<uint64_t>(work.dims.key_compression);
+  const uint64_t recent = window == 0 ? work.length : std::min(window + chunk, work.length);
+  return recent + (ratio == 0 ? 0 : work.length / ratio);
+}
+
+// Queries and outputs [B, S, h, d] and scores [B, h, chunk, keys], F32.
+uint64_t AttentionBytes(const Workload& work, uint64_t batch, uint64_t chunk) {
+  const auto heads = static_cast<uint64_t>(work.dims.attention_heads);
+  const auto head_dim = static_cast<uint64_t>(work.dims.head_dim);
+  const uint64_t queries = 2 * batch * work.length * heads * head_dim;
+  const uint64_t scores = kScoreCopies * batch * heads * chunk * VisibleKeys(work, chunk);
+  return (queries + scores) * kF32Bytes;
+}
+
+// One expert that gets every row: its input, output and weighted output [T, D], and gate, up and
+// their product [T, expert_width], F32.
+uint64_t ExpertRowBytes(const Workload& work, uint64_t batch) {
+  const auto width = static_cast<uint64_t>(work.dims.hidden_size);
+  const auto expert_width = static_cast<uint64_t>(work.dims.expert_width);
+  return batch * work.length * 3 * (width + expert_width) * kF32Bytes;
+}
+
+// Temporaries of one batch: streams in and out in F32 (they are mixed in F32), and the larger of
+// attention's and an expert's, which do not exist at once.
+uint64_t BatchBytes(const Workload& work, const LoopSizes& sizes) {
+  const auto batch = static_cast<uint64_t>(sizes.batch);
+  const uint64_t chunk = std::min(static_cast<uint64_t>(sizes.query_chunk), work.length);
+  const uint64_t streams = 2 * StreamBytes(work, batch) / work.element * kF32Bytes;
+  return streams + std::max(AttentionBytes(work, batch, chunk), ExpertRowBytes(work, batch));
+}
+
+bool HasSeveralGroups(const Workload& work, const LoopSizes& sizes) {
+  return sizes.experts < work.dims.experts;
+}
+
+// The group that computes; on a CPU also the next one, which is read meanwhile.
+uint64_t GroupBytes(const Workload& work, const LoopSizes& sizes) {
+  const uint64_t group = static_cast<uint64_t>(sizes.experts) * work.expert;
+  return work.on_cpu && HasSeveralGroups(work, sizes) ? 2 * group : group;
+}
+
+uint64_t DeviceBytes(const Workload& work, const LoopSizes& sizes) {
+  return work.dense_layer + work.cast + BatchBytes(work, sizes) + GroupBytes(work, sizes);
+}
+
+// Weights that wait in host memory for another device: a group being sent and the next being read.
+uint64_t StagedBytes(const Workload& work, const LoopSizes& sizes) {
+  if (work.on_cpu) return 0;
+  const uint64_t group = static_cast<uint64_t>(sizes.experts) * work.expert;
+  return HasSeveralGroups(work, sizes) ? 2 * group : group;
+}
+
+// Of the samples' hidden states: all, or one batch while the rest is in files.
+uint64_t ResidentHidden(const Workload& work, const LoopSizes& sizes, bool spilled) {
+  return HiddenBytes(work, spilled ? static_cast<uint64_t>(sizes.batch) : work.samples);
+}
+
+uint64_t Share(uint64_t bytes, double share) {
+  return static_cast<uint64_t>(static_cast<double>(bytes) * share);
+}
+
+// On a CPU, hidden states in memory come off what is free for weights and batches.
+uint64_t DeviceLimit(const Workload& work, const Recipe& recipe, const MachineMemory& machine,
+                     bool spilled) {
+  if (recipe.compute.device_memory != 0) return recipe.compute.device_memory;
+  if (!work.on_cpu) return Share(machine.device_available, kDeviceShare);
+  const uint64_t hidden = spilled ? 0 : HiddenBytes(work, work.samples);
+  return Share(machine.host_available - std::min(hidden, machine.host_available), kDeviceShare);
+}
+
+bool MustSpill(const Workload& work, const Recipe& recipe, const MachineMemory& machine) {
+  const uint64_t limit = recipe.compute.host_memory != 0
+                             ? recipe.compute.host_memory
+                             : Share(machine.host_available, kHostShare);
+  return HiddenBytes(work, work.samples) > limit;
+}
+
+// Batch sizes to try, largest first.
+std::vector<int64_t> BatchChoices(const Workload& work, const Recipe& recipe) {
+  const auto samples = static_cast<int64_t>(work.samples);
+  if (recipe.calibration.batch_size != 0) {
+    return {std::min(recipe.calibration.batch_size, samples)};
+  }
+  std::vector<int64_t> choices;
+  for (int64_t batch = kMaxChosenBatch; batch > 0; batch /= 2) {
+    if (batch <= samples) choices.push_back(batch);
+  }
+  return choices;
+}
+
+// With one expert a group: the largest batch that fits, with smaller query chunks only when no
+// batch fits with larger ones.
+std::optional<LoopSizes> ChooseBatch(const Workload& work, const std::vector<int64_t>& batches,
+                                     uint64_t limit) {
+  const int64_t experts = std::min<int64_t>(1, work.dims.experts);
+  for (const int64_t chunk : kQueryChunks) {
+    for (const int64_t batch : batches) {
+      const LoopSizes sizes = {batch, chunk, experts};
+      if (DeviceBytes(work, sizes) <= limit) return sizes;
+    }
+  }
+  return std::nullopt;
+}
+
+// As many experts as fit, then evened out: fewer per group if that makes no more groups.
+int64_t ChooseExperts(const Workload& work, LoopSizes sizes, uint64_t limit) {
+  const int64_t all = work.dims.experts;
+  if (all == 0 || work.expert == 0) return all;
+  sizes.experts = all;
+  if (DeviceBytes(work, sizes) <= limit) return all;
+  sizes.experts = 1;
+  const uint64_t per_expert = GroupBytes(work, sizes);
+  const uint64_t fixed = DeviceBytes(work, sizes) - per_expert;
+  const auto most =
+      std::clamp<int64_t>(static_cast<int64_t>((limit - fixed) / per_expert), 1, all - 1);
+  const int64_t groups = (all + most - 1) / most;
+  return (all + groups - 1) / groups;
+}
+
+[[noreturn]] void ThrowTooSmall(const Workload& work, const std::vector<int64_t>& batches,
+                                uint64_t limit) {
+  const LoopSizes smallest = {batches.back(), kQueryChunks.back(),
+                              std::min<int64_t>(1, work.dims.experts)};
+  throw Error(ErrorCode::kBudgetTooSmall, "device_memory",
+              fmt::format("{} are there, and the smallest working set needs {}: {} for a layer, {} "
+                          "for routed experts, {} for casts, {} for a batch of {} x {} tokens",
+                          HumanBytes(limit), HumanBytes(DeviceBytes(work, smallest)),
+                          HumanBytes(work.dense_layer), HumanBytes(GroupBytes(work, smallest)),
+                          HumanBytes(work.cast), HumanBytes(BatchBytes(work, smallest)),
+                          smallest.batch, work.length),
+              "Give more with --device-memory, or lower --sequence-length or --batch-size");
+}
+
+CalibrationBudget Describe(const Workload& work, const LoopSizes& sizes, bool spilled) {
+  CalibrationBudget budget;
+  budget.batch_size = sizes.batch;
+  budget.query_chunk = sizes.query_chunk;
+  budget.experts_per_group = sizes.experts;
+  budget.spill_hidden = spilled;
+  budget.dense_layer_bytes = work.dense_layer;
+  budget.expert_bytes = work.expert;
+  budget.batch_bytes = BatchBytes(work, sizes) + work.cast;
+  budget.hidden_bytes = HiddenBytes(work, work.samples);
+  budget.checkpoint_bytes = StreamBytes(work, work.samples);
+  budget.device_peak = DeviceBytes(work, sizes);
+  budget.host_peak = ResidentHidden(work, sizes, spilled) + StagedBytes(work, sizes) +
+                     (work.on_cpu ? budget.device_peak : 0);
+  return budget;
+}
+
+}  // namespace
+
+CalibrationBudget PlanBudget(const SourceModel& source, const Recipe& recipe,
+                             const MachineMemory& machine) {
+  const Workload work = MeasureWorkload(source, recipe);
+  const bool spilled = MustSpill(work, recipe, machine);
+  const uint64_t limit = DeviceLimit(work, recipe, machine, spilled);
+  const std::vector<int64_t> batches = BatchChoices(work, recipe);
+  std::optional<LoopSizes> sizes = ChooseBatch(work, batches, limit);
+  if (!sizes) ThrowTooSmall(work, batches, limit);
+  sizes->experts = ChooseExperts(work, *sizes, limit);
+  return Describe(work, *sizes, spilled);
+}
+
+}  // namespace vernier::recipes

@@ -1,0 +1,61 @@
+// Sizes of the calibration loop's working set, and forecasts of memory and time. The loop runs with
+// exactly these sizes, so the forecast is about what really happens.
+#ifndef VERNIER_RECIPES_BUDGET_H_
+#define VERNIER_RECIPES_BUDGET_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "checkpoint/source_model.h"
+#include "recipes/plan.h"
+#include "recipes/recipe.h"
+
+namespace vernier::recipes {
+
+// Memory of the machine, read once by the caller (in tests: chosen).
+struct MachineMemory {
+  uint64_t host_available = 0;    // bytes
+  uint64_t device_available = 0;  // bytes; equals host_available for "cpu"
+};
+
+struct CalibrationBudget {
+  int64_t batch_size = 1;         // sequences per batch
+  int64_t query_chunk = 256;      // queries of a sequence whose attention scores exist at once
+  int64_t experts_per_group = 0;  // routed experts on the device at once; 0 for dense models
+  bool spill_hidden = false;      // hidden states live in files instead of memory
+
+  // Bytes of each part of the working set, for the plan's printout.
+  uint64_t dense_layer_bytes = 0;  // the largest layer without routed experts, in compute dtype
+  uint64_t expert_bytes = 0;       // one routed expert, in compute dtype
+  uint64_t batch_bytes = 0;        // temporaries of one batch's forward pass
+  uint64_t hidden_bytes = 0;       // all samples at one layer boundary, with FFN inputs and sums
+  uint64_t checkpoint_bytes = 0;   // one activation checkpoint on disk
+  uint64_t host_peak = 0;
+  uint64_t device_peak = 0;  // equals the device's share of host_peak on "cpu"
+};
+
+// kBudgetTooSmall when one expert, the densest layer and one sequence do not fit device_memory.
+CalibrationBudget PlanBudget(const checkpoint::SourceModel& source, const Recipe& recipe,
+                             const MachineMemory& machine);
+
+// Speeds measured or assumed for a forecast.
+struct MachineSpeed {
+  double flops = 5e10;            // matrix products, F32 multiply-adds counted twice
+  double bytes_per_second = 1e9;  // reading a source, writing a shard
+};
+
+struct TimeForecast {
+  double calibrate_seconds = 0;
+  double export_seconds = 0;
+  double validate_seconds = 0;
+};
+TimeForecast ForecastTime(const checkpoint::SourceModel& source, const Recipe& recipe,
+                          const Plan& plan, const MachineSpeed& speed);
+
+// MemAvailable of /proc/meminfo, bounded by the cgroup's limit.
+uint64_t AvailableHostMemory();
+
+}  // namespace vernier::recipes
+
+#endif  // VERNIER_RECIPES_BUDGET_H_

@@ -1,0 +1,55 @@
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "recipes/recipe.h"
+#include "recipes/recipe_values.h"
+#include "recipes/schema_check.h"
+
+namespace vernier::recipes {
+namespace {
+
+void OverridePath(const std::optional<std::string>& given, std::string_view pointer,
+                  std::string_view flag, std::filesystem::path& path) {
+  if (!given) return;
+  CheckFlagValue(pointer, *given, flag);
+  path = std::filesystem::path(*given).lexically_normal();
+}
+
+void OverrideSize(const std::optional<std::string>& given, std::string_view flag, uint64_t& bytes) {
+  if (given) bytes = ParseSize(*given, {ErrorCode::kBadArgument, std::string(flag)});
+}
+
+// A number within the range that the schema gives the field.
+template <typename T>
+void OverrideNumber(const std::optional<T>& given, std::string_view pointer, std::string_view flag,
+                    T& number) {
+  if (!given) return;
+  CheckFlagValue(pointer, *given, flag);
+  number = *given;
+}
+
+}  // namespace
+
+void ApplyOverrides(const Overrides& overrides, Recipe& recipe) {
+  OverridePath(overrides.source, "/source", "--source", recipe.source);
+  OverridePath(overrides.output, "/output", "--output", recipe.output);
+  OverridePath(overrides.run_dir, "/run_dir", "--run-dir", recipe.run_dir);
+  if (overrides.device) {
+    recipe.compute.device = ParseDevice(*overrides.device, {ErrorCode::kBadArgument, "--device"});
+  }
+  OverrideSize(overrides.device_memory, "--device-memory", recipe.compute.device_memory);
+  OverrideSize(overrides.host_memory, "--host-memory", recipe.compute.host_memory);
+  OverrideNumber(overrides.threads, "/compute/threads", "--threads", recipe.compute.threads);
+
+  CalibrationSection& calibration = recipe.calibration;
+  OverrideNumber(overrides.samples, "/calibration/samples", "--samples", calibration.data.samples);
+  OverrideNumber(overrides.sequence_length, "/calibration/sequence_length", "--sequence-length",
+                 calibration.data.sequence_length);
+  OverrideNumber(overrides.batch_size, "/calibration/batch_size", "--batch-size",
+                 calibration.batch_size);
+  OverrideNumber(overrides.seed, "/calibration/seed", "--seed", calibration.data.seed);
+  CheckDirectories(recipe, {ErrorCode::kBadArgument, "--source, --output, --run-dir"});
+}
+
+}  // namespace vernier::recipes

@@ -1,0 +1,28 @@
+// Which rule decides each weight, and which weights share a scale.
+#ifndef VERNIER_RECIPES_PLAN_RULES_H_
+#define VERNIER_RECIPES_PLAN_RULES_H_
+
+#include <vector>
+
+#include "checkpoint/model_layout.h"
+#include "recipes/plan.h"
+#include "recipes/recipe.h"
+
+namespace vernier::recipes {
+
+// One WeightPlan per weight of `layout`; the last rule that matches decides. Scales are still as
+// the rule asks, and no groups are made. Errors: kUnusedRule; kBadRule for a weight that cannot be
+// quantised.
+std::vector<WeightPlan> DecideWeights(const checkpoint::ModelLayout& layout,
+                                      const std::vector<Rule>& rules);
+
+// Joins the weights that `plans` quantises into scale groups, in order of their first members, and
+// resolves every scale method. Errors: kBadRule for a fused group or a layer's routed experts that
+// are quantised in part or with different methods, and for a lossless cast of what is not MXFP4.
+std::vector<ScaleGroup> MakeScaleGroups(const checkpoint::ModelLayout& layout,
+                                        const std::vector<Rule>& rules,
+                                        std::vector<WeightPlan>& plans);
+
+}  // namespace vernier::recipes
+
+#endif  // VERNIER_RECIPES_PLAN_RULES_H_

@@ -1,0 +1,103 @@
+#include "recipes/plan_summary.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "recipes/recipe_values.h"
+
+namespace vernier::recipes {
+namespace {
+
+using checkpoint::LogicalWeight;
+using checkpoint::Role;
+using checkpoint::SourceModel;
+
+// An empty store, and a row with its index entries per observed module; both rounded up.
+constexpr uint64_t kStoreBaseBytes = 128 * 1024;
+constexpr uint64_t kStoreModuleBytes = 256;
+
+std::string ActionOf(const WeightPlan& plan) {
+  if (plan.format == TargetFormat::kKeep) return "keep";
+  return fmt::format("{} ({})", NameOf(kTargetFormats, plan.format),
+                     NameOf(kScaleMethods, plan.scale));
+}
+
+uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
+  uint64_t bytes = 0;
+  for (const size_t part : weight.Parts()) bytes += source.checkpoint.tensor(part).info.Bytes();
+  return bytes;
+}
+
+// What the weights became, parallel to the layout.
+std::vector<TensorTotals> TotalsOfWeights(const SourceModel& source, const Plan& plan) {
+  std::vector<TensorTotals> totals(plan.weights.size());
+  for (size_t i = 0; i < totals.size(); ++i) {
+    totals[i].source_tensors = source.layout.weights[i].Parts().size();
+    totals[i].source_bytes = SourceBytes(source, source.layout.weights[i]);
+  }
+  for (const OutputShard& shard : plan.shards) {
+    for (const OutputTensor& tensor : shard.tensors) {
+      ++totals[tensor.weight].output_tensors;
+      totals[tensor.weight].output_bytes += tensor.info.Bytes();
+    }
+  }
+  return totals;
+}
+
+void Add(const TensorTotals& more, TensorTotals& sum) {
+  sum.source_tensors += more.source_tensors;
+  sum.source_bytes += more.source_bytes;
+  sum.output_tensors += more.output_tensors;
+  sum.output_bytes += more.output_bytes;
+}
+
+}  // namespace
+
+PlanSummary SummarizePlan(const SourceModel& source, const Plan& plan) {
+  const std::vector<TensorTotals> totals = TotalsOfWeights(source, plan);
+  std::map<std::pair<Role, std::string>, RoleSummary> rows;
+  PlanSummary summary;
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const Role role = source.layout.weights[i].role;
+    const std::string action = ActionOf(plan.weights[i]);
+    RoleSummary& row = rows[{role, action}];
+    row.role = role;
+    row.action = action;
+    ++row.weights;
+    Add(totals[i], row.totals);
+    Add(totals[i], summary.totals);
+  }
+  for (auto& [key, row] : rows) summary.rows.push_back(std::move(row));
+  return summary;
+}
+
+DataPasses CountPasses(const SourceModel& source, const Plan& plan) {
+  DataPasses passes;
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const LogicalWeight& weight = source.layout.weights[i];
+    const uint64_t bytes = SourceBytes(source, weight);
+    passes.quantisation += bytes;
+    const bool in_loop = weight.layer >= 0 && weight.role != Role::kMtp;
+    if (in_loop && !plan.observed_modules.empty()) passes.calibration += bytes;
+    if (plan.weights[i].format == TargetFormat::kKeep) continue;
+    if (plan.weights[i].scale == ScaleMethod::kMax) passes.weight_amax += bytes;
+    if (plan.weights[i].scale == ScaleMethod::kLossless) {
+      passes.lossless_scales += source.checkpoint.tensor(weight.scale).info.Bytes();
+    }
+  }
+  return passes;
+}
+
+DiskNeeds ForecastDisk(const Plan& plan, const CalibrationBudget& budget) {
+  DiskNeeds needs;
+  needs.output = plan.OutputFileBytes();
+  if (plan.observed_modules.empty()) return needs;
+  needs.activations = 2 * budget.checkpoint_bytes;
+  needs.spill = budget.spill_hidden ? budget.hidden_bytes : 0;
+  needs.store = kStoreBaseBytes + kStoreModuleBytes * plan.observed_modules.size();
+  return needs;
+}
+
+}  // namespace vernier::recipes

@@ -1,0 +1,56 @@
+// A plan in totals: what `vernier plan` and the final summary show.
+#ifndef VERNIER_RECIPES_PLAN_SUMMARY_H_
+#define VERNIER_RECIPES_PLAN_SUMMARY_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "checkpoint/source_model.h"
+#include "recipes/budget.h"
+#include "recipes/plan.h"
+
+namespace vernier::recipes {
+
+// Physical tensors (scales count too) and their bytes, before and after.
+struct TensorTotals {
+  uint64_t source_tensors = 0;
+  uint64_t source_bytes = 0;
+  uint64_t output_tensors = 0;
+  uint64_t output_bytes = 0;
+};
+
+// The weights of one role that are treated alike.
+struct RoleSummary {
+  checkpoint::Role role = checkpoint::Role::kOther;
+  std::string action;    // "keep", "nvfp4 (lossless)", "nvfp4 (max)"
+  uint64_t weights = 0;  // logical ones
+  TensorTotals totals;
+};
+
+struct PlanSummary {
+  std::vector<RoleSummary> rows;  // by role, then action
+  TensorTotals totals;
+};
+PlanSummary SummarizePlan(const checkpoint::SourceModel& source, const Plan& plan);
+
+// Source bytes that each phase reads.
+struct DataPasses {
+  uint64_t calibration = 0;      // weights of the decoder layers; 0 when nothing is observed
+  uint64_t weight_amax = 0;      // weights whose global scale comes from their amax
+  uint64_t lossless_scales = 0;  // block scales of losslessly cast weights
+  uint64_t quantisation = 0;     // everything, once more, for the output
+};
+DataPasses CountPasses(const checkpoint::SourceModel& source, const Plan& plan);
+
+struct DiskNeeds {
+  uint64_t output = 0;       // shards
+  uint64_t activations = 0;  // the old and the new activation checkpoint
+  uint64_t spill = 0;        // hidden states, when they do not stay in memory
+  uint64_t store = 0;        // estimate
+};
+DiskNeeds ForecastDisk(const Plan& plan, const CalibrationBudget& budget);
+
+}  // namespace vernier::recipes
+
+#endif  // VERNIER_RECIPES_PLAN_SUMMARY_H_

@@ -1,0 +1,194 @@
+#include "recipes/recipe.h"
+
+#include <fmt/format.h>
+
+#include <system_error>
+
+#include "base/file.h"
+#include "recipes/recipe_values.h"
+#include "recipes/schema_check.h"
+
+namespace vernier::recipes {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Reads fields of one object that the schema has accepted, so types and names need no checks here.
+class FieldReader {
+ public:
+  // `pointer` is the object's place in the recipe: "" or "/compute".
+  FieldReader(const Json& object, const fs::path& origin, std::string pointer)
+      : object_(object), origin_(origin), pointer_(std::move(pointer)) {}
+
+  // An absent section is an empty one.
+  FieldReader Section(std::string_view key) const {
+    static const Json empty = Json::object();
+    const auto found = object_.find(key);
+    return {found == object_.end() ? empty : *found, origin_, fmt::format("{}/{}", pointer_, key)};
+  }
+
+  std::vector<FieldReader> Entries(std::string_view key) const {
+    std::vector<FieldReader> entries;
+    const Json& list = object_.at(std::string(key));
+    for (size_t i = 0; i < list.size(); ++i) {
+      entries.emplace_back(list[i], origin_, fmt::format("{}/{}/{}", pointer_, key, i));
+    }
+    return entries;
+  }
+
+  bool Has(std::string_view key) const { return object_.contains(key); }
+
+  // Each leaves `value` as it is when the field is absent.
+  template <typename T>
+  void Read(std::string_view key, T& value) const {
+    if (const auto found = object_.find(key); found != object_.end()) value = found->get<T>();
+  }
+
+  template <typename T, size_t N>
+  void ReadName(std::string_view key, const std::array<ValueName<T>, N>& names, T& value) const {
+    std::string name;
+    Read(key, name);
+    if (!name.empty()) value = ValueOf(names, name);
+  }
+
+  void ReadPath(std::string_view key, fs::path& value) const {
+    std::string path;
+    Read(key, path);
+    if (!path.empty()) value = (origin_.parent_path() / path).lexically_normal();
+  }
+
+  void ReadSize(std::string_view key, uint64_t& bytes) const {
+    const auto found = object_.find(key);
+    if (found == object_.end()) return;
+    bytes = found->is_string() ? ParseSize(found->get<std::string>(), Source(key))
+                               : found->get<uint64_t>();
+  }
+
+  void ReadDevice(std::string_view key, std::string& device) const {
+    Read(key, device);
+    device = ParseDevice(device, Source(key));
+  }
+
+  ValueSource Source(std::string_view key) const {
+    return {ErrorCode::kBadRecipe, fmt::format("{}: {}/{}", origin_.string(), pointer_, key)};
+  }
+
+ private:
+  const Json& object_;
+  const fs::path& origin_;
+  std::string pointer_;
+};
+
+datasets::DataSource ReadDataSource(const FieldReader& entry) {
+  datasets::DataSource source;
+  entry.ReadPath("path", source.path);
+  entry.ReadName("format", kSourceFormats, source.format);
+  entry.Read("weight", source.weight);
+  return source;
+}
+
+CalibrationSection ReadCalibration(const FieldReader& section) {
+  CalibrationSection calibration;
+  for (const FieldReader& entry : section.Entries("data")) {
+    calibration.data.sources.push_back(ReadDataSource(entry));
+  }
+  section.Read("samples", calibration.data.samples);
+  section.Read("sequence_length", calibration.data.sequence_length);
+  section.ReadName("packing", kPackings, calibration.data.packing);
+  section.ReadName("chat_format", kChatFormats, calibration.data.chat_format);
+  section.Read("seed", calibration.data.seed);
+  section.ReadName("dtype", kComputeDtypes, calibration.dtype);
+  section.Read("batch_size", calibration.batch_size);
+  section.Read("all_experts", calibration.all_experts);
+  return calibration;
+}
+
+Rule ReadRule(const FieldReader& entry) {
+  Rule rule;
+  if (entry.Has("role")) {
+    std::string name;
+    entry.Read("role", name);
+    checkpoint::Role role = checkpoint::Role::kOther;
+    [[maybe_unused]] const bool known = checkpoint::RoleFromName(name, &role);
+    assert(known && "the schema lists a role that does not exist");
+    rule.role = role;
+  }
+  entry.Read("name", rule.name_glob);
+  entry.ReadName("format", kTargetFormats, rule.format);
+  entry.ReadName("scale", kScaleMethods, rule.scale);
+  if (rule.format == TargetFormat::kKeep && entry.Has("scale")) {
+    throw Error(ErrorCode::kBadRecipe, entry.Source("scale").subject,
+                "a rule that keeps weights has no scale", "Remove the field");
+  }
+  return rule;
+}
+
+ComputeSection ReadCompute(const FieldReader& section) {
+  ComputeSection compute;
+  section.ReadDevice("device", compute.device);
+  section.ReadSize("device_memory", compute.device_memory);
+  section.ReadSize("host_memory", compute.host_memory);
+  section.Read("threads", compute.threads);
+  return compute;
+}
+
+std::string ResolvedText(const fs::path& path) {
+  std::error_code error;
+  const fs::path resolved = fs::weakly_canonical(path, error);
+  return error ? path.string() : resolved.string();
+}
+
+}  // namespace
+
+std::string Rule::Describe() const {
+  std::string text;
+  if (role) text += fmt::format("role {} ", checkpoint::RoleName(*role));
+  if (!name_glob.empty()) text += fmt::format("name \"{}\" ", name_glob);
+  text += fmt::format("-> {}", NameOf(kTargetFormats, format));
+  if (format == TargetFormat::kNvfp4) text += fmt::format(" ({})", NameOf(kScaleMethods, scale));
+  return text;
+}
+
+std::string_view ComputeDtypeName(ComputeDtype dtype) { return NameOf(kComputeDtypes, dtype); }
+
+Recipe ParseRecipe(std::string_view text, const fs::path& origin) {
+  const Json document = ParseJson(text, origin.string(), JsonComments::kAllow);
+  CheckStructure(text, origin.string());
+  CheckDocument(document, origin.string());
+
+  const FieldReader top(document, origin, "");
+  Recipe recipe;
+  recipe.origin = origin;
+  top.Read("description", recipe.description);
+  top.ReadPath("source", recipe.source);
+  top.ReadPath("output", recipe.output);
+  top.ReadPath("run_dir", recipe.run_dir);
+  recipe.calibration = ReadCalibration(top.Section("calibration"));
+  for (const FieldReader& entry : top.Entries("quantize")) recipe.rules.push_back(ReadRule(entry));
+  recipe.compute = ReadCompute(top.Section("compute"));
+  top.Section("export").Read("dialect", recipe.dialect);
+  CheckDirectories(recipe, {ErrorCode::kBadRecipe, origin.string()});
+  return recipe;
+}
+
+Recipe LoadRecipe(const fs::path& path) { return ParseRecipe(ReadWholeFile(path), path); }
+
+Json CalibrationIdentity(const Recipe& recipe) {
+  const datasets::CalibrationSpec& data = recipe.calibration.data;
+  Json sources = Json::array();
+  for (const datasets::DataSource& source : data.sources) {
+    sources.push_back({{"path", ResolvedText(source.path)},
+                       {"format", NameOf(kSourceFormats, source.format)},
+                       {"weight", source.weight}});
+  }
+  return {{"data", std::move(sources)},
+          {"samples", data.samples},
+          {"sequence_length", data.sequence_length},
+          {"packing", NameOf(kPackings, data.packing)},
+          {"chat_format", NameOf(kChatFormats, data.chat_format)},
+          {"seed", data.seed},
+          {"dtype", ComputeDtypeName(recipe.calibration.dtype)},
+          {"all_experts", recipe.calibration.all_experts}};
+}
+
+}  // namespace vernier::recipes

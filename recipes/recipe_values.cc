@@ -1,0 +1,68 @@
+#include "recipes/recipe_values.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <system_error>
+
+#include "base/text.h"
+
+namespace vernier::recipes {
+namespace {
+
+constexpr size_t kMaxDeviceDigits = 3;
+
+bool IsDevice(std::string_view text) {
+  if (text == "cpu" || text == "cuda") return true;
+  constexpr std::string_view kPrefix = "cuda:";
+  if (!text.starts_with(kPrefix)) return false;
+  const std::string_view index = text.substr(kPrefix.size());
+  return !index.empty() && index.size() <= kMaxDeviceDigits &&
+         std::ranges::all_of(index, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// Without links and dots as far as the path exists.
+std::filesystem::path Resolved(const std::filesystem::path& path) {
+  std::error_code error;
+  std::filesystem::path resolved = std::filesystem::weakly_canonical(path, error);
+  if (error) resolved = std::filesystem::absolute(path, error).lexically_normal();
+  return resolved.has_filename() ? resolved : resolved.parent_path();
+}
+
+}  // namespace
+
+uint64_t ParseSize(std::string_view text, const ValueSource& source) {
+  if (const std::optional<uint64_t> bytes = ParseByteSize(text)) return *bytes;
+  throw Error(
+      source.code, source.subject, fmt::format("\"{}\" is no size", text),
+      "Write bytes or a number with KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as \"8GiB\"");
+}
+
+std::string ParseDevice(std::string_view text, const ValueSource& source) {
+  if (IsDevice(text)) return std::string(text);
+  throw Error(source.code, source.subject, fmt::format("\"{}\" is no device", text),
+              "Write \"cpu\", \"cuda\" or \"cuda:N\"");
+}
+
+void CheckDirectories(const Recipe& recipe, const ValueSource& source) {
+  struct Named {
+    std::string_view name;
+    std::filesystem::path path;
+  };
+  const std::array<Named, 3> directories = {{{"source", Resolved(recipe.source)},
+                                             {"output", Resolved(recipe.output)},
+                                             {"run_dir", Resolved(recipe.run_dir)}}};
+  for (size_t i = 0; i < directories.size(); ++i) {
+    for (size_t j = i + 1; j < directories.size(); ++j) {
+      if (directories[i].path != directories[j].path) continue;
+      throw Error(source.code, source.subject,
+                  fmt::format("{} and {} are both {}", directories[i].name, directories[j].name,
+                              directories[i].path.string()),
+                  "Give each a directory of its own");
+    }
+  }
+}
+
+}  // namespace vernier::recipes

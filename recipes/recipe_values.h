@@ -1,0 +1,87 @@
+// Names and texts of recipe values, shared by the parser and the command line's overrides.
+#ifndef VERNIER_RECIPES_RECIPE_VALUES_H_
+#define VERNIER_RECIPES_RECIPE_VALUES_H_
+
+#include <array>
+#include <cassert>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "recipes/recipe.h"
+
+namespace vernier::recipes {
+
+template <typename T>
+struct ValueName {
+  std::string_view name;
+  T value;
+};
+
+inline constexpr std::array<ValueName<datasets::SourceFormat>, 3> kSourceFormats = {{
+    {"auto", datasets::SourceFormat::kAuto},
+    {"jsonl", datasets::SourceFormat::kJsonl},
+    {"text", datasets::SourceFormat::kText},
+}};
+inline constexpr std::array<ValueName<datasets::Packing>, 2> kPackings = {{
+    {"pack", datasets::Packing::kPack},
+    {"truncate", datasets::Packing::kTruncate},
+}};
+inline constexpr std::array<ValueName<datasets::ChatFormat>, 3> kChatFormats = {{
+    {"plain", datasets::ChatFormat::kPlain},
+    {"deepseek", datasets::ChatFormat::kDeepSeek},
+    {"chatml", datasets::ChatFormat::kChatMl},
+}};
+inline constexpr std::array<ValueName<ComputeDtype>, 2> kComputeDtypes = {{
+    {"bfloat16", ComputeDtype::kBFloat16},
+    {"float32", ComputeDtype::kFloat32},
+}};
+inline constexpr std::array<ValueName<TargetFormat>, 2> kTargetFormats = {{
+    {"keep", TargetFormat::kKeep},
+    {"nvfp4", TargetFormat::kNvfp4},
+}};
+inline constexpr std::array<ValueName<ScaleMethod>, 3> kScaleMethods = {{
+    {"auto", ScaleMethod::kAuto},
+    {"max", ScaleMethod::kMax},
+    {"lossless", ScaleMethod::kLossless},
+}};
+
+// `name` is one of the names: the schema says so.
+template <typename T, size_t N>
+T ValueOf(const std::array<ValueName<T>, N>& names, std::string_view name) {
+  for (const ValueName<T>& row : names) {
+    if (row.name == name) return row.value;
+  }
+  assert(false && "the schema lists a name that the parser lacks");
+  return names.front().value;
+}
+
+template <typename T, size_t N>
+std::string_view NameOf(const std::array<ValueName<T>, N>& names, T value) {
+  for (const ValueName<T>& row : names) {
+    if (row.value == value) return row.name;
+  }
+  assert(false && "a value without a name");
+  return {};
+}
+
+// Where a value came from, for the messages of the checks below.
+struct ValueSource {
+  ErrorCode code;       // kBadRecipe or kBadArgument
+  std::string subject;  // "recipe.json: /compute/device" or "--device"
+};
+
+// Bytes of a size such as "8GiB".
+uint64_t ParseSize(std::string_view text, const ValueSource& source);
+
+// `text` itself when it is "cpu", "cuda" or "cuda:N".
+std::string ParseDevice(std::string_view text, const ValueSource& source);
+
+// Source, output and run directory must be three places: writing into a source would destroy it.
+void CheckDirectories(const Recipe& recipe, const ValueSource& source);
+
+}  // namespace vernier::recipes
+
+#endif  // VERNIER_RECIPES_RECIPE_VALUES_H_

@@ -1,0 +1,113 @@
+#include "recipes/schema_check.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <set>
+#include <string>
+#include <valijson/adapters/nlohmann_json_adapter.hpp>
+#include <valijson/schema.hpp>
+#include <valijson/schema_parser.hpp>
+#include <valijson/validator.hpp>
+#include <vector>
+
+#include "recipes/recipe.h"
+#include "recipes/schema_message.h"
+
+namespace vernier::recipes {
+namespace {
+
+// Objects and lists within each other; a recipe needs 4.
+constexpr int kMaxDepth = 16;
+
+Json PublishedSchema() { return ParseJson(RecipeSchema(), "recipe.schema.json"); }
+
+// valijson writes a place as {"<root>", "[quantize]", "[0]"}.
+JsonPath PathOf(const std::vector<std::string>& context) {
+  JsonPath path;
+  for (size_t i = 1; i < context.size(); ++i) {
+    path.push_back(context[i].substr(1, context[i].size() - 2));
+  }
+  return path;
+}
+
+const Json& ValueAt(const Json& document, const JsonPath& path) {
+  const Json* value = &document;
+  for (const std::string& step : path) {
+    value = value->is_array() ? &value->at(std::stoul(step)) : &value->at(step);
+  }
+  return *value;
+}
+
+// The place of the first violation of `subschema` in `value`, innermost first.
+std::optional<JsonPath> FindViolation(const Json& subschema, const Json& value) {
+  const nlohmann::json schema_tree = subschema;
+  const nlohmann::json value_tree = value;
+  valijson::Schema parsed;
+  valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(schema_tree),
+                                          parsed);
+  valijson::ValidationResults results;
+  const valijson::adapters::NlohmannJsonAdapter target(value_tree);
+  if (valijson::Validator().validate(parsed, target, &results)) return std::nullopt;
+  return PathOf(results.begin()->context);
+}
+
+[[noreturn]] void ThrowBadRecipe(std::string_view origin, const Violation& violation) {
+  throw Error(ErrorCode::kBadRecipe, fmt::format("{}: {}", origin, PointerText(violation.path)),
+              violation.problem, violation.remedy);
+}
+
+// A recipe of another version may differ in anything: say so before anything else.
+void CheckVersion(const Json& schema, const Json& document, std::string_view origin) {
+  if (!document.is_object() || !document.contains("version")) return;
+  const JsonPath path = {"version"};
+  const Json& version = document.at("version");
+  if (!FindViolation(*FindSubschema(schema, path), version)) return;
+  ThrowBadRecipe(origin, ExplainViolation(schema, path, version));
+}
+
+}  // namespace
+
+void CheckDocument(const Json& document, std::string_view origin) {
+  const Json schema = PublishedSchema();
+  CheckVersion(schema, document, origin);
+  const std::optional<JsonPath> path = FindViolation(schema, document);
+  if (!path) return;
+  ThrowBadRecipe(origin, ExplainViolation(schema, *path, ValueAt(document, *path)));
+}
+
+void CheckStructure(std::string_view text, std::string_view origin) {
+  std::vector<std::set<std::string>> keys;  // of the objects around the current place
+  const auto check = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    if (depth > kMaxDepth) {
+      throw Error(ErrorCode::kBadRecipe, origin,
+                  fmt::format("values nest more than {} deep", kMaxDepth), "Correct the file");
+    }
+    if (event == Json::parse_event_t::object_start) keys.emplace_back();
+    if (event == Json::parse_event_t::object_end) keys.pop_back();
+    if (event == Json::parse_event_t::key &&
+        !keys.back().insert(parsed.get<std::string>()).second) {
+      throw Error(ErrorCode::kBadRecipe, origin,
+                  fmt::format("the field {} stands twice in one object", parsed.dump()),
+                  "Remove one of the two");
+    }
+    return true;
+  };
+  [[maybe_unused]] const Json visited =
+      Json::parse(text, check, /*allow_exceptions=*/true, /*ignore_comments=*/true);
+}
+
+void CheckFlagValue(std::string_view pointer, const Json& value, std::string_view flag) {
+  const Json schema = PublishedSchema();
+  JsonPath path;
+  for (size_t begin = 1; begin < pointer.size();) {
+    const size_t end = std::min(pointer.find('/', begin), pointer.size());
+    path.emplace_back(pointer.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  if (!FindViolation(*FindSubschema(schema, path), value)) return;
+  const Violation violation = ExplainViolation(schema, path, value);
+  throw Error(ErrorCode::kBadArgument, flag, violation.problem, violation.remedy);
+}
+
+}  // namespace vernier::recipes

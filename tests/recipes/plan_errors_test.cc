@@ -1,0 +1,106 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "recipes/plan.h"
+#include "tests/recipes/expect_error.h"
+#include "tests/recipes/test_recipes.h"
+
+namespace vernier::recipes {
+namespace {
+
+using checkpoint::Role;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::vernier::testing::ErrorOf;
+using ::vernier::testing::NameRule;
+using ::vernier::testing::OpenTinyModel;
+using ::vernier::testing::RecipeOf;
+using ::vernier::testing::RoleRule;
+
+class PlanErrorsTest : public ::testing::Test {
+ protected:
+  std::string BadRule(std::vector<Rule> rules) const {
+    return ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source_, RecipeOf(std::move(rules))); });
+  }
+  std::string QuantiseByName(const std::string& glob) const {
+    return BadRule({NameRule(glob, TargetFormat::kNvfp4)});
+  }
+
+  checkpoint::SourceModel source_ = OpenTinyModel();
+};
+
+TEST_F(PlanErrorsTest, ARuleMustMatchSomething) {
+  const std::string message = ErrorOf(ErrorCode::kUnusedRule, [&] {
+    MakePlan(source_, RecipeOf({RoleRule(Role::kRoutedExpert, ScaleMethod::kAuto),
+                                NameRule("layers.99.*", TargetFormat::kKeep)}));
+  });
+  EXPECT_THAT(message, HasSubstr("/quantize/1 (name \"layers.99.*\" -> keep)"));
+  ErrorOf(ErrorCode::kUnusedRule,
+          [&] { MakePlan(source_, RecipeOf({RoleRule(Role::kDenseMlp, ScaleMethod::kAuto)})); });
+}
+
+TEST_F(PlanErrorsTest, OnlyLinearLayersOfTheDecoderCanBeQuantised) {
+  EXPECT_THAT(QuantiseByName("layers.0.attn_norm"),
+              AllOf(HasSubstr("layers.0.attn_norm.weight is not the weight of a linear layer"),
+                    HasSubstr("/quantize/0")));
+  EXPECT_THAT(QuantiseByName("embed"), HasSubstr("embed.weight is not"));
+  EXPECT_THAT(QuantiseByName("head"), HasSubstr("head.weight is outside the decoder layers"));
+  EXPECT_THAT(QuantiseByName("mtp.*.w1"), HasSubstr("multi-token-prediction"));
+  EXPECT_THAT(QuantiseByName("layers.0.ffn.gate.tid2eid"), HasSubstr("has format"));
+}
+
+TEST_F(PlanErrorsTest, ColumnsMustBeWholeBlocks) {
+  checkpoint::LogicalWeight& weight = source_.layout.weights.at(static_cast<size_t>(
+      source_.layout.FindModule("layers.0.attn.wo_b") - source_.layout.weights.data()));
+  weight.shape[1] = 24;
+  EXPECT_THAT(QuantiseByName("layers.0.attn.wo_b"), HasSubstr("24 columns, not a multiple of 16"));
+}
+
+TEST_F(PlanErrorsTest, NothingIsQuantisedToWhatItIs) {
+  checkpoint::LogicalWeight& weight = source_.layout.weights.at(static_cast<size_t>(
+      source_.layout.FindModule("layers.0.attn.wo_b") - source_.layout.weights.data()));
+  weight.format = checkpoint::WeightFormat::kNvfp4;
+  EXPECT_THAT(QuantiseByName("layers.0.attn.wo_b"), HasSubstr("is NVFP4 already"));
+}
+
+TEST_F(PlanErrorsTest, OnlyMxfp4IsCastLosslessly) {
+  EXPECT_THAT(BadRule({RoleRule(Role::kAttention, ScaleMethod::kLossless)}),
+              AllOf(HasSubstr("only MXFP4 can be cast without loss"), HasSubstr("layers.0.attn")));
+}
+
+TEST_F(PlanErrorsTest, FusedWeightsAreQuantisedTogether) {
+  EXPECT_THAT(QuantiseByName("layers.0.attn.wq_a"),
+              AllOf(HasSubstr("quantised only in part"), HasSubstr("layers.0.attn.wkv")));
+  EXPECT_THAT(BadRule({RoleRule(Role::kSharedExpert, ScaleMethod::kMax),
+                       NameRule("layers.0.ffn.shared_experts.w3", TargetFormat::kKeep)}),
+              HasSubstr("layers.0.ffn.shared_experts.w3 by /quantize/1"));
+}
+
+TEST_F(PlanErrorsTest, FusedWeightsShareTheirMethod) {
+  EXPECT_THAT(
+      BadRule({RoleRule(Role::kRoutedExpert, ScaleMethod::kLossless),
+               NameRule("layers.0.ffn.experts.0.w3", TargetFormat::kNvfp4, ScaleMethod::kMax)}),
+      HasSubstr("different scale methods"));
+}
+
+TEST_F(PlanErrorsTest, ALayersExpertsAreQuantisedTogether) {
+  EXPECT_THAT(BadRule({RoleRule(Role::kRoutedExpert, ScaleMethod::kAuto),
+                       NameRule("layers.2.ffn.experts.4.*", TargetFormat::kKeep)}),
+              AllOf(HasSubstr("routed experts of layer 2"), HasSubstr("only in part")));
+  EXPECT_THAT(QuantiseByName("layers.1.ffn.experts.*.w2"), HasSubstr("routed experts of layer 1"));
+}
+
+TEST_F(PlanErrorsTest, NewTensorsDoNotTakeKeptTensorsNames) {
+  // A stray tensor that is named like one of the new ones.
+  checkpoint::LogicalWeight& weight = source_.layout.weights.at(static_cast<size_t>(
+      source_.layout.FindModule("layers.0.attn.wo_b") - source_.layout.weights.data()));
+  weight.module = "layers.1.attn.wo_b";
+  EXPECT_THAT(BadRule({NameRule("layers.1.attn.wo_b", TargetFormat::kNvfp4)}),
+              HasSubstr("two tensors named layers.1.attn.wo_b.weight"));
+}
+
+}  // namespace
+}  // namespace vernier::recipes

@@ -1,0 +1,107 @@
+#include "recipes/recipe.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+
+#include "base/file.h"
+#include "tests/recipes/expect_error.h"
+#include "tests/recipes/test_recipes.h"
+#include "tests/support/temp_dir.h"
+
+namespace vernier::recipes {
+namespace {
+
+using ::vernier::testing::DocumentWith;
+using ::vernier::testing::ErrorOf;
+using ::vernier::testing::MinimalDocument;
+using ::vernier::testing::Parse;
+
+TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
+  const Recipe recipe = ParseRecipe(R"(// a comment
+    {
+      "version": 1, /* another */ "description": "all of it",
+      "source": "in", "output": "../out", "run_dir": "/abs/run",
+      "calibration": {
+        "data": [{"path": "a.txt", "format": "text", "weight": 2.5}, {"path": "/b"}],
+        "samples": 7, "sequence_length": 99, "packing": "truncate", "chat_format": "chatml",
+        "seed": 9007199254740991, "dtype": "float32", "batch_size": 3, "all_experts": true
+      },
+      "quantize": [
+        {"role": "attention", "name": "layers.1.*", "format": "nvfp4", "scale": "max"},
+        {"name": "*", "format": "keep"}
+      ],
+      "compute": {"device": "cuda:1", "device_memory": "1.5GiB", "host_memory": 12, "threads": 5},
+      "export": {"dialect": "modelopt"}
+    })",
+                                    "/home/recipes/r.json");
+  EXPECT_EQ(recipe.origin, "/home/recipes/r.json");
+  EXPECT_EQ(recipe.description, "all of it");
+  EXPECT_EQ(recipe.source, "/home/recipes/in");
+  EXPECT_EQ(recipe.output, "/home/out");
+  EXPECT_EQ(recipe.run_dir, "/abs/run");
+
+  const datasets::CalibrationSpec& data = recipe.calibration.data;
+  ASSERT_EQ(data.sources.size(), 2u);
+  EXPECT_EQ(data.sources[0].path, "/home/recipes/a.txt");
+  EXPECT_EQ(data.sources[0].format, datasets::SourceFormat::kText);
+  EXPECT_EQ(data.sources[0].weight, 2.5);
+  EXPECT_EQ(data.sources[1].path, "/b");
+  EXPECT_EQ(data.sources[1].format, datasets::SourceFormat::kAuto);
+  EXPECT_EQ(data.samples, 7);
+  EXPECT_EQ(data.sequence_length, 99);
+  EXPECT_EQ(data.packing, datasets::Packing::kTruncate);
+  EXPECT_EQ(data.chat_format, datasets::ChatFormat::kChatMl);
+  EXPECT_EQ(data.seed, 9007199254740991u);
+  EXPECT_EQ(recipe.calibration.dtype, ComputeDtype::kFloat32);
+  EXPECT_EQ(recipe.calibration.batch_size, 3);
+  EXPECT_TRUE(recipe.calibration.all_experts);
+
+  ASSERT_EQ(recipe.rules.size(), 2u);
+  EXPECT_EQ(recipe.rules[0].Describe(), "role attention name \"layers.1.*\" -> nvfp4 (max)");
+  EXPECT_EQ(recipe.rules[1].Describe(), "name \"*\" -> keep");
+  EXPECT_EQ(recipe.compute.device, "cuda:1");
+  EXPECT_EQ(recipe.compute.device_memory, 1536ull << 20);
+  EXPECT_EQ(recipe.compute.host_memory, 12u);
+  EXPECT_EQ(recipe.compute.threads, 5);
+  EXPECT_EQ(recipe.dialect, "modelopt");
+}
+
+TEST(Recipe, LoadsAFileAndTakesItsDirectoryAsBase) {
+  const vernier::testing::TempDir directory;
+  const std::filesystem::path path = directory.path() / "r.json";
+  WriteFileAtomically(path, MinimalDocument().dump());
+  EXPECT_EQ(LoadRecipe(path).source, directory.path() / "in");
+  const std::string message =
+      ErrorOf(ErrorCode::kFileOpen, [&] { LoadRecipe(directory.path() / "absent.json"); });
+  EXPECT_NE(message.find("absent.json"), std::string::npos);
+}
+
+TEST(CalibrationIdentityTest, ChangesWithWhatStatisticsDependOn) {
+  const std::string base = CalibrationIdentity(Parse(MinimalDocument())).dump();
+  const std::pair<const char*, Json> changes[] = {
+      {"/calibration/data/0/path", "other.jsonl"}, {"/calibration/data/0/format", "text"},
+      {"/calibration/data/0/weight", 2},           {"/calibration/samples", 5},
+      {"/calibration/sequence_length", 5},         {"/calibration/packing", "truncate"},
+      {"/calibration/chat_format", "chatml"},      {"/calibration/seed", 5},
+      {"/calibration/dtype", "float32"},           {"/calibration/all_experts", true}};
+  for (const auto& [pointer, value] : changes) {
+    EXPECT_NE(CalibrationIdentity(Parse(DocumentWith(pointer, value))).dump(), base) << pointer;
+  }
+}
+
+TEST(CalibrationIdentityTest, IgnoresTheMachineAndTheOutput) {
+  const std::string base = CalibrationIdentity(Parse(MinimalDocument())).dump();
+  const std::pair<const char*, Json> changes[] = {{"/compute/device", "cuda:0"},
+                                                  {"/compute/device_memory", "1GiB"},
+                                                  {"/compute/threads", 3},
+                                                  {"/calibration/batch_size", 4},
+                                                  {"/output", "elsewhere"}};
+  for (const auto& [pointer, value] : changes) {
+    EXPECT_EQ(CalibrationIdentity(Parse(DocumentWith(pointer, value))).dump(), base) << pointer;
+  }
+}
+
+}  // namespace
+}  // namespace vernier::recipes

@@ -1,0 +1,161 @@
+// The published schema and the parser must agree: each property is accepted, has an effect, and has
+// the default that the schema states.
+#include <gtest/gtest.h>
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "recipes/recipe.h"
+#include "tests/recipes/expect_error.h"
+#include "tests/recipes/test_recipes.h"
+
+namespace vernier::recipes {
+namespace {
+
+using ::vernier::testing::DocumentWith;
+using ::vernier::testing::ErrorOf;
+using ::vernier::testing::MinimalDocument;
+using ::vernier::testing::Parse;
+
+Json Schema() { return ParseJson(RecipeSchema(), "schema"); }
+
+// All properties by the pointer at which a document can set them (list entries: the first), with
+// their subschemas.
+void CollectProperties(const Json& subschema, const std::string& pointer,
+                       std::map<std::string, Json>& properties) {
+  if (subschema.contains("items")) {
+    CollectProperties(subschema["items"], pointer + "/0", properties);
+  }
+  if (!subschema.contains("properties")) return;
+  for (const auto& [name, child] : subschema["properties"].items()) {
+    properties[pointer + "/" + name] = child;
+    CollectProperties(child, pointer + "/" + name, properties);
+  }
+}
+
+std::map<std::string, Json> Properties() {
+  std::map<std::string, Json> properties;
+  CollectProperties(Schema(), "", properties);
+  return properties;
+}
+
+// A value for each leaf that differs from the minimal document's or the default.
+const std::map<std::string, Json>& OtherValues() {
+  static const std::map<std::string, Json> values = {
+      {"/description", "words"},
+      {"/source", "other"},
+      {"/output", "other"},
+      {"/run_dir", "other"},
+      {"/calibration/data/0/path", "other"},
+      {"/calibration/data/0/format", "text"},
+      {"/calibration/data/0/weight", 2},
+      {"/calibration/samples", 9},
+      {"/calibration/sequence_length", 9},
+      {"/calibration/packing", "truncate"},
+      {"/calibration/chat_format", "deepseek"},
+      {"/calibration/seed", 9},
+      {"/calibration/dtype", "float32"},
+      {"/calibration/batch_size", 9},
+      {"/calibration/all_experts", true},
+      {"/quantize/0/role", "attention"},
+      {"/quantize/0/name", "layers.*"},
+      {"/quantize/0/format", "keep"},
+      {"/quantize/0/scale", "max"},
+      {"/compute/device", "cuda:2"},
+      {"/compute/device_memory", "9GiB"},
+      {"/compute/host_memory", 9},
+      {"/compute/threads", 9},
+  };
+  return values;
+}
+
+// Properties with a single possible value, an editor's hint, or children that are tested
+// themselves.
+const std::set<std::string>& NotVaried() {
+  static const std::set<std::string> pointers = {"/$schema",  "/version",       "/calibration",
+                                                 "/quantize", "/compute",       "/calibration/data",
+                                                 "/export",   "/export/dialect"};
+  return pointers;
+}
+
+// Everything that a recipe holds, as text.
+std::string Content(const Recipe& recipe) {
+  Json rules = Json::array();
+  for (const Rule& rule : recipe.rules) rules.push_back(rule.Describe());
+  const Json content = {CalibrationIdentity(recipe),
+                        recipe.calibration.batch_size,
+                        recipe.description,
+                        recipe.source.string(),
+                        recipe.output.string(),
+                        recipe.run_dir.string(),
+                        recipe.compute.device,
+                        recipe.compute.device_memory,
+                        recipe.compute.host_memory,
+                        recipe.compute.threads,
+                        recipe.dialect,
+                        rules};
+  return content.dump();
+}
+
+TEST(SchemaAgreement, EveryPropertyIsDescribed) {
+  for (const auto& [pointer, property] : Properties()) {
+    EXPECT_TRUE(property.contains("description")) << pointer;
+  }
+}
+
+TEST(SchemaAgreement, EveryPropertyHasAnEffect) {
+  const std::string base = Content(Parse(MinimalDocument()));
+  for (const auto& [pointer, property] : Properties()) {
+    if (NotVaried().contains(pointer)) continue;
+    const auto other = OtherValues().find(pointer);
+    ASSERT_NE(other, OtherValues().end()) << pointer << " needs a row in OtherValues()";
+    EXPECT_NE(Content(Parse(DocumentWith(pointer, other->second))), base) << pointer;
+  }
+}
+
+TEST(SchemaAgreement, StatedDefaultsAreTheParsers) {
+  const std::string base = Content(Parse(MinimalDocument()));
+  int defaults = 0;
+  for (const auto& [pointer, property] : Properties()) {
+    if (!property.contains("default")) continue;
+    EXPECT_EQ(Content(Parse(DocumentWith(pointer, property["default"]))), base) << pointer;
+    ++defaults;
+  }
+  EXPECT_GT(defaults, 10);
+}
+
+TEST(SchemaAgreement, EveryEnumValueIsUnderstoodAndDistinct) {
+  for (const auto& [pointer, property] : Properties()) {
+    if (!property.contains("enum")) continue;
+    std::set<std::string> contents;
+    for (const Json& value : property["enum"]) {
+      contents.insert(Content(Parse(DocumentWith(pointer, value))));
+    }
+    EXPECT_EQ(contents.size(), property["enum"].size()) << pointer;
+  }
+}
+
+TEST(SchemaAgreement, RolesAreAllRoles) {
+  std::set<std::string> listed;
+  const Json property = Properties().at("/quantize/0/role");
+  for (const Json& role : property["enum"]) {
+    listed.insert(role.get<std::string>());
+  }
+  std::set<std::string> known;
+  for (int i = 0; i < checkpoint::kRoleCount; ++i) {
+    known.emplace(checkpoint::RoleName(static_cast<checkpoint::Role>(i)));
+  }
+  EXPECT_EQ(listed, known);
+}
+
+TEST(SchemaAgreement, EveryObjectRefusesUnknownFields) {
+  for (const char* object :
+       {"", "/calibration", "/calibration/data/0", "/quantize/0", "/compute", "/export"}) {
+    const std::string pointer = std::string(object) + "/surprise";
+    ErrorOf(ErrorCode::kBadRecipe, [&] { Parse(DocumentWith(pointer, 1)); });
+  }
+}
+
+}  // namespace
+}  // namespace vernier::recipes

@@ -1,0 +1,29 @@
+// The compute device and its memory.
+#ifndef VERNIER_CALIB_DEVICE_H_
+#define VERNIER_CALIB_DEVICE_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <string_view>
+
+#include "recipes/budget.h"
+#include "recipes/recipe.h"
+
+namespace vernier::calib {
+
+// "cpu", "cuda" or "cuda:N". kBadDevice when the name is none of these, or when this build or
+// machine has no such device.
+at::Device ParseDevice(std::string_view name);
+
+at::ScalarType ToScalarType(recipes::ComputeDtype dtype);
+
+// Free memory of the host and of `device`, in bytes.
+recipes::MachineMemory ReadMachineMemory(at::Device device);
+
+// Sets the number of threads of libtorch's operators; 0 leaves the default (all cores).
+void SetThreads(int threads);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_DEVICE_H_

@@ -1,0 +1,28 @@
+#include "calib/families/decoder.h"
+
+#include <string>
+
+#include "base/error.h"
+
+namespace vernier::calib {
+
+at::Tensor TokenBatch::RealRows(const at::Tensor& x) const {
+  const at::Tensor rows = x.reshape({-1, x.size(-1)});
+  if (!real.defined()) return rows;
+  return rows.index_select(0, at::nonzero(real.reshape({-1})).squeeze(-1));
+}
+
+void ObserveReal(InputObserver& observer, std::string_view module, const TokenBatch& batch,
+                 const at::Tensor& x) {
+  if (observer.Wants(module)) observer.Observe(module, batch.RealRows(x));
+}
+
+std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader) {
+  const std::string_view model_type = loader.source().family->model_type();
+  if (model_type == "deepseek_v4") return MakeDeepseekV4Decoder(loader);
+  throw Error(ErrorCode::kUnknownModelType, model_type,
+              "has no forward pass, so it cannot be calibrated",
+              "Choose a recipe without calibration, or a model of type deepseek_v4");
+}
+
+}  // namespace vernier::calib

@@ -1,0 +1,108 @@
+// What the layer loop needs from a model family's forward pass. One family, one file (or folder).
+//
+// The loop owns the order of things: it embeds all samples, then for each layer loads the dense
+// part, runs every batch up to the routed experts, brings the experts in group by group, and
+// finishes every batch. A family only computes.
+#ifndef VERNIER_CALIB_FAMILIES_DECODER_H_
+#define VERNIER_CALIB_FAMILIES_DECODER_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "calib/input_observer.h"
+#include "calib/tensor_loader.h"
+
+namespace vernier::calib {
+
+// A batch of sequences. B sequences of S positions; T = B * S rows in all.
+struct TokenBatch {
+  at::Tensor ids;   // [B, S] I64, on the device
+  at::Tensor real;  // [B, S] bool, on the device: false where padding; undefined when all are real
+
+  // Rows of `x` [B, S, K] or [T, K] that are no padding, as [rows, K].
+  at::Tensor RealRows(const at::Tensor& x) const;
+};
+
+// Observes the rows of `x` ([B, S, K] or [T, K], of `batch`'s tokens) that are no padding as inputs
+// of `module`; an unwanted module costs nothing.
+void ObserveReal(InputObserver& observer, std::string_view module, const TokenBatch& batch,
+                 const at::Tensor& x);
+
+// Choice of routed experts for T rows; padding rows are routed like any other (the loop drops
+// them).
+struct Routing {
+  at::Tensor experts;  // [T, k] I64, on the device
+  at::Tensor weights;  // [T, k] F32
+};
+
+// A layer's state after attention and everything of its FFN except the routed experts.
+struct FfnStage {
+  at::Tensor hidden;  // the residual, not yet joined by the FFN: shape of a batch's hidden states
+  at::Tensor x;       // [T, D] input of the experts, compute dtype
+  at::Tensor y;       // [T, D] F32: what the FFN adds so far (shared expert or dense MLP)
+  at::Tensor mix;     // F32 [T, m]: whatever Finish needs per row; m >= 0 is the family's own
+  Routing routing;    // undefined tensors when the layer has no routed experts
+};
+
+// The dense part of one layer, on the device. Not thread-safe.
+class DecoderLayer {
+ public:
+  virtual ~DecoderLayer() = default;
+
+  // hidden: [B, S, ...] as returned by Embed or Finish.
+  virtual FfnStage RunUntilExperts(const at::Tensor& hidden, const TokenBatch& batch,
+                                   InputObserver& observer) = 0;
+
+  // hidden, mix: from the FfnStage; y [T, D] F32: its y plus the weighted outputs of the routed
+  // experts.
+  virtual at::Tensor Finish(const at::Tensor& hidden, const at::Tensor& y,
+                            const at::Tensor& mix) = 0;
+};
+
+// Weights of one routed expert, in an order that the family chooses.
+using ExpertWeights = std::vector<at::Tensor>;
+
+// A model's forward pass. The loader outlives it.
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+
+  virtual int64_t Layers() const = 0;
+  virtual int64_t VocabSize() const = 0;
+  // Shape of one position's hidden state at a layer boundary: {n, D} for DeepSeek-V4, {D} for
+  // others.
+  virtual std::vector<int64_t> HiddenShape() const = 0;
+  // Routed experts of a layer; 0 for a dense one.
+  virtual int64_t Experts(int64_t layer) const = 0;
+
+  // ids [B, S] -> hidden [B, S, HiddenShape()...] in the compute dtype, on the device.
+  virtual at::Tensor Embed(const at::Tensor& ids) const = 0;
+
+  // `query_chunk`: queries of a sequence whose attention scores may exist at once.
+  virtual std::unique_ptr<DecoderLayer> LoadLayer(int64_t layer, int64_t query_chunk) const = 0;
+
+  // In host memory; thread-safe, for reading ahead.
+  virtual ExpertWeights LoadExpert(int64_t layer, int64_t expert) const = 0;
+  // x [rows, D], compute dtype -> [rows, D], without the routing weight. Observes the inputs of the
+  // expert's linear layers.
+  virtual at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
+                               const at::Tensor& x, InputObserver& observer) const = 0;
+
+  // hidden of the last layer [B, S, ...] -> logits [B, S, VocabSize()] F32. The head is read in row
+  // ranges.
+  virtual at::Tensor Logits(const at::Tensor& hidden) const = 0;
+};
+
+// The decoder of loader.source()'s family (kUnknownModelType when the family has no forward pass).
+std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader);
+
+// One per family.
+std::unique_ptr<Decoder> MakeDeepseekV4Decoder(const TensorLoader& loader);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_FAMILIES_DECODER_H_

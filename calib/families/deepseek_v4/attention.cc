@@ -1,0 +1,151 @@
+#include "calib/families/deepseek_v4/attention.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "calib/families/linear.h"
+#include "calib/families/rms_norm.h"
+
+namespace vernier::calib::deepseek_v4 {
+namespace {
+
+at::Tensor Positions(int64_t begin, int64_t end, const at::Tensor& like) {
+  return at::arange(begin, end, at::TensorOptions(at::kLong).device(like.device()));
+}
+
+TokenBatch ColumnsOf(const TokenBatch& batch, int64_t begin, int64_t end) {
+  return {batch.ids.slice(1, begin, end),
+          batch.real.defined() ? batch.real.slice(1, begin, end) : batch.real};
+}
+
+}  // namespace
+
+Attention::Attention(const TensorLoader& loader, int64_t layer,
+                     const checkpoint::DeepseekV4Config& config, int64_t query_chunk)
+    : prefix_("layers." + std::to_string(layer) + ".attn."),
+      heads_(config.num_attention_heads),
+      head_dim_(config.head_dim),
+      groups_(config.o_groups),
+      window_(config.sliding_window),
+      query_chunk_(query_chunk),
+      norm_eps_(config.rms_norm_eps),
+      wq_a_(loader.Load(prefix_ + "wq_a.weight")),
+      wq_b_(loader.Load(prefix_ + "wq_b.weight")),
+      wkv_(loader.Load(prefix_ + "wkv.weight")),
+      wo_a_(loader.Load(prefix_ + "wo_a.weight")),
+      wo_b_(loader.Load(prefix_ + "wo_b.weight")),
+      q_norm_(loader.LoadExact(prefix_ + "q_norm.weight")),
+      kv_norm_(loader.LoadExact(prefix_ + "kv_norm.weight")),
+      sink_(loader.LoadExact(prefix_ + "attn_sink")) {
+  assert(query_chunk > 0);
+  const int64_t ratio = config.compress_ratios.at(static_cast<size_t>(layer));
+  rope_frequencies_ = RopeFrequencies(config, ratio);
+  if (ratio == 0) return;
+  compressor_.emplace(loader, prefix_ + "compressor.", norm_eps_);
+  constexpr int64_t kSparseRatio = 4;  // the layers whose entries an indexer chooses
+  if (ratio == kSparseRatio) indexer_.emplace(loader, prefix_ + "indexer.", config);
+}
+
+at::Tensor Attention::Forward(const at::Tensor& x, const TokenBatch& batch,
+                              InputObserver& observer) const {
+  const Sequence sequence = Project(x, batch, observer);
+  std::vector<at::Tensor> chunks;
+  for (int64_t begin = 0; begin < x.size(1); begin += query_chunk_) {
+    const int64_t end = std::min(begin + query_chunk_, x.size(1));
+    const at::Tensor heads = AttendChunk(sequence, begin, end);
+    chunks.push_back(ProjectOutput(heads, ColumnsOf(batch, begin, end), observer));
+  }
+  return at::cat(chunks, 1);
+}
+
+Attention::Sequence Attention::Project(const at::Tensor& x, const TokenBatch& batch,
+                                       InputObserver& observer) const {
+  Sequence sequence;
+  sequence.x = x;
+  sequence.rope = MakeRopeTable(rope_frequencies_, x.size(1), x.device());
+  ObserveReal(observer, prefix_ + "wq_a", batch, x);
+  sequence.qr = RmsNorm(Linear(x, wq_a_), q_norm_, norm_eps_);
+  ObserveReal(observer, prefix_ + "wq_b", batch, sequence.qr);
+  ObserveReal(observer, prefix_ + "wkv", batch, x);
+  sequence.kv = Rotate(RmsNorm(Linear(x, wkv_), kv_norm_, norm_eps_), sequence.rope,
+                       /*per_head=*/false);
+  if (compressor_) sequence.entries = compressor_->Entries(x, sequence.rope);
+  if (indexer_) {
+    ObserveReal(observer, prefix_ + "indexer.wq_b", batch, sequence.qr);
+    sequence.index_keys = indexer_->Keys(x, sequence.rope);
+  }
+  return sequence;
+}
+
+Attention::Keys Attention::WindowKeys(const Sequence& sequence, int64_t begin, int64_t end) const {
+  const int64_t first = std::max<int64_t>(begin - window_ + 1, 0);
+  const at::Tensor query = Positions(begin, end, sequence.kv).unsqueeze(-1);
+  const at::Tensor key = Positions(first, end, sequence.kv);
+  const at::Tensor visible = (key <= query).logical_and_(key > query - window_);
+  return {sequence.kv.slice(1, first, end),
+          visible.unsqueeze(0).expand({sequence.kv.size(0), -1, -1})};
+}
+
+Attention::Keys Attention::EntryKeys(const Sequence& sequence, int64_t begin, int64_t end) const {
+  const int64_t ratio = compressor_->ratio();
+  const int64_t count = end / ratio;  // windows that are complete at the last query
+  const at::Tensor query = Positions(begin, end, sequence.kv).unsqueeze(-1);
+  const at::Tensor window_end = (Positions(0, count, sequence.kv) + 1) * ratio;
+  const at::Tensor causal = (window_end <= query + 1).unsqueeze(0);
+  const at::Tensor entries = sequence.entries.slice(1, 0, count);
+  if (!indexer_) return {entries, causal.expand({entries.size(0), -1, -1})};
+  return {entries,
+          indexer_->Select(sequence.x.slice(1, begin, end), sequence.qr.slice(1, begin, end),
+                           sequence.rope.Slice(begin, end), sequence.index_keys.slice(1, 0, count),
+                           causal)};
+}
+
+// -> [B, C, h, d], the rotation of the values undone.
+at::Tensor Attention::AttendChunk(const Sequence& sequence, int64_t begin, int64_t end) const {
+  const RopeTable rope = sequence.rope.Slice(begin, end);
+  const at::Tensor projected = Linear(sequence.qr.slice(1, begin, end), wq_b_)
+                                   .view({sequence.x.size(0), end - begin, heads_, head_dim_});
+  const at::Tensor q = Rotate(RmsNormalize(projected, norm_eps_), rope, /*per_head=*/true);
+  Keys keys = WindowKeys(sequence, begin, end);
+  if (compressor_) {
+    const Keys entries = EntryKeys(sequence, begin, end);
+    keys = {at::cat({keys.values, entries.values}, 1), at::cat({keys.visible, entries.visible}, 2)};
+  }
+  return Rotate(AttendWithSink(q, keys.values, keys.visible, sink_), rope.Inverse(),
+                /*per_head=*/true);
+}
+
+at::Tensor Attention::ProjectOutput(const at::Tensor& heads, const TokenBatch& batch,
+                                    InputObserver& observer) const {
+  const int64_t batch_size = heads.size(0), queries = heads.size(1);
+  const int64_t group_width = heads_ * head_dim_ / groups_;
+  if (observer.Wants(prefix_ + "wo_a")) {
+    observer.Observe(prefix_ + "wo_a", batch.RealRows(heads.flatten(2)).view({-1, group_width}));
+  }
+  const at::Tensor low_rank = GroupedLinear(heads.reshape({-1, groups_, group_width}), wo_a_);
+  ObserveReal(observer, prefix_ + "wo_b", batch, low_rank);
+  return Linear(low_rank, wo_b_).view({batch_size, queries, -1});
+}
+
+at::Tensor AttendWithSink(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& visible,
+                          const at::Tensor& sink) {
+  const int64_t batch = q.size(0), queries = q.size(1), heads = q.size(2), d = q.size(3);
+  const at::Tensor values = keys.to(at::kFloat);
+  // One key head serves all query heads, so a query's heads are rows of one product.
+  const at::Tensor rows = q.to(at::kFloat).reshape({batch, queries * heads, d});
+  at::Tensor p = at::bmm(rows, values.transpose(1, 2)).view({batch, queries, heads, -1});
+  p.mul_(1.0 / std::sqrt(static_cast<double>(d)));
+  p.masked_fill_(visible.logical_not().unsqueeze(2), -std::numeric_limits<double>::infinity());
+
+  const at::Tensor sink_score = sink.unsqueeze(-1);  // [h, 1]
+  const at::Tensor top = at::maximum(p.amax(-1, /*keepdim=*/true), sink_score);
+  p.sub_(top).exp_();
+  p.div_(p.sum(-1, /*keepdim=*/true) + (sink_score - top).exp());
+  const at::Tensor out = at::bmm(p.view({batch, queries * heads, -1}), values);
+  return out.view({batch, queries, heads, d}).to(q.scalar_type());
+}
+
+}  // namespace vernier::calib::deepseek_v4

@@ -1,0 +1,84 @@
+#include "calib/families/deepseek_v4/hyper_connection.h"
+
+#include "calib/families/linear.h"
+#include "calib/families/rms_norm.h"
+
+namespace vernier::calib::deepseek_v4 {
+namespace {
+
+// What the streams say about how to mix them: [T, rows of fn] F32.
+at::Tensor MixLogits(const at::Tensor& hidden, const at::Tensor& fn, double norm_eps) {
+  const at::Tensor flat = hidden.reshape({-1, hidden.size(-2) * hidden.size(-1)});
+  return LinearF32(RmsNormalize(flat.to(at::kFloat), norm_eps), fn);
+}
+
+// sum_i pre[:, i] * hidden_i; pre [T, n] -> [B, S, D], hidden's dtype.
+at::Tensor WeightedSum(const at::Tensor& hidden, const at::Tensor& pre) {
+  const at::Tensor weights = pre.view({hidden.size(0), hidden.size(1), hidden.size(2), 1});
+  return (hidden * weights).sum(2).to(hidden.scalar_type());
+}
+
+// Sinkhorn-Knopp: alternately divides columns and rows by their sums. logits [T, n, n].
+at::Tensor DoublyStochastic(const at::Tensor& logits, int64_t iterations, double eps) {
+  // The token axis last: sums over n then run over whole vectors of tokens.
+  at::Tensor c = (at::softmax(logits, -1) + eps).permute({1, 2, 0}).contiguous();
+  c.div_(c.sum(0, /*keepdim=*/true) + eps);
+  for (int64_t i = 1; i < iterations; ++i) {
+    c.div_(c.sum(1, /*keepdim=*/true) + eps);
+    c.div_(c.sum(0, /*keepdim=*/true) + eps);
+  }
+  return c.permute({2, 0, 1});
+}
+
+}  // namespace
+
+at::Tensor StreamMix::Pack() const { return at::cat({post, comb.flatten(1)}, 1); }
+
+StreamMix StreamMix::Unpack(const at::Tensor& packed, int64_t streams) {
+  return {packed.slice(1, 0, streams),
+          packed.slice(1, streams).reshape({packed.size(0), streams, streams})};
+}
+
+HyperConnection::HyperConnection(const TensorLoader& loader, const std::string& prefix,
+                                 const checkpoint::DeepseekV4Config& config)
+    : fn_(loader.LoadExact(prefix + "fn")),
+      base_(loader.LoadExact(prefix + "base")),
+      scale_(loader.LoadExact(prefix + "scale")),
+      streams_(config.hc_mult),
+      sinkhorn_iters_(config.hc_sinkhorn_iters),
+      hc_eps_(config.hc_eps),
+      norm_eps_(config.rms_norm_eps) {}
+
+StreamRead HyperConnection::Read(const at::Tensor& hidden) const {
+  const int64_t n = streams_;
+  const at::Tensor logits = MixLogits(hidden, fn_, norm_eps_);
+  // The part [begin, end) of the logits with its scale and base.
+  const auto part = [&](int64_t begin, int64_t end, int64_t site) {
+    return logits.slice(1, begin, end) * scale_[site] + base_.slice(0, begin, end);
+  };
+  const at::Tensor pre = at::sigmoid(part(0, n, 0)) + hc_eps_;
+  const at::Tensor post = at::sigmoid(part(n, 2 * n, 1)) * 2.0;
+  const at::Tensor comb = part(2 * n, (2 + n) * n, 2).reshape({-1, n, n});
+  return {WeightedSum(hidden, pre), {post, DoublyStochastic(comb, sinkhorn_iters_, hc_eps_)}};
+}
+
+at::Tensor WriteStreams(const at::Tensor& hidden, const at::Tensor& y, const StreamMix& mix) {
+  const int64_t n = hidden.size(2), width = hidden.size(3);
+  const at::Tensor old = hidden.reshape({-1, n, width}).to(at::kFloat);
+  at::Tensor streams = y.reshape({-1, 1, width}).to(at::kFloat) * mix.post.unsqueeze(-1);
+  for (int64_t j = 0; j < n; ++j) {
+    streams.addcmul_(old.slice(1, j, j + 1), mix.comb.select(1, j).unsqueeze(-1));
+  }
+  return streams.to(hidden.scalar_type()).view(hidden.sizes());
+}
+
+at::Tensor CollapseForHead(const at::Tensor& hidden, const TensorLoader& loader,
+                           const checkpoint::DeepseekV4Config& config) {
+  const at::Tensor logits = MixLogits(hidden, loader.LoadExact("hc_head_fn"), config.rms_norm_eps);
+  const at::Tensor pre =
+      at::sigmoid(logits * loader.LoadExact("hc_head_scale") + loader.LoadExact("hc_head_base")) +
+      config.hc_eps;
+  return WeightedSum(hidden, pre);
+}
+
+}  // namespace vernier::calib::deepseek_v4

@@ -1,0 +1,46 @@
+// The lightning indexer: which compressed entries a query may see.
+#ifndef VERNIER_CALIB_FAMILIES_DEEPSEEK_V4_INDEXER_H_
+#define VERNIER_CALIB_FAMILIES_DEEPSEEK_V4_INDEXER_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <string>
+
+#include "calib/families/deepseek_v4/compressor.h"
+#include "calib/families/deepseek_v4/rope.h"
+#include "calib/tensor_loader.h"
+#include "checkpoint/families/deepseek_v4_config.h"
+
+namespace vernier::calib::deepseek_v4 {
+
+// Weights below `prefix` ("layers.2.attn.indexer.").
+class Indexer {
+ public:
+  Indexer(const TensorLoader& loader, const std::string& prefix,
+          const checkpoint::DeepseekV4Config& config);
+
+  // Keys of all entries: x [B, S, D] -> [B, S / ratio, index_head_dim].
+  at::Tensor Keys(const at::Tensor& x, const RopeTable& rope) const {
+    return compressor_.Entries(x, rope);
+  }
+
+  // Narrows `causal` [1, C, V] (entry before query) to the index_topk best entries of each query,
+  // the lower entry first among equals -> bool [B, C, V]. x [B, C, D], qr [B, C, q_lora_rank] and
+  // `rope` are those of the C queries, keys [B, V, index_head_dim] those of the V entries.
+  at::Tensor Select(const at::Tensor& x, const at::Tensor& qr, const RopeTable& rope,
+                    const at::Tensor& keys, const at::Tensor& causal) const;
+
+ private:
+  at::Tensor Scores(const at::Tensor& x, const at::Tensor& qr, const RopeTable& rope,
+                    const at::Tensor& keys) const;
+
+  Compressor compressor_;
+  at::Tensor wq_b_;          // [heads * head_dim, q_lora_rank], compute dtype
+  at::Tensor weights_proj_;  // [heads, D], compute dtype
+  int64_t heads_, head_dim_, top_k_;
+};
+
+}  // namespace vernier::calib::deepseek_v4
+
+#endif  // VERNIER_CALIB_FAMILIES_DEEPSEEK_V4_INDEXER_H_

@@ -1,0 +1,57 @@
+#include "calib/families/deepseek_v4/layer.h"
+
+#include "calib/families/deepseek_v4/expert.h"
+#include "calib/families/rms_norm.h"
+
+namespace vernier::calib::deepseek_v4 {
+namespace {
+
+std::string LayerPrefix(int64_t layer) { return "layers." + std::to_string(layer) + "."; }
+
+}  // namespace
+
+Layer::Layer(const TensorLoader& loader, int64_t layer, const checkpoint::DeepseekV4Config& config,
+             int64_t query_chunk)
+    : shared_module_(LayerPrefix(layer) + "ffn.shared_experts"),
+      norm_eps_(config.rms_norm_eps),
+      swiglu_limit_(config.swiglu_limit),
+      attn_norm_(loader.LoadExact(LayerPrefix(layer) + "attn_norm.weight")),
+      ffn_norm_(loader.LoadExact(LayerPrefix(layer) + "ffn_norm.weight")),
+      attn_site_(loader, LayerPrefix(layer) + "hc_attn_", config),
+      ffn_site_(loader, LayerPrefix(layer) + "hc_ffn_", config),
+      attention_(loader, layer, config, query_chunk),
+      router_(loader, layer, config) {
+  if (config.n_shared_experts == 0) return;
+  for (const char* part : kExpertParts) {
+    shared_experts_.push_back(loader.Load(shared_module_ + "." + part + ".weight"));
+  }
+}
+
+FfnStage Layer::RunUntilExperts(const at::Tensor& hidden, const TokenBatch& batch,
+                                InputObserver& observer) {
+  const StreamRead attn = attn_site_.Read(hidden);
+  const at::Tensor attended =
+      attention_.Forward(RmsNorm(attn.x, attn_norm_, norm_eps_), batch, observer);
+  FfnStage stage;
+  stage.hidden = WriteStreams(hidden, attended, attn.mix);
+
+  const StreamRead ffn = ffn_site_.Read(stage.hidden);
+  stage.mix = ffn.mix.Pack();
+  stage.x = RmsNorm(ffn.x, ffn_norm_, norm_eps_).flatten(0, 1);
+  stage.y = RunSharedExperts(stage.x, batch, observer);
+  stage.routing = router_.Route(stage.x, batch.ids.reshape({-1}));
+  return stage;
+}
+
+at::Tensor Layer::Finish(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor& mix) {
+  return WriteStreams(hidden, y, StreamMix::Unpack(mix, hidden.size(2)));
+}
+
+at::Tensor Layer::RunSharedExperts(const at::Tensor& x, const TokenBatch& batch,
+                                   InputObserver& observer) const {
+  if (shared_experts_.empty()) return at::zeros(x.sizes(), x.options().dtype(at::kFloat));
+  return RunSwiglu(x, shared_experts_, swiglu_limit_, shared_module_, batch, observer)
+      .to(at::kFloat);
+}
+
+}  // namespace vernier::calib::deepseek_v4

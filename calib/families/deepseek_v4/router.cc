@@ -1,0 +1,36 @@
+#include "calib/families/deepseek_v4/router.h"
+
+#include <string>
+
+#include "calib/families/linear.h"
+#include "calib/families/top_k.h"
+
+namespace vernier::calib::deepseek_v4 {
+
+Router::Router(const TensorLoader& loader, int64_t layer,
+               const checkpoint::DeepseekV4Config& config)
+    : top_k_(config.num_experts_per_tok),
+      normalize_(config.norm_topk_prob),
+      scaling_factor_(config.routed_scaling_factor) {
+  const std::string prefix = "layers." + std::to_string(layer) + ".ffn.gate.";
+  weight_ = loader.Load(prefix + "weight");
+  if (layer < config.num_hash_layers) {
+    tid2eid_ = loader.LoadExact(prefix + "tid2eid");
+  } else {
+    bias_ = loader.LoadExact(prefix + "bias");
+  }
+}
+
+Routing Router::Route(const at::Tensor& x, const at::Tensor& ids) const {
+  const at::Tensor scores = at::softplus(LinearF32(x, weight_)).sqrt();
+  const at::Tensor experts =
+      tid2eid_.defined() ? tid2eid_.index_select(0, ids) : TopIndices(scores + bias_, top_k_);
+  at::Tensor weights = scores.gather(1, experts);
+  if (normalize_) {
+    constexpr double kNoDivisionByZero = 1e-20;
+    weights = weights / (weights.sum(1, /*keepdim=*/true) + kNoDivisionByZero);
+  }
+  return {experts, weights * scaling_factor_};
+}
+
+}  // namespace vernier::calib::deepseek_v4

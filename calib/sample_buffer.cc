@@ -1,0 +1,114 @@
+#include "calib/sample_buffer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <utility>
+
+#include "base/error.h"
+#include "base/hash.h"
+
+namespace vernier::calib {
+namespace {
+
+constexpr uint64_t kPieceBytes = 16u << 20;
+
+std::span<std::byte> TensorBytes(const at::Tensor& tensor) {
+  assert(tensor.is_contiguous() && tensor.device().is_cpu());
+  return {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()};
+}
+
+std::vector<int64_t> WithLeading(int64_t count, const std::vector<int64_t>& sample_shape) {
+  std::vector<int64_t> shape = {count};
+  shape.insert(shape.end(), sample_shape.begin(), sample_shape.end());
+  return shape;
+}
+
+}  // namespace
+
+SampleBuffer::SampleBuffer(int64_t samples, std::vector<int64_t> sample_shape,
+                           at::ScalarType dtype)
+    : samples_(samples), sample_shape_(std::move(sample_shape)), dtype_(dtype) {
+  sample_bytes_ = c10::elementSize(dtype);
+  for (int64_t size : sample_shape_) sample_bytes_ *= static_cast<uint64_t>(size);
+}
+
+SampleBuffer SampleBuffer::InMemory(int64_t samples, std::vector<int64_t> sample_shape,
+                                    at::ScalarType dtype) {
+  SampleBuffer buffer(samples, std::move(sample_shape), dtype);
+  buffer.memory_ = at::empty(WithLeading(samples, buffer.sample_shape_), dtype);
+  return buffer;
+}
+
+SampleBuffer SampleBuffer::InFile(const std::filesystem::path& file, int64_t samples,
+                                  std::vector<int64_t> sample_shape, at::ScalarType dtype) {
+  SampleBuffer buffer(samples, std::move(sample_shape), dtype);
+  buffer.file_ = File::OpenForWrite(file, /*truncate=*/true);
+  buffer.file_->Preallocate(buffer.Bytes());
+  return buffer;
+}
+
+SampleBuffer SampleBuffer::OpenFile(const std::filesystem::path& file, int64_t samples,
+                                    std::vector<int64_t> sample_shape, at::ScalarType dtype) {
+  SampleBuffer buffer(samples, std::move(sample_shape), dtype);
+  buffer.file_ = File::OpenForRead(file);
+  if (const uint64_t size = buffer.file_->Size(); size != buffer.Bytes()) {
+    throw Error(ErrorCode::kTruncated, file.string(),
+                fmt::format("the file has {} bytes instead of {}", size, buffer.Bytes()),
+                "Delete the run directory and calibrate again");
+  }
+  return buffer;
+}
+
+int64_t SampleBuffer::SamplesPerPiece() const {
+  return std::clamp<int64_t>(static_cast<int64_t>(kPieceBytes / std::max<uint64_t>(1, sample_bytes_)),
+                             1, samples_);
+}
+
+at::Tensor SampleBuffer::Get(int64_t first, int64_t count) const {
+  assert(first >= 0 && count > 0 && first + count <= samples_);
+  if (!file_) return memory_.narrow(0, first, count);
+  at::Tensor values = at::empty(WithLeading(count, sample_shape_), dtype_);
+  file_->ReadAt(static_cast<uint64_t>(first) * sample_bytes_, TensorBytes(values));
+  return values;
+}
+
+void SampleBuffer::Put(int64_t first, const at::Tensor& values) {
+  const int64_t count = values.size(0);
+  assert(first >= 0 && first + count <= samples_);
+  if (!file_) {
+    memory_.narrow(0, first, count).copy_(values.view(WithLeading(count, sample_shape_)));
+    return;
+  }
+  const at::Tensor host = values.to(at::kCPU, dtype_).contiguous();
+  file_->WriteAt(static_cast<uint64_t>(first) * sample_bytes_, TensorBytes(host));
+}
+
+void SampleBuffer::CopyFrom(const SampleBuffer& other) {
+  assert(other.samples_ == samples_ && other.sample_shape_ == sample_shape_);
+  const int64_t step = SamplesPerPiece();
+  for (int64_t first = 0; first < samples_; first += step) {
+    Put(first, other.Get(first, std::min(step, samples_ - first)));
+  }
+}
+
+void SampleBuffer::WriteTo(const File& file) const {
+  const int64_t step = SamplesPerPiece();
+  for (int64_t first = 0; first < samples_; first += step) {
+    const at::Tensor piece = Get(first, std::min(step, samples_ - first));
+    file.WriteAt(static_cast<uint64_t>(first) * sample_bytes_, TensorBytes(piece));
+  }
+}
+
+std::string SampleBuffer::Hash() const {
+  Hasher hasher;
+  const int64_t step = SamplesPerPiece();
+  for (int64_t first = 0; first < samples_; first += step) {
+    const at::Tensor piece = Get(first, std::min(step, samples_ - first));
+    hasher.Update(TensorBytes(piece));
+  }
+  return hasher.Hex();
+}
+
+}  // namespace vernier::calib

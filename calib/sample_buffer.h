@@ -1,0 +1,63 @@
+// One tensor per calibration sample, for all samples: in host memory, or in a file.
+#ifndef VERNIER_CALIB_SAMPLE_BUFFER_H_
+#define VERNIER_CALIB_SAMPLE_BUFFER_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+
+namespace vernier::calib {
+
+// A [samples, sample_shape...] tensor of which only the samples in use need be in memory. Its bytes
+// are those of the contiguous tensor, in memory and on disk. Not thread-safe.
+class SampleBuffer {
+ public:
+  static SampleBuffer InMemory(int64_t samples, std::vector<int64_t> sample_shape,
+                               at::ScalarType dtype);
+  // Creates (or truncates) `file`. The buffer does not delete it.
+  static SampleBuffer InFile(const std::filesystem::path& file, int64_t samples,
+                             std::vector<int64_t> sample_shape, at::ScalarType dtype);
+  // Reads an existing file of exactly the buffer's size (kTruncated otherwise).
+  static SampleBuffer OpenFile(const std::filesystem::path& file, int64_t samples,
+                               std::vector<int64_t> sample_shape, at::ScalarType dtype);
+
+  int64_t samples() const { return samples_; }
+  const std::vector<int64_t>& sample_shape() const { return sample_shape_; }
+  uint64_t Bytes() const { return static_cast<uint64_t>(samples_) * sample_bytes_; }
+  bool in_file() const { return file_.has_value(); }
+
+  // Samples [first, first + count) as a host tensor [count, sample_shape...]. In memory it is a view
+  // that the next Put changes.
+  at::Tensor Get(int64_t first, int64_t count) const;
+  // Stores `values` [count, sample_shape...] (from any device, cast to the buffer's dtype).
+  void Put(int64_t first, const at::Tensor& values);
+
+  // Copies all bytes of `other`, which has the same shape and dtype.
+  void CopyFrom(const SampleBuffer& other);
+  // Writes all bytes to `file`.
+  void WriteTo(const File& file) const;
+  // XXH3-128 of all bytes.
+  std::string Hash() const;
+
+ private:
+  SampleBuffer(int64_t samples, std::vector<int64_t> sample_shape, at::ScalarType dtype);
+  // How many samples make a piece of a whole-buffer operation.
+  int64_t SamplesPerPiece() const;
+
+  int64_t samples_;
+  std::vector<int64_t> sample_shape_;
+  at::ScalarType dtype_;
+  uint64_t sample_bytes_;
+  at::Tensor memory_;         // defined when in memory
+  std::optional<File> file_;  // set when in a file
+};
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_SAMPLE_BUFFER_H_

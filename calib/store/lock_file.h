@@ -1,0 +1,25 @@
+// One process at a time in a run directory.
+#ifndef VERNIER_CALIB_STORE_LOCK_FILE_H_
+#define VERNIER_CALIB_STORE_LOCK_FILE_H_
+
+#include <filesystem>
+
+namespace vernier::calib {
+
+// Holds flock(2) on a file that names the holder's process id. The kernel drops the lock when the
+// process ends, however it ends; the file itself stays.
+class LockFile {
+ public:
+  // kStoreLocked, naming the holder, when another process (or this one) has the lock.
+  explicit LockFile(const std::filesystem::path& path);
+  ~LockFile();
+  LockFile(const LockFile&) = delete;
+  LockFile& operator=(const LockFile&) = delete;
+
+ private:
+  int fd_;
+};
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_STORE_LOCK_FILE_H_

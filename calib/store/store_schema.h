@@ -1,0 +1,21 @@
+// The store's tables, and what makes a file a store. docs/store.md explains every column.
+#ifndef VERNIER_CALIB_STORE_STORE_SCHEMA_H_
+#define VERNIER_CALIB_STORE_STORE_SCHEMA_H_
+
+#include <filesystem>
+
+#include "calib/store/sqlite.h"
+
+namespace vernier::calib {
+
+// PRAGMA user_version of the tables that this version reads and writes.
+inline constexpr int kSchemaVersion = 1;
+
+// Makes the connection durable (WAL, synchronous=FULL), creates the tables in an empty database and
+// checks any other: a damaged file, one that is no store, or one of another version is
+// kStoreCorrupt naming `path`.
+void PrepareSchema(const Database& database, const std::filesystem::path& path);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_STORE_STORE_SCHEMA_H_

@@ -1,0 +1,118 @@
+#include "calib/tensor_loader.h"
+
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+
+#include "base/error.h"
+
+namespace vernier::calib {
+namespace {
+
+using checkpoint::LogicalWeight;
+using checkpoint::WeightFormat;
+
+constexpr std::string_view kWeightSuffix = ".weight";
+
+std::string_view ModuleOf(std::string_view name) {
+  return name.ends_with(kWeightSuffix) ? name.substr(0, name.size() - kWeightSuffix.size()) : name;
+}
+
+template <typename T, typename Element>
+std::span<T> Elements(at::Tensor& tensor) {
+  return {reinterpret_cast<T*>(tensor.data_ptr<Element>()), static_cast<size_t>(tensor.numel())};
+}
+
+// An integer table as stored, then widened to I64.
+at::Tensor ReadIntegers(const checkpoint::Checkpoint& checkpoint, const LogicalWeight& weight) {
+  const checkpoint::DType dtype = checkpoint.tensor(weight.main).info.dtype;
+  if (dtype != checkpoint::DType::kI64 && dtype != checkpoint::DType::kI32) {
+    throw Error(ErrorCode::kWrongDtype, weight.name,
+                "is a table of " + checkpoint.tensor(weight.main).info.dtype_name +
+                    " where I64 or I32 is needed",
+                "Use the checkpoint as released");
+  }
+  const at::ScalarType stored = dtype == checkpoint::DType::kI64 ? at::kLong : at::kInt;
+  at::Tensor table = at::empty(weight.shape, at::TensorOptions().dtype(stored));
+  checkpoint.Read(weight.main, 0, {static_cast<std::byte*>(table.data_ptr()), table.nbytes()});
+  return table.to(at::kLong);
+}
+
+}  // namespace
+
+TensorLoader::TensorLoader(const checkpoint::SourceModel& source, at::Device device,
+                           at::ScalarType compute_dtype)
+    : source_(&source), reader_(source.checkpoint), device_(device), compute_dtype_(compute_dtype) {
+  assert(compute_dtype == at::kBFloat16 || compute_dtype == at::kFloat);
+}
+
+bool TensorLoader::Has(std::string_view name) const {
+  const LogicalWeight* weight = source_->layout.FindModule(ModuleOf(name));
+  return weight != nullptr && weight->name == name;
+}
+
+at::Tensor TensorLoader::Load(std::string_view name) const { return LoadToHost(name).to(device_); }
+
+at::Tensor TensorLoader::LoadToHost(std::string_view name) const {
+  const LogicalWeight& weight = Find(name);
+  return ReadRows(weight, 0, weight.rows(), compute_dtype_);
+}
+
+at::Tensor TensorLoader::LoadExact(std::string_view name) const {
+  const LogicalWeight& weight = Find(name);
+  if (weight.format == WeightFormat::kInteger) {
+    return ReadIntegers(source_->checkpoint, weight).to(device_);
+  }
+  return ReadRows(weight, 0, weight.rows(), at::kFloat).to(device_);
+}
+
+at::Tensor TensorLoader::LoadRows(std::string_view name, const at::Tensor& rows) const {
+  const LogicalWeight& weight = Find(name);
+  const auto [distinct, position] = at::_unique(rows, /*sorted=*/true, /*return_inverse=*/true);
+  const int64_t count = distinct.numel();
+  at::Tensor values =
+      at::empty({count, weight.columns()}, at::TensorOptions().dtype(compute_dtype_));
+  const auto index = distinct.accessor<int64_t, 1>();
+  for (int64_t begin = 0; begin < count;) {
+    int64_t end = begin + 1;  // of the run of neighbouring rows, which is read at once
+    while (end < count && index[end] == index[end - 1] + 1) ++end;
+    values.slice(0, begin, end).copy_(ReadRows(weight, index[begin], end - begin, compute_dtype_));
+    begin = end;
+  }
+  return values.index_select(0, position).to(device_);
+}
+
+at::Tensor TensorLoader::LoadRowRange(std::string_view name, int64_t begin, int64_t count) const {
+  return ReadRows(Find(name), begin, count, compute_dtype_).to(device_);
+}
+
+void TensorLoader::Prefetch(std::string_view name) const {
+  for (const size_t part : Find(name).Parts()) source_->checkpoint.Prefetch(part);
+}
+
+const LogicalWeight& TensorLoader::Find(std::string_view name) const {
+  const LogicalWeight* weight = source_->layout.FindModule(ModuleOf(name));
+  if (weight == nullptr || weight->name != name) {
+    throw Error(ErrorCode::kMissingTensor, name, "is not in the checkpoint, but the model needs it",
+                "Download the checkpoint completely");
+  }
+  return *weight;
+}
+
+at::Tensor TensorLoader::ReadRows(const LogicalWeight& weight, int64_t begin, int64_t count,
+                                  at::ScalarType dtype) const {
+  std::vector<int64_t> shape = weight.shape;
+  if (!shape.empty()) shape[0] = count;
+  at::Tensor rows = at::empty(shape, at::TensorOptions().dtype(dtype));
+  if (dtype == at::kFloat) {
+    reader_.ReadF32(weight, begin, count, Elements<float, float>(rows));
+  } else {
+    reader_.ReadBf16(weight, begin, count, Elements<uint16_t, at::BFloat16>(rows));
+  }
+  return rows;
+}
+
+}  // namespace vernier::calib

@@ -1,0 +1,206 @@
+#include "calib/trace.h"
+
+#include <ATen/ATen.h>
+#include <fmt/format.h>
+
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "calib/device.h"
+#include "calib/families/decoder.h"
+#include "calib/layer_loop.h"
+#include "checkpoint/safetensors.h"
+
+namespace vernier::calib {
+namespace {
+
+// A forward pass of all samples that shows every layer's output.
+class TracedForward {
+ public:
+  explicit TracedForward(const TraceRequest& request)
+      : device_(ParseDevice(request.recipe.compute.device)),
+        loader_(request.source, device_, ToScalarType(request.recipe.calibration.dtype)),
+        decoder_(MakeDecoder(loader_)),
+        loop_(*decoder_, request.tokens, device_, loader_.compute_dtype(),
+              {.batch_size = request.budget.batch_size,
+               .query_chunk = request.budget.query_chunk,
+               .experts_per_group = request.budget.experts_per_group,
+               .spill_directory = request.budget.spill_hidden ? request.scratch_directory
+                                                              : std::filesystem::path()}) {}
+
+  const Decoder& decoder() const { return *decoder_; }
+  const LayerLoop& loop() const { return loop_; }
+
+  // Calls `seen(layer, hidden)` as each layer ends; returns the last layer's hidden states.
+  SampleBuffer Run(Progress& progress,
+                   const std::function<void(int64_t, const SampleBuffer&)>& seen) const {
+    SampleBuffer in = loop_.MakeHiddenBuffer("trace-0.scratch");
+    std::optional<SampleBuffer> spilled_out;
+    if (in.in_file()) spilled_out = loop_.MakeHiddenBuffer("trace-1.scratch");
+    InputObserver nobody({});
+    loop_.Embed(in);
+    for (int64_t layer = 0; layer < decoder_->Layers(); ++layer) {
+      SampleBuffer& out = spilled_out ? *spilled_out : in;
+      double reported = 0;
+      loop_.RunLayer(layer, in, out, nobody, [&](double fraction) {
+        progress.Advance(fraction - reported, fmt::format("layer {}/{}", layer + 1,
+                                                          decoder_->Layers()));
+        reported = fraction;
+      });
+      if (spilled_out) std::swap(in, *spilled_out);
+      seen(layer, in);
+    }
+    return in;
+  }
+
+ private:
+  at::Device device_;
+  TensorLoader loader_;
+  std::unique_ptr<Decoder> decoder_;
+  LayerLoop loop_;
+};
+
+// Writes F32 tensors at the places that a layout gave them.
+class TraceFile {
+ public:
+  TraceFile(const std::filesystem::path& path, std::vector<checkpoint::TensorSpec> tensors)
+      : path_(path),
+        layout_(checkpoint::PlanSafetensors(std::move(tensors), {{"format", "pt"}})),
+        file_(File::OpenForWrite(PartialPath(path), /*truncate=*/true)) {
+    file_.Preallocate(layout_.file_bytes);
+    file_.WriteAt(0, std::as_bytes(std::span(layout_.prefix)));
+  }
+
+  // Writes `values`, the samples from `first_sample` on of tensor `name` [samples, ...].
+  void Write(std::string_view name, int64_t first_sample, const at::Tensor& values) {
+    const at::Tensor host = values.to(at::kCPU, at::kFloat).contiguous();
+    const auto at = std::ranges::find(layout_.tensors, name, &checkpoint::TensorInfo::name);
+    const uint64_t sample_bytes = at->Bytes() / static_cast<uint64_t>(at->shape[0]);
+    file_.WriteAt(at->begin + static_cast<uint64_t>(first_sample) * sample_bytes,
+                  {static_cast<const std::byte*>(host.data_ptr()), host.nbytes()});
+  }
+
+  void Finish() { PublishPartial(path_); }
+
+ private:
+  std::filesystem::path path_;
+  checkpoint::SafetensorsLayout layout_;
+  File file_;
+};
+
+std::string HiddenName(int64_t layer) { return fmt::format("hidden.{}", layer); }
+
+std::vector<checkpoint::TensorSpec> TraceTensors(const TracedForward& forward, int64_t samples,
+                                                 int64_t length) {
+  std::vector<int64_t> hidden_shape = forward.loop().HiddenSampleShape();
+  hidden_shape.insert(hidden_shape.begin(), samples);
+  std::vector<checkpoint::TensorSpec> tensors;
+  for (int64_t layer = 0; layer < forward.decoder().Layers(); ++layer) {
+    tensors.push_back({HiddenName(layer), checkpoint::DType::kF32, hidden_shape});
+  }
+  tensors.push_back({"logits", checkpoint::DType::kF32,
+                     {samples, length, forward.decoder().VocabSize()}});
+  return tensors;
+}
+
+template <typename Id>
+std::vector<int32_t> CheckIds(const std::vector<Id>& ids, int64_t vocab_size,
+                              const std::string& origin) {
+  std::vector<int32_t> checked;
+  checked.reserve(ids.size());
+  for (const Id id : ids) {
+    if (id < 0 || id >= vocab_size) {
+      throw Error(ErrorCode::kBadTokenIds, origin,
+                  fmt::format("id {} is outside the vocabulary of {}", id, vocab_size),
+                  "Use the tokenizer that belongs to the model");
+    }
+    checked.push_back(static_cast<int32_t>(id));
+  }
+  return checked;
+}
+
+template <typename Id>
+std::vector<Id> ReadIds(const File& file, const checkpoint::TensorInfo& tensor) {
+  std::vector<Id> ids(static_cast<size_t>(tensor.Elements()));
+  file.ReadAt(tensor.begin, std::as_writable_bytes(std::span(ids)));
+  return ids;
+}
+
+}  // namespace
+
+datasets::CalibrationSet ReadTokenIds(const std::filesystem::path& path, int64_t vocab_size) {
+  const File file = File::OpenForRead(path);
+  const checkpoint::SafetensorsHeader header = checkpoint::ReadSafetensorsHeader(file);
+  const auto found =
+      std::ranges::find(header.tensors, "input_ids", &checkpoint::TensorInfo::name);
+  const bool usable = found != header.tensors.end() && !found->shape.empty() &&
+                      found->shape.size() <= 2 && found->Elements() > 0 &&
+                      (found->dtype == checkpoint::DType::kI64 ||
+                       found->dtype == checkpoint::DType::kI32);
+  if (!usable) {
+    throw Error(ErrorCode::kBadTokenIds, path.string(),
+                "it holds no tensor \"input_ids\" of I64 or I32 with shape [B, S] or [S]",
+                "Write the token ids as such a tensor");
+  }
+  datasets::CalibrationSet tokens;
+  tokens.samples = found->shape.size() == 2 ? found->shape[0] : 1;
+  tokens.sequence_length = found->shape.back();
+  tokens.ids = found->dtype == checkpoint::DType::kI64
+                   ? CheckIds(ReadIds<int64_t>(file, *found), vocab_size, path.string())
+                   : CheckIds(ReadIds<int32_t>(file, *found), vocab_size, path.string());
+  tokens.lengths.assign(static_cast<size_t>(tokens.samples),
+                        static_cast<int32_t>(tokens.sequence_length));
+  return tokens;
+}
+
+void WriteTrace(const TraceRequest& request, const std::filesystem::path& out,
+                Progress& progress) {
+  const TracedForward forward(request);
+  TraceFile file(out, TraceTensors(forward, request.tokens.samples,
+                                   request.tokens.sequence_length));
+  progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
+  const SampleBuffer last =
+      forward.Run(progress, [&](int64_t layer, const SampleBuffer& hidden) {
+        for (int64_t sample = 0; sample < hidden.samples(); ++sample) {
+          file.Write(HiddenName(layer), sample, hidden.Get(sample, 1));
+        }
+      });
+  forward.loop().ForEachLogits(
+      last, [&](int64_t first, const at::Tensor&, const at::Tensor& logits) {
+        file.Write("logits", first, logits);
+      });
+  file.Finish();
+  progress.EndPhase();
+}
+
+Perplexity MeasurePerplexity(const TraceRequest& request, Progress& progress) {
+  const int64_t predicted = request.tokens.sequence_length - 1;
+  if (predicted < 1) {
+    throw Error(ErrorCode::kBadTokenIds, "input_ids", "windows of one token predict nothing",
+                "Give windows of at least two tokens");
+  }
+  const TracedForward forward(request);
+  progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
+  const SampleBuffer last = forward.Run(progress, [](int64_t, const SampleBuffer&) {});
+  double total = 0;
+  forward.loop().ForEachLogits(
+      last, [&](int64_t, const at::Tensor& ids, const at::Tensor& logits) {
+        const at::Tensor targets = ids.narrow(1, 1, predicted).to(logits.device()).unsqueeze(-1);
+        const at::Tensor likelihood =
+            at::log_softmax(logits.narrow(1, 0, predicted), -1).gather(-1, targets);
+        total -= likelihood.to(at::kDouble).sum().item<double>();
+      });
+  progress.EndPhase();
+  Perplexity result{.windows = request.tokens.samples,
+                    .scored = request.tokens.samples * predicted};
+  result.value = std::exp(total / static_cast<double>(result.scored));
+  return result;
+}
+
+}  // namespace vernier::calib

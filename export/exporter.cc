@@ -1,0 +1,207 @@
+#include "export/exporter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "export/copied_files.h"
+#include "export/manifest.h"
+#include "export/modelopt_config.h"
+#include "export/output_directory.h"
+#include "export/shard_writer.h"
+#include "export/tensor_index.h"
+#include "export/weight_scales.h"
+
+namespace vernier::exporter {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kVersion = VERNIER_VERSION;
+
+// Room for config files, index and manifest, whose length goes with the number of tensors.
+constexpr uint64_t kJsonReserve = 1 << 20;
+constexpr uint64_t kJsonBytesPerTensor = 1 << 10;
+
+int ThreadCount(int requested) {
+  if (requested > 0) return requested;
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+// Everything that the shards' bytes depend on.
+std::string PlanHash(const ExportRequest& request, const std::vector<WeightScale>& weight_scales,
+                     const std::vector<InputScale>& input_scales) {
+  Hasher hasher;
+  hasher.Update(fmt::format("{}\n{}\n", kVersion, request.source.checkpoint.fingerprint()));
+  for (const recipes::OutputShard& shard : request.plan.shards) {
+    hasher.Update(fmt::format("{} {}\n", shard.file_name, shard.file_bytes));
+    hasher.Update(shard.prefix);
+  }
+  for (size_t i = 0; i < weight_scales.size(); ++i) {
+    hasher.Update(
+        fmt::format("{} {:08x} {} {:08x}\n", static_cast<int>(request.plan.scale_groups[i].scale),
+                    std::bit_cast<uint32_t>(weight_scales[i].global_scale), weight_scales[i].k_max,
+                    std::bit_cast<uint32_t>(input_scales[i].scale)));
+  }
+  return hasher.Hex();
+}
+
+// One export, step by step.
+class ExportJob {
+ public:
+  explicit ExportJob(const ExportRequest& request)
+      : request_(request),
+        output_(fs::weakly_canonical(fs::absolute(request.output))),
+        threads_(ThreadCount(request.threads)) {}
+
+  ExportSummary Run() {
+    request_.progress.BeginPhase(kExportPhase, static_cast<double>(TotalBytes()));
+    ResolveScales();
+    const std::string plan_hash = PlanHash(request_, weight_scales_, input_scales_);
+    summary_.output = output_;
+    summary_.plan_hash = plan_hash;
+    const std::vector<calib::ShardRecord> records =
+        request_.store.FinishedShards(output_.string(), plan_hash);
+    ClaimOutputDirectory(output_, plan_hash, !records.empty());
+    VerifyFinished(records);
+    const std::vector<std::string> copied =
+        ListCopiedFiles(request_.source.checkpoint.directory(), output_);
+    RequireSpace(copied);
+    for (const recipes::OutputShard& shard : request_.plan.shards) FinishShard(shard);
+    WriteOtherFiles(copied);
+    Summarise();
+    request_.progress.EndPhase();
+    return std::move(summary_);
+  }
+
+ private:
+  uint64_t TotalBytes() const {
+    return WeightScaleBytes(request_.source, request_.plan) + request_.plan.OutputFileBytes();
+  }
+
+  OnBytes Report(std::string detail) const {
+    return [this, detail = std::move(detail)](uint64_t bytes) {
+      request_.progress.Advance(static_cast<double>(bytes), detail);
+    };
+  }
+
+  void ResolveScales() {
+    if (!request_.plan.scale_groups.empty() && !request_.store.CalibrationFinished()) {
+      throw Error(ErrorCode::kNotCalibrated, request_.store.run_dir().string(),
+                  "its calibration is not finished",
+                  "Finish it with `vernier calibrate`; it goes on where it stopped");
+    }
+    input_scales_ = ResolveInputScales(request_.source.layout, request_.plan, request_.inputs);
+    weight_scales_ =
+        ResolveWeightScales(request_.source, request_.plan, threads_, Report("weight scales"));
+  }
+
+  // Keeps the records of those shards that are still what they were when they were finished.
+  void VerifyFinished(const std::vector<calib::ShardRecord>& records) {
+    for (const calib::ShardRecord& record : records) {
+      if (!ShardIsIntact(record, output_, Report("verifying " + record.file_name))) continue;
+      finished_.emplace(record.file_name, record);
+    }
+    summary_.shards_reused = static_cast<int64_t>(finished_.size());
+  }
+
+  void RequireSpace(const std::vector<std::string>& copied) const {
+    const checkpoint::Checkpoint& source = request_.source.checkpoint;
+    uint64_t bytes = kJsonReserve + kJsonBytesPerTensor * source.tensors().size() +
+                     TotalFileBytes(source.directory(), copied);
+    for (const recipes::OutputShard& shard : request_.plan.shards) {
+      if (finished_.contains(shard.file_name)) continue;
+      const fs::path partial = PartialPath(output_ / shard.file_name);
+      const uint64_t reserved = fs::exists(partial) ? fs::file_size(partial) : 0;
+      bytes += shard.file_bytes - std::min(shard.file_bytes, reserved);
+    }
+    RequireFreeSpace(output_, bytes, "the output");
+  }
+
+  void FinishShard(const recipes::OutputShard& shard) {
+    const size_t number = static_cast<size_t>(&shard - request_.plan.shards.data()) + 1;
+    auto it = finished_.find(shard.file_name);
+    if (it == finished_.end()) {
+      const std::string detail = fmt::format("shard {}/{}", number, request_.plan.shards.size());
+      const calib::ShardRecord record =
+          WriteShard({request_.source, request_.plan, weight_scales_, input_scales_}, shard,
+                     output_, threads_, Report(detail));
+      request_.store.CommitShard(output_.string(), summary_.plan_hash, record);
+      it = finished_.emplace(shard.file_name, record).first;
+      ++summary_.shards_written;
+    }
+    const calib::ShardRecord& record = it->second;
+    written_.push_back({record.file_name, record.bytes, record.hash});
+    summary_.cast.Merge({.blocks = record.cast_blocks,
+                         .requantised = record.cast_requantised,
+                         .inexact = record.cast_inexact});
+  }
+
+  void WriteText(std::string_view name, const std::string& text) {
+    WriteFileAtomically(output_ / name, text);
+    written_.push_back({std::string(name), text.size(), HashHex(text)});
+  }
+
+  void WriteOtherFiles(const std::vector<std::string>& copied) {
+    const std::vector<OutputFile> copies =
+        CopyFiles(request_.source.checkpoint.directory(), output_, copied);
+    summary_.copied_files = static_cast<int64_t>(copies.size());
+    const OutputConfigs configs = MakeModeloptConfigs(request_.source, request_.plan, kVersion);
+    WriteText(checkpoint::kIndexFileName, TensorIndexText(request_.plan));
+    if (!configs.hf_quant_config.is_null()) {
+      WriteText(kHfQuantConfigFileName, configs.hf_quant_config.dump(2) + "\n");
+    }
+    WriteText(kConfigFileName, configs.config.dump(2) + "\n");
+
+    const TensorCounts counts = WriteManifest(output_, {.source = request_.source,
+                                                        .plan = request_.plan,
+                                                        .recipe = request_.recipe,
+                                                        .plan_hash = summary_.plan_hash,
+                                                        .version = std::string(kVersion),
+                                                        .weight_scales = weight_scales_,
+                                                        .input_scales = input_scales_,
+                                                        .config_patches = configs.patches,
+                                                        .cast = summary_.cast,
+                                                        .written = written_,
+                                                        .copied = copies});
+    summary_.carried_tensors = counts.carried;
+    summary_.converted_tensors = counts.converted;
+    summary_.dropped_tensors = counts.dropped;
+  }
+
+  void Summarise() {
+    summary_.source_tensor_bytes = request_.source.checkpoint.TensorBytes();
+    summary_.output_tensor_bytes = request_.plan.tensor_bytes;
+    for (const recipes::OutputShard& shard : request_.plan.shards) {
+      summary_.output_tensors += static_cast<int64_t>(shard.tensors.size());
+    }
+    for (size_t i = 0; i < input_scales_.size(); ++i) {
+      const InputScale& input = input_scales_[i];
+      if (input.origin == AmaxOrigin::kObserved) continue;
+      summary_.fallbacks.push_back({request_.plan.scale_groups[i].name, input.origin, input.amax});
+    }
+  }
+
+  const ExportRequest& request_;
+  fs::path output_;
+  int threads_;
+  std::vector<WeightScale> weight_scales_;
+  std::vector<InputScale> input_scales_;
+  std::map<std::string, calib::ShardRecord> finished_;
+  std::vector<OutputFile> written_;  // in the order of writing
+  ExportSummary summary_;
+};
+
+}  // namespace
+
+ExportSummary Export(const ExportRequest& request) { return ExportJob(request).Run(); }
+
+}  // namespace vernier::exporter

@@ -1,0 +1,68 @@
+// Turns a plan and calibrated statistics into a checkpoint that engines load.
+#ifndef VERNIER_EXPORT_EXPORTER_H_
+#define VERNIER_EXPORT_EXPORTER_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/progress.h"
+#include "calib/store/store.h"
+#include "checkpoint/source_model.h"
+#include "export/input_scales.h"
+#include "quantizers/mxfp4.h"
+#include "recipes/plan.h"
+#include "recipes/recipe.h"
+
+namespace vernier::exporter {
+
+inline constexpr std::string_view kExportPhase = "export";
+
+struct ExportRequest {
+  const checkpoint::SourceModel& source;
+  const recipes::Plan& plan;  // of `source` and `recipe`
+  const recipes::Recipe& recipe;
+  std::vector<calib::InputAmax> inputs;  // from the store; only read when the plan quantises
+  calib::Store& store;                   // remembers finished shards
+  std::filesystem::path output;
+  int threads = 0;     // 0: all cores
+  Progress& progress;  // gets the phase kExportPhase, in bytes
+};
+
+// A scale group whose input scale is borrowed, because its experts saw no token.
+struct FallbackScale {
+  std::string group;
+  AmaxOrigin from = AmaxOrigin::kLayer;
+  float amax = 0;
+};
+
+struct ExportSummary {
+  std::filesystem::path output;
+  std::string plan_hash;
+  // Source tensors by what became of them, and their bytes.
+  int64_t carried_tensors = 0;
+  int64_t converted_tensors = 0;
+  int64_t dropped_tensors = 0;
+  uint64_t source_tensor_bytes = 0;
+  int64_t output_tensors = 0;
+  uint64_t output_tensor_bytes = 0;
+  int64_t shards_written = 0;
+  int64_t shards_reused = 0;  // finished by an earlier run, verified by their hash
+  int64_t copied_files = 0;
+  quantizers::CastStats cast;  // over all shards, reused ones included
+  std::vector<FallbackScale> fallbacks;
+};
+
+// Writes the checkpoint. Interrupted at any instant, the same call goes on and leaves the same
+// bytes: shards that the store knows as finished, and whose bytes have the recorded hash, are not
+// written again. The bytes do not depend on the number of threads. Validation is the caller's.
+//
+// Errors: kNotCalibrated (the plan quantises and calibration is not finished, or lacks a module),
+// kOutputExists, kNoSpace (checked beforehand), kBadWeightValue, kFileRead, kFileWrite.
+ExportSummary Export(const ExportRequest& request);
+
+}  // namespace vernier::exporter
+
+#endif  // VERNIER_EXPORT_EXPORTER_H_

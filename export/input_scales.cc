@@ -1,0 +1,126 @@
+#include "export/input_scales.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "quantizers/nvfp4.h"
+
+namespace vernier::exporter {
+namespace {
+
+using checkpoint::LogicalWeight;
+using checkpoint::ModelLayout;
+using checkpoint::Role;
+using recipes::ScaleGroup;
+
+using InputsByModule = std::unordered_map<std::string_view, const calib::InputAmax*>;
+
+constexpr std::string_view kRemedy = "Calibrate with this recipe before exporting";
+
+// "w1+w3": the last parts of the members' names, which say what a group does in its layer.
+std::string Projection(const ModelLayout& layout, const ScaleGroup& group) {
+  std::set<std::string> leaves;
+  for (const size_t index : group.weights) {
+    const std::string& module = layout.weights[index].module;
+    leaves.insert(module.substr(module.rfind('.') + 1));
+  }
+  return JoinNames(std::vector<std::string>(leaves.begin(), leaves.end()), "+");
+}
+
+const LogicalWeight& FirstMember(const ModelLayout& layout, const ScaleGroup& group) {
+  return layout.weights[group.weights.front()];
+}
+
+InputScale Observed(const ModelLayout& layout, const ScaleGroup& group,
+                    const InputsByModule& inputs) {
+  InputScale result;
+  bool recorded = false;
+  for (const size_t index : group.weights) {
+    const auto it = inputs.find(layout.weights[index].module);
+    if (it == inputs.end()) continue;
+    recorded = true;
+    result.amax = std::max(result.amax, it->second->amax);
+    result.tokens = std::max(result.tokens, it->second->tokens);
+  }
+  if (!recorded) {
+    throw Error(ErrorCode::kNotCalibrated, FirstMember(layout, group).module,
+                "the store has no statistics of its input", kRemedy);
+  }
+  return result;
+}
+
+// The largest amax per projection of routed experts, in each layer and in the model.
+class ExpertAmax {
+ public:
+  ExpertAmax(const ModelLayout& layout, const recipes::Plan& plan,
+             const std::vector<InputScale>& observed) {
+    for (size_t i = 0; i < plan.scale_groups.size(); ++i) {
+      const LogicalWeight& weight = FirstMember(layout, plan.scale_groups[i]);
+      if (weight.role != Role::kRoutedExpert) continue;
+      const std::string projection = Projection(layout, plan.scale_groups[i]);
+      Raise(in_layer_[{weight.layer, projection}], observed[i].amax);
+      Raise(in_model_[projection], observed[i].amax);
+    }
+  }
+
+  // Fills amax and origin of a group that saw nothing; false when there is no fallback.
+  bool Fill(const LogicalWeight& weight, const std::string& projection, InputScale& scale) const {
+    if (weight.role != Role::kRoutedExpert) return false;
+    scale.origin = AmaxOrigin::kLayer;
+    scale.amax = in_layer_.at({weight.layer, projection});
+    if (scale.amax > 0) return true;
+    scale.origin = AmaxOrigin::kModel;
+    scale.amax = in_model_.at(projection);
+    return scale.amax > 0;
+  }
+
+ private:
+  static void Raise(float& value, float other) { value = std::max(value, other); }
+
+  std::map<std::pair<int, std::string>, float> in_layer_;
+  std::map<std::string, float> in_model_;
+};
+
+}  // namespace
+
+std::string_view AmaxOriginName(AmaxOrigin origin) {
+  switch (origin) {
+    case AmaxOrigin::kObserved:
+      return "observed";
+    case AmaxOrigin::kLayer:
+      return "layer";
+    case AmaxOrigin::kModel:
+      return "model";
+  }
+  return "";
+}
+
+std::vector<InputScale> ResolveInputScales(const ModelLayout& layout, const recipes::Plan& plan,
+                                           const std::vector<calib::InputAmax>& inputs) {
+  InputsByModule by_module;
+  for (const calib::InputAmax& input : inputs) by_module.emplace(input.module, &input);
+
+  std::vector<InputScale> scales;
+  for (const ScaleGroup& group : plan.scale_groups) {
+    scales.push_back(Observed(layout, group, by_module));
+  }
+  const ExpertAmax experts(layout, plan, scales);
+  for (size_t i = 0; i < scales.size(); ++i) {
+    const ScaleGroup& group = plan.scale_groups[i];
+    const LogicalWeight& weight = FirstMember(layout, group);
+    if (scales[i].amax == 0 && !experts.Fill(weight, Projection(layout, group), scales[i])) {
+      throw Error(ErrorCode::kNotCalibrated, weight.module,
+                  "its input saw no token, nor did that of any weight that could stand in for it",
+                  "Calibrate with more samples, or with all_experts");
+    }
+    scales[i].scale = quantizers::Nvfp4GlobalScale(scales[i].amax);
+  }
+  return scales;
+}
+
+}  // namespace vernier::exporter

@@ -1,0 +1,199 @@
+#include "export/manifest.h"
+
+#include <span>
+#include <utility>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "export/output_directory.h"
+
+namespace vernier::exporter {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::LogicalWeight;
+using recipes::OutputPart;
+
+constexpr int kManifestVersion = 1;
+constexpr size_t kFlushBytes = 1 << 20;
+
+// Writes one JSON object whose long arrays have an entry a line.
+class LineWriter {
+ public:
+  LineWriter(const std::filesystem::path& path, std::string opening)
+      : path_(path),
+        file_(File::OpenForWrite(PartialPath(path), /*truncate=*/true)),
+        text_(std::move(opening)) {}
+
+  void Field(std::string_view name, const Json& value) {
+    BeginField(name);
+    text_ += value.dump();
+  }
+
+  // Calls `emit(add)`, which calls `add(entry)` for each entry.
+  template <typename Emit>
+  void Array(std::string_view name, Emit emit) {
+    BeginField(name);
+    text_ += '[';
+    bool first = true;
+    emit([this, &first](const Json& entry) {
+      text_ += std::exchange(first, false) ? "\n" : ",\n";
+      text_ += entry.dump();
+      if (text_.size() >= kFlushBytes) Flush();
+    });
+    text_ += first ? "]" : "\n]";
+  }
+
+  void Publish() {
+    text_ += "\n}\n";
+    Flush();
+    PublishPartial(path_);
+  }
+
+ private:
+  void BeginField(std::string_view name) { text_ += ",\n" + Json(name).dump() + ": "; }
+
+  void Flush() {
+    file_.WriteAt(written_, std::as_bytes(std::span(text_)));
+    written_ += text_.size();
+    text_.clear();
+  }
+
+  std::filesystem::path path_;
+  File file_;
+  std::string text_;
+  uint64_t written_ = 0;
+};
+
+Json RuleTexts(const recipes::Recipe& recipe) {
+  Json texts = Json::array();
+  for (const recipes::Rule& rule : recipe.rules) texts.push_back(rule.Describe());
+  return texts;
+}
+
+std::string RuleText(const recipes::Recipe& recipe, int rule) {
+  if (rule < 0) return "no rule matches: kept as released";
+  return recipe.rules[static_cast<size_t>(rule)].Describe();
+}
+
+Json FileEntry(const OutputFile& file) {
+  return {{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.hash}};
+}
+
+Json PatchEntry(const checkpoint::ConfigPatch& patch) {
+  return {{"path", patch.path},
+          {"before", patch.before},
+          {"after", patch.after},
+          {"reason", patch.reason}};
+}
+
+Json GroupEntry(const ManifestContent& content, size_t index) {
+  const recipes::ScaleGroup& group = content.plan.scale_groups[index];
+  const InputScale& input = content.input_scales[index];
+  Json modules = Json::array();
+  for (const size_t weight : group.weights) {
+    modules.push_back(content.source.layout.weights[weight].module);
+  }
+  const bool lossless = group.scale == recipes::ScaleMethod::kLossless;
+  return {{"modules", std::move(modules)},
+          {"scale", lossless ? "lossless" : "max"},
+          {"weight_scale_2", content.weight_scales[index].global_scale},
+          {"input_scale", input.scale},
+          {"input_amax", input.amax},
+          {"tokens", input.tokens},
+          {"amax_from", AmaxOriginName(input.origin)}};
+}
+
+// The output tensors by what they were made from.
+class OutputNames {
+ public:
+  OutputNames(const ManifestContent& content)
+      : of_tensor_(content.source.checkpoint.tensors().size()),
+        of_weight_(content.source.layout.weights.size()) {
+    for (const recipes::OutputShard& shard : content.plan.shards) {
+      for (const recipes::OutputTensor& tensor : shard.tensors) Add(tensor);
+    }
+  }
+
+  // Copies of the source tensor.
+  const std::vector<std::string_view>& OfTensor(size_t tensor) const { return of_tensor_[tensor]; }
+  // Results of quantising the weight.
+  const std::vector<std::string_view>& OfWeight(size_t weight) const { return of_weight_[weight]; }
+
+ private:
+  void Add(const recipes::OutputTensor& tensor) {
+    auto& names = tensor.part == OutputPart::kSourceBytes ? of_tensor_[tensor.source_tensor]
+                                                          : of_weight_[tensor.weight];
+    names.push_back(tensor.info.name);
+  }
+
+  std::vector<std::vector<std::string_view>> of_tensor_;
+  std::vector<std::vector<std::string_view>> of_weight_;
+};
+
+// Whether the quantised values depend on this part of the weight; its former input scale is
+// replaced.
+bool IsConverted(const LogicalWeight& weight, size_t part) { return part != weight.input_scale; }
+
+Json TensorEntry(const ManifestContent& content, const OutputNames& names, size_t index,
+                 size_t part, TensorCounts& counts) {
+  const LogicalWeight& weight = content.source.layout.weights[index];
+  std::string_view action = "dropped";
+  const std::vector<std::string_view>* outputs = &names.OfTensor(part);
+  if (!outputs->empty()) {
+    action = "carried";
+    ++counts.carried;
+  } else if (!names.OfWeight(index).empty() && IsConverted(weight, part)) {
+    action = "converted";
+    outputs = &names.OfWeight(index);
+    ++counts.converted;
+  } else {
+    ++counts.dropped;
+  }
+  return {{"name", content.source.checkpoint.tensor(part).info.name},
+          {"action", action},
+          {"by", RuleText(content.recipe, content.plan.weights[index].rule)},
+          {"outputs", *outputs}};
+}
+
+}  // namespace
+
+TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestContent& content) {
+  const checkpoint::SourceModel& source = content.source;
+  LineWriter writer(output / kManifestFileName, ManifestOpening(content.plan_hash));
+  writer.Field("manifest_version", kManifestVersion);
+  writer.Field("tool", {{"name", "vernier"}, {"version", content.version}});
+  writer.Field("source", {{"directory", source.checkpoint.directory().filename().string()},
+                          {"fingerprint", source.checkpoint.fingerprint()}});
+  writer.Field("recipe", {{"description", content.recipe.description},
+                          {"dialect", content.recipe.dialect},
+                          {"rules", RuleTexts(content.recipe)}});
+  writer.Field("lossless_cast", {{"blocks", content.cast.blocks},
+                                 {"reencoded_blocks", content.cast.requantised},
+                                 {"inexact_blocks", content.cast.inexact}});
+  writer.Array("config_patches", [&](auto add) {
+    for (const checkpoint::ConfigPatch& patch : content.config_patches) add(PatchEntry(patch));
+  });
+  writer.Array("files", [&](auto add) {
+    for (const OutputFile& file : content.written) add(FileEntry(file));
+  });
+  writer.Array("copied_files", [&](auto add) {
+    for (const OutputFile& file : content.copied) add(FileEntry(file));
+  });
+  writer.Array("scale_groups", [&](auto add) {
+    for (size_t i = 0; i < content.plan.scale_groups.size(); ++i) add(GroupEntry(content, i));
+  });
+  TensorCounts counts;
+  const OutputNames names(content);
+  writer.Array("tensors", [&](auto add) {
+    for (size_t i = 0; i < source.layout.weights.size(); ++i) {
+      for (const size_t part : source.layout.weights[i].Parts()) {
+        add(TensorEntry(content, names, i, part, counts));
+      }
+    }
+  });
+  writer.Publish();
+  return counts;
+}
+
+}  // namespace vernier::exporter

@@ -1,0 +1,121 @@
+#include "tests/export/export_fixture.h"
+
+#include <cstring>
+#include <utility>
+
+#include "base/file.h"
+#include "base/progress.h"
+#include "checkpoint/weight_reader.h"
+
+namespace vernier::exporter {
+
+using checkpoint::Checkpoint;
+using checkpoint::Role;
+using recipes::ScaleMethod;
+using recipes::TargetFormat;
+
+std::vector<recipes::Rule> HybridRules(ScaleMethod scale) {
+  return {{.role = Role::kRoutedExpert,
+           .name_glob = "",
+           .format = TargetFormat::kNvfp4,
+           .scale = scale}};
+}
+
+std::vector<recipes::Rule> FullRules() {
+  std::vector<recipes::Rule> rules = HybridRules();
+  for (const Role role : {Role::kSharedExpert, Role::kAttention}) {
+    rules.push_back({.role = role,
+                     .name_glob = "",
+                     .format = TargetFormat::kNvfp4,
+                     .scale = ScaleMethod::kMax});
+  }
+  return rules;
+}
+
+recipes::Recipe MakeRecipe(const std::vector<recipes::Rule>& rules) {
+  recipes::Recipe recipe;
+  recipe.description = "a test";
+  recipe.rules = rules;
+  return recipe;
+}
+
+void ExportFixture::WriteSource(const testing::SyntheticOptions& options) {
+  testing::WriteSyntheticDeepseekV4(Source(), options);
+}
+
+void ExportFixture::Overwrite(std::string_view tensor, uint64_t offset,
+                              const std::vector<uint8_t>& bytes) {
+  const Checkpoint checkpoint = Checkpoint::Open(Source());
+  const checkpoint::TensorLocation& location = checkpoint.tensor(checkpoint.Find(tensor));
+  File::OpenForWrite(Source() / checkpoint.shards()[location.shard].file_name, /*truncate=*/false)
+      .WriteAt(location.info.begin + offset, std::as_bytes(std::span(bytes)));
+}
+
+std::vector<calib::InputAmax> ExportFixture::Calibrated(const recipes::Plan& plan) {
+  std::vector<calib::InputAmax> inputs;
+  for (const std::string& module : plan.observed_modules) {
+    const auto number = static_cast<float>(inputs.size() + 1);
+    inputs.push_back({.module = module, .layer = 0, .amax = 0.37f * number, .tokens = 100});
+  }
+  return inputs;
+}
+
+ExportSummary ExportFixture::ExportTo(const std::filesystem::path& output,
+                                      const std::vector<recipes::Rule>& rules, int threads) {
+  const checkpoint::SourceModel source = checkpoint::OpenSourceModel(Source());
+  const recipes::Recipe recipe = MakeRecipe(rules);
+  const recipes::Plan plan = recipes::MakePlan(source, recipe);
+  calib::Store store = calib::Store::Open(RunDir());
+  if (!store.CalibrationFinished()) store.FinishCalibration();
+  Progress progress = Progress::Silent();
+  return exporter::Export({.source = source,
+                           .plan = plan,
+                           .recipe = recipe,
+                           .inputs = inputs_.empty() ? Calibrated(plan) : inputs_,
+                           .store = store,
+                           .output = output,
+                           .threads = threads,
+                           .progress = progress});
+}
+
+std::map<std::string, std::string> ReadTree(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (!entry.is_regular_file()) continue;
+    files[std::filesystem::relative(entry.path(), directory).string()] =
+        ReadWholeFile(entry.path());
+  }
+  return files;
+}
+
+std::vector<std::byte> ReadTensor(const Checkpoint& checkpoint, std::string_view name) {
+  const size_t index = checkpoint.Find(name);
+  if (index == Checkpoint::kNotFound) {
+    ADD_FAILURE() << "no tensor " << name;
+    return {};
+  }
+  std::vector<std::byte> bytes(checkpoint.tensor(index).info.Bytes());
+  checkpoint.Read(index, 0, bytes);
+  return bytes;
+}
+
+float ReadScalar(const Checkpoint& checkpoint, std::string_view name) {
+  const std::vector<std::byte> bytes = ReadTensor(checkpoint, name);
+  float value = 0;
+  EXPECT_EQ(bytes.size(), sizeof(value));
+  if (bytes.size() == sizeof(value)) std::memcpy(&value, bytes.data(), sizeof(value));
+  return value;
+}
+
+std::vector<float> ReadValues(const checkpoint::SourceModel& model, std::string_view module) {
+  const checkpoint::LogicalWeight* weight = model.layout.FindModule(module);
+  if (weight == nullptr) {
+    ADD_FAILURE() << "no module " << module;
+    return {};
+  }
+  std::vector<float> values(static_cast<size_t>(weight->rows() * weight->columns()));
+  checkpoint::WeightReader(model.checkpoint).ReadF32(*weight, 0, weight->rows(), values);
+  return values;
+}
+
+}  // namespace vernier::exporter

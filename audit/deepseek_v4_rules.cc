@@ -1,0 +1,180 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "audit/rules.h"
+#include "checkpoint/families/deepseek_v4_config.h"
+#include "quantizers/nvfp4.h"
+
+namespace vernier::audit {
+namespace {
+
+using checkpoint::DType;
+using checkpoint::Role;
+
+constexpr Defect kWrongField = {
+    "V15", Severity::kError, "config.json does not select the engines' path for this layout",
+    "Set the field in quantization_config as NVIDIA's DeepSeek-V4 NVFP4 checkpoints do"};
+constexpr Defect kForeignNames = {"V15", Severity::kError,
+                                  "tensors do not have DeepSeek-V4's native names",
+                                  "Export with the names of the released checkpoint"};
+constexpr Defect kLeftoverScale = {"V15", Severity::kError,
+                                   "an NVFP4 weight still has the scale of its source format",
+                                   "Drop the .scale tensor"};
+constexpr Defect kMxfp4AsU8 = {"V15", Severity::kError,
+                               "MXFP4 is stored as U8, which engines read as NVFP4",
+                               "Store MXFP4 nibbles as I8"};
+constexpr Defect kExpertNotNvfp4 = {
+    "V15", Severity::kError, "moe_quant_algo is NVFP4 but a routed expert is not",
+    "Quantise the routed experts of every layer: engines take all of them to be NVFP4"};
+constexpr Defect kAttentionNvfp4 = {
+    "V15", Severity::kWarning,
+    "attention, indexer or shared-expert weights are NVFP4, which no released engine path loads",
+    "For vLLM, SGLang or TensorRT-LLM leave them in FP8 (recipe deepseek-v4-nvfp4-experts)"};
+constexpr Defect kAttentionNotFp8 = {
+    "V15", Severity::kWarning, "an attention weight is neither FP8 nor NVFP4",
+    "Carry attention over in FP8 with 128 x 128 blocks, the only form that engines load"};
+constexpr Defect kMtpMxfp4 = {
+    "V03", Severity::kWarning,
+    "MTP experts are MXFP4 beside NVFP4 experts, and vLLM and TensorRT-LLM build them as NVFP4",
+    "Serve without speculative decoding there; SGLang reads them as they are"};
+constexpr Defect kMtpNvfp4 = {
+    "V03", Severity::kWarning, "MTP experts are NVFP4: SGLang reads MTP experts as MXFP4",
+    "Carry MTP over as released, or serve without speculative decoding in SGLang"};
+constexpr Defect kCompressRatios = {
+    "C03", Severity::kError, "a layer holds a compressor or indexer that compress_ratios denies",
+    "Restore compress_ratios: 4 means compressor and indexer, 128 a compressor, 0 neither"};
+constexpr Defect kNoCompressRatios = {"C03", Severity::kError,
+                                      "config.json lacks compress_ratios, which engines demand",
+                                      "Export with Vernier's configuration patches"};
+
+constexpr int64_t kFp8Block = 128;
+constexpr int64_t kIndexedRatio = 4;
+
+class ProfileChecker {
+ public:
+  ProfileChecker(const Subject& subject, FindingList* findings)
+      : subject_(subject), config_(subject.inline_config), findings_(findings) {}
+
+  void Check() const {
+    CheckFields();
+    CheckMoeAlgo();
+    for (const Module& module : subject_.index.modules) CheckModule(module);
+  }
+
+ private:
+  void Expect(std::string_view field, std::string_view actual, std::string_view expected) const {
+    if (actual == expected) return;
+    findings_->Add(kWrongField, std::string(field) + " (\"" + std::string(actual) + "\", not \"" +
+                                    std::string(expected) + "\")");
+  }
+
+  // Without config.json's quantization_config there is nothing to compare; V13 says that.
+  void CheckFields() const {
+    if (!config_.present) return;
+    if (config_.quant_method != "deepseek_v4_fp8") {
+      Expect("quant_method", config_.quant_method, "fp8");
+    }
+    Expect("quant_algo", config_.quant_algo, kAlgoMixed);
+    Expect("scale_fmt", config_.scale_fmt, "ue8m0");
+    if (config_.group_size && *config_.group_size != quantizers::kNvfp4BlockSize) {
+      findings_->Add(kWrongField,
+                     "group_size (" + std::to_string(*config_.group_size) + ", not 16)");
+    }
+    if (config_.weight_block_size != std::vector<int64_t>{kFp8Block, kFp8Block}) {
+      findings_->Add(kWrongField, "weight_block_size (not [128, 128])");
+    }
+    const Json& model = subject_.checkpoint.config();
+    const auto expert_dtype = model.find("expert_dtype");
+    if (expert_dtype != model.end() && *expert_dtype != "fp4") {
+      findings_->Add(kWrongField, "expert_dtype (" + expert_dtype->dump() + ", not \"fp4\")");
+    }
+  }
+
+  void CheckMoeAlgo() const {
+    const bool any_nvfp4 = std::any_of(
+        subject_.index.modules.begin(), subject_.index.modules.end(), [](const Module& module) {
+          return module.IsMainExpert() && module.format == StoredFormat::kNvfp4;
+        });
+    if (any_nvfp4 && config_.present) {
+      Expect("moe_quant_algo", config_.moe_quant_algo, kAlgoNvfp4);
+    }
+  }
+
+  void CheckModule(const Module& module) const {
+    if (module.name.starts_with("model.")) findings_->Add(kForeignNames, module.name);
+    const bool is_nvfp4 = module.format == StoredFormat::kNvfp4;
+    if (is_nvfp4 && module.NativeScale() != kAbsent) {
+      findings_->Add(kLeftoverScale, subject_.Info(module.NativeScale()).name);
+    }
+    if (module.format == StoredFormat::kMxfp4 && subject_.Info(module.weight).dtype == DType::kU8) {
+      findings_->Add(kMxfp4AsU8, module.name);
+    }
+    if (module.IsMainExpert() && !is_nvfp4 && config_.moe_quant_algo == kAlgoNvfp4) {
+      findings_->Add(kExpertNotNvfp4, module.name);
+    }
+    if (module.IsMtp() && module.meaning.expert >= 0) CheckMtpExpert(module);
+    CheckAttention(module);
+  }
+
+  void CheckMtpExpert(const Module& module) const {
+    if (module.format == StoredFormat::kMxfp4) findings_->Add(kMtpMxfp4, module.name);
+    if (module.format == StoredFormat::kNvfp4) findings_->Add(kMtpNvfp4, module.name);
+  }
+
+  void CheckAttention(const Module& module) const {
+    const Role role = module.meaning.role;
+    const bool is_nvfp4 = module.format == StoredFormat::kNvfp4;
+    if (is_nvfp4 &&
+        (role == Role::kAttention || role == Role::kIndexer || role == Role::kSharedExpert)) {
+      findings_->Add(kAttentionNvfp4, module.name);
+    }
+    if (role == Role::kAttention && module.meaning.linear && !is_nvfp4 &&
+        module.format != StoredFormat::kFp8Block) {
+      findings_->Add(kAttentionNotFp8, module.name);
+    }
+  }
+
+  const Subject& subject_;
+  const QuantConfig& config_;
+  FindingList* findings_;
+};
+
+struct LayerParts {
+  bool compressor = false;
+  bool indexer = false;
+};
+
+// What compress_ratios announces and the checkpoint lacks is among the required tensors.
+void CheckRatios(const Subject& subject, FindingList* findings) {
+  const std::vector<int64_t> ratios =
+      checkpoint::ParseDeepseekV4Config(subject.checkpoint.config()).compress_ratios;
+  std::vector<LayerParts> layers(ratios.size());
+  for (const Module& module : subject.index.modules) {
+    const int layer = module.meaning.layer;
+    if (module.IsMtp() || layer < 0 || layer >= static_cast<int>(layers.size())) continue;
+    layers[layer].compressor |= module.name.find(".attn.compressor.") != std::string::npos;
+    layers[layer].indexer |= module.name.find(".attn.indexer.") != std::string::npos;
+  }
+  for (size_t layer = 0; layer < layers.size(); ++layer) {
+    const bool denied = (layers[layer].compressor && ratios[layer] == 0) ||
+                        (layers[layer].indexer && ratios[layer] != kIndexedRatio);
+    if (!denied) continue;
+    findings->Add(kCompressRatios, "layer " + std::to_string(layer) + " (ratio " +
+                                       std::to_string(ratios[layer]) + ")");
+  }
+}
+
+}  // namespace
+
+void CheckDeepseekV4(const Subject& subject, FindingList* findings) {
+  if (!subject.IsDeepseekV4()) return;
+  CheckRatios(subject, findings);
+  if (!subject.IsNvfp4()) return;
+  if (!subject.checkpoint.config().contains("compress_ratios")) {
+    findings->Add(kNoCompressRatios, "compress_ratios");
+  }
+  ProfileChecker(subject, findings).Check();
+}
+
+}  // namespace vernier::audit

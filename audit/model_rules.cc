@@ -1,0 +1,176 @@
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "audit/rules.h"
+
+namespace vernier::audit {
+namespace {
+
+using checkpoint::Role;
+
+constexpr Defect kMtpMissing = {
+    "V06", Severity::kError, "config.json announces MTP layers that the checkpoint does not hold",
+    "Carry the MTP tensors over, or set num_nextn_predict_layers to the number of MTP layers"};
+constexpr Defect kMtpUnannounced = {
+    "V06", Severity::kError, "the checkpoint holds MTP layers that config.json does not announce",
+    "Set num_nextn_predict_layers to the number of MTP layers"};
+constexpr Defect kExpertMissing = {"V09", Severity::kError,
+                                   "an expert, or one of its three projections, is missing",
+                                   "Carry every expert over"};
+constexpr Defect kExpertFormats = {"V09", Severity::kError,
+                                   "experts of one layer are stored in different formats",
+                                   "Quantise all routed experts of a layer alike"};
+constexpr Defect kStackedExperts = {"V09", Severity::kError,
+                                    "experts are stacked in one tensor, which engines do not load",
+                                    "Export one tensor per expert and projection"};
+constexpr Defect kNeverQuantised = {"V10", Severity::kError,
+                                    "a weight that must keep its precision is NVFP4",
+                                    "Leave routers, norms, embeddings and the like as released"};
+constexpr Defect kLayerMissing = {"C03", Severity::kError,
+                                  "config.json announces decoder layers that are not there",
+                                  "Carry every layer over, or set the number of layers"};
+constexpr Defect kUnplaced = {
+    "C03", Severity::kError, "a tensor has no place in the model that config.json describes",
+    "Set the numbers of layers and experts in config.json, or drop the tensor"};
+constexpr Defect kRequiredMissing = {"C03", Severity::kError,
+                                     "a tensor that the model needs is missing",
+                                     "Carry the tensor over from the source"};
+
+constexpr size_t kExpertProjections = 3;
+
+void CheckMtp(const Subject& subject, FindingList* findings) {
+  std::set<int> stored;
+  for (const Module& module : subject.index.modules) {
+    if (module.IsMtp()) stored.insert(module.meaning.layer);
+  }
+  const Json& config = subject.checkpoint.config();
+  const auto field = config.find("num_nextn_predict_layers");
+  const bool has_number = field != config.end() && field->is_number_integer();
+  const int64_t announced = has_number ? field->get<int64_t>() : 0;
+  const auto held = static_cast<int64_t>(stored.size());
+  const std::string numbers = "num_nextn_predict_layers (" + std::to_string(announced) + ", but " +
+                              std::to_string(held) + " stored)";
+  if (announced > held) findings->Add(kMtpMissing, numbers);
+  if (announced < held) findings->Add(kMtpUnannounced, numbers);
+}
+
+void CheckLayers(const Subject& subject, FindingList* findings) {
+  const int64_t layers = subject.family->Dims().layers;
+  std::set<int64_t> stored;
+  for (const Module& module : subject.index.modules) {
+    if (!module.IsMtp() && module.meaning.layer >= 0) stored.insert(module.meaning.layer);
+  }
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    if (!stored.contains(layer)) findings->Add(kLayerMissing, "layer " + std::to_string(layer));
+  }
+}
+
+// A layer or expert that config.json does not announce is unknown to the family.
+void CheckPlaces(const Subject& subject, FindingList* findings) {
+  for (const Module& module : subject.index.modules) {
+    if (module.meaning.role == Role::kOther && module.weight != kAbsent) {
+      findings->Add(kUnplaced, subject.Info(module.weight).name);
+    }
+  }
+}
+
+// V06 and V09 speak about MTP layers and experts; what misses a whole layer is one finding.
+void CheckRequired(const Subject& subject, FindingList* findings) {
+  std::set<int> layers;
+  for (const Module& module : subject.index.modules) {
+    if (!module.IsMtp()) layers.insert(module.meaning.layer);
+  }
+  for (const std::string& name : subject.family->RequiredTensors()) {
+    if (subject.checkpoint.Find(name) != kAbsent) continue;
+    const checkpoint::TensorMeaning meaning = subject.family->Classify(name);
+    const bool reported = meaning.expert >= 0 || meaning.role == Role::kMtp ||
+                          (meaning.layer >= 0 && !layers.contains(meaning.layer));
+    if (!reported) findings->Add(kRequiredMissing, name);
+  }
+}
+
+struct ExpertLayer {
+  std::map<int, std::map<std::string, StoredFormat>> experts;  // id -> projection -> format
+  std::string container;
+};
+
+std::map<std::pair<bool, int>, ExpertLayer> GroupExperts(const ModuleIndex& index) {
+  std::map<std::pair<bool, int>, ExpertLayer> layers;
+  for (const Module& module : index.modules) {
+    if (module.meaning.expert < 0 || module.weight == kAbsent) continue;
+    ExpertLayer& layer = layers[{module.IsMtp(), module.meaning.layer}];
+    const std::string projection = module.name.substr(module.name.rfind('.') + 1);
+    layer.experts[module.meaning.expert][projection] = module.format;
+    layer.container = ExpertContainer(module.name);
+  }
+  return layers;
+}
+
+void CheckExpertLayer(const ExpertLayer& layer, int64_t expert_count, FindingList* findings) {
+  std::set<StoredFormat> formats;
+  for (const auto& [expert, projections] : layer.experts) {
+    for (const auto& [projection, format] : projections) formats.insert(format);
+    if (expert >= expert_count) {
+      findings->Add(kUnplaced, layer.container + "." + std::to_string(expert));
+    }
+  }
+  for (int expert = 0; expert < expert_count; ++expert) {
+    const auto found = layer.experts.find(expert);
+    if (found == layer.experts.end() || found->second.size() < kExpertProjections) {
+      findings->Add(kExpertMissing, layer.container + "." + std::to_string(expert));
+    }
+  }
+  if (formats.size() > 1) findings->Add(kExpertFormats, layer.container);
+}
+
+void CheckExperts(const Subject& subject, FindingList* findings) {
+  for (const auto& [key, layer] : GroupExperts(subject.index)) {
+    CheckExpertLayer(layer, subject.family->Dims().experts, findings);
+  }
+  for (const Module& module : subject.index.modules) {
+    if (module.IsMainExpert() && module.meaning.expert < 0 && module.weight != kAbsent) {
+      findings->Add(kStackedExperts, module.name);
+    }
+  }
+}
+
+bool MustKeepPrecision(const Module& module) {
+  switch (module.meaning.role) {
+    case Role::kEmbedding:
+    case Role::kLmHead:
+    case Role::kNorm:
+    case Role::kAttentionAux:
+    case Role::kCompressor:
+    case Role::kRouter:
+    case Role::kHyperConnection:
+      return true;
+    case Role::kMtp:
+      return false;
+    default:
+      return !module.meaning.linear;
+  }
+}
+
+void CheckPrecision(const Subject& subject, FindingList* findings) {
+  for (const Module& module : subject.index.modules) {
+    if (module.format == StoredFormat::kNvfp4 && MustKeepPrecision(module)) {
+      findings->Add(kNeverQuantised, module.name);
+    }
+  }
+}
+
+}  // namespace
+
+void CheckModel(const Subject& subject, FindingList* findings) {
+  CheckLayers(subject, findings);
+  CheckPlaces(subject, findings);
+  CheckRequired(subject, findings);
+  CheckMtp(subject, findings);
+  CheckExperts(subject, findings);
+  CheckPrecision(subject, findings);
+}
+
+}  // namespace vernier::audit

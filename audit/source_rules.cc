@@ -1,0 +1,144 @@
+#include "audit/source_rules.h"
+
+#include <cstring>
+#include <filesystem>
+#include <set>
+#include <string>
+
+#include "audit/parallel.h"
+
+namespace vernier::audit {
+namespace {
+
+using checkpoint::TensorInfo;
+
+constexpr Defect kUnaccounted = {
+    "C01", Severity::kError, "a source tensor is neither carried, converted nor dropped by rule",
+    "Export again; the manifest must list what is dropped"};
+constexpr Defect kUnexplained = {"C01", Severity::kError,
+                                 "a tensor has no counterpart in the source",
+                                 "Check that this is the source the checkpoint was made from"};
+constexpr Defect kShapeChanged = {"C02", Severity::kError,
+                                  "a tensor has another shape or dtype than its source",
+                                  "Check that this is the source the checkpoint was made from"};
+constexpr Defect kBytesChanged = {"C02", Severity::kError,
+                                  "a carried tensor differs from its source",
+                                  "Export again: this tensor must be copied byte for byte"};
+
+constexpr std::string_view kManifestFileName = "vernier_manifest.json";
+
+// Names that the manifest lists with the action "dropped".
+std::set<std::string> ReadDropped(const std::filesystem::path& directory) {
+  std::set<std::string> dropped;
+  const std::filesystem::path path = directory / kManifestFileName;
+  if (!std::filesystem::exists(path)) return dropped;
+  const Json manifest = ReadJsonFile(path);
+  const auto tensors = manifest.find("tensors");
+  if (tensors == manifest.end() || !tensors->is_array()) return dropped;
+  for (const Json& entry : *tensors) {
+    if (GetFieldOr<std::string>(entry, "action", path.string(), "") != "dropped") continue;
+    dropped.insert(GetField<std::string>(entry, "name", path.string()));
+  }
+  return dropped;
+}
+
+class Matcher {
+ public:
+  Matcher(const Subject& subject, const Subject& source, FindingList* findings)
+      : subject_(subject),
+        source_(source),
+        dropped_(ReadDropped(subject.checkpoint.directory())),
+        findings_(findings) {}
+
+  SourceMatch Match() {
+    for (size_t i = 0; i < source_.index.modules.size(); ++i) MatchModule(i);
+    for (size_t i = 0; i < source_.checkpoint.tensors().size(); ++i) MatchTensor(i);
+    for (size_t i = 0; i < subject_.checkpoint.tensors().size(); ++i) ExplainTensor(i);
+    return std::move(match_);
+  }
+
+ private:
+  // Null unless both have the module with a weight, in different formats.
+  const Module* ConvertedFrom(const Module& source_module) const {
+    const Module* module = subject_.index.Find(source_module.name);
+    if (module == nullptr || module->weight == kAbsent || source_module.weight == kAbsent) {
+      return nullptr;
+    }
+    return module->format == source_module.format ? nullptr : module;
+  }
+
+  void MatchModule(size_t source_index) {
+    const Module* module = ConvertedFrom(source_.index.modules[source_index]);
+    if (module == nullptr) return;
+    match_.converted.emplace_back(subject_.index.by_name.at(module->name), source_index);
+  }
+
+  void MatchTensor(size_t source_tensor) {
+    const TensorInfo& info = source_.Info(source_tensor);
+    const Module& module = source_.index.modules[source_.index.module_of_tensor[source_tensor]];
+    if (ConvertedFrom(module) != nullptr) return;
+    const size_t tensor = subject_.checkpoint.Find(info.name);
+    if (tensor == kAbsent) {
+      if (!dropped_.contains(info.name)) findings_->Add(kUnaccounted, info.name);
+      return;
+    }
+    const TensorInfo& own = subject_.Info(tensor);
+    if (own.dtype_name != info.dtype_name || own.shape != info.shape) {
+      findings_->Add(kShapeChanged, info.name);
+      return;
+    }
+    match_.carried.emplace_back(tensor, source_tensor);
+  }
+
+  void ExplainTensor(size_t tensor) {
+    const std::string& name = subject_.Info(tensor).name;
+    if (source_.checkpoint.Find(name) != kAbsent) return;
+    const Module& module = subject_.index.modules[subject_.index.module_of_tensor[tensor]];
+    const Module* source_module = source_.index.Find(module.name);
+    if (source_module != nullptr && ConvertedFrom(*source_module) != nullptr) return;
+    findings_->Add(kUnexplained, name);
+  }
+
+  const Subject& subject_;
+  const Subject& source_;
+  std::set<std::string> dropped_;
+  FindingList* findings_;
+  SourceMatch match_;
+};
+
+bool SameBytes(const Subject& subject, const Subject& source,
+               const std::pair<size_t, size_t>& tensors) {
+  bool same = true;
+  std::vector<uint8_t> expected;
+  ForEachChunk(
+      subject.checkpoint, tensors.first, [&](uint64_t offset, std::span<const uint8_t> bytes) {
+        if (!same) return;
+        expected.resize(bytes.size());
+        source.checkpoint.Read(tensors.second, offset, std::as_writable_bytes(std::span(expected)));
+        same = std::memcmp(bytes.data(), expected.data(), bytes.size()) == 0;
+      });
+  return same;
+}
+
+}  // namespace
+
+SourceMatch MatchSource(const Subject& subject, const Subject& source, FindingList* findings) {
+  return Matcher(subject, source, findings).Match();
+}
+
+int64_t CompareCarried(const Subject& subject, const Subject& source, const SourceMatch& match,
+                       ReadMeter* meter, FindingList* findings) {
+  const std::vector<char> same = ParallelMap(match.carried.size(), [&](size_t i) -> char {
+    const bool result = SameBytes(subject, source, match.carried[i]);
+    meter->Add(subject.Info(match.carried[i].first).Bytes());
+    return result;
+  });
+  int64_t equal = 0;
+  for (size_t i = 0; i < same.size(); ++i) {
+    equal += same[i];
+    if (!same[i]) findings->Add(kBytesChanged, subject.Info(match.carried[i].first).name);
+  }
+  return equal;
+}
+
+}  // namespace vernier::audit

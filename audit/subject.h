@@ -1,0 +1,42 @@
+// What the rules look at: an opened checkpoint, its modules and its configurations.
+#ifndef VERNIER_AUDIT_SUBJECT_H_
+#define VERNIER_AUDIT_SUBJECT_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "audit/modules.h"
+#include "audit/quant_config.h"
+#include "audit/report.h"
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/families/family.h"
+
+namespace vernier::audit {
+
+struct Subject {
+  checkpoint::Checkpoint checkpoint;
+  std::unique_ptr<checkpoint::Family> family;
+  ModuleIndex index;
+  QuantConfig inline_config;  // config.json
+  QuantConfig file_config;    // hf_quant_config.json
+
+  const checkpoint::TensorInfo& Info(size_t tensor) const { return checkpoint.tensor(tensor).info; }
+  // The configuration that engines act on: config.json's, else hf_quant_config.json.
+  const QuantConfig& Config() const { return inline_config.present ? inline_config : file_config; }
+  int64_t CountFormat(StoredFormat format) const;
+  // Anything is NVFP4, or is said to be: the rules for NVFP4 checkpoints apply.
+  bool IsNvfp4() const;
+  bool IsDeepseekV4() const { return family->model_type() == "deepseek_v4"; }
+};
+
+// Opens a checkpoint. A defect of its files that stops the audit (a malformed header or index, a
+// truncated shard, an impossible config.json) becomes a finding and the result is empty. Throws
+// what prevents looking at all: kNoCheckpoint, kFileOpen, kFileRead, kUnknownModelType.
+std::optional<Subject> OpenSubject(const std::filesystem::path& directory, FindingList* findings);
+
+}  // namespace vernier::audit
+
+#endif  // VERNIER_AUDIT_SUBJECT_H_

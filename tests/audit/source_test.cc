@@ -1,0 +1,182 @@
+// A checkpoint against its source: completeness, byte equality, dequantisation errors.
+#include <tbb/global_control.h>
+
+#include <cmath>
+#include <vector>
+
+#include "base/file.h"
+#include "checkpoint/model_layout.h"
+#include "checkpoint/source_model.h"
+#include "checkpoint/weight_reader.h"
+#include "tests/audit/audit_test_base.h"
+#include "tests/support/expect_error.h"
+
+namespace vernier::audit {
+namespace {
+
+using checkpoint::DType;
+using testing::MakeTensor;
+
+constexpr int64_t kExpertWeights = 3 * 4 * 3;
+
+using SourceTest = AuditTest;
+
+testing::TestTensor ExtraTensor() {
+  return MakeTensor("mtp.9.extra", DType::kF32, {2}, std::vector<float>{1.0f, 2.0f});
+}
+
+TEST_F(SourceTest, LosslessCheckpointIsExact) {
+  const ModelFiles model = MakeNvfp4Model(Native());
+  const AuditReport report = AuditAgainst(Native(), model);
+  EXPECT_RULES(report);
+  EXPECT_EQ(report.carried_tensors + 4 * kExpertWeights, report.tensors);
+  ASSERT_EQ(report.role_errors.size(), 1u);
+  EXPECT_EQ(report.role_errors[0].role, checkpoint::Role::kRoutedExpert);
+  EXPECT_EQ(report.overall_error.weights, kExpertWeights);
+  EXPECT_EQ(report.overall_error.exact, kExpertWeights);
+  EXPECT_EQ(report.overall_error.RelativeError(), 0.0);
+  EXPECT_EQ(report.overall_error.saturated, 0);
+}
+
+TEST_F(SourceTest, UntouchedCopyIsAllCarried) {
+  const AuditReport report = AuditAgainst(NativeWithMtp(), NativeWithMtp());
+  EXPECT_RULES(report);
+  EXPECT_EQ(report.carried_tensors, report.tensors);
+  EXPECT_TRUE(report.role_errors.empty());
+}
+
+// The statistics again, from the two checkpoints read as a whole.
+TEST_F(SourceTest, ErrorsAreThoseOfTheDefinition) {
+  const AuditReport report = AuditAgainst(Native(), MakeNvfp4Model(Native(), Conversion::kMax));
+  EXPECT_RULES(report);
+  const auto source = checkpoint::OpenSourceModel(SourceDirectory());
+  const auto model = checkpoint::OpenSourceModel(Directory());
+  double squared_error = 0, squared_source = 0, max_error = 0;
+  int64_t values = 0;
+  for (const auto& weight : model.layout.weights) {
+    if (weight.format != checkpoint::WeightFormat::kNvfp4) continue;
+    const auto count = static_cast<size_t>(weight.rows() * weight.columns());
+    std::vector<float> a(count), b(count);
+    checkpoint::WeightReader(model.checkpoint).ReadF32(weight, 0, weight.rows(), a);
+    checkpoint::WeightReader(source.checkpoint)
+        .ReadF32(*source.layout.FindModule(weight.module), 0, weight.rows(), b);
+    for (size_t i = 0; i < count; ++i) {
+      const double error = double{a[i]} - double{b[i]};
+      squared_error += error * error;
+      squared_source += double{b[i]} * double{b[i]};
+      max_error = std::max(max_error, std::fabs(error));
+    }
+    values += weight.rows() * weight.columns();
+  }
+  const ErrorStatistics& overall = report.overall_error;
+  EXPECT_EQ(overall.values, values);
+  EXPECT_NEAR(overall.RelativeError(), std::sqrt(squared_error / squared_source), 1e-12);
+  EXPECT_NEAR(overall.SqnrDb(), -20 * std::log10(overall.RelativeError()), 1e-9);
+  EXPECT_EQ(overall.max_abs_error, max_error);
+  EXPECT_GT(overall.RelativeError(), 0.0);
+  EXPECT_LT(overall.RelativeError(), 0.15);
+}
+
+TEST_F(SourceTest, ReportDoesNotDependOnTheNumberOfThreads) {
+  const Json parallel =
+      ReportJson(AuditAgainst(Native(), MakeNvfp4Model(Native(), Conversion::kMax)));
+  const tbb::global_control one_thread(tbb::global_control::max_allowed_parallelism, 1);
+  EXPECT_EQ(ReportJson(Validate({.directory = Directory(), .source = SourceDirectory()})),
+            parallel);
+}
+
+TEST_F(SourceTest, SaturatedValuesAreCounted) {
+  ModelFiles model = MakeNvfp4Model(Native());
+  auto& scales = model.At("layers.0.ffn.experts.0.w2.weight_scale");
+  scales.bytes[0] = std::byte{0x01};  // one block of 16 can hold almost nothing now
+  const AuditReport report = AuditAgainst(Native(), model);
+  EXPECT_GT(report.overall_error.saturated, 8);
+  EXPECT_LE(report.overall_error.saturated, 16);
+  EXPECT_EQ(report.overall_error.exact, kExpertWeights - 1);
+}
+
+TEST_F(SourceTest, WrongScalesShowInTheValues) {
+  ModelFiles model = MakeNvfp4Model(Native());
+  SetFloat(&model.At("layers.0.ffn.experts.0.w2.weight_scale_2"), 1.0f);
+  EXPECT_RULES(AuditAgainst(Native(), model), "V12");
+}
+
+TEST_F(SourceTest, TensorLeftOut) {
+  ModelFiles source = Native();
+  source.tensors.push_back(ExtraTensor());
+  EXPECT_RULES(AuditAgainst(source, MakeNvfp4Model(Native())), "C01");
+}
+
+TEST_F(SourceTest, TensorDroppedByTheManifestIsAccountedFor) {
+  ModelFiles source = Native();
+  source.tensors.push_back(ExtraTensor());
+  source.Write(SourceDirectory());
+  MakeNvfp4Model(Native()).Write(Directory());
+  WriteFileAtomically(Directory() / "vernier_manifest.json",
+                      R"({"tensors": [{"name": "mtp.9.extra", "action": "dropped"},
+                                      {"name": "norm.weight", "action": "carried"}]})");
+  EXPECT_RULES(Validate({.directory = Directory(), .source = SourceDirectory()}));
+}
+
+TEST_F(SourceTest, TensorThatTheSourceDoesNotHave) {
+  ModelFiles source = Native();
+  source.Remove("layers.0.attn.attn_sink");
+  EXPECT_RULES(AuditAgainst(source, MakeNvfp4Model(Native())), "C01");
+}
+
+TEST_F(SourceTest, CarriedTensorWithAnotherByte) {
+  ModelFiles model = MakeNvfp4Model(Native());
+  model.At("norm.weight").bytes[0] ^= std::byte{1};
+  const AuditReport report = AuditAgainst(Native(), model);
+  EXPECT_RULES(report, "C02");
+  EXPECT_EQ(report.findings[0].tensors, std::vector<std::string>{"norm.weight"});
+}
+
+TEST_F(SourceTest, CarriedTensorWithAnotherDtype) {
+  ModelFiles model = MakeNvfp4Model(Native());
+  model.At("norm.weight").spec.dtype = DType::kF16;
+  EXPECT_RULES(AuditAgainst(Native(), model), "C02");
+}
+
+TEST_F(SourceTest, ErrorsElsewhereLeaveTheComparisonOfValuesOut) {
+  ModelFiles model = MakeNvfp4Model(Native());
+  model.Remove("layers.1.ffn.experts.2.w2.input_scale");
+  const AuditReport report = AuditAgainst(Native(), model);
+  EXPECT_RULES(report, "C02", "V02");
+  EXPECT_EQ(report.Count(Severity::kInfo), 1);
+  EXPECT_TRUE(report.role_errors.empty());
+}
+
+TEST_F(SourceTest, DefectiveSource) {
+  ModelFiles source = Native();
+  source.Remove("layers.0.attn.wq_b.scale");
+  EXPECT_RULES(AuditAgainst(source, MakeNvfp4Model(Native())), "C01");
+}
+
+TEST_F(SourceTest, ReadsAreMeteredToTheEnd) {
+  MakeNvfp4Model(Native()).Write(Directory());
+  Native().Write(SourceDirectory());
+  uint64_t last = 0, all = 0;
+  Validate({.directory = Directory(),
+            .source = SourceDirectory(),
+            .on_read = [&](uint64_t done, uint64_t total) {
+              EXPECT_GT(done, last);
+              last = done;
+              all = total;
+            }});
+  EXPECT_GT(all, 0u);
+  EXPECT_EQ(last, all);
+}
+
+TEST_F(SourceTest, WhatCannotBeCheckedThrows) {
+  EXPECT_VERNIER_ERROR(Validate({.directory = Directory()}), ErrorCode::kNoCheckpoint, "model");
+  ModelFiles model = Native();
+  model.config["model_type"] = "no_such_model";
+  EXPECT_VERNIER_ERROR(Audit(model), ErrorCode::kUnknownModelType, "no_such_model");
+  Native().Write(Directory());
+  EXPECT_VERNIER_ERROR(Validate({.directory = Directory(), .source = SourceDirectory()}),
+                       ErrorCode::kNoCheckpoint, "source");
+}
+
+}  // namespace
+}  // namespace vernier::audit

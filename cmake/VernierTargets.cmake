@@ -10,6 +10,10 @@ endif()
 
 # Every floating-point result must be the same on every build: no contraction into FMA.
 add_compile_options(-Wall -Wextra -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC bug 105651: false alarms on std::string's operator+ at -O2 and above.
+  add_compile_options(-Wno-restrict)
+endif()
 if(VERNIER_SANITIZE)
   add_compile_options(-fsanitize=${VERNIER_SANITIZE} -fno-omit-frame-pointer)
   add_link_options(-fsanitize=${VERNIER_SANITIZE})

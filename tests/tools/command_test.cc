@@ -1,0 +1,86 @@
+// Subcommands that need no calibration, run as a user would.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <sstream>
+
+#include "base/json.h"
+#include "tests/support/command.h"
+#include "tests/support/synthetic_checkpoint.h"
+#include "tests/support/temp_dir.h"
+
+namespace vernier::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+const std::string kRoot = VERNIER_SOURCE_DIR;
+const std::string kExample = kRoot + "/examples/mini-deepseek-v4";
+
+TEST(CommandTest, HelpNamesEverySubcommand) {
+  const CommandResult result = RunVernier({"--help"});
+  EXPECT_EQ(result.exit_code, 0);
+  for (const char* name :
+       {"run", "calibrate", "export", "validate", "plan", "inspect", "tokenize", "trace"}) {
+    EXPECT_THAT(result.output, HasSubstr(std::string("\n  ") + name + " "));
+    const CommandResult help = RunVernier({name, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << name;
+    EXPECT_THAT(help.output, HasSubstr("Usage")) << name;
+  }
+}
+
+TEST(CommandTest, InspectJsonDescribesTheExample) {
+  const CommandResult result = RunVernier({"inspect", kExample, "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  const Json report = ParseJson(result.output, "inspect");
+  EXPECT_THAT(result.output, HasSubstr("routed_expert"));
+  EXPECT_THAT(result.output, HasSubstr("mxfp4"));
+  EXPECT_TRUE(report.is_object());
+}
+
+TEST(CommandTest, PlanWritesNothing) {
+  const TempDir dir;
+  const CommandResult result =
+      RunVernier({"plan", kRoot + "/recipes/quickstart.json", "--output",
+                  (dir.path() / "out").string(), "--run-dir", (dir.path() / "run").string()});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_TRUE(HashTree(dir.path()).empty());
+  EXPECT_THAT(result.output, HasSubstr("routed_expert"));
+  EXPECT_THAT(result.output, HasSubstr("nvfp4 (lossless)"));
+}
+
+TEST(CommandTest, EveryShippedRecipePlansTheExample) {
+  for (const char* recipe : {"quickstart", "deepseek-v4-nvfp4-experts", "deepseek-v4-nvfp4-full"}) {
+    const CommandResult result = RunVernier(
+        {"plan", kRoot + "/recipes/" + recipe + ".json", "--source", kExample, "--json"});
+    EXPECT_EQ(result.exit_code, 0) << recipe << ": " << result.errors;
+  }
+}
+
+TEST(CommandTest, TokenizeGoesThereAndBack) {
+  const CommandResult ids =
+      RunVernier({"tokenize", kExample, "--jsonl"},
+                 {.input = "{\"text\": \"SELECT count(*) FROM t;\"}\n{\"text\": \"\"}\n"});
+  ASSERT_EQ(ids.exit_code, 0) << ids.errors;
+  const CommandResult text = RunVernier({"tokenize", kExample, "--jsonl"}, {.input = ids.output});
+  ASSERT_EQ(text.exit_code, 0) << text.errors;
+  std::istringstream lines(text.output);
+  std::string line;
+  ASSERT_TRUE(std::getline(lines, line));
+  EXPECT_EQ(ParseJson(line, "line").at("text"), "SELECT count(*) FROM t;");
+}
+
+TEST(CommandTest, ValidateAcceptsTheReleasedLayout) {
+  const CommandResult result = RunVernier({"validate", kExample, "--json", "--progress", "none"});
+  EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
+}
+
+TEST(CommandTest, ValidateThatCannotLookExitsWithTwo) {
+  const TempDir dir;
+  const CommandResult result = RunVernier({"validate", dir.path().string()});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_THAT(result.errors, HasSubstr("VN-CKPT-001"));
+}
+
+}  // namespace
+}  // namespace vernier::testing

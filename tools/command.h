@@ -1,0 +1,30 @@
+// What the subcommands of `vernier` share. One file per subcommand registers itself in main.cc.
+#ifndef VERNIER_TOOLS_COMMAND_H_
+#define VERNIER_TOOLS_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+
+#include "base/progress.h"
+
+namespace vernier::tools {
+
+// Options that every subcommand understands, and the exit code that main returns.
+struct CommandContext {
+  ProgressStyle progress = ProgressStyle::kAuto;
+  int exit_code = 0;
+};
+
+// Each adds its subcommand to `app`; its callback runs after parsing and may throw Error. The context
+// outlives the parse.
+void AddInspectCommand(CLI::App& app, CommandContext& context);
+void AddPlanCommand(CLI::App& app, CommandContext& context);
+void AddRunCommand(CLI::App& app, CommandContext& context);
+void AddCalibrateCommand(CLI::App& app, CommandContext& context);
+void AddExportCommand(CLI::App& app, CommandContext& context);
+void AddValidateCommand(CLI::App& app, CommandContext& context);
+void AddTokenizeCommand(CLI::App& app, CommandContext& context);
+void AddTraceCommand(CLI::App& app, CommandContext& context);
+
+}  // namespace vernier::tools
+
+#endif  // VERNIER_TOOLS_COMMAND_H_

@@ -1,0 +1,242 @@
+#include "tools/inspect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <memory>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "base/error.h"
+#include "checkpoint/families/family.h"
+#include "checkpoint/model_layout.h"
+
+namespace vernier::tools {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::Family;
+using checkpoint::LogicalWeight;
+using checkpoint::ModelLayout;
+using checkpoint::Role;
+using checkpoint::TensorInfo;
+using checkpoint::TensorMeaning;
+using checkpoint::WeightFormat;
+
+// The number after `label` in a dotted name, or -1: 12 for "layers." in "model.layers.12.mlp".
+int NumberAfter(std::string_view name, std::string_view label) {
+  const size_t found = name.find(label);
+  if (found == std::string_view::npos) return -1;
+  const char* begin = name.data() + found + label.size();
+  int number = -1;
+  const auto [end, error] = std::from_chars(begin, name.data() + name.size(), number);
+  return error == std::errc() && end != begin ? number : -1;
+}
+
+// Stands in for a family that Vernier does not know: it sees layers and experts in names, no roles.
+class UnknownFamily : public Family {
+ public:
+  std::string_view model_type() const override { return {}; }
+  TensorMeaning Classify(std::string_view name) const override {
+    TensorMeaning meaning;
+    meaning.layer = NumberAfter(name, "layers.");
+    meaning.expert = NumberAfter(name, "experts.");
+    return meaning;
+  }
+  checkpoint::ModelDims Dims() const override { return {}; }
+  std::vector<checkpoint::ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
+  std::vector<std::string> RequiredTensors() const override { return {}; }
+  void CheckShapes(const ModelLayout& /*layout*/) const override {}
+};
+
+std::unique_ptr<Family> FindFamily(const Json& config, InspectReport* report) {
+  try {
+    auto family = checkpoint::MakeFamily(config);
+    report->family_known = true;
+    return family;
+  } catch (const Error& error) {
+    report->notes.push_back(error.what());
+    return std::make_unique<UnknownFamily>();
+  }
+}
+
+void Add(const InspectTotals& part, InspectTotals* sum) {
+  sum->weights += part.weights;
+  sum->tensors += part.tensors;
+  sum->parameters += part.parameters;
+  sum->bytes += part.bytes;
+}
+
+InspectTotals TotalsOf(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  InspectTotals totals;
+  totals.weights = 1;
+  for (const size_t part : weight.Parts()) {
+    ++totals.tensors;
+    totals.bytes += checkpoint.tensor(part).info.Bytes();
+  }
+  if (weight.format == WeightFormat::kInteger || weight.format == WeightFormat::kOpaque) {
+    return totals;
+  }
+  totals.parameters = 1;
+  for (const int64_t extent : weight.shape) totals.parameters *= extent;
+  return totals;
+}
+
+std::string ScalesText(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  if (weight.scale == Checkpoint::kNotFound) return {};
+  const std::string text =
+      fmt::format("{} per {} x {}", checkpoint.tensor(weight.scale).info.dtype_name,
+                  weight.block_rows, weight.block_columns);
+  return weight.global_scale == Checkpoint::kNotFound ? text : text + " and F32 per tensor";
+}
+
+// Adds weights up by format; LargestFirst hands the sums out.
+class FormatSums {
+ public:
+  // Format, dtype and scales.
+  using Key = std::tuple<WeightFormat, std::string, std::string>;
+
+  void Add(const Key& key, const InspectTotals& totals) { tools::Add(totals, &sums_[key]); }
+
+  std::vector<InspectFormat> LargestFirst() const {
+    std::vector<InspectFormat> formats;
+    for (const auto& [key, totals] : sums_) {
+      const auto& [format, dtype, scales] = key;
+      formats.push_back({std::string(WeightFormatName(format)), dtype, scales, totals});
+    }
+    std::stable_sort(formats.begin(), formats.end(),
+                     [](const InspectFormat& a, const InspectFormat& b) {
+                       return a.totals.bytes > b.totals.bytes;
+                     });
+    return formats;
+  }
+
+ private:
+  std::map<Key, InspectTotals> sums_;
+};
+
+// Every run of digits becomes '*'.
+std::string NamePattern(std::string_view name) {
+  std::string pattern;
+  for (const char c : name) {
+    const bool digit = c >= '0' && c <= '9';
+    if (!digit) {
+      pattern += c;
+    } else if (pattern.empty() || pattern.back() != '*') {
+      pattern += '*';
+    }
+  }
+  return pattern;
+}
+
+// Why a weight is not understood; empty when it is.
+std::string ReasonUnknown(const LogicalWeight& weight, const TensorInfo& info, bool family_known) {
+  if (info.dtype == checkpoint::DType::kOpaque) return "unknown dtype";
+  if (weight.format == WeightFormat::kOpaque) return "no known weight format";
+  if (family_known && weight.role == Role::kOther) return "unknown name";
+  return {};
+}
+
+std::vector<InspectUnknown> FindUnknown(const Checkpoint& checkpoint, const ModelLayout& layout,
+                                        bool family_known) {
+  std::map<std::tuple<std::string, std::string, std::string>, int64_t> counts;
+  for (const LogicalWeight& weight : layout.weights) {
+    const TensorInfo& info = checkpoint.tensor(weight.main).info;
+    const std::string reason = ReasonUnknown(weight, info, family_known);
+    if (!reason.empty()) ++counts[{NamePattern(weight.name), info.dtype_name, reason}];
+  }
+  std::vector<InspectUnknown> unknown;
+  for (const auto& [key, count] : counts) {
+    const auto& [pattern, dtype, reason] = key;
+    unknown.push_back({pattern, dtype, reason, count});
+  }
+  return unknown;
+}
+
+void CountWeights(const Checkpoint& checkpoint, const ModelLayout& layout, InspectReport* report) {
+  std::array<InspectTotals, checkpoint::kRoleCount> role_totals;
+  std::array<FormatSums, checkpoint::kRoleCount> role_formats;
+  FormatSums formats;
+  for (const LogicalWeight& weight : layout.weights) {
+    const auto role = static_cast<size_t>(weight.role);
+    const InspectTotals totals = TotalsOf(checkpoint, weight);
+    Add(totals, &role_totals[role]);
+    Add(totals, &report->totals);
+    const FormatSums::Key key = {weight.format, checkpoint.tensor(weight.main).info.dtype_name,
+                                 ScalesText(checkpoint, weight)};
+    role_formats[role].Add(key, totals);
+    formats.Add(key, totals);
+  }
+  report->formats = formats.LargestFirst();
+  for (size_t i = 0; i < role_totals.size(); ++i) {
+    if (role_totals[i].weights == 0) continue;
+    report->roles.push_back({std::string(RoleName(static_cast<Role>(i))),
+                             role_formats[i].LargestFirst(), role_totals[i]});
+  }
+}
+
+void CountLayers(const ModelLayout& layout, InspectReport* report) {
+  std::set<int> hash_routed;
+  int last_layer = -1;
+  int last_mtp_layer = -1;
+  int last_expert = -1;
+  for (const LogicalWeight& weight : layout.weights) {
+    int& last = weight.role == Role::kMtp ? last_mtp_layer : last_layer;
+    last = std::max(last, weight.layer);
+    last_expert = std::max(last_expert, weight.expert);
+    // A router that is a table of integers picks experts by token id.
+    if (weight.role == Role::kRouter && weight.format == WeightFormat::kInteger) {
+      hash_routed.insert(weight.layer);
+    }
+  }
+  report->layers = last_layer + 1;
+  report->mtp_layers = last_mtp_layer + 1;
+  report->experts = last_expert + 1;
+  report->hash_routed_layers.assign(hash_routed.begin(), hash_routed.end());
+}
+
+void ListFiles(const Checkpoint& checkpoint, InspectReport* report) {
+  for (const checkpoint::Shard& shard : checkpoint.shards()) {
+    report->files.push_back({shard.file_name, shard.file_bytes, 0});
+  }
+  for (const checkpoint::TensorLocation& location : checkpoint.tensors()) {
+    ++report->files[location.shard].tensors;
+  }
+}
+
+void CompareTotalSize(const Checkpoint& checkpoint, InspectReport* report) {
+  const auto& stated = checkpoint.index_total_size();
+  if (!stated || *stated == checkpoint.TensorBytes()) return;
+  report->notes.push_back(fmt::format("{} states a total_size of {}, but the tensors have {} bytes",
+                                      checkpoint::kIndexFileName, *stated,
+                                      checkpoint.TensorBytes()));
+}
+
+}  // namespace
+
+InspectReport BuildInspectReport(const Checkpoint& checkpoint) {
+  InspectReport report;
+  report.directory = checkpoint.directory().string();
+  const auto model_type = checkpoint.config().find("model_type");
+  if (model_type != checkpoint.config().end() && model_type->is_string()) {
+    report.model_type = model_type->get<std::string>();
+  }
+  const std::unique_ptr<Family> family = FindFamily(checkpoint.config(), &report);
+  const ModelLayout layout = checkpoint::BuildModelLayout(checkpoint, *family, &report.notes);
+  CountWeights(checkpoint, layout, &report);
+  CountLayers(layout, &report);
+  report.experts_per_token = family->Dims().experts_per_token;
+  for (std::string& name : family->RequiredTensors()) {
+    if (checkpoint.Find(name) == Checkpoint::kNotFound) report.missing.push_back(std::move(name));
+  }
+  report.not_understood = FindUnknown(checkpoint, layout, report.family_known);
+  ListFiles(checkpoint, &report);
+  CompareTotalSize(checkpoint, &report);
+  return report;
+}
+
+}  // namespace vernier::tools

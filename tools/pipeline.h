@@ -1,0 +1,57 @@
+// The steps that run, calibrate and export are made of, and the summary at their end.
+#ifndef VERNIER_TOOLS_PIPELINE_H_
+#define VERNIER_TOOLS_PIPELINE_H_
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "audit/report.h"
+#include "base/progress.h"
+#include "calib/store/store.h"
+#include "checkpoint/source_model.h"
+#include "export/exporter.h"
+#include "recipes/plan.h"
+#include "recipes/recipe.h"
+#include "tools/calibration_step.h"
+
+namespace vernier::tools {
+
+enum class Step { kCalibrate, kExport, kValidate };
+
+// One job on one recipe. Each step may be taken once, in order of Step.
+class Pipeline {
+ public:
+  // Opens the source, plans, and opens the store: an existing one when calibration is not among
+  // the steps (kNotCalibrated otherwise), and one that belongs to this job (kStoreIdentity).
+  Pipeline(recipes::Recipe recipe, std::vector<Step> steps, ProgressStyle progress);
+
+  // Takes every step. True when the audit, if there was one, found no error.
+  bool Run();
+
+  // What happened, for a person; on standard output.
+  void PrintSummary() const;
+
+ private:
+  void Calibrate();
+  void Export();
+  void Validate();
+  void PrintCalibration() const;
+  void PrintExport() const;
+  void PrintAudit() const;
+
+  recipes::Recipe recipe_;
+  std::vector<Step> steps_;
+  checkpoint::SourceModel source_;
+  recipes::Plan plan_;
+  calib::Store store_;
+  Progress progress_;
+  std::optional<CalibrationOutcome> calibration_;
+  std::optional<exporter::ExportSummary> export_;
+  std::optional<audit::AuditReport> audit_;
+};
+
+}  // namespace vernier::tools
+
+#endif  // VERNIER_TOOLS_PIPELINE_H_

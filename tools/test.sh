@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# From a bare Debian 12 to all tests run: installs, builds and tests. Safe to repeat.
+#   tools/test.sh                    the release build, every test
+#   tools/test.sh PRESET [ctest ...] another preset (debug, asan, tsan, no-torch), e.g. asan -L fast
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+preset=${1:-release}
+shift || true
+tools/install_packages.sh
+cmake --preset "$preset"
+cmake --build --preset "$preset"
+ctest --preset "$preset" --parallel "$(nproc)" "$@"

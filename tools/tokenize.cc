@@ -1,0 +1,109 @@
+// `vernier tokenize`: text to ids and back, to see what calibration will see.
+#include <fmt/format.h>
+
+#include <cstdint>
+#include <iostream>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "datasets/tokenizer.h"
+#include "tools/command.h"
+
+namespace vernier::tools {
+namespace {
+
+struct TokenizeOptions {
+  std::string directory;
+  bool jsonl = false;
+};
+
+// A line must be good in itself: the command's output has one line for each of its input.
+[[noreturn]] void RefuseLine(const std::string& origin, std::string_view problem) {
+  throw Error(ErrorCode::kBadJson, origin, problem,
+              "Write {\"text\": \"...\"} to encode or {\"ids\": [...]} to decode");
+}
+
+std::vector<int32_t> ParseIds(const Json& values, const std::string& origin) {
+  if (!values.is_array()) RefuseLine(origin, "\"ids\" is not an array");
+  std::vector<int32_t> ids;
+  ids.reserve(values.size());
+  for (const Json& value : values) {
+    const bool is_id = value.is_number_unsigned() &&
+                       value.get<uint64_t>() <= uint64_t{std::numeric_limits<int32_t>::max()};
+    if (!is_id) RefuseLine(origin, fmt::format("entry {} of \"ids\" is no token id", ids.size()));
+    ids.push_back(value.get<int32_t>());
+  }
+  return ids;
+}
+
+Json ConvertLine(const datasets::Tokenizer& tokenizer, const std::string& line,
+                 const std::string& origin) {
+  const Json request = ParseJson(line, origin);
+  if (!request.is_object() || request.contains("text") == request.contains("ids")) {
+    RefuseLine(origin, "is not an object with either \"text\" or \"ids\"");
+  }
+  if (request.contains("text")) {
+    return {{"ids", tokenizer.Encode(GetField<std::string>(request, "text", origin))}};
+  }
+  const std::vector<int32_t> ids = ParseIds(request["ids"], origin);
+  try {
+    return {{"text", tokenizer.Decode(ids)}};
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kBadTokenIds) throw;
+    throw Error(error.code(), origin,
+                fmt::format("\"ids\" holds an id that is not among the tokenizer's {}",
+                            tokenizer.vocab_size()),
+                "Decode with the tokenizer that made the ids");
+  }
+}
+
+void ConvertLines(const datasets::Tokenizer& tokenizer, std::istream& in, std::ostream& out) {
+  std::string line;
+  for (int64_t number = 1; std::getline(in, line); ++number) {
+    out << ConvertLine(tokenizer, line, fmt::format("standard input, line {}", number)).dump()
+        << '\n';
+  }
+}
+
+void EncodeAll(const datasets::Tokenizer& tokenizer, std::istream& in, std::ostream& out) {
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  out << Json(tokenizer.Encode(text)).dump() << '\n';
+}
+
+void Tokenize(const TokenizeOptions& options) {
+  const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(options.directory);
+  if (options.jsonl) {
+    ConvertLines(tokenizer, std::cin, std::cout);
+  } else {
+    EncodeAll(tokenizer, std::cin, std::cout);
+  }
+  if (std::cin.bad()) {
+    throw Error(ErrorCode::kFileRead, "standard input", "cannot be read", "Check what feeds it");
+  }
+  if (!std::cout.flush()) {
+    throw Error(ErrorCode::kFileWrite, "standard output", "cannot be written",
+                "Check the disk or the program that reads it");
+  }
+}
+
+}  // namespace
+
+void AddTokenizeCommand(CLI::App& app, CommandContext& /*context*/) {
+  CLI::App* command = app.add_subcommand(
+      "tokenize", "Print the token ids of the text on standard input, as one JSON array");
+  const auto options = std::make_shared<TokenizeOptions>();
+  command
+      ->add_option("TOKENIZER_DIR", options->directory,
+                   "Directory with tokenizer.json, such as a checkpoint")
+      ->required();
+  command->add_flag("--jsonl", options->jsonl,
+                    "Convert line by line: {\"text\": ...} to {\"ids\": ...} and back");
+  command->callback([options] { Tokenize(*options); });
+}
+
+}  // namespace vernier::tools

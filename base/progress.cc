@@ -176,9 +176,12 @@ void Progress::BeginPhase(std::string_view name, double total_units, double done
 void Progress::Advance(double units, std::string_view detail) {
   assert(state_->current != nullptr);
   state_->done_units += units;
+  // Machines are told of every change of detail (the next layer, the next shard) at once.
+  const bool news = state_->style == ProgressStyle::kJson && state_->detail != detail;
   state_->detail = detail;
-  const double since = std::chrono::duration<double>(Clock::now() - state_->last_report).count();
-  if (since >= ReportInterval(state_->style)) state_->Report("progress");
+  if (news || SecondsSince(state_->last_report) >= ReportInterval(state_->style)) {
+    state_->Report("progress");
+  }
 }
 
 void Progress::EndPhase() {

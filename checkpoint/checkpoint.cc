@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <system_error>
 
 #include "base/error.h"
 #include "checkpoint/shard_index.h"
@@ -19,9 +20,15 @@ constexpr std::string_view kShardExtension = ".safetensors";
               "Download the index and the shards again, from the same revision");
 }
 
+// Whether a path is there; one that cannot be looked at counts as absent.
+bool Exists(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path, ignored);
+}
+
 // The only shard of a checkpoint without an index.
 std::string FindSingleShard(const fs::path& directory) {
-  if (fs::exists(directory / kSingleFileName)) return std::string(kSingleFileName);
+  if (Exists(directory / kSingleFileName)) return std::string(kSingleFileName);
   std::vector<std::string> found;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
@@ -46,7 +53,8 @@ void AddPart(std::string_view text, Hasher* hasher) {
 }  // namespace
 
 Checkpoint Checkpoint::Open(const fs::path& directory) {
-  if (!fs::is_directory(directory)) {
+  std::error_code ignored;
+  if (!fs::is_directory(directory, ignored)) {
     throw Error(ErrorCode::kNoCheckpoint, directory.string(), "is not a directory",
                 "Give the directory that holds config.json and the safetensors files");
   }
@@ -54,7 +62,7 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
   checkpoint.directory_ = directory;
   Hasher fingerprint;
   checkpoint.ReadConfig(&fingerprint);
-  if (fs::exists(directory / kIndexFileName)) {
+  if (Exists(directory / kIndexFileName)) {
     checkpoint.OpenIndexedShards(&fingerprint);
   } else {
     checkpoint.OpenSingleShard(&fingerprint);
@@ -66,7 +74,7 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
 void Checkpoint::ReadConfig(Hasher* fingerprint) {
   const fs::path path = directory_ / kConfigFileName;
   config_ = Json::object();
-  if (!fs::exists(path)) return;
+  if (!Exists(path)) return;
   const std::string text = ReadWholeFile(path);
   config_ = ParseJson(text, path.string());
   if (!config_.is_object()) {

@@ -2,6 +2,11 @@
 # (-DTorch_DIR=.../site-packages/torch/share/cmake/Torch). CMake's own Torch package is used because
 # both ship it; its global compile flags are kept out of the torch-free folders.
 set(saved_cxx_flags "${CMAKE_CXX_FLAGS}")
+if(Torch_DIR)
+  # TorchConfig looks for its Caffe2 and libtorch by name: its own must come before Debian's.
+  cmake_path(GET Torch_DIR PARENT_PATH torch_cmake_dir)
+  list(PREPEND CMAKE_PREFIX_PATH "${torch_cmake_dir}/../..")
+endif()
 find_package(Torch REQUIRED)
 set(CMAKE_CXX_FLAGS "${saved_cxx_flags}")
 

@@ -86,10 +86,10 @@ std::vector<Span> Spans(std::span<const Segment> segments, bool with_matches) {
 
 using Pieces = std::vector<std::string>;
 
-Pieces ApplyStep(const Split& split, Pieces pieces) {
+Pieces ApplyStep(const Split& split, const Pieces& pieces) {
   Pieces out;
   out.reserve(pieces.size());
-  for (std::string& piece : pieces) {
+  for (const std::string& piece : pieces) {
     const std::vector<Span> matches = split.pattern.FindAll(piece);
     for (const Span& span : SplitSpans(piece.size(), matches, split.behavior, split.invert)) {
       if (span.begin != span.end) out.push_back(piece.substr(span.begin, span.end - span.begin));

@@ -20,6 +20,13 @@ void OverrideSize(const std::optional<std::string>& given, std::string_view flag
   if (given) bytes = ParseSize(*given, {ErrorCode::kBadArgument, std::string(flag)});
 }
 
+void OverrideData(const std::vector<std::string>& given, datasets::CalibrationSpec& data) {
+  data.sources.clear();
+  for (const std::string& path : given) {
+    data.sources.push_back({.path = std::filesystem::path(path).lexically_normal()});
+  }
+}
+
 // A number within the range that the schema gives the field.
 template <typename T>
 void OverrideNumber(const std::optional<T>& given, std::string_view pointer, std::string_view flag,
@@ -43,6 +50,7 @@ void ApplyOverrides(const Overrides& overrides, Recipe& recipe) {
   OverrideNumber(overrides.threads, "/compute/threads", "--threads", recipe.compute.threads);
 
   CalibrationSection& calibration = recipe.calibration;
+  if (!overrides.data.empty()) OverrideData(overrides.data, calibration.data);
   OverrideNumber(overrides.samples, "/calibration/samples", "--samples", calibration.data.samples);
   OverrideNumber(overrides.sequence_length, "/calibration/sequence_length", "--sequence-length",
                  calibration.data.sequence_length);

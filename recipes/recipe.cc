@@ -132,10 +132,9 @@ ComputeSection ReadCompute(const FieldReader& section) {
   return compute;
 }
 
-std::string ResolvedText(const fs::path& path) {
-  std::error_code error;
-  const fs::path resolved = fs::weakly_canonical(path, error);
-  return error ? path.string() : resolved.string();
+// The last part of a path, also of a directory given with a slash at its end.
+std::string LastPart(const fs::path& path) {
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 }  // namespace
@@ -177,7 +176,8 @@ Json CalibrationIdentity(const Recipe& recipe) {
   const datasets::CalibrationSpec& data = recipe.calibration.data;
   Json sources = Json::array();
   for (const datasets::DataSource& source : data.sources) {
-    sources.push_back({{"path", ResolvedText(source.path)},
+    // The name alone: a run may move to another machine, and the tokens have a fingerprint.
+    sources.push_back({{"file", LastPart(source.path)},
                        {"format", NameOf(kSourceFormats, source.format)},
                        {"weight", source.weight}});
   }

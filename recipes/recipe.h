@@ -77,6 +77,7 @@ std::string_view RecipeSchema();
 // current directory.
 struct Overrides {
   std::optional<std::string> source, output, run_dir, device;
+  std::vector<std::string> data;  // files or directories, in place of all of the recipe's sources
   std::optional<std::string> device_memory, host_memory;  // sizes such as "8GiB"
   std::optional<int64_t> samples, sequence_length, batch_size;
   std::optional<uint64_t> seed;
@@ -85,7 +86,7 @@ struct Overrides {
 void ApplyOverrides(const Overrides& overrides, Recipe& recipe);
 
 // The part of a recipe on which calibrated statistics depend, as canonical JSON: data sources by
-// resolved path, sizes, seed, packing, dtype, all_experts. Not the device, budgets or threads.
+// file name, sizes, seed, packing, dtype, all_experts. Not the device, budgets or threads.
 Json CalibrationIdentity(const Recipe& recipe);
 
 }  // namespace vernier::recipes

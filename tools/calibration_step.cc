@@ -1,5 +1,12 @@
 #include "tools/calibration_step.h"
 
+#include <unistd.h>
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+
+#include "calib/blas_core.h"
 #include "calib/calibrate.h"
 #include "calib/device.h"
 #include "datasets/calibration_set.h"
@@ -9,6 +16,14 @@ namespace vernier::tools {
 
 recipes::MachineMemory ReadMachineMemory(const recipes::Recipe& recipe) {
   return calib::ReadMachineMemory(calib::ParseDevice(recipe.compute.device));
+}
+
+void RestartForBlas(char** argv) {
+  const std::optional<std::string> core = calib::BetterBlasCore();
+  if (!core) return;
+  setenv(calib::kBlasCoreVariable, core->c_str(), /*overwrite=*/0);
+  execv("/proc/self/exe", argv);
+  // Without a restart everything works, only slower.
 }
 
 CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,

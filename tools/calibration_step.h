@@ -25,6 +25,11 @@ struct CalibrationOutcome {
 // "cpu" in a build without libtorch).
 recipes::MachineMemory ReadMachineMemory(const recipes::Recipe& recipe);
 
+// Starts the process anew, once, when libtorch's BLAS must be told of a better kernel before it loads
+// (calib/blas_core.h); returns when all is well, or when that is not possible. To be called before
+// anything else.
+void RestartForBlas(char** argv);
+
 // Tokenises the recipe's data and runs every layer that the store lacks (kNoTorch in a build without
 // libtorch). Progress phase "calibrate".
 CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,

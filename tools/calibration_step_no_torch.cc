@@ -19,6 +19,8 @@ recipes::MachineMemory ReadMachineMemory(const recipes::Recipe& recipe) {
   return {.host_available = available, .device_available = available};
 }
 
+void RestartForBlas(char**) {}
+
 CalibrationOutcome RunCalibration(const checkpoint::SourceModel&, const recipes::Recipe& recipe,
                                   const recipes::Plan&, calib::Store&, Progress&) {
   ThrowNoTorch(recipe);

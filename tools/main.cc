@@ -10,6 +10,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "tools/calibration_step.h"
 #include "tools/command.h"
 
 namespace vernier::tools {
@@ -59,6 +60,7 @@ int Main(int argc, char** argv) {
 }  // namespace vernier::tools
 
 int main(int argc, char** argv) {
+  vernier::tools::RestartForBlas(argv);
   // A write beyond a file-size limit is then an error of that write.
   std::signal(SIGXFSZ, SIG_IGN);
   try {

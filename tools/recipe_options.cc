@@ -14,6 +14,8 @@ void AddRecipeOptions(CLI::App& command, RecipeOptions& options) {
   add("--source", given.source, "DIR", "Released checkpoint to read");
   add("--output", given.output, "DIR", "Where export writes the checkpoint");
   add("--run-dir", given.run_dir, "DIR", "Calibration store and activation checkpoints");
+  add("--data", given.data, "PATH ...",
+      "Calibration data in place of the recipe's: JSONL or text files, or directories of them");
   add("--device", given.device, "DEVICE", "cpu, cuda or cuda:N");
   add("--device-memory", given.device_memory, "SIZE",
       "For weights and batches on the device, e.g. 8GiB; 0: 80 % of what is free");

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "tools/command.h"
 #include "tools/pipeline.h"
 #include "tools/recipe_options.h"
@@ -17,10 +18,14 @@ void AddPipelineCommand(CLI::App& app, CommandContext& context, const std::strin
   auto options = std::make_shared<RecipeOptions>();
   AddRecipeOptions(*command, *options);
   command->callback([&context, options, steps = std::move(steps)] {
-    Pipeline pipeline(LoadRecipe(*options), steps, context.progress);
+    const recipes::Recipe recipe = LoadRecipe(*options);
+    Pipeline pipeline(recipe, steps, context.progress);
     const bool clean = pipeline.Run();
     pipeline.PrintSummary();
-    if (!clean) context.exit_code = 1;
+    if (clean) return;
+    throw Error(ErrorCode::kAuditFailed, recipe.output.string(),
+                "the audit above found errors in what was written",
+                "Do not serve it; correct the recipe or the source and export again");
   });
 }
 

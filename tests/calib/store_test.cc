@@ -30,7 +30,7 @@ LayerResult Layer(int layer, std::vector<InputAmax> inputs = {}) {
           .seconds = 1.5,
           .inputs = std::move(inputs),
           .activations = {.file_name = "hidden." + std::to_string(layer),
-                          .bytes = 100 + static_cast<uint64_t>(layer + 1),
+                          .bytes = 100 + static_cast<uint64_t>(layer),
                           .hash = "h" + std::to_string(layer)}};
 }
 
@@ -74,7 +74,7 @@ TEST_F(StoreTest, KeepsEverythingOverReopening) {
   {
     Store store = Store::Open(Run());
     store.CommitLayer(Layer(0));
-    store.CommitLayer(Layer(1, {{"layers.0.b", 0, amax, many}, {"layers.0.a", 0, tiny, 0}}));
+    store.CommitLayer(Layer(1, {{"layers.1.b", 1, amax, many}, {"layers.1.a", 1, tiny, 0}}));
     store.AddPhaseSeconds("calibrate", 2);
     store.AddPhaseSeconds("export", 1);
     store.CommitShard("/out", "p", {"b.safetensors", uint64_t{1} << 40, "hb", 3, 2, 1});
@@ -82,18 +82,18 @@ TEST_F(StoreTest, KeepsEverythingOverReopening) {
   }
   Store store = Store::OpenExisting(Run());
   EXPECT_EQ(store.LastLayer(), 1);
-  EXPECT_EQ(store.LatestActivations()->file_name, "hidden.0");
+  EXPECT_EQ(store.LatestActivations()->file_name, "hidden.1");
   EXPECT_EQ(store.LatestActivations()->bytes, 101u);
-  EXPECT_EQ(store.LatestActivations()->hash, "h0");
+  EXPECT_EQ(store.LatestActivations()->hash, "h1");
 
   const std::vector<InputAmax> inputs = store.Inputs();
   ASSERT_EQ(inputs.size(), 2u);
-  EXPECT_EQ(inputs[0].module, "layers.0.a");
+  EXPECT_EQ(inputs[0].module, "layers.1.a");
   EXPECT_EQ(inputs[0].amax, tiny);
-  EXPECT_EQ(inputs[1].module, "layers.0.b");
+  EXPECT_EQ(inputs[1].module, "layers.1.b");
   EXPECT_EQ(inputs[1].amax, amax);
   EXPECT_EQ(inputs[1].tokens, many);
-  EXPECT_EQ(inputs[1].layer, 0);
+  EXPECT_EQ(inputs[1].layer, 1);
 
   store.AddPhaseSeconds("calibrate", 0.5);
   const std::vector<PhaseRecord> phases = store.Phases();

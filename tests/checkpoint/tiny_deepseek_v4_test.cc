@@ -1,6 +1,7 @@
 // The whole way from the files of a published layout to values, on tiny-deepseek-v4.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <map>

@@ -19,7 +19,7 @@ struct CommandResult {
 };
 
 struct CommandOptions {
-  std::string input;  // standard input
+  std::string input = {};  // standard input
   // Called with every line of standard error as it comes; true kills the command with SIGKILL.
   std::function<bool(const std::string& line)> kill_when = {};
   // Largest file that the command may write, 0: no limit.

@@ -93,8 +93,8 @@ TEST_F(BadInputTest, MissingRecipeFile) {
 }
 
 TEST_F(BadInputTest, DeviceThatDoesNotExist) {
-  ExpectOneLine("plan", VERNIER_TEST_WITH_TORCH ? "VN-CALIB-001" : "VN-CALIB-003", {"tpu:0"},
-                {"--device", "tpu:0"});
+  ExpectOneLine("plan", VERNIER_TEST_WITH_TORCH ? "VN-CALIB-001" : "VN-CALIB-003", {"cuda:99"},
+                {"--device", "cuda:99"});
 }
 
 #if VERNIER_TEST_WITH_TORCH

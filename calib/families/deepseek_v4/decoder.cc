@@ -1,8 +1,9 @@
 #include "calib/families/decoder.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "calib/families/deepseek_v4/expert.h"

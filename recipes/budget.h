@@ -31,7 +31,8 @@ struct CalibrationBudget {
   uint64_t batch_bytes = 0;        // temporaries of one batch's forward pass
   uint64_t hidden_bytes = 0;       // all samples at one layer boundary, with FFN inputs and sums
   uint64_t checkpoint_bytes = 0;   // one activation checkpoint on disk
-  uint64_t host_peak = 0;
+  uint64_t process_bytes = 0;      // the program, libtorch, and the headers of all tensors
+  uint64_t host_peak = 0;          // working set, without process_bytes
   uint64_t device_peak = 0;  // equals the device's share of host_peak on "cpu"
 };
 

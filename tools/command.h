@@ -10,6 +10,7 @@ namespace vernier::tools {
 
 // Options that every subcommand understands, and the exit code that main returns.
 struct CommandContext {
+  char** argv = nullptr;  // as given to main, for a program that continues the command
   ProgressStyle progress = ProgressStyle::kAuto;
   int exit_code = 0;
 };

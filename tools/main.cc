@@ -10,7 +10,6 @@
 #include <string>
 
 #include "base/error.h"
-#include "tools/calibration_step.h"
 #include "tools/command.h"
 
 namespace vernier::tools {
@@ -37,7 +36,7 @@ int Main(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
 
-  CommandContext context;
+  CommandContext context = {.argv = argv};
   const std::map<std::string, ProgressStyle> styles = {{"auto", ProgressStyle::kAuto},
                                                        {"bar", ProgressStyle::kBar},
                                                        {"plain", ProgressStyle::kPlain},
@@ -60,7 +59,6 @@ int Main(int argc, char** argv) {
 }  // namespace vernier::tools
 
 int main(int argc, char** argv) {
-  vernier::tools::RestartForBlas(argv);
   // A write beyond a file-size limit is then an error of that write.
   std::signal(SIGXFSZ, SIG_IGN);
   try {

@@ -14,7 +14,7 @@
 #include "export/exporter.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
-#include "tools/calibration_step.h"
+#include "tools/torch_steps.h"
 
 namespace vernier::tools {
 

@@ -12,7 +12,7 @@
 #include "checkpoint/source_model.h"
 #include "recipes/budget.h"
 #include "recipes/plan_summary.h"
-#include "tools/calibration_step.h"
+#include "tools/torch_steps.h"
 #include "tools/command.h"
 #include "tools/recipe_options.h"
 
@@ -31,7 +31,12 @@ struct PlanReport {
   recipes::TimeForecast time = {};
 };
 
-// With a given device memory, plans for devices that this machine does not have.
+// Only libtorch knows the memory of a device. With a given one, plans for devices that this machine
+// does not have.
+bool NeedsDevice(const recipes::Recipe& recipe) {
+  return recipe.compute.device != "cpu" && recipe.compute.device_memory == 0;
+}
+
 recipes::MachineMemory MemoryFor(const recipes::Recipe& recipe) {
   if (recipe.compute.device_memory == 0) return ReadMachineMemory(recipe);
   return {.host_available = recipes::AvailableHostMemory(),
@@ -107,9 +112,11 @@ void PrintCalibration(const PlanReport& report) {
              HumanBytes(budget.batch_bytes));
   fmt::print("  hidden states of all samples {}, {}\n", HumanBytes(budget.hidden_bytes),
              budget.spill_hidden ? "in files of the run directory" : "in memory");
-  fmt::print("  peak working memory: host {}, device {}{}\n", HumanBytes(budget.host_peak),
-             HumanBytes(budget.device_peak),
-             report.recipe.compute.device == "cpu" ? " of these" : "");
+  fmt::print("  peak host memory {}: working set {}, program and headers {}\n",
+             HumanBytes(budget.host_peak + budget.process_bytes), HumanBytes(budget.host_peak),
+             HumanBytes(budget.process_bytes));
+  fmt::print("  peak device memory {}{}\n", HumanBytes(budget.device_peak),
+             report.recipe.compute.device == "cpu" ? " (part of the working set)" : "");
 }
 
 void PrintNeeds(const PlanReport& report) {
@@ -169,7 +176,8 @@ Json BudgetJson(const PlanReport& report) {
           {"batch_bytes", budget.batch_bytes},
           {"hidden_bytes", budget.hidden_bytes},
           {"checkpoint_bytes", budget.checkpoint_bytes},
-          {"host_peak_bytes", budget.host_peak},
+          {"process_bytes", budget.process_bytes},
+          {"host_peak_bytes", budget.host_peak + budget.process_bytes},
           {"device_peak_bytes", budget.device_peak}};
 }
 
@@ -208,7 +216,7 @@ struct PlanOptions {
 
 }  // namespace
 
-void AddPlanCommand(CLI::App& app, CommandContext&) {
+void AddPlanCommand(CLI::App& app, CommandContext& context) {
   CLI::App* command = app.add_subcommand(
       "plan",
       "Show what a recipe would do to each role's tensors, and the memory, disk and time it would "
@@ -216,8 +224,10 @@ void AddPlanCommand(CLI::App& app, CommandContext&) {
   auto options = std::make_shared<PlanOptions>();
   AddRecipeOptions(*command, options->recipe);
   command->add_flag("--json", options->json, "Print one JSON object, sizes in bytes");
-  command->callback([options] {
-    const PlanReport report = MakeReport(LoadRecipe(options->recipe));
+  command->callback([options, &context] {
+    const recipes::Recipe recipe = LoadRecipe(options->recipe);
+    if (NeedsDevice(recipe)) RequireTorch(context.argv);
+    const PlanReport report = MakeReport(recipe);
     if (options->json) {
       fmt::print("{}\n", ReportJson(report).dump(2));
     } else {

@@ -8,6 +8,7 @@
 #include "tools/command.h"
 #include "tools/pipeline.h"
 #include "tools/recipe_options.h"
+#include "tools/torch_steps.h"
 
 namespace vernier::tools {
 namespace {
@@ -18,6 +19,7 @@ void AddPipelineCommand(CLI::App& app, CommandContext& context, const std::strin
   auto options = std::make_shared<RecipeOptions>();
   AddRecipeOptions(*command, *options);
   command->callback([&context, options, steps = std::move(steps)] {
+    if (steps.front() == Step::kCalibrate) RequireTorch(context.argv);
     const recipes::Recipe recipe = LoadRecipe(*options);
     Pipeline pipeline(recipe, steps, context.progress);
     const bool clean = pipeline.Run();

@@ -1,0 +1,104 @@
+#include "tools/torch_steps.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "calib/blas_core.h"
+#include "calib/calibrate.h"
+#include "calib/device.h"
+#include "calib/trace.h"
+#include "datasets/calibration_set.h"
+#include "datasets/tokenizer.h"
+
+namespace vernier::tools {
+namespace {
+
+uint64_t ParseSizeOption(const std::string& text, std::string_view option) {
+  if (text.empty()) return 0;
+  const auto bytes = ParseByteSize(text);
+  if (bytes) return *bytes;
+  throw Error(ErrorCode::kBadArgument, option, "\"" + text + "\" is no size",
+              "Give a number with a unit such as 8GiB");
+}
+
+// The parts of a recipe that the loop and its budget read.
+recipes::Recipe MakeTraceRecipe(const TraceOptions& options,
+                                const datasets::CalibrationSet& tokens) {
+  recipes::Recipe recipe;
+  recipe.source = options.source;
+  recipe.calibration.data.samples = tokens.samples;
+  recipe.calibration.data.sequence_length = tokens.sequence_length;
+  recipe.calibration.dtype = options.dtype == "float32" ? recipes::ComputeDtype::kFloat32
+                                                        : recipes::ComputeDtype::kBFloat16;
+  recipe.calibration.batch_size = options.batch_size;
+  recipe.compute = {.device = options.device,
+                    .device_memory = ParseSizeOption(options.device_memory, "--device-memory"),
+                    .host_memory = ParseSizeOption(options.host_memory, "--host-memory"),
+                    .threads = options.threads};
+  return recipe;
+}
+
+void PrintPerplexity(const calib::Perplexity& perplexity) {
+  fmt::print("perplexity {:.6f}  ({} windows, {} predicted tokens)\n", perplexity.value,
+             perplexity.windows, perplexity.scored);
+}
+
+}  // namespace
+
+void RequireTorch(char** argv) {
+  const std::optional<std::string> core = calib::BetterBlasCore();
+  if (!core) return;
+  setenv(calib::kBlasCoreVariable, core->c_str(), /*overwrite=*/0);
+  execv("/proc/self/exe", argv);
+  // Without a restart everything works, only slower.
+}
+
+recipes::MachineMemory ReadMachineMemory(const recipes::Recipe& recipe) {
+  return calib::ReadMachineMemory(calib::ParseDevice(recipe.compute.device));
+}
+
+CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,
+                                  const recipes::Recipe& recipe, const recipes::Plan& plan,
+                                  calib::Store& store, Progress& progress) {
+  calib::SetThreads(recipe.compute.threads);
+  const recipes::CalibrationBudget budget =
+      recipes::PlanBudget(source, recipe, ReadMachineMemory(recipe));
+  const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(recipe.source);
+  const datasets::CalibrationSet tokens =
+      datasets::BuildCalibrationSet(recipe.calibration.data, tokenizer);
+  const calib::CalibrationSummary summary = calib::Calibrate(
+      {.source = source, .recipe = recipe, .plan = plan, .budget = budget, .tokens = tokens},
+      store, progress);
+  return {.layers = summary.layers,
+          .resumed_at_layer = summary.resumed_at_layer,
+          .samples = tokens.samples,
+          .tokens = summary.tokens};
+}
+
+void RunTrace(const TraceOptions& options, ProgressStyle style) {
+  const checkpoint::SourceModel source = checkpoint::OpenSourceModel(options.source);
+  const datasets::CalibrationSet tokens =
+      calib::ReadTokenIds(options.input_ids, source.family->Dims().vocab_size);
+  const recipes::Recipe recipe = MakeTraceRecipe(options, tokens);
+  calib::SetThreads(options.threads);
+  const recipes::CalibrationBudget budget =
+      recipes::PlanBudget(source, recipe, ReadMachineMemory(recipe));
+  const calib::TraceRequest request = {.source = source,
+                                       .recipe = recipe,
+                                       .budget = budget,
+                                       .tokens = tokens,
+                                       .scratch_directory = std::filesystem::temp_directory_path()};
+  Progress progress(style, stderr, {{"trace", 1.0}});
+  if (options.perplexity) return PrintPerplexity(calib::MeasurePerplexity(request, progress));
+  calib::WriteTrace(request, options.out, progress);
+}
+
+}  // namespace vernier::tools

@@ -28,8 +28,7 @@ std::string_view CodeSummary(ErrorCode code) {
 
 Error::Error(ErrorCode code, std::string_view subject, std::string_view problem,
              std::string_view remedy)
-    : std::runtime_error(
-          fmt::format("{}: {}: {}. {}.", CodeName(code), subject, problem, remedy)),
+    : std::runtime_error(fmt::format("{}: {}: {}. {}.", CodeName(code), subject, problem, remedy)),
       code_(code) {}
 
 }  // namespace vernier

@@ -79,8 +79,8 @@ uint64_t File::Size() const {
 
 void File::ReadAt(uint64_t offset, std::span<std::byte> out) const {
   while (!out.empty()) {
-    const ssize_t got = pread(fd_, out.data(), std::min(out.size(), kMaxTransfer),
-                              static_cast<off_t>(offset));
+    const ssize_t got =
+        pread(fd_, out.data(), std::min(out.size(), kMaxTransfer), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       throw Error(ErrorCode::kFileRead, path_.string(), std::strerror(errno), "Check the disk");
@@ -97,8 +97,8 @@ void File::ReadAt(uint64_t offset, std::span<std::byte> out) const {
 
 void File::WriteAt(uint64_t offset, std::span<const std::byte> bytes) const {
   while (!bytes.empty()) {
-    const ssize_t put = pwrite(fd_, bytes.data(), std::min(bytes.size(), kMaxTransfer),
-                               static_cast<off_t>(offset));
+    const ssize_t put =
+        pwrite(fd_, bytes.data(), std::min(bytes.size(), kMaxTransfer), static_cast<off_t>(offset));
     if (put < 0 && errno == EINTR) continue;
     if (put < 0) ThrowWriteError(path_, errno);
     offset += static_cast<uint64_t>(put);
@@ -116,10 +116,6 @@ void File::Preallocate(uint64_t size) const {
     ThrowWriteError(path_, errno);
   }
   ThrowWriteError(path_, error);
-}
-
-void File::Prefetch(uint64_t offset, uint64_t length) const {
-  posix_fadvise(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), POSIX_FADV_WILLNEED);
 }
 
 void File::Sync() const {
@@ -164,10 +160,10 @@ void RequireFreeSpace(const std::filesystem::path& directory, uint64_t bytes,
   }
   const uint64_t available = std::filesystem::space(existing).available;
   if (available >= bytes) return;
-  throw Error(ErrorCode::kNoSpace, directory.string(),
-              fmt::format("{} needs {} and {} are free", purpose, HumanBytes(bytes),
-                          HumanBytes(available)),
-              "Free some space or choose another place");
+  throw Error(
+      ErrorCode::kNoSpace, directory.string(),
+      fmt::format("{} needs {} and {} are free", purpose, HumanBytes(bytes), HumanBytes(available)),
+      "Free some space or choose another place");
 }
 
 }  // namespace vernier

@@ -33,8 +33,6 @@ class File {
   void WriteAt(uint64_t offset, std::span<const std::byte> bytes) const;
   // Reserves disk blocks for [0, size) and sets the length, so that a full disk shows now.
   void Preallocate(uint64_t size) const;
-  // Asks the kernel to read [offset, offset + length) ahead; a hint, never an error.
-  void Prefetch(uint64_t offset, uint64_t length) const;
   void Sync() const;
 
  private:

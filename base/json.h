@@ -19,8 +19,7 @@ enum class JsonComments { kRefuse, kAllow };
 Json ParseJson(std::string_view text, std::string_view origin,
                JsonComments comments = JsonComments::kRefuse);
 
-Json ReadJsonFile(const std::filesystem::path& path,
-                  JsonComments comments = JsonComments::kRefuse);
+Json ReadJsonFile(const std::filesystem::path& path, JsonComments comments = JsonComments::kRefuse);
 
 // `object[key]` as T; kBadJson naming origin and key when it is absent or of another type.
 template <typename T>

@@ -66,7 +66,8 @@ struct Progress::State {
     return SecondsSince(phase_start) * (total_units - done_units) / moved;
   }
 
-  // Forecasts of phases to come are scaled by how the finished and running ones compare with theirs.
+  // Forecasts of phases to come are scaled by how the finished and running ones compare with
+  // theirs.
   double ForecastScale() const {
     double expected = 0, actual = 0;
     for (const Phase& phase : phases) {
@@ -130,11 +131,15 @@ struct Progress::State {
   void Report(std::string_view event) {
     last_report = Clock::now();
     switch (style) {
-      case ProgressStyle::kBar: return PrintBar();
-      case ProgressStyle::kPlain: return PrintPlain();
-      case ProgressStyle::kJson: return PrintJson(event);
+      case ProgressStyle::kBar:
+        return PrintBar();
+      case ProgressStyle::kPlain:
+        return PrintPlain();
+      case ProgressStyle::kJson:
+        return PrintJson(event);
       case ProgressStyle::kAuto:
-      case ProgressStyle::kNone: return;
+      case ProgressStyle::kNone:
+        return;
     }
   }
 };
@@ -144,8 +149,8 @@ Progress::Progress(ProgressStyle style, std::FILE* stream, std::vector<PhaseFore
   state_->style = style == ProgressStyle::kNone ? style : Resolve(style, stream);
   state_->stream = stream;
   for (PhaseForecast& phase : phases) {
-    state_->phases.push_back({.name = std::move(phase.name),
-                              .expected_seconds = phase.expected_seconds});
+    state_->phases.push_back(
+        {.name = std::move(phase.name), .expected_seconds = phase.expected_seconds});
   }
 }
 

@@ -17,11 +17,16 @@ struct SizeUnit {
 };
 
 constexpr auto kSizeUnits = std::to_array<SizeUnit>({
-    {"", 1},         {"B", 1},
-    {"KB", 1e3},     {"MB", 1e6},
-    {"GB", 1e9},     {"TB", 1e12},
-    {"KiB", 0x1p10}, {"MiB", 0x1p20},
-    {"GiB", 0x1p30}, {"TiB", 0x1p40},
+    {"", 1},
+    {"B", 1},
+    {"KB", 1e3},
+    {"MB", 1e6},
+    {"GB", 1e9},
+    {"TB", 1e12},
+    {"KiB", 0x1p10},
+    {"MiB", 0x1p20},
+    {"GiB", 0x1p30},
+    {"TiB", 0x1p40},
 });
 
 size_t EditDistance(std::string_view a, std::string_view b) {

@@ -9,10 +9,10 @@ namespace vernier::calib {
 
 inline constexpr const char* kBlasCoreVariable = "OPENBLAS_CORETYPE";
 
-// The core type that OpenBLAS should be told to use through kBlasCoreVariable before the process starts:
-// Debian 12's OpenBLAS 0.3.21 takes newer processors for a Prescott (SSE3), which makes matrix products
-// several times slower. Nothing when another BLAS is in use, when OpenBLAS chose well, or when the
-// variable is set already.
+// The core type that OpenBLAS should be told to use through kBlasCoreVariable before the process
+// starts: Debian 12's OpenBLAS 0.3.21 takes newer processors for a Prescott (SSE3), which makes
+// matrix products several times slower. Nothing when another BLAS is in use, when OpenBLAS chose
+// well, or when the variable is set already.
 std::optional<std::string> BetterBlasCore();
 
 }  // namespace vernier::calib

@@ -63,8 +63,8 @@ class CalibrationRun {
             .query_chunk = request_.budget.query_chunk,
             .experts_per_group = request_.budget.experts_per_group,
             .all_experts = request_.recipe.calibration.all_experts,
-            .spill_directory = request_.budget.spill_hidden ? store_.run_dir()
-                                                            : std::filesystem::path()};
+            .spill_directory =
+                request_.budget.spill_hidden ? store_.run_dir() : std::filesystem::path()};
   }
 
   // Fills hidden_ with what the first layer to run reads, and returns that layer.
@@ -102,8 +102,8 @@ class CalibrationRun {
 
     double reported = 0;
     loop_.RunLayer(layer, *hidden_, out, observer, [&](double fraction) {
-      progress_.Advance(fraction - reported, fmt::format("layer {}/{}", layer + 1,
-                                                         decoder_->Layers()));
+      progress_.Advance(fraction - reported,
+                        fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
       reported = fraction;
     });
     LayerResult result{.layer = static_cast<int>(layer),
@@ -123,9 +123,8 @@ class CalibrationRun {
       file.Preallocate(hidden.Bytes());
       hidden.WriteTo(file);
     }
-    ActivationCheckpoint saved{.file_name = ActivationFileName(layer),
-                               .bytes = hidden.Bytes(),
-                               .hash = hidden.Hash()};
+    ActivationCheckpoint saved{
+        .file_name = ActivationFileName(layer), .bytes = hidden.Bytes(), .hash = hidden.Hash()};
     PublishPartial(path);
     return saved;
   }

@@ -29,10 +29,10 @@ struct CalibrationSummary {
   int64_t tokens = 0;            // real tokens per layer
 };
 
-// Runs every layer that the store lacks. When a layer ends, its amax values (moved to the CPU), token
-// counts and the hidden states behind it are committed together; a killed run starts again at the layer it
-// was in. Progress phase: "calibrate". Errors: kStoreIdentity, kBadDevice, kBadActivation (the
-// store keeps all finished layers), and those of reading weights.
+// Runs every layer that the store lacks. When a layer ends, its amax values (moved to the CPU),
+// token counts and the hidden states behind it are committed together; a killed run starts again at
+// the layer it was in. Progress phase: "calibrate". Errors: kStoreIdentity, kBadDevice,
+// kBadActivation (the store keeps all finished layers), and those of reading weights.
 CalibrationSummary Calibrate(const CalibrationRequest& request, Store& store, Progress& progress);
 
 }  // namespace vernier::calib

@@ -76,8 +76,8 @@ TokenBatch LayerLoop::MakeBatch(int64_t batch) const {
 
   TokenBatch made;
   made.ids = ids.to(device_);
-  const auto lengths = std::span(tokens_->lengths).subspan(static_cast<size_t>(first),
-                                                           static_cast<size_t>(count));
+  const auto lengths =
+      std::span(tokens_->lengths).subspan(static_cast<size_t>(first), static_cast<size_t>(count));
   if (std::ranges::any_of(lengths, [&](int32_t real) { return real < length; })) {
     const at::Tensor real_lengths = at::empty({count, 1}, at::kLong);
     std::ranges::copy(lengths, real_lengths.data_ptr<int64_t>());
@@ -183,9 +183,8 @@ void LayerLoop::KeepFfnStage(int64_t batch, const TokenBatch& tokens, const FfnS
 std::vector<ExpertWeights> LayerLoop::LoadGroup(int64_t layer,
                                                 const std::vector<int64_t>& experts) const {
   std::vector<ExpertWeights> weights(experts.size());
-  tbb::parallel_for(size_t{0}, experts.size(), [&](size_t i) {
-    weights[i] = decoder_->LoadExpert(layer, experts[i]);
-  });
+  tbb::parallel_for(size_t{0}, experts.size(),
+                    [&](size_t i) { weights[i] = decoder_->LoadExpert(layer, experts[i]); });
   return weights;
 }
 

@@ -28,10 +28,10 @@ struct LayerLoopOptions {
 // Told how much of a layer is done: `fraction` in [0, 1], rising.
 using LayerProgress = std::function<void(double fraction)>;
 
-// What exists at once: the samples' hidden states at one layer boundary with this layer's FFN inputs and
-// sums (SampleBuffers), one layer's dense weights, one group of experts and the next one being read, and
-// one batch's temporaries. Sums run over experts in ascending order whatever the groups, so results do not
-// depend on the budget. Not thread-safe.
+// What exists at once: the samples' hidden states at one layer boundary with this layer's FFN
+// inputs and sums (SampleBuffers), one layer's dense weights, one group of experts and the next one
+// being read, and one batch's temporaries. Sums run over experts in ascending order whatever the
+// groups, so results do not depend on the budget. Not thread-safe.
 class LayerLoop {
  public:
   // `decoder` and `tokens` must outlive the loop.
@@ -51,11 +51,11 @@ class LayerLoop {
   void RunLayer(int64_t layer, const SampleBuffer& in, SampleBuffer& out, InputObserver& observer,
                 const LayerProgress& progress) const;
 
-  // Calls `use(first_sample, token ids [B, S] on the host, logits [B, S, V] F32 on the device)` batch by
-  // batch for hidden states behind the last layer.
-  void ForEachLogits(const SampleBuffer& hidden,
-                     const std::function<void(int64_t, const at::Tensor&, const at::Tensor&)>& use)
-      const;
+  // Calls `use(first_sample, token ids [B, S] on the host, logits [B, S, V] F32 on the device)`
+  // batch by batch for hidden states behind the last layer.
+  void ForEachLogits(
+      const SampleBuffer& hidden,
+      const std::function<void(int64_t, const at::Tensor&, const at::Tensor&)>& use) const;
 
  private:
   struct ExpertRows;
@@ -67,7 +67,8 @@ class LayerLoop {
   SampleBuffer MakeBuffer(std::string_view file_name, std::vector<int64_t> sample_shape,
                           at::ScalarType dtype) const;
   void RunDensePart(DecoderLayer& dense, const SampleBuffer& in, SampleBuffer& out,
-                    LayerState& state, InputObserver& observer, const LayerProgress& progress) const;
+                    LayerState& state, InputObserver& observer,
+                    const LayerProgress& progress) const;
   void KeepFfnStage(int64_t batch, const TokenBatch& tokens, const FfnStage& stage,
                     LayerState& state) const;
   void RunExperts(int64_t layer, LayerState& state, InputObserver& observer,

@@ -27,8 +27,7 @@ std::vector<int64_t> WithLeading(int64_t count, const std::vector<int64_t>& samp
 
 }  // namespace
 
-SampleBuffer::SampleBuffer(int64_t samples, std::vector<int64_t> sample_shape,
-                           at::ScalarType dtype)
+SampleBuffer::SampleBuffer(int64_t samples, std::vector<int64_t> sample_shape, at::ScalarType dtype)
     : samples_(samples), sample_shape_(std::move(sample_shape)), dtype_(dtype) {
   sample_bytes_ = c10::elementSize(dtype);
   for (int64_t size : sample_shape_) sample_bytes_ *= static_cast<uint64_t>(size);
@@ -62,8 +61,8 @@ SampleBuffer SampleBuffer::OpenFile(const std::filesystem::path& file, int64_t s
 }
 
 int64_t SampleBuffer::SamplesPerPiece() const {
-  return std::clamp<int64_t>(static_cast<int64_t>(kPieceBytes / std::max<uint64_t>(1, sample_bytes_)),
-                             1, samples_);
+  return std::clamp<int64_t>(
+      static_cast<int64_t>(kPieceBytes / std::max<uint64_t>(1, sample_bytes_)), 1, samples_);
 }
 
 at::Tensor SampleBuffer::Get(int64_t first, int64_t count) const {

@@ -32,8 +32,8 @@ class SampleBuffer {
   uint64_t Bytes() const { return static_cast<uint64_t>(samples_) * sample_bytes_; }
   bool in_file() const { return file_.has_value(); }
 
-  // Samples [first, first + count) as a host tensor [count, sample_shape...]. In memory it is a view
-  // that the next Put changes.
+  // Samples [first, first + count) as a host tensor [count, sample_shape...]. In memory it is a
+  // view that the next Put changes.
   at::Tensor Get(int64_t first, int64_t count) const;
   // Stores `values` [count, sample_shape...] (from any device, cast to the buffer's dtype).
   void Put(int64_t first, const at::Tensor& values);

@@ -90,10 +90,6 @@ at::Tensor TensorLoader::LoadRowRange(std::string_view name, int64_t begin, int6
   return ReadRows(Find(name), begin, count, compute_dtype_).to(device_);
 }
 
-void TensorLoader::Prefetch(std::string_view name) const {
-  for (const size_t part : Find(name).Parts()) source_->checkpoint.Prefetch(part);
-}
-
 const LogicalWeight& TensorLoader::Find(std::string_view name) const {
   const LogicalWeight* weight = source_->layout.FindModule(ModuleOf(name));
   if (weight == nullptr || weight->name != name) {

@@ -38,9 +38,6 @@ class TensorLoader {
   // Rows [begin, begin + count) of a 2-D weight, compute dtype, on the device.
   at::Tensor LoadRowRange(std::string_view name, int64_t begin, int64_t count) const;
 
-  // Asks the kernel to read the weight's parts ahead.
-  void Prefetch(std::string_view name) const;
-
  private:
   const checkpoint::LogicalWeight& Find(std::string_view name) const;
   at::Tensor ReadRows(const checkpoint::LogicalWeight& weight, int64_t begin, int64_t count,

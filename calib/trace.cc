@@ -49,8 +49,8 @@ class TracedForward {
       SampleBuffer& out = spilled_out ? *spilled_out : in;
       double reported = 0;
       loop_.RunLayer(layer, in, out, nobody, [&](double fraction) {
-        progress.Advance(fraction - reported, fmt::format("layer {}/{}", layer + 1,
-                                                          decoder_->Layers()));
+        progress.Advance(fraction - reported,
+                         fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
         reported = fraction;
       });
       if (spilled_out) std::swap(in, *spilled_out);
@@ -104,8 +104,8 @@ std::vector<checkpoint::TensorSpec> TraceTensors(const TracedForward& forward, i
   for (int64_t layer = 0; layer < forward.decoder().Layers(); ++layer) {
     tensors.push_back({HiddenName(layer), checkpoint::DType::kF32, hidden_shape});
   }
-  tensors.push_back({"logits", checkpoint::DType::kF32,
-                     {samples, length, forward.decoder().VocabSize()}});
+  tensors.push_back(
+      {"logits", checkpoint::DType::kF32, {samples, length, forward.decoder().VocabSize()}});
   return tensors;
 }
 
@@ -137,12 +137,11 @@ std::vector<Id> ReadIds(const File& file, const checkpoint::TensorInfo& tensor) 
 datasets::CalibrationSet ReadTokenIds(const std::filesystem::path& path, int64_t vocab_size) {
   const File file = File::OpenForRead(path);
   const checkpoint::SafetensorsHeader header = checkpoint::ReadSafetensorsHeader(file);
-  const auto found =
-      std::ranges::find(header.tensors, "input_ids", &checkpoint::TensorInfo::name);
-  const bool usable = found != header.tensors.end() && !found->shape.empty() &&
-                      found->shape.size() <= 2 && found->Elements() > 0 &&
-                      (found->dtype == checkpoint::DType::kI64 ||
-                       found->dtype == checkpoint::DType::kI32);
+  const auto found = std::ranges::find(header.tensors, "input_ids", &checkpoint::TensorInfo::name);
+  const bool usable =
+      found != header.tensors.end() && !found->shape.empty() && found->shape.size() <= 2 &&
+      found->Elements() > 0 &&
+      (found->dtype == checkpoint::DType::kI64 || found->dtype == checkpoint::DType::kI32);
   if (!usable) {
     throw Error(ErrorCode::kBadTokenIds, path.string(),
                 "it holds no tensor \"input_ids\" of I64 or I32 with shape [B, S] or [S]",
@@ -159,22 +158,20 @@ datasets::CalibrationSet ReadTokenIds(const std::filesystem::path& path, int64_t
   return tokens;
 }
 
-void WriteTrace(const TraceRequest& request, const std::filesystem::path& out,
-                Progress& progress) {
+void WriteTrace(const TraceRequest& request, const std::filesystem::path& out, Progress& progress) {
   const TracedForward forward(request);
-  TraceFile file(out, TraceTensors(forward, request.tokens.samples,
-                                   request.tokens.sequence_length));
+  TraceFile file(out,
+                 TraceTensors(forward, request.tokens.samples, request.tokens.sequence_length));
   progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
-  const SampleBuffer last =
-      forward.Run(progress, [&](int64_t layer, const SampleBuffer& hidden) {
-        for (int64_t sample = 0; sample < hidden.samples(); ++sample) {
-          file.Write(HiddenName(layer), sample, hidden.Get(sample, 1));
-        }
-      });
-  forward.loop().ForEachLogits(
-      last, [&](int64_t first, const at::Tensor&, const at::Tensor& logits) {
-        file.Write("logits", first, logits);
-      });
+  const SampleBuffer last = forward.Run(progress, [&](int64_t layer, const SampleBuffer& hidden) {
+    for (int64_t sample = 0; sample < hidden.samples(); ++sample) {
+      file.Write(HiddenName(layer), sample, hidden.Get(sample, 1));
+    }
+  });
+  forward.loop().ForEachLogits(last,
+                               [&](int64_t first, const at::Tensor&, const at::Tensor& logits) {
+                                 file.Write("logits", first, logits);
+                               });
   file.Finish();
   progress.EndPhase();
 }
@@ -189,13 +186,12 @@ Perplexity MeasurePerplexity(const TraceRequest& request, Progress& progress) {
   progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
   const SampleBuffer last = forward.Run(progress, [](int64_t, const SampleBuffer&) {});
   double total = 0;
-  forward.loop().ForEachLogits(
-      last, [&](int64_t, const at::Tensor& ids, const at::Tensor& logits) {
-        const at::Tensor targets = ids.narrow(1, 1, predicted).to(logits.device()).unsqueeze(-1);
-        const at::Tensor likelihood =
-            at::log_softmax(logits.narrow(1, 0, predicted), -1).gather(-1, targets);
-        total -= likelihood.to(at::kDouble).sum().item<double>();
-      });
+  forward.loop().ForEachLogits(last, [&](int64_t, const at::Tensor& ids, const at::Tensor& logits) {
+    const at::Tensor targets = ids.narrow(1, 1, predicted).to(logits.device()).unsqueeze(-1);
+    const at::Tensor likelihood =
+        at::log_softmax(logits.narrow(1, 0, predicted), -1).gather(-1, targets);
+    total -= likelihood.to(at::kDouble).sum().item<double>();
+  });
   progress.EndPhase();
   Perplexity result{.windows = request.tokens.samples,
                     .scored = request.tokens.samples * predicted};

@@ -1,4 +1,5 @@
-// Looking inside a model: hidden states of every layer, logits, perplexity, by the calibration's loop.
+// Looking inside a model: hidden states of every layer, logits, perplexity, by the calibration's
+// loop.
 #ifndef VERNIER_CALIB_TRACE_H_
 #define VERNIER_CALIB_TRACE_H_
 
@@ -17,26 +18,26 @@ struct TraceRequest {
   const checkpoint::SourceModel& source;
   const recipes::Recipe& recipe;  // its calibration dtype, device and threads
   const recipes::CalibrationBudget& budget;
-  const datasets::CalibrationSet& tokens;  // B samples of S ids
+  const datasets::CalibrationSet& tokens;   // B samples of S ids
   std::filesystem::path scratch_directory;  // for spilled buffers
 };
 
-// Reads tensor "input_ids" (I64 or I32, [B, S] or [S]) of a safetensors file as B samples; every id must be
-// below `vocab_size` (kBadTokenIds).
+// Reads tensor "input_ids" (I64 or I32, [B, S] or [S]) of a safetensors file as B samples; every id
+// must be below `vocab_size` (kBadTokenIds).
 datasets::CalibrationSet ReadTokenIds(const std::filesystem::path& file, int64_t vocab_size);
 
-// Writes a safetensors file with F32 tensors hidden.<layer> [B, S, ...] (the output of each layer) and
-// logits [B, S, V], streamed as layers finish. Progress phase: "trace".
+// Writes a safetensors file with F32 tensors hidden.<layer> [B, S, ...] (the output of each layer)
+// and logits [B, S, V], streamed as layers finish. Progress phase: "trace".
 void WriteTrace(const TraceRequest& request, const std::filesystem::path& out, Progress& progress);
 
 struct Perplexity {
-  double value = 0;      // exp(mean negative log-likelihood)
-  int64_t windows = 0;   // samples
-  int64_t scored = 0;    // predicted tokens: S - 1 a window
+  double value = 0;     // exp(mean negative log-likelihood)
+  int64_t windows = 0;  // samples
+  int64_t scored = 0;   // predicted tokens: S - 1 a window
 };
 
-// Perplexity over the samples as non-overlapping windows; each window predicts its tokens 1..S-1 from
-// those before them in the same window. Progress phase: "trace".
+// Perplexity over the samples as non-overlapping windows; each window predicts its tokens 1..S-1
+// from those before them in the same window. Progress phase: "trace".
 Perplexity MeasurePerplexity(const TraceRequest& request, Progress& progress);
 
 }  // namespace vernier::calib

@@ -146,11 +146,6 @@ void Checkpoint::Read(size_t tensor, uint64_t offset, std::span<std::byte> out) 
   files_[location.shard].ReadAt(location.info.begin + offset, out);
 }
 
-void Checkpoint::Prefetch(size_t tensor) const {
-  const TensorLocation& location = tensors_.at(tensor);
-  files_[location.shard].Prefetch(location.info.begin, location.info.Bytes());
-}
-
 uint64_t Checkpoint::TensorBytes() const {
   uint64_t bytes = 0;
   for (const TensorLocation& location : tensors_) bytes += location.info.Bytes();

@@ -57,8 +57,6 @@ class Checkpoint {
 
   // Reads bytes [offset, offset + out.size()) of a tensor.
   void Read(size_t tensor, uint64_t offset, std::span<std::byte> out) const;
-  // Hints that a whole tensor will be read soon.
-  void Prefetch(size_t tensor) const;
 
   // Hash of config.json and of every shard's name, size and header: what a run is tied to.
   const std::string& fingerprint() const { return fingerprint_; }

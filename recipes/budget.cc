@@ -35,7 +35,8 @@ constexpr uint64_t kScoreCopies = 3;
 // Resident before the first weight is read: the program with Debian's libtorch 1.13, measured. A
 // libtorch with CUDA takes more.
 constexpr uint64_t kProgramBytes = 160u << 20;
-// Per source tensor: its header, its logical weight, and its place in the plan; measured on 100,000.
+// Per source tensor: its header, its logical weight, and its place in the plan; measured on
+// 100,000.
 constexpr uint64_t kHeaderBytes = 2048;
 
 // What of the model and the recipe the working set depends on.

@@ -33,7 +33,7 @@ struct CalibrationBudget {
   uint64_t checkpoint_bytes = 0;   // one activation checkpoint on disk
   uint64_t process_bytes = 0;      // the program, libtorch, and the headers of all tensors
   uint64_t host_peak = 0;          // working set, without process_bytes
-  uint64_t device_peak = 0;  // equals the device's share of host_peak on "cpu"
+  uint64_t device_peak = 0;        // equals the device's share of host_peak on "cpu"
 };
 
 // kBudgetTooSmall when one expert, the densest layer and one sequence do not fit device_memory.

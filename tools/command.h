@@ -15,8 +15,8 @@ struct CommandContext {
   int exit_code = 0;
 };
 
-// Each adds its subcommand to `app`; its callback runs after parsing and may throw Error. The context
-// outlives the parse.
+// Each adds its subcommand to `app`; its callback runs after parsing and may throw Error. The
+// context outlives the parse.
 void AddInspectCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
 void AddRunCommand(CLI::App& app, CommandContext& context);

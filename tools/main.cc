@@ -1,4 +1,5 @@
-// The `vernier` command: parses the command line, runs one subcommand, and turns errors into one line.
+// The `vernier` command: parses the command line, runs one subcommand, and turns errors into one
+// line.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -29,8 +30,9 @@ void AddSubcommands(CLI::App& app, CommandContext& context) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app("Calibrates large language models layer by layer and writes NVFP4 checkpoints that "
-               "vLLM, SGLang and TensorRT-LLM load.");
+  CLI::App app(
+      "Calibrates large language models layer by layer and writes NVFP4 checkpoints that "
+      "vLLM, SGLang and TensorRT-LLM load.");
   app.name("vernier");
   app.set_version_flag("--version", "vernier " VERNIER_VERSION);
   app.require_subcommand(1);

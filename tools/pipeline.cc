@@ -33,8 +33,7 @@ calib::Store OpenStore(const recipes::Recipe& recipe, const std::vector<Step>& s
 }
 
 std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
-                                          const recipes::Recipe& recipe,
-                                          const recipes::Plan& plan,
+                                          const recipes::Recipe& recipe, const recipes::Plan& plan,
                                           const std::vector<Step>& steps) {
   const recipes::TimeForecast time = recipes::ForecastTime(source, recipe, plan, {});
   std::vector<PhaseForecast> phases;
@@ -143,8 +142,9 @@ void Pipeline::PrintExport() const {
              HumanBytes(done.source_tensor_bytes), HumanBytes(done.output_tensor_bytes),
              done.shards_written + done.shards_reused, done.shards_reused);
   if (done.output_tensor_bytes > done.source_tensor_bytes) {
-    fmt::print("             (NVFP4 has one scale per 16 values, MXFP4 one per 32: the result is "
-               "larger, and faster to serve)\n");
+    fmt::print(
+        "             (NVFP4 has one scale per 16 values, MXFP4 one per 32: the result is "
+        "larger, and faster to serve)\n");
   }
   if (done.cast.blocks > 0) {
     fmt::print("cast         {} MXFP4 blocks, {} re-encoded, {} inexact\n",

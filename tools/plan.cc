@@ -12,9 +12,9 @@
 #include "checkpoint/source_model.h"
 #include "recipes/budget.h"
 #include "recipes/plan_summary.h"
-#include "tools/torch_steps.h"
 #include "tools/command.h"
 #include "tools/recipe_options.h"
+#include "tools/torch_steps.h"
 
 namespace vernier::tools {
 namespace {

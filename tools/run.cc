@@ -34,17 +34,19 @@ void AddPipelineCommand(CLI::App& app, CommandContext& context, const std::strin
 }  // namespace
 
 void AddRunCommand(CLI::App& app, CommandContext& context) {
-  AddPipelineCommand(app, context, "run",
-                     "Calibrate, export and validate as the recipe says. The same command continues "
-                     "after an interruption: finished layers and shards are kept.",
-                     {Step::kCalibrate, Step::kExport, Step::kValidate});
+  AddPipelineCommand(
+      app, context, "run",
+      "Calibrate, export and validate as the recipe says. The same command continues "
+      "after an interruption: finished layers and shards are kept.",
+      {Step::kCalibrate, Step::kExport, Step::kValidate});
 }
 
 void AddCalibrateCommand(CLI::App& app, CommandContext& context) {
-  AddPipelineCommand(app, context, "calibrate",
-                     "Only calibrate: record activation amax in the run directory's store. Continues "
-                     "at the layer where an earlier run stopped.",
-                     {Step::kCalibrate});
+  AddPipelineCommand(
+      app, context, "calibrate",
+      "Only calibrate: record activation amax in the run directory's store. Continues "
+      "at the layer where an earlier run stopped.",
+      {Step::kCalibrate});
 }
 
 void AddExportCommand(CLI::App& app, CommandContext& context) {

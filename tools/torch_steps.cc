@@ -75,8 +75,8 @@ CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,
   const datasets::CalibrationSet tokens =
       datasets::BuildCalibrationSet(recipe.calibration.data, tokenizer);
   const calib::CalibrationSummary summary = calib::Calibrate(
-      {.source = source, .recipe = recipe, .plan = plan, .budget = budget, .tokens = tokens},
-      store, progress);
+      {.source = source, .recipe = recipe, .plan = plan, .budget = budget, .tokens = tokens}, store,
+      progress);
   return {.layers = summary.layers,
           .resumed_at_layer = summary.resumed_at_layer,
           .samples = tokens.samples,

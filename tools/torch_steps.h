@@ -1,6 +1,7 @@
-// The steps that need libtorch. Loading libtorch takes half a second and 150 MB, so `vernier` itself does
-// without (torch_steps_elsewhere.cc) and hands the commands that run a model over to the program
-// `vernier-torch` beside it (torch_steps.cc), which is the same command linked with libtorch.
+// The steps that need libtorch. Loading libtorch takes half a second and 150 MB, so `vernier`
+// itself does without (torch_steps_elsewhere.cc) and hands the commands that run a model over to
+// the program `vernier-torch` beside it (torch_steps.cc), which is the same command linked with
+// libtorch.
 #ifndef VERNIER_TOOLS_TORCH_STEPS_H_
 #define VERNIER_TOOLS_TORCH_STEPS_H_
 
@@ -16,9 +17,10 @@
 
 namespace vernier::tools {
 
-// To be called first by a subcommand that calls any of the functions below. Goes on in vernier-torch with
-// the same arguments (kNoTorch when there is none). In vernier-torch: starts anew, once, when libtorch's BLAS
-// must be told of better kernels before it loads (calib/blas_core.h).
+// To be called first by a subcommand that calls any of the functions below. Goes on in
+// vernier-torch with the same arguments (kNoTorch when there is none). In vernier-torch: starts
+// anew, once, when libtorch's BLAS must be told of better kernels before it loads
+// (calib/blas_core.h).
 void RequireTorch(char** argv);
 
 // Free memory of the host and of the recipe's device (kBadDevice).
@@ -31,7 +33,8 @@ struct CalibrationOutcome {
   int64_t tokens = 0;  // real tokens, the same in every layer
 };
 
-// Tokenises the recipe's data and runs every layer that the store lacks. Progress phase "calibrate".
+// Tokenises the recipe's data and runs every layer that the store lacks. Progress phase
+// "calibrate".
 CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,
                                   const recipes::Recipe& recipe, const recipes::Plan& plan,
                                   calib::Store& store, Progress& progress);
@@ -39,7 +42,7 @@ CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,
 struct TraceOptions {
   std::string source;
   std::string input_ids;
-  std::string out;          // empty with `perplexity`
+  std::string out;  // empty with `perplexity`
   bool perplexity = false;
   std::string dtype = "float32";
   std::string device = "cpu";

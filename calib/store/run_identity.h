@@ -9,9 +9,9 @@
 
 namespace vernier::calib {
 
-// Fields "source" (fingerprint), "calibration" (recipes::CalibrationIdentity) and "observed_modules"
-// (hash). Calibration adds the fingerprint of the tokens. Devices, budgets, threads and how weights are
-// scaled are not in it: they may change between calibration and export.
+// Fields "source" (fingerprint), "calibration" (recipes::CalibrationIdentity) and
+// "observed_modules" (hash). Calibration adds the fingerprint of the tokens. Devices, budgets,
+// threads and how weights are scaled are not in it: they may change between calibration and export.
 RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
                          const recipes::Plan& plan);
 

@@ -1,5 +1,5 @@
-// Holds the source tree to its own rules: which folder may include which, the torch boundary, and the
-// list of error codes.
+// Holds the source tree to its own rules: which folder may include which, the torch boundary, and
+// the list of error codes.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -113,8 +113,8 @@ TEST(Architecture, HeadersAreGuardedByTheirPath) {
 TEST(Architecture, EveryErrorCodeIsUniqueAndDocumented) {
   const std::string documentation = ReadWholeFile(kRoot / "docs/errors.md");
   std::set<std::string_view> seen;
-#define VERNIER_ERROR(enumerator, code, summary)                                             \
-  EXPECT_TRUE(seen.insert(CodeName(ErrorCode::enumerator)).second) << code;                  \
+#define VERNIER_ERROR(enumerator, code, summary)                            \
+  EXPECT_TRUE(seen.insert(CodeName(ErrorCode::enumerator)).second) << code; \
   EXPECT_THAT(documentation, ::testing::HasSubstr(code " | " summary)) << #enumerator;
 #include "base/error_codes.def"
 #undef VERNIER_ERROR
@@ -132,9 +132,8 @@ TEST(Architecture, EveryErrorCodeIsThrownSomewhere) {
 }
 
 TEST(Architecture, EveryTopLevelFolderHasAReadme) {
-  for (const char* folder :
-       {"audit", "base", "calib", "checkpoint", "datasets", "docs", "examples", "export",
-        "quantizers", "recipes", "tests", "tools"}) {
+  for (const char* folder : {"audit", "base", "calib", "checkpoint", "datasets", "docs", "examples",
+                             "export", "quantizers", "recipes", "tests", "tools"}) {
     EXPECT_TRUE(fs::exists(kRoot / folder / "README.md")) << folder;
   }
 }

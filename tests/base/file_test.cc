@@ -35,8 +35,7 @@ TEST(FileTest, ReadingPastTheEndNamesTheFileAndTheByte) {
 }
 
 TEST(FileTest, MissingFileIsNamed) {
-  EXPECT_VERNIER_ERROR(File::OpenForRead("/nonexistent/x"), ErrorCode::kFileOpen,
-                       "/nonexistent/x");
+  EXPECT_VERNIER_ERROR(File::OpenForRead("/nonexistent/x"), ErrorCode::kFileOpen, "/nonexistent/x");
 }
 
 TEST(FileTest, AtomicWriteReplacesAndLeavesNoPartial) {

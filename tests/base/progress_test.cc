@@ -32,8 +32,8 @@ TEST_F(ProgressTest, EtaScalesTheForecastOfLaterPhasesByWhatWasMeasured) {
   progress.BeginPhase("calibrate", 10);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   progress.Advance(5, "half");
-  // Half of the phase took at least 50 ms: the rest takes as long, and the second phase, forecast to
-  // be three times the first, three times the whole.
+  // Half of the phase took at least 50 ms: the rest takes as long, and the second phase, forecast
+  // to be three times the first, three times the whole.
   const double eta = progress.EtaSeconds();
   EXPECT_GE(eta, 0.05 + 3 * 0.1);
   EXPECT_LT(eta, 3.0) << "the forecast was not replaced by the measurement";

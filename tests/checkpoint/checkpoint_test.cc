@@ -48,7 +48,6 @@ TEST_F(CheckpointTest, ReadsTensorsFromShards) {
   ASSERT_NE(b, Checkpoint::kNotFound);
   EXPECT_EQ(checkpoint.tensor(b).shard, 1u);
   std::vector<uint8_t> bytes(2);
-  checkpoint.Prefetch(b);
   checkpoint.Read(b, 1, std::as_writable_bytes(std::span(bytes)));
   EXPECT_EQ(bytes, (std::vector<uint8_t>{8, 9}));
   EXPECT_EQ(checkpoint.Find("c"), Checkpoint::kNotFound);

@@ -12,9 +12,9 @@
 namespace vernier::testing {
 
 struct CommandResult {
-  int exit_code = 0;  // 128 + signal when killed
-  std::string output;  // standard output
-  std::string errors;  // standard error
+  int exit_code = 0;        // 128 + signal when killed
+  std::string output;       // standard output
+  std::string errors;       // standard error
   uint64_t peak_bytes = 0;  // resident
 };
 

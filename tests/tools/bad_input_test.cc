@@ -1,4 +1,5 @@
-// What a user can get wrong, or a disk: one clear line with a stable code, exit 1, and nothing lost.
+// What a user can get wrong, or a disk: one clear line with a stable code, exit 1, and nothing
+// lost.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,8 +28,7 @@ class BadInputTest : public ::testing::Test {
 
   // Runs `subcommand` on the recipe and expects exactly one line with `code` and every part.
   void ExpectOneLine(const std::string& subcommand, const std::string& code,
-                     const std::vector<std::string>& parts,
-                     std::vector<std::string> options = {}) {
+                     const std::vector<std::string>& parts, std::vector<std::string> options = {}) {
     std::vector<std::string> arguments = {subcommand, WriteRecipe(dir_.path(), recipe_),
                                           "--progress", "none"};
     arguments.insert(arguments.end(), options.begin(), options.end());
@@ -44,8 +44,8 @@ class BadInputTest : public ::testing::Test {
   void Patch(const std::string& tensor, uint64_t offset, const std::vector<std::byte>& bytes) {
     const auto checkpoint = checkpoint::Checkpoint::Open(source_);
     const auto& place = checkpoint.tensor(checkpoint.Find(tensor));
-    const File file = File::OpenForWrite(
-        source_ / checkpoint.shards()[place.shard].file_name, /*truncate=*/false);
+    const File file = File::OpenForWrite(source_ / checkpoint.shards()[place.shard].file_name,
+                                         /*truncate=*/false);
     file.WriteAt(place.info.begin + offset, bytes);
   }
 
@@ -152,10 +152,10 @@ TEST_F(BadInputTest, MissingScale) {
   const TempDir other;
   Json config = SyntheticDeepseekV4Config({.layers = 3});
   const std::vector<uint8_t> codes(128 * 128, 0x38);
-  WriteCheckpoint(other.path() / "m", config,
-                  {MakeTensor("layers.0.attn.wq_a.weight", checkpoint::DType::kF8E4M3, {128, 128},
-                              codes)},
-                  /*shards=*/1);
+  WriteCheckpoint(
+      other.path() / "m", config,
+      {MakeTensor("layers.0.attn.wq_a.weight", checkpoint::DType::kF8E4M3, {128, 128}, codes)},
+      /*shards=*/1);
   ExpectOneLine("plan", "VN-CKPT-005", {"layers.0.attn.wq_a"},
                 {"--source", (other.path() / "m").string()});
 }

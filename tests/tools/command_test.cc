@@ -1,11 +1,12 @@
 // Subcommands that need no calibration, run as a user would.
+#include "tests/support/command.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <sstream>
 
 #include "base/json.h"
-#include "tests/support/command.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 

@@ -9,13 +9,16 @@
 namespace vernier::testing {
 namespace {
 
-// Peak of calibrate, export and validate on a model of `layers` layers whose weights are a good part of
-// what the process needs.
+// Peak of calibrate, export and validate on a model of `layers` layers whose weights are a good
+// part of what the process needs.
 uint64_t PeakBytes(int64_t layers) {
   const TempDir dir;
-  WriteSyntheticDeepseekV4(dir.path() / "source",
-                           {.layers = layers, .experts = 24, .hidden = 512, .moe_width = 512,
-                            .vocab = 1024, .shards = 4});
+  WriteSyntheticDeepseekV4(dir.path() / "source", {.layers = layers,
+                                                   .experts = 24,
+                                                   .hidden = 512,
+                                                   .moe_width = 512,
+                                                   .vocab = 1024,
+                                                   .shards = 4});
   AddTokenizer(dir.path() / "source");
   const Json recipe = SyntheticRecipe(dir.path(), dir.path() / "source", 1024, 4, 128);
   const CommandResult result =

@@ -13,8 +13,8 @@ namespace vernier::testing {
 // The example model, with its paths below `directory`: output "out", run directory "run".
 Json ExampleRecipe(const std::filesystem::path& directory);
 
-// A recipe for the synthetic checkpoint `source`, whose calibration data are random token ids written
-// below `directory`.
+// A recipe for the synthetic checkpoint `source`, whose calibration data are random token ids
+// written below `directory`.
 Json SyntheticRecipe(const std::filesystem::path& directory, const std::filesystem::path& source,
                      int64_t vocab, int64_t samples, int64_t sequence_length);
 

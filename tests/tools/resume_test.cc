@@ -28,9 +28,9 @@ auto Past(const std::string& phase, double fraction) {
 class ResumeTest : public ::testing::TestWithParam<bool> {
  protected:
   ResumeTest() {
-    WriteSyntheticDeepseekV4(dir_.path() / "source",
-                             {.layers = 6, .experts = 16, .hidden = 256, .moe_width = 128,
-                              .vocab = 512, .shards = 4});
+    WriteSyntheticDeepseekV4(
+        dir_.path() / "source",
+        {.layers = 6, .experts = 16, .hidden = 256, .moe_width = 128, .vocab = 512, .shards = 4});
     AddTokenizer(dir_.path() / "source");
   }
 
@@ -38,8 +38,8 @@ class ResumeTest : public ::testing::TestWithParam<bool> {
     const std::filesystem::path place = dir_.path() / name;
     std::filesystem::create_directories(place);
     const Json recipe = SyntheticRecipe(place, dir_.path() / "source", 512, 12, 128);
-    return {"run", WriteRecipe(place, recipe), "--progress", "json", "--host-memory",
-            spill ? "1KiB" : "1GiB"};
+    return {"run",           WriteRecipe(place, recipe), "--progress", "json",
+            "--host-memory", spill ? "1KiB" : "1GiB"};
   }
 
   TempDir dir_;
@@ -50,8 +50,7 @@ TEST_P(ResumeTest, KilledInCalibrationItGoesOnAtThatLayer) {
   const auto arguments = RunArguments("killed", GetParam());
   int kills = 0;
   for (const double fraction : {0.05, 0.4, 0.7}) {
-    const CommandResult killed =
-        RunVernier(arguments, {.kill_when = Past("calibrate", fraction)});
+    const CommandResult killed = RunVernier(arguments, {.kill_when = Past("calibrate", fraction)});
     if (killed.exit_code == kKilled) ++kills;
   }
   EXPECT_GE(kills, 2);
@@ -90,8 +89,8 @@ TEST(ActivationCheckpointTest, DamageIsNoticed) {
   AddTokenizer(dir.path() / "source");
   const Json recipe = SyntheticRecipe(dir.path(), dir.path() / "source", 256, 4, 128);
   const std::string path = WriteRecipe(dir.path(), recipe);
-  const CommandResult killed = RunVernier({"calibrate", path, "--progress", "json"},
-                                          {.kill_when = Past("calibrate", 0.5)});
+  const CommandResult killed =
+      RunVernier({"calibrate", path, "--progress", "json"}, {.kill_when = Past("calibrate", 0.5)});
   ASSERT_EQ(killed.exit_code, kKilled);
   for (const auto& entry : std::filesystem::directory_iterator(dir.path() / "run")) {
     if (entry.path().extension() != ".bin") continue;

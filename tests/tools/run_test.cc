@@ -33,10 +33,9 @@ class RunTest : public ::testing::Test {
 
 TEST_F(RunTest, MakesAValidatedCheckpointAndSaysSo) {
   const auto files = RunTo("plain");
-  for (const char* file :
-       {"config.json", "hf_quant_config.json", "model.safetensors.index.json", "tokenizer.json",
-        "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
-        "vernier_manifest.json"}) {
+  for (const char* file : {"config.json", "hf_quant_config.json", "model.safetensors.index.json",
+                           "tokenizer.json", "model-00001-of-00002.safetensors",
+                           "model-00002-of-00002.safetensors", "vernier_manifest.json"}) {
     EXPECT_TRUE(files.contains(file)) << file;
   }
   EXPECT_THAT(result_.output, HasSubstr("0 inexact"));

@@ -22,7 +22,7 @@ struct LayerLoopOptions {
   int64_t query_chunk = 256;      // queries whose attention scores exist at once
   int64_t experts_per_group = 1;  // routed experts on the device at once
   bool all_experts = false;       // every expert observes every token; outputs do not change
-  std::filesystem::path spill_directory;  // buffers live in files here; empty: in memory
+  std::filesystem::path spill_directory = {};  // buffers live in files here; empty: in memory
 };
 
 // Told how much of a layer is done: `fraction` in [0, 1], rising.

@@ -12,7 +12,9 @@ namespace vernier::calib {
 namespace {
 
 datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t vocab) {
-  datasets::CalibrationSet tokens{.samples = samples, .sequence_length = length};
+  datasets::CalibrationSet tokens;
+  tokens.samples = samples;
+  tokens.sequence_length = length;
   std::mt19937 random(3);
   for (int64_t i = 0; i < samples * length; ++i) {
     tokens.ids.push_back(static_cast<int32_t>(random() % static_cast<uint64_t>(vocab)));

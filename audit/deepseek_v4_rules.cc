@@ -85,9 +85,11 @@ class ProfileChecker {
       findings_->Add(kWrongField, "weight_block_size (not [128, 128])");
     }
     const Json& model = subject_.checkpoint.config();
-    const auto expert_dtype = model.find("expert_dtype");
-    if (expert_dtype != model.end() && *expert_dtype != "fp4") {
-      findings_->Add(kWrongField, "expert_dtype (" + expert_dtype->dump() + ", not \"fp4\")");
+    constexpr std::string_view kFp4 = "\"fp4\"";
+    const std::string expert_dtype =
+        model.contains("expert_dtype") ? model.at("expert_dtype").dump() : std::string(kFp4);
+    if (expert_dtype != kFp4) {
+      findings_->Add(kWrongField, "expert_dtype (" + expert_dtype + ", not \"fp4\")");
     }
   }
 

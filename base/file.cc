@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/aligned_buffer.h"
 #include "base/error.h"
 #include "base/text.h"
 
@@ -17,15 +18,6 @@ namespace {
 
 // One read or write call moves at most this much, well below the kernel's limit of 2 GiB.
 constexpr size_t kMaxTransfer = size_t{1} << 30;
-
-[[noreturn]] void ThrowWriteError(const std::filesystem::path& path, int error) {
-  if (error == ENOSPC || error == EDQUOT) {
-    throw Error(ErrorCode::kNoSpace, path.string(), "no space left on the device",
-                "Free some space and run the same command again; finished work is kept");
-  }
-  throw Error(ErrorCode::kFileWrite, path.string(), std::strerror(error),
-              "Check the path, the permissions and the disk");
-}
 
 int OpenOrThrow(const std::filesystem::path& path, int flags) {
   const int fd = open(path.c_str(), flags | O_CLOEXEC, 0644);
@@ -46,22 +38,55 @@ void SyncDirectory(const std::filesystem::path& directory) {
   if (result != 0 && error != EINVAL) ThrowWriteError(path, error);
 }
 
-}  // namespace
-
-File File::OpenForRead(const std::filesystem::path& path) {
-  return File(path, OpenOrThrow(path, O_RDONLY));
+// Some file systems accept O_DIRECT and then refuse every transfer.
+bool CanReadDirectly(int fd) {
+  const AlignedBuffer block(kIoAlignment);
+  return pread(fd, block.data(), block.size(), 0) >= 0;
 }
 
-File File::OpenForWrite(const std::filesystem::path& path, bool truncate) {
-  return File(path, OpenOrThrow(path, O_RDWR | O_CREAT | (truncate ? O_TRUNC : 0)));
+}  // namespace
+
+void ThrowWriteError(const std::filesystem::path& path, int error) {
+  if (error == ENOSPC || error == EDQUOT) {
+    throw Error(ErrorCode::kNoSpace, path.string(), "no space left on the device",
+                "Free some space and run the same command again; finished work is kept");
+  }
+  throw Error(ErrorCode::kFileWrite, path.string(), std::strerror(error),
+              "Check the path, the permissions and the disk");
+}
+
+void ThrowFileTooShort(const std::filesystem::path& path, uint64_t end, uint64_t wanted) {
+  throw Error(ErrorCode::kFileRead, path.string(),
+              fmt::format("the file ends at byte {}, {} bytes too early", end, wanted - end),
+              "The file is truncated; fetch it again");
+}
+
+File File::Open(const std::filesystem::path& path, int flags, FileAccess access) {
+  const int fd = OpenOrThrow(path, flags);
+  if (access == FileAccess::kBuffered) return File(path, fd, false);
+  File direct(path, open(path.c_str(), (flags & O_ACCMODE) | O_DIRECT | O_CLOEXEC), true);
+  if (direct.fd_ >= 0 && CanReadDirectly(direct.fd_)) {
+    close(fd);
+    return direct;
+  }
+  return File(path, fd, false);
+}
+
+File File::OpenForRead(const std::filesystem::path& path, FileAccess access) {
+  return Open(path, O_RDONLY, access);
+}
+
+File File::OpenForWrite(const std::filesystem::path& path, bool truncate, FileAccess access) {
+  return Open(path, O_RDWR | O_CREAT | (truncate ? O_TRUNC : 0), access);
 }
 
 File::File(File&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
+    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), direct_(other.direct_) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(fd_, other.fd_);
+  std::swap(direct_, other.direct_);
   return *this;
 }
 
@@ -85,11 +110,7 @@ void File::ReadAt(uint64_t offset, std::span<std::byte> out) const {
     if (got < 0) {
       throw Error(ErrorCode::kFileRead, path_.string(), std::strerror(errno), "Check the disk");
     }
-    if (got == 0) {
-      throw Error(ErrorCode::kFileRead, path_.string(),
-                  fmt::format("the file ends at byte {}, {} bytes too early", offset, out.size()),
-                  "The file is truncated; fetch it again");
-    }
+    if (got == 0) ThrowFileTooShort(path_, offset, offset + out.size());
     offset += static_cast<uint64_t>(got);
     out = out.subspan(static_cast<size_t>(got));
   }
@@ -112,10 +133,14 @@ void File::Preallocate(uint64_t size) const {
   if (error == 0) return;
   // Not every file system can reserve blocks; the length alone is then all there is.
   if (error == EOPNOTSUPP || error == EINVAL) {
-    if (ftruncate(fd_, static_cast<off_t>(size)) == 0) return;
-    ThrowWriteError(path_, errno);
+    Truncate(size);
+    return;
   }
   ThrowWriteError(path_, error);
+}
+
+void File::Truncate(uint64_t size) const {
+  if (ftruncate(fd_, static_cast<off_t>(size)) != 0) ThrowWriteError(path_, errno);
 }
 
 void File::Sync() const {

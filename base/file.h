@@ -11,13 +11,22 @@
 
 namespace vernier {
 
+enum class FileAccess {
+  kBuffered,  // through the page cache
+  kDirect,    // around it; where the file system refuses, through it
+};
+
 // An open file descriptor. Positional reads and writes are thread-safe; moving is not.
 // All failures throw Error (kFileOpen, kFileRead, kFileWrite, kNoSpace) naming the path.
 class File {
  public:
-  static File OpenForRead(const std::filesystem::path& path);
+  // Of a file opened for direct access, offsets, lengths and addresses must be multiples of
+  // kIoAlignment while direct() is true.
+  static File OpenForRead(const std::filesystem::path& path,
+                          FileAccess access = FileAccess::kBuffered);
   // Opens for reading and writing; creates the file if absent, truncates it if `truncate`.
-  static File OpenForWrite(const std::filesystem::path& path, bool truncate);
+  static File OpenForWrite(const std::filesystem::path& path, bool truncate,
+                           FileAccess access = FileAccess::kBuffered);
 
   File(File&& other) noexcept;
   File& operator=(File&& other) noexcept;
@@ -27,20 +36,32 @@ class File {
 
   const std::filesystem::path& path() const { return path_; }
   uint64_t Size() const;
+  int descriptor() const { return fd_; }
+  bool direct() const { return direct_; }
 
   // Fills `out` from `offset`; a short file is an error.
   void ReadAt(uint64_t offset, std::span<std::byte> out) const;
   void WriteAt(uint64_t offset, std::span<const std::byte> bytes) const;
   // Reserves disk blocks for [0, size) and sets the length, so that a full disk shows now.
   void Preallocate(uint64_t size) const;
+  void Truncate(uint64_t size) const;
   void Sync() const;
 
  private:
-  File(std::filesystem::path path, int fd) : path_(std::move(path)), fd_(fd) {}
+  File(std::filesystem::path path, int fd, bool direct)
+      : path_(std::move(path)), fd_(fd), direct_(direct) {}
+  static File Open(const std::filesystem::path& path, int flags, FileAccess access);
 
   std::filesystem::path path_;
   int fd_ = -1;
+  bool direct_ = false;
 };
+
+// kNoSpace for a full disk or quota, kFileWrite otherwise; `error` is an errno.
+[[noreturn]] void ThrowWriteError(const std::filesystem::path& path, int error);
+// kFileRead: the file ends at byte `end`, before byte `wanted`.
+[[noreturn]] void ThrowFileTooShort(const std::filesystem::path& path, uint64_t end,
+                                    uint64_t wanted);
 
 std::string ReadWholeFile(const std::filesystem::path& path);
 

@@ -1,120 +1,216 @@
+// clang-format off
+#include "quantizers/simd_dispatch.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantizers/mxfp4.cc"
+#include "hwy/foreach_target.h"
+#include "quantizers/bf16-inl.h"
+// clang-format on
+
 #include "quantizers/mxfp4.h"
 
-#include <algorithm>
 #include <array>
+#include <bit>
 #include <cassert>
-#include <cmath>
 #include <cstddef>
 
-#include "quantizers/float_formats.h"
+#include "quantizers/mxfp4_reference.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace vernier::quantizers::HWY_NAMESPACE {
+namespace {
+
+#if VERNIER_SCALAR_TARGET
+
+template <typename Real>
+void Quantize(std::span<const Real> values, int64_t columns, Mxfp4Search search,
+              std::span<const float> importance, std::span<uint8_t> packed,
+              std::span<uint8_t> e8m0) {
+  reference::QuantizeMxfp4(values, columns, search, importance, packed, e8m0);
+}
+
+#else
+
+constexpr size_t kBlock = kMxfp4BlockSize;
+constexpr size_t kBlockBytes = kBlock / 2;
+
+// As reference::EncodeMxfp4Magnitude. From 1 on the code is the exponent and the first mantissa
+// bit, rounded with ties down in the integer domain.
+HWY_INLINE U32Vec EncodeMagnitudes(FloatVec quotients) {
+  const U32Vec bits = hn::Min(AsBits(quotients), SetU32(std::bit_cast<uint32_t>(kE2m1Max)));
+  const FloatVec bounded = AsFloat(bits);
+  const U32Vec rounded = hn::ShiftRight<22>(hn::Add(bits, SetU32(0x1F'FFFF)));
+  const U32Vec large = hn::Sub(rounded, SetU32((127 << 1) - 2));
+  const auto count = [&](float bound) HWY_ATTR {
+    const auto above = hn::RebindMask(U32Tag(), hn::Gt(bounded, SetFloat(bound)));
+    return hn::IfThenElseZero(above, SetU32(1));
+  };
+  const U32Vec small = hn::Add(count(0.25f), count(0.75f));
+  const auto is_large = hn::RebindMask(U32Tag(), hn::Ge(bounded, SetFloat(1.0f)));
+  return hn::IfThenElse(is_large, large, small);
+}
+
+// E2M1 magnitudes of codes 0..7.
+HWY_INLINE FloatVec DecodeMagnitudes(U32Vec codes) {
+  const FloatVec large = AsFloat(hn::ShiftLeft<22>(hn::Add(codes, SetU32((127 << 1) - 2))));
+  const FloatVec small =
+      hn::Mul(hn::ConvertTo(FloatTag(), hn::BitCast(I32Tag(), codes)), SetFloat(0.5f));
+  const auto is_large = hn::RebindMask(FloatTag(), hn::Gt(codes, SetU32(1)));
+  return hn::IfThenElse(is_large, large, small);
+}
+
+HWY_INLINE U32Vec EncodeNibbles(FloatVec values, FloatVec inverse_scale) {
+  const U32Vec codes = EncodeMagnitudes(hn::Mul(AsFloat(Magnitudes(values)), inverse_scale));
+  const auto positive = hn::Gt(hn::BitCast(I32Tag(), values), hn::Zero(I32Tag()));
+  const U32Vec sign = hn::IfThenZeroElse(hn::RebindMask(U32Tag(), positive), SetU32(8));
+  return hn::Or(codes, sign);
+}
+
+template <typename Real>
+HWY_INLINE void EncodeBlock(const Real* values, uint8_t e8m0, uint8_t* packed) {
+  const hn::Rebind<uint8_t, U32Tag> byte_tag;
+  const FloatVec inverse_scale = SetFloat(reference::InverseE8m0(e8m0));
+  for (size_t i = 0; i < kBlock; i += PairColumns()) {
+    const ColumnPairs pairs = LoadPairs(values + i);
+    const U32Vec even = EncodeNibbles(pairs.even, inverse_scale);
+    const U32Vec odd = EncodeNibbles(pairs.odd, inverse_scale);
+    const U32Vec both = hn::Or(even, hn::ShiftLeft<4>(odd));
+    hn::StoreU(hn::TruncateTo(byte_tag, both), byte_tag, packed + i / 2);
+  }
+}
+
+struct SquaredErrors {
+  FloatVec all;
+  FloatVec saturated;
+};
+
+// Of magnitudes in units of the scale that saturates nothing, under the scale 2^-drop.
+HWY_INLINE SquaredErrors ErrorsOf(FloatVec magnitudes, FloatVec weights, int drop) {
+  const auto byte = static_cast<uint8_t>(kE8m0Bias - drop);
+  const FloatVec quotients = hn::Mul(magnitudes, SetFloat(reference::InverseE8m0(byte)));
+  const FloatVec nearest =
+      hn::Mul(DecodeMagnitudes(EncodeMagnitudes(quotients)), SetFloat(E8m0ToFloat(byte)));
+  const FloatVec distance = hn::Sub(magnitudes, nearest);
+  const FloatVec error = hn::Mul(hn::Mul(distance, distance), weights);
+  return {error, hn::IfThenElseZero(hn::Gt(quotients, SetFloat(kE2m1Max)), error)};
+}
+
+// A block's magnitudes, scaled, and its weights; even columns apart from odd ones.
+struct ScaledBlock {
+  static constexpr size_t kPairs = kBlock / 2;
+  alignas(64) float even[kPairs];
+  alignas(64) float odd[kPairs];
+  alignas(64) float even_weights[kPairs];
+  alignas(64) float odd_weights[kPairs];
+};
+
+template <typename Real>
+ScaledBlock LoadScaled(const Real* values, const float* importance, uint8_t top) {
+  const FloatTag tag;
+  const FloatVec inverse_scale = SetFloat(reference::InverseE8m0(top));
+  ScaledBlock block;
+  for (size_t i = 0; i < kBlock; i += PairColumns()) {
+    const ColumnPairs pairs = LoadPairs(values + i);
+    ColumnPairs weights = {SetFloat(1.0f), SetFloat(1.0f)};
+    if (importance != nullptr) weights = LoadPairs(importance + i);
+    hn::Store(hn::Mul(AsFloat(Magnitudes(pairs.even)), inverse_scale), tag, block.even + i / 2);
+    hn::Store(hn::Mul(AsFloat(Magnitudes(pairs.odd)), inverse_scale), tag, block.odd + i / 2);
+    hn::Store(weights.even, tag, block.even_weights + i / 2);
+    hn::Store(weights.odd, tag, block.odd_weights + i / 2);
+  }
+  return block;
+}
+
+// As reference::ErrorOfDrop, with its order of summation.
+reference::Mxfp4Error ErrorOfDrop(const ScaledBlock& block, int drop) {
+  const FloatTag tag;
+  std::array<float, ScaledBlock::kPairs> all;
+  std::array<float, ScaledBlock::kPairs> saturated;
+  for (size_t i = 0; i < ScaledBlock::kPairs; i += hn::Lanes(tag)) {
+    const SquaredErrors even =
+        ErrorsOf(hn::Load(tag, block.even + i), hn::Load(tag, block.even_weights + i), drop);
+    const SquaredErrors odd =
+        ErrorsOf(hn::Load(tag, block.odd + i), hn::Load(tag, block.odd_weights + i), drop);
+    hn::StoreU(hn::Add(even.all, odd.all), tag, all.data() + i);
+    hn::StoreU(hn::Add(even.saturated, odd.saturated), tag, saturated.data() + i);
+  }
+  return {reference::SumOfPairs(all), reference::SumOfPairs(saturated)};
+}
+
+template <typename Real>
+uint8_t FindExponent(const Real* values, uint8_t top, const float* importance) {
+  const ScaledBlock block = LoadScaled(values, importance, top);
+  const int max_drop = reference::MaxDrop(top, importance != nullptr);
+  const auto error_of = [&block](int drop) HWY_ATTR { return ErrorOfDrop(block, drop); };
+  return static_cast<uint8_t>(top - reference::FindBestDrop(max_drop, error_of));
+}
+
+template <typename Real>
+void Quantize(std::span<const Real> values, int64_t columns, Mxfp4Search search,
+              std::span<const float> importance, std::span<uint8_t> packed,
+              std::span<uint8_t> e8m0) {
+  const auto width = static_cast<size_t>(columns);
+  size_t column = 0;
+  for (size_t block = 0; block < e8m0.size(); ++block) {
+    const Real* source = values.data() + block * kBlock;
+    uint8_t exponent = reference::Mxfp4ExponentByte(AmaxBits(source, kBlock));
+    if (search == Mxfp4Search::kMse) {
+      const float* weights = importance.empty() ? nullptr : importance.data() + column;
+      exponent = FindExponent(source, exponent, weights);
+      column = column + kBlock == width ? 0 : column + kBlock;
+    }
+    e8m0[block] = exponent;
+    EncodeBlock(source, exponent, packed.data() + block * kBlockBytes);
+  }
+}
+
+#endif  // VERNIER_SCALAR_TARGET
+
+void QuantizeF32(std::span<const float> values, int64_t columns, Mxfp4Search search,
+                 std::span<const float> importance, std::span<uint8_t> packed,
+                 std::span<uint8_t> e8m0) {
+  Quantize(values, columns, search, importance, packed, e8m0);
+}
+
+void QuantizeBf16(std::span<const uint16_t> bf16, int64_t columns, Mxfp4Search search,
+                  std::span<const float> importance, std::span<uint8_t> packed,
+                  std::span<uint8_t> e8m0) {
+  Quantize(bf16, columns, search, importance, packed, e8m0);
+}
+
+}  // namespace
+}  // namespace vernier::quantizers::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
 
 namespace vernier::quantizers {
 namespace {
 
-constexpr size_t kBlockBytes = kMxfp4BlockSize / 2;
-constexpr int kTopScaleExponent = 8;  // E4M3 scale of the block with the largest exponent: 2^8
+HWY_EXPORT(QuantizeF32);
+HWY_EXPORT(QuantizeBf16);
 
-// Re-encoding of a byte of two nibbles whose values shrink by 2^-shift.
-struct ByteRecode {
-  std::array<uint8_t, 256> bytes{};
-  std::array<uint8_t, 256> changed{};  // 1 when a value is no longer the same
-};
-
-// From this shift on every magnitude rounds to zero: 6 * 2^-5 < 0.25.
-constexpr int kMaxShift = 5;
-
-constexpr ByteRecode MakeByteRecode(int shift) {
-  ByteRecode recode;
-  const float factor = 1.0f / static_cast<float>(1 << shift);
-  for (size_t byte = 0; byte < 256; ++byte) {
-    const float low = kE2m1Values[byte & 0xF] * factor;
-    const float high = kE2m1Values[byte >> 4] * factor;
-    const uint8_t low_code = FloatToE2m1(low);
-    const uint8_t high_code = FloatToE2m1(high);
-    recode.bytes[byte] = static_cast<uint8_t>(low_code | (high_code << 4));
-    recode.changed[byte] = kE2m1Values[low_code] != low || kE2m1Values[high_code] != high;
-  }
-  return recode;
-}
-
-// Entry 0 only turns negative zeros into zeros.
-constexpr std::array<ByteRecode, kMaxShift + 1> kRecodes = {MakeByteRecode(0), MakeByteRecode(1),
-                                                            MakeByteRecode(2), MakeByteRecode(3),
-                                                            MakeByteRecode(4), MakeByteRecode(5)};
-
-// Returns whether a value changed.
-bool RecodeBlock(const ByteRecode& recode, const uint8_t* source, uint8_t* target) {
-  uint8_t changed = 0;
-  for (size_t i = 0; i < kBlockBytes; ++i) {
-    target[i] = recode.bytes[source[i]];
-    changed |= recode.changed[source[i]];
-  }
-  return changed != 0;
-}
-
-[[maybe_unused]] bool ShapesAgree(size_t packed, size_t e8m0, int64_t columns) {
-  return columns > 0 && columns % kMxfp4BlockSize == 0 &&
-         packed % static_cast<size_t>(columns / 2) == 0 && packed == e8m0 * kBlockBytes;
+[[maybe_unused]] bool ImportanceAgrees(std::span<const float> importance, int64_t columns) {
+  return importance.empty() || importance.size() == static_cast<size_t>(columns);
 }
 
 }  // namespace
 
-void DequantizeMxfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                     [[maybe_unused]] int64_t columns, std::span<float> values) {
-  assert(ShapesAgree(packed.size(), e8m0.size(), columns) && values.size() == 2 * packed.size());
-  for (size_t block = 0; block < e8m0.size(); ++block) {
-    const float scale = E8m0ToFloat(e8m0[block]);
-    const uint8_t* source = packed.data() + block * kBlockBytes;
-    float* target = values.data() + block * 2 * kBlockBytes;
-    for (size_t i = 0; i < kBlockBytes; ++i) {
-      target[2 * i] = kE2m1Values[source[i] & 0xF] * scale;
-      target[2 * i + 1] = kE2m1Values[source[i] >> 4] * scale;
-    }
-  }
+void QuantizeMxfp4(std::span<const float> values, int64_t columns, Mxfp4Search search,
+                   std::span<const float> importance, std::span<uint8_t> packed,
+                   std::span<uint8_t> e8m0) {
+  assert(reference::Mxfp4ShapesAgree(values.size(), packed.size(), e8m0.size(), columns));
+  assert(ImportanceAgrees(importance, columns));
+  HWY_DYNAMIC_DISPATCH(QuantizeF32)(values, columns, search, importance, packed, e8m0);
 }
 
-void MaxExponent::Merge(const MaxExponent& other) {
-  if (!other.any) return;
-  exponent = any ? std::max(exponent, other.exponent) : other.exponent;
-  any = true;
-}
-
-MaxExponent FindMaxExponent(std::span<const uint8_t> e8m0) {
-  uint8_t largest = 0;
-  for (const uint8_t byte : e8m0) largest = std::max(largest, byte);
-  if (largest == 0) return {};
-  return {true, largest - kE8m0Bias};
-}
-
-float LosslessGlobalScale(int k_max) { return std::ldexp(1.0f, k_max - kTopScaleExponent); }
-
-void CastStats::Merge(const CastStats& other) {
-  blocks += other.blocks;
-  requantised += other.requantised;
-  inexact += other.inexact;
-}
-
-CastStats CastMxfp4ToNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                           [[maybe_unused]] int64_t columns, int k_max,
-                           std::span<uint8_t> packed_out, std::span<uint8_t> scales_out) {
-  assert(ShapesAgree(packed.size(), e8m0.size(), columns));
-  assert(packed_out.size() == packed.size() && scales_out.size() == 2 * e8m0.size());
-  CastStats stats;
-  stats.blocks = static_cast<int64_t>(e8m0.size());
-  for (size_t block = 0; block < e8m0.size(); ++block) {
-    const int below = k_max - (e8m0[block] - kE8m0Bias);
-    assert(below >= 0 && e8m0[block] != 0xFF);
-    const int shift = std::clamp(below - kLosslessExponentRange, 0, kMaxShift);
-    const int scale_exponent = kTopScaleExponent - std::clamp(below, 0, kLosslessExponentRange);
-    const bool changed = RecodeBlock(kRecodes[shift], packed.data() + block * kBlockBytes,
-                                     packed_out.data() + block * kBlockBytes);
-    const uint8_t scale = FloatToE4m3(std::ldexp(1.0f, scale_exponent));
-    scales_out[2 * block] = scale;
-    scales_out[2 * block + 1] = scale;
-    stats.requantised += shift > 0;
-    stats.inexact += changed;
-  }
-  return stats;
+void QuantizeMxfp4(std::span<const uint16_t> bf16, int64_t columns, Mxfp4Search search,
+                   std::span<const float> importance, std::span<uint8_t> packed,
+                   std::span<uint8_t> e8m0) {
+  assert(reference::Mxfp4ShapesAgree(bf16.size(), packed.size(), e8m0.size(), columns));
+  assert(ImportanceAgrees(importance, columns));
+  HWY_DYNAMIC_DISPATCH(QuantizeBf16)(bf16, columns, search, importance, packed, e8m0);
 }
 
 }  // namespace vernier::quantizers
+
+#endif  // HWY_ONCE

@@ -14,10 +14,42 @@ inline constexpr int64_t kMxfp4BlockSize = 32;
 // the powers of two from 2^-9 to 2^8.
 inline constexpr int kLosslessExponentRange = 17;
 
-// values[i] = E2M1(nibble) * 2^(e8m0 - 127). packed [rows * columns / 2], low nibble = even column;
-// e8m0 [rows * columns / 32].
+enum class Mxfp4Search {
+  kMax,  // the least exponent under which nothing saturates
+  kMse,  // the exponent with the least squared error
+};
+
+// Quantises rows of `columns` values (row-major; columns % 32 == 0).
+//   packed [rows * columns / 2]: even column in the low nibble. Nearest E2M1, ties towards zero;
+//     every value that is not above zero has the sign bit, so zeros become nibble 8 (ModelOpt,
+//     mxfp4_tensor.py)
+//   e8m0 [rows * columns / 32]: with kMax 127 + ceil(log2(amax / 6)), at least 0; a block of zeros
+//     gets 0. Computed without rounding: ModelOpt's F32 log2 agrees except for F32 inputs whose
+//     amax lies less than one part in 10^5 above 6 * 2^e, which it saturates.
+// Search kMse minimises the sum of importance * (value - dequantised)^2 of each block.
+//   importance [columns]: finite weights >= 0 for kMse; empty stands for ones. kMax does not
+//     depend on it.
+// No exponent above kMax's e is better, whatever the weights: E2M1's values times 2^(e+1) up to 6 *
+// 2^e are among its values times 2^e. Without weights only e and e - 1 can be best: in units of 2^e
+// an element above 1.5 gains nothing from e - 2, for 1.5 is itself a value under e, and each of the
+// 31 others gains at most 0.25^2, but the largest, above 3, loses at least 1.5^2 > 31 * 0.25^2; the
+// loss only grows below. With weights the search goes down until what saturates alone costs more
+// than the best error, 100 exponents at most. Of equal errors the larger exponent wins.
+// Inf and NaN are a programming error (callers check sources), but even then no NaN is written:
+// their nibbles saturate and the scale byte is at most 254.
+void QuantizeMxfp4(std::span<const float> values, int64_t columns, Mxfp4Search search,
+                   std::span<const float> importance, std::span<uint8_t> packed,
+                   std::span<uint8_t> e8m0);
+void QuantizeMxfp4(std::span<const uint16_t> bf16, int64_t columns, Mxfp4Search search,
+                   std::span<const float> importance, std::span<uint8_t> packed,
+                   std::span<uint8_t> e8m0);
+
+// values[i] = E2M1(nibble) * 2^(e8m0 - 127), exact in both types. packed [rows * columns / 2], low
+// nibble = even column; e8m0 [rows * columns / 32].
 void DequantizeMxfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
                      int64_t columns, std::span<float> values);
+void DequantizeMxfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
+                     int64_t columns, std::span<uint16_t> bf16);
 
 // The largest unbiased exponent of a tensor's blocks, exponent byte 0 left out (ModelOpt
 // numeric_utils.py). Of a fused group, or of a tensor read in pieces, the merged maximum counts.
@@ -48,7 +80,7 @@ struct CastStats {
 // does the same). Source nibble 8 (negative zero) becomes 0; a negative that re-encoding rounds to
 // zero becomes 8.
 //   packed [rows * columns / 2], e8m0 [rows * columns / 32],
-//   packed_out [rows * columns / 2], scales_out [rows * columns / 16]
+//   packed_out [rows * columns / 2], scales_out [rows * columns / 16]; packed_out may be packed
 CastStats CastMxfp4ToNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
                            int64_t columns, int k_max, std::span<uint8_t> packed_out,
                            std::span<uint8_t> scales_out);

@@ -1,0 +1,259 @@
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <limits>
+
+#include "quantizers/nvfp4.h"
+#include "quantizers/nvfp4_reference.h"
+
+// clang-format off
+#include "quantizers/simd_dispatch.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "quantizers/nvfp4_quantize.cc"
+#include "hwy/foreach_target.h"
+#include "quantizers/nvfp4_search-inl.h"
+// clang-format on
+
+HWY_BEFORE_NAMESPACE();
+namespace vernier::quantizers::HWY_NAMESPACE {
+
+#if VERNIER_SCALAR_TARGET
+
+void QuantizeF32(std::span<const float> values, int64_t columns, const Nvfp4Options& options,
+                 std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  reference::QuantizeNvfp4(values, columns, options, packed, scales);
+}
+void QuantizeBf16(std::span<const uint16_t> bf16, int64_t columns, const Nvfp4Options& options,
+                  std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  reference::QuantizeNvfp4(bf16, columns, options, packed, scales);
+}
+
+#else
+
+HWY_INLINE FloatVec Magnitude(FloatVec values) {
+  return AsFloat(hn::And(AsBits(values), SetU32(0x7FFF'FFFFu)));
+}
+
+// Of magnitudes; NaN is the largest of all. Integers are ordered as the numbers are.
+HWY_INLINE FloatVec SmallerMagnitude(FloatVec a, FloatVec b) {
+  return AsFloat(hn::Min(AsBits(a), AsBits(b)));
+}
+
+// reference::Nvfp4Quotient, for amax not NaN.
+HWY_INLINE FloatVec Quotient(FloatVec amax, float grid_max, float global_scale) {
+  const FloatVec quotient = hn::Div(amax, SetFloat(grid_max * global_scale));
+  const auto is_zero = hn::Eq(quotient, hn::Zero(FloatTag()));
+  const FloatVec scale = hn::IfThenElse(is_zero, SetFloat(1.0f), quotient);
+  return hn::Min(hn::Max(scale, SetFloat(kE4m3MinPositive)), SetFloat(kE4m3Max));
+}
+
+// E2M1 codes of x / scale, in the low byte. One Newton step from x * RN(1 / scale) gives the IEEE
+// quotient wherever it matters, next to a rounding boundary; simd_formats_test.cc tries every
+// significand of scale.
+class Encoder {
+ public:
+  explicit HWY_INLINE Encoder(FloatVec scale)
+      : scale_(scale),
+        reciprocal_(hn::Div(SetFloat(1.0f), scale)),
+        largest_(hn::Mul(scale, SetFloat(kE2m1Max))) {}
+
+  HWY_INLINE U32Vec operator()(FloatVec x, FloatVec magnitude) const {
+    // Clamping also takes NaN and infinity out of the arithmetic.
+    const FloatVec clamped = SmallerMagnitude(magnitude, largest_);
+    return E2m1Codes(RefinedQuotient(clamped, scale_, reciprocal_),
+                     hn::Lt(x, hn::Zero(FloatTag())));
+  }
+
+ private:
+  FloatVec scale_;
+  FloatVec reciprocal_;
+  FloatVec largest_;
+};
+
+// The low halves of two lanes: that of `low`, then that of `high`.
+template <int kBits>
+HWY_INLINE U32Vec Join(U32Vec low, U32Vec high) {
+  const U32Vec mask = SetU32((1u << kBits) - 1);
+  return hn::Or(hn::And(low, mask), hn::ShiftLeft<kBits>(high));
+}
+
+// The columns of a group, and their magnitudes. Its constructor is spelled out because GCC compiles
+// an implicit one without the target's instructions.
+struct Group {
+  HWY_INLINE Group() {}
+  FloatVec values[kColumns];
+  FloatVec magnitudes[kColumns];
+};
+
+HWY_INLINE U32Vec EncodeByte(const Group& group, size_t column, const Encoder& encode) {
+  const U32Vec low = encode(group.values[column], group.magnitudes[column]);
+  const U32Vec high = encode(group.values[column + 1], group.magnitudes[column + 1]);
+  return hn::Or(low, hn::ShiftLeft<4>(high));
+}
+
+// Eight columns to four bytes.
+HWY_INLINE U32Vec EncodeWord(const Group& group, size_t column, const Encoder& encode) {
+  const U32Vec low =
+      Join<8>(EncodeByte(group, column, encode), EncodeByte(group, column + 2, encode));
+  const U32Vec high =
+      Join<8>(EncodeByte(group, column + 4, encode), EncodeByte(group, column + 6, encode));
+  return Join<16>(low, high);
+}
+
+HWY_INLINE FloatVec BlockAmax(const FloatVec* magnitudes) {
+  U32Vec amax = AsBits(magnitudes[0]);
+  for (size_t i = 1; i < kColumns; ++i) amax = hn::Max(amax, AsBits(magnitudes[i]));
+  return SmallerMagnitude(AsFloat(amax), SetFloat(std::numeric_limits<float>::infinity()));
+}
+
+// Gathers the columns' importance for the blocks of a group, the first of which is `block`.
+HWY_INLINE void LoadWeights(std::span<const float> importance, size_t block, FloatVec* weights) {
+  HWY_ALIGN float group[kGroupValues];
+  size_t column = block * kColumns % importance.size();
+  for (size_t i = 0; i < kGroup; ++i) {
+    std::copy_n(importance.data() + column, kColumns, group + i * kColumns);
+    column += kColumns;
+    if (column == importance.size()) column = 0;
+  }
+  LoadGroup(group, weights);
+}
+
+template <Nvfp4Search kSearch>
+HWY_INLINE U32Vec ChooseScales(const FloatVec* magnitudes, const Nvfp4Options& options,
+                               size_t block) {
+  const FloatVec amax = BlockAmax(magnitudes);
+  const FloatVec quotient = Quotient(amax, kE2m1Max, options.global_scale);
+  const U32Vec rule = E4m3Codes(quotient);
+  if constexpr (kSearch == Nvfp4Search::kMax) return rule;
+
+  FloatVec weights[kColumns];
+  const bool weighted = !options.importance.empty();
+  if (weighted) LoadWeights(options.importance, block, weights);
+  const SearchedGroup group{magnitudes, weighted ? weights : nullptr, amax, quotient,
+                            SetFloat(1.0f / options.global_scale)};
+  if constexpr (kSearch == Nvfp4Search::kMse) return SearchMse(group, rule);
+  return SearchFourOverSix(group, rule, E4m3Codes(Quotient(amax, 4.0f, options.global_scale)));
+}
+
+// All scales before all codes: so the processor works on one group's scales while those of another
+// wait for a division or comparison.
+template <Nvfp4Search kSearch, size_t kGroups, typename T>
+HWY_INLINE void QuantizeGroups(std::span<const T> source, const Nvfp4Options& options, size_t block,
+                               uint8_t* packed, uint8_t* scales) {
+  Group groups[kGroups];
+  U32Vec codes[kGroups];
+  for (size_t g = 0; g < kGroups; ++g) {
+    const T* values = source.data() + g * kGroupValues;
+    PrefetchAhead(values, source.data() + source.size());
+    LoadGroup(values, groups[g].values);
+    for (size_t i = 0; i < kColumns; ++i) groups[g].magnitudes[i] = Magnitude(groups[g].values[i]);
+    codes[g] = ChooseScales<kSearch>(groups[g].magnitudes, options, block + g * kGroup);
+  }
+  for (size_t g = 0; g < kGroups; ++g) {
+    StoreBlockBytes(codes[g], scales + g * kGroup);
+    const Encoder encode(hn::Mul(E4m3Magnitudes(codes[g]), SetFloat(options.global_scale)));
+    StoreBlockWords(EncodeWord(groups[g], 0, encode), EncodeWord(groups[g], kPairs, encode),
+                    packed + g * kGroup * kPairs);
+  }
+}
+
+// Quantises from `block` on while kGroups groups are left; returns the first block not done.
+template <Nvfp4Search kSearch, size_t kGroups, typename T>
+size_t QuantizeWhole(std::span<const T> source, const Nvfp4Options& options, size_t block,
+                     std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  for (; block + kGroups * kGroup <= scales.size(); block += kGroups * kGroup) {
+    QuantizeGroups<kSearch, kGroups>(source.subspan(block * kColumns), options, block,
+                                     packed.data() + block * kPairs, scales.data() + block);
+  }
+  return block;
+}
+
+// Blocks never straddle rows, so that a tensor is one row of blocks; only weights repeat.
+template <Nvfp4Search kSearch, typename T>
+void QuantizeBlocks(std::span<const T> source, const Nvfp4Options& options,
+                    std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  const size_t blocks = scales.size();
+  size_t block = QuantizeWhole<kSearch, 4>(source, options, 0, packed, scales);
+  block = QuantizeWhole<kSearch, 1>(source, options, block, packed, scales);
+  if (block == blocks) return;
+  T last[kGroupValues] = {};
+  uint8_t last_packed[kGroup * kPairs];
+  uint8_t last_scales[kGroup];
+  std::copy(source.begin() + block * kColumns, source.end(), last);
+  QuantizeGroups<kSearch, 1>(std::span<const T>(last), options, block, last_packed, last_scales);
+  std::copy_n(last_packed, (blocks - block) * kPairs, packed.data() + block * kPairs);
+  std::copy_n(last_scales, blocks - block, scales.data() + block);
+}
+
+template <typename T>
+void Quantize(std::span<const T> source, const Nvfp4Options& options, std::span<uint8_t> packed,
+              std::span<uint8_t> scales) {
+  switch (options.search) {
+    case Nvfp4Search::kMax:
+      return QuantizeBlocks<Nvfp4Search::kMax>(source, options, packed, scales);
+    case Nvfp4Search::kFourOverSix:
+      return QuantizeBlocks<Nvfp4Search::kFourOverSix>(source, options, packed, scales);
+    case Nvfp4Search::kMse:
+      return QuantizeBlocks<Nvfp4Search::kMse>(source, options, packed, scales);
+  }
+}
+
+void QuantizeF32(std::span<const float> values, int64_t, const Nvfp4Options& options,
+                 std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  Quantize(values, options, packed, scales);
+}
+void QuantizeBf16(std::span<const uint16_t> bf16, int64_t, const Nvfp4Options& options,
+                  std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  Quantize(bf16, options, packed, scales);
+}
+
+#endif
+
+}  // namespace vernier::quantizers::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace vernier::quantizers {
+namespace {
+
+HWY_EXPORT(QuantizeF32);
+HWY_EXPORT(QuantizeBf16);
+
+// Within these bounds no intermediate result of the kernels over- or underflows.
+bool KernelsServe(float global_scale) {
+  return global_scale >= 0x1p-64f && global_scale <= 0x1p64f;
+}
+
+[[maybe_unused]] bool ArgumentsAgree(size_t values, int64_t columns, const Nvfp4Options& options,
+                                     size_t packed, size_t scales) {
+  return columns > 0 && columns % kNvfp4BlockSize == 0 &&
+         values % static_cast<size_t>(columns) == 0 && packed == values / 2 &&
+         scales == values / kNvfp4BlockSize && std::isfinite(options.global_scale) &&
+         options.global_scale >= kNvfp4MinGlobalScale &&
+         (options.importance.empty() || options.importance.size() == static_cast<size_t>(columns));
+}
+
+}  // namespace
+
+void QuantizeNvfp4(std::span<const float> values, int64_t columns, const Nvfp4Options& options,
+                   std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  assert(ArgumentsAgree(values.size(), columns, options, packed.size(), scales.size()));
+  if (!KernelsServe(options.global_scale)) {
+    return reference::QuantizeNvfp4(values, columns, options, packed, scales);
+  }
+  HWY_DYNAMIC_DISPATCH(QuantizeF32)(values, columns, options, packed, scales);
+}
+
+void QuantizeNvfp4(std::span<const uint16_t> bf16, int64_t columns, const Nvfp4Options& options,
+                   std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  assert(ArgumentsAgree(bf16.size(), columns, options, packed.size(), scales.size()));
+  if (!KernelsServe(options.global_scale)) {
+    return reference::QuantizeNvfp4(bf16, columns, options, packed, scales);
+  }
+  HWY_DYNAMIC_DISPATCH(QuantizeBf16)(bf16, columns, options, packed, scales);
+}
+
+}  // namespace vernier::quantizers
+#endif  // HWY_ONCE

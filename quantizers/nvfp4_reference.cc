@@ -1,0 +1,171 @@
+#include "quantizers/nvfp4_reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "quantizers/float_formats.h"
+#include "quantizers/nvfp4_search.h"
+
+namespace vernier::quantizers::reference {
+namespace {
+
+constexpr size_t kBlock = kNvfp4BlockSize;
+
+float Widen(float value) { return value; }
+float Widen(uint16_t bf16) { return Bf16ToFloat(bf16); }
+void Narrow(float value, float& out) { out = value; }
+void Narrow(float value, uint16_t& out) { out = FloatToBf16(value); }
+
+// A NaN counts as infinity.
+float BlockAmax(const Nvfp4Block& values) {
+  float amax = 0.0f;
+  for (const float value : values) {
+    const float magnitude = std::fabs(value);
+    if (std::isnan(magnitude)) return std::numeric_limits<float>::infinity();
+    amax = std::max(amax, magnitude);
+  }
+  return amax;
+}
+
+float NearestE2m1(double q) {
+  float nearest = 0.0f;
+  for (size_t code = 1; code < 8; ++code) {
+    if (std::fabs(kE2m1Values[code] - q) <= std::fabs(nearest - q)) nearest = kE2m1Values[code];
+  }
+  return nearest;
+}
+
+float Reciprocal(int code, float global_scale) {
+  return kE4m3Reciprocals[static_cast<size_t>(code)] * (1.0f / global_scale);
+}
+
+float TimesSquare(float sum, int code) {
+  const float scale = E4m3ToFloat(static_cast<uint8_t>(code));
+  return sum * (scale * scale);
+}
+
+// The largest part of a code's error that is one saturated value's.
+float SaturationCost(const Nvfp4Block& magnitudes, const Nvfp4Block& weights, int code,
+                     float global_scale) {
+  const float reciprocal = Reciprocal(code, global_scale);
+  float most = 0.0f;
+  for (size_t i = 0; i < kBlock; ++i) {
+    const float excess = std::fma(magnitudes[i], reciprocal, -kE2m1Max);
+    if (excess > 0.0f) most = std::max(most, weights[i] * excess * excess);
+  }
+  return TimesSquare(most, code);
+}
+
+// nvfp4_search.h. `quotient` is amax / (6 * global_scale).
+uint8_t SmallestErrorCode(const Nvfp4Block& magnitudes, const Nvfp4Block& weights,
+                          float global_scale, float quotient) {
+  const uint8_t rule = FloatToE4m3(quotient);
+  const float highest = std::min(quotient * kSearchStartFactor, kE4m3Max);
+  const int start = std::clamp(FloatToE4m3(highest) + 1, kMinSearchStart, kMaxScaleCode);
+  int best = rule;
+  float least = Nvfp4Error(magnitudes, weights, rule, global_scale);
+  for (int code = start; code >= kMinScaleCode; --code) {
+    const float cost = SaturationCost(magnitudes, weights, code, global_scale);
+    if (cost > least || (cost == least && best == rule)) break;
+    const float error = Nvfp4Error(magnitudes, weights, static_cast<uint8_t>(code), global_scale);
+    if (error < least || (error == least && best != rule)) {
+      best = code;
+      least = error;
+    }
+  }
+  return static_cast<uint8_t>(best);
+}
+
+uint8_t ChooseScale(const Nvfp4Block& values, const Nvfp4Options& options, size_t column) {
+  const float global_scale = options.global_scale;
+  const float amax = BlockAmax(values);
+  const float quotient = Nvfp4Quotient(amax, kE2m1Max, global_scale);
+  const uint8_t rule = FloatToE4m3(quotient);
+  if (options.search == Nvfp4Search::kMax) return rule;
+
+  Nvfp4Block magnitudes;
+  for (size_t i = 0; i < kBlock; ++i) magnitudes[i] = std::fabs(values[i]);
+  Nvfp4Block weights;
+  weights.fill(1.0f);
+  if (!options.importance.empty()) {
+    std::copy_n(options.importance.data() + column, kBlock, weights.begin());
+  }
+  if (options.search == Nvfp4Search::kMse) {
+    return SmallestErrorCode(magnitudes, weights, global_scale, quotient);
+  }
+  const uint8_t four = FloatToE4m3(Nvfp4Quotient(amax, 4.0f, global_scale));
+  const float error = Nvfp4Error(magnitudes, weights, rule, global_scale);
+  return Nvfp4Error(magnitudes, weights, four, global_scale) < error ? four : rule;
+}
+
+template <typename T>
+void Quantize(std::span<const T> source, int64_t columns, const Nvfp4Options& options,
+              std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  for (size_t block = 0; block < scales.size(); ++block) {
+    Nvfp4Block values;
+    for (size_t i = 0; i < kBlock; ++i) values[i] = Widen(source[block * kBlock + i]);
+    scales[block] = ChooseScale(values, options, block * kBlock % static_cast<size_t>(columns));
+    const float scale = E4m3ToFloat(scales[block]) * options.global_scale;
+    for (size_t i = 0; i < kBlock; i += 2) {
+      packed[(block * kBlock + i) / 2] = static_cast<uint8_t>(
+          FloatToE2m1(values[i] / scale) | (FloatToE2m1(values[i + 1] / scale) << 4));
+    }
+  }
+}
+
+template <typename T>
+void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
+                float global_scale, std::span<T> values) {
+  for (size_t i = 0; i < packed.size(); ++i) {
+    const float scale = E4m3ToFloat(scales[i / (kBlock / 2)]) * global_scale;
+    Narrow(kE2m1Values[packed[i] & 0xF] * scale, values[2 * i]);
+    Narrow(kE2m1Values[packed[i] >> 4] * scale, values[2 * i + 1]);
+  }
+}
+
+}  // namespace
+
+// Clamping in this order keeps NaN out whatever the inputs are.
+float Nvfp4Quotient(float amax, float grid_max, float global_scale) {
+  float quotient = amax / (grid_max * global_scale);
+  if (quotient == 0.0f) quotient = 1.0f;
+  quotient = quotient > kE4m3MinPositive ? quotient : kE4m3MinPositive;
+  return quotient < kE4m3Max ? quotient : kE4m3Max;
+}
+
+float Nvfp4Error(const Nvfp4Block& magnitudes, const Nvfp4Block& weights, uint8_t code,
+                 float global_scale) {
+  const float reciprocal = Reciprocal(code, global_scale);
+  float sum = 0.0f;
+  for (size_t i = 0; i < magnitudes.size(); ++i) {
+    // A double holds the product of two floats, but not always its distance.
+    const float nearest = NearestE2m1(double{magnitudes[i]} * reciprocal);
+    const float d = std::fma(magnitudes[i], reciprocal, -nearest);
+    sum = std::fma(weights[i] * d, d, sum);
+  }
+  return TimesSquare(sum, code);
+}
+
+void QuantizeNvfp4(std::span<const float> values, int64_t columns, const Nvfp4Options& options,
+                   std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  Quantize(values, columns, options, packed, scales);
+}
+
+void QuantizeNvfp4(std::span<const uint16_t> bf16, int64_t columns, const Nvfp4Options& options,
+                   std::span<uint8_t> packed, std::span<uint8_t> scales) {
+  Quantize(bf16, columns, options, packed, scales);
+}
+
+void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
+                     float global_scale, std::span<float> values) {
+  Dequantize(packed, scales, global_scale, values);
+}
+
+void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
+                     float global_scale, std::span<uint16_t> bf16) {
+  Dequantize(packed, scales, global_scale, bf16);
+}
+
+}  // namespace vernier::quantizers::reference

@@ -1,0 +1,18 @@
+#include "quantizers/simd_targets.h"
+
+// clang-format off
+#include "quantizers/simd_dispatch.h"
+#include "hwy/highway.h"
+// clang-format on
+
+namespace vernier::quantizers {
+
+std::vector<int64_t> SimdTargets() { return hwy::SupportedAndGeneratedTargets(); }
+
+std::string SimdTargetName(int64_t target) { return hwy::TargetName(target); }
+
+ForcedSimdTarget::ForcedSimdTarget(int64_t target) { hwy::SetSupportedTargetsForTest(target); }
+
+ForcedSimdTarget::~ForcedSimdTarget() { hwy::SetSupportedTargetsForTest(0); }
+
+}  // namespace vernier::quantizers

@@ -135,6 +135,12 @@ void Checkpoint::OpenShard(const std::string& file_name, Hasher* fingerprint) {
   files_.push_back(std::move(file));
 }
 
+std::vector<std::filesystem::path> Checkpoint::ShardPaths() const {
+  std::vector<std::filesystem::path> paths;
+  for (const Shard& shard : shards_) paths.push_back(directory_ / shard.file_name);
+  return paths;
+}
+
 size_t Checkpoint::Find(std::string_view name) const {
   const auto it = by_name_.find(std::string(name));
   return it == by_name_.end() ? kNotFound : it->second;

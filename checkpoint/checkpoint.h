@@ -50,6 +50,9 @@ class Checkpoint {
   // Ordered by shard, then by position in the shard.
   const std::vector<TensorLocation>& tensors() const { return tensors_; }
 
+  // Of all shards, in their order.
+  std::vector<std::filesystem::path> ShardPaths() const;
+
   // Index into tensors(), or kNotFound.
   static constexpr size_t kNotFound = static_cast<size_t>(-1);
   size_t Find(std::string_view name) const;

@@ -20,12 +20,20 @@ std::string_view WeightFormatName(WeightFormat format) {
       return "plain";
     case WeightFormat::kInteger:
       return "integer";
+    case WeightFormat::kFp8Tensor:
+      return "fp8_tensor";
+    case WeightFormat::kFp8Channel:
+      return "fp8_channel";
     case WeightFormat::kFp8Block:
       return "fp8_block";
+    case WeightFormat::kMxfp8:
+      return "mxfp8";
     case WeightFormat::kMxfp4:
       return "mxfp4";
     case WeightFormat::kNvfp4:
       return "nvfp4";
+    case WeightFormat::kInt4:
+      return "int4";
     case WeightFormat::kOpaque:
       return "opaque";
   }
@@ -49,7 +57,7 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 
 std::vector<size_t> LogicalWeight::Parts() const {
   std::vector<size_t> parts = {main};
-  for (const size_t part : {scale, global_scale, input_scale}) {
+  for (const size_t part : {scale, global_scale, input_scale, packed_shape}) {
     if (part != Checkpoint::kNotFound) parts.push_back(part);
   }
   return parts;

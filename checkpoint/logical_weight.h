@@ -13,12 +13,16 @@
 namespace vernier::checkpoint {
 
 enum class WeightFormat {
-  kPlain,     // BF16, F16 or F32
-  kInteger,   // I64, I32 ... tables: copied, never dequantised
-  kFp8Block,  // F8_E4M3 with a scale per block of rows x columns
-  kMxfp4,     // I8/U8 nibbles with E8M0 per 32 columns
-  kNvfp4,     // U8 nibbles with E4M3 per 16 columns and an F32 global scale
-  kOpaque,    // not understood: copied, never dequantised
+  kPlain,       // BF16, F16 or F32
+  kInteger,     // I64, I32 ... tables: copied, never dequantised
+  kFp8Tensor,   // F8_E4M3 with one scale
+  kFp8Channel,  // F8_E4M3 with a scale per row
+  kFp8Block,    // F8_E4M3 with a scale per block of rows x columns
+  kMxfp8,       // F8_E4M3 with E8M0 per 32 columns
+  kMxfp4,       // I8/U8 nibbles with E8M0 per 32 columns
+  kNvfp4,       // U8 nibbles with E4M3 per 16 columns and an F32 global scale
+  kInt4,        // I32 of eight symmetric 4-bit integers, with a float scale per group of columns
+  kOpaque,      // not understood: copied, never dequantised
 };
 std::string_view WeightFormatName(WeightFormat format);
 
@@ -45,7 +49,8 @@ bool RoleFromName(std::string_view name, Role* role);  // false for an unknown n
 
 // One weight with its physical parts, as indices into Checkpoint::tensors().
 struct LogicalWeight {
-  std::string name;            // name of the main tensor: "layers.0.attn.wq_a.weight"
+  // "layers.0.attn.wq_a.weight": the main tensor's name, but for X.weight_packed "X.weight".
+  std::string name;
   std::string module;          // name without ".weight": "layers.0.attn.wq_a"
   std::vector<int64_t> shape;  // of the dequantised values
   WeightFormat format = WeightFormat::kOpaque;
@@ -61,9 +66,13 @@ struct LogicalWeight {
 
   size_t main = 0;
   size_t scale = Checkpoint::kNotFound;         // block scales
-  size_t global_scale = Checkpoint::kNotFound;  // NVFP4 weight_scale_2
-  size_t input_scale = Checkpoint::kNotFound;   // NVFP4 activation scale
-  int64_t block_rows = 1;                       // elements that share a scale
+  size_t global_scale = Checkpoint::kNotFound;  // of NVFP4
+  size_t input_scale = Checkpoint::kNotFound;   // static activation scale of NVFP4 and FP8
+  size_t packed_shape = Checkpoint::kNotFound;  // INT4: the shape as a tensor
+  // The global scale, and NVFP4's input scale, divide where others multiply (compressed-tensors).
+  bool global_scale_is_divisor = false;
+  // Elements that share a scale: all of them for kFp8Tensor, a row for kFp8Channel.
+  int64_t block_rows = 1;
   int64_t block_columns = 1;
 
   int64_t rows() const { return shape.empty() ? 1 : shape[0]; }

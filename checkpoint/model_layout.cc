@@ -1,53 +1,18 @@
 #include "checkpoint/model_layout.h"
 
 #include <algorithm>
-#include <array>
-#include <initializer_list>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
-#include "base/text.h"
-#include "quantizers/mxfp4.h"
-#include "quantizers/nvfp4.h"
+#include "checkpoint/weight_parts.h"
 
 namespace vernier::checkpoint {
 namespace {
 
-constexpr std::string_view kWeightSuffix = ".weight";
-constexpr std::string_view kScaleSuffix = ".scale";
-constexpr std::string_view kInverseSuffix = ".weight_scale_inv";
-constexpr std::string_view kBlockScaleSuffix = ".weight_scale";
-constexpr std::string_view kGlobalScaleSuffix = ".weight_scale_2";
-constexpr std::string_view kInputScaleSuffix = ".input_scale";
-constexpr std::array kScaleSuffixes = {kScaleSuffix, kInverseSuffix, kBlockScaleSuffix,
-                                       kGlobalScaleSuffix, kInputScaleSuffix};
-constexpr std::array kBlockScaleSuffixes = {kScaleSuffix, kInverseSuffix, kBlockScaleSuffix};
-constexpr int64_t kDefaultFp8Block = 128;
-
-struct BlockSize {
-  int64_t rows = kDefaultFp8Block;
-  int64_t columns = kDefaultFp8Block;
-};
-
-BlockSize ReadBlockSize(const Json& config) {
-  const auto quantization = config.find("quantization_config");
-  if (quantization == config.end() || !quantization->is_object()) return {};
-  const auto field = quantization->find("weight_block_size");
-  if (field == quantization->end() || field->is_null()) return {};
-  const auto is_extent = [](const Json& value) {
-    return value.is_number_integer() && value.get<int64_t>() > 0;
-  };
-  if (field->is_array() && field->size() == 2 && is_extent((*field)[0]) && is_extent((*field)[1])) {
-    return {(*field)[0].get<int64_t>(), (*field)[1].get<int64_t>()};
-  }
-  throw Error(ErrorCode::kBadConfig, "config.json",
-              "quantization_config.weight_block_size is " + field->dump(),
-              "Give it two positive integers, such as [128, 128]");
-}
-
-BlockSize ReadBlockSize(const Json& config, std::vector<std::string>* problems) {
+BlockSize ReadFp8BlockSize(const Json& config, std::vector<std::string>* problems) {
   try {
-    return ReadBlockSize(config);
+    return checkpoint::ReadFp8BlockSize(config);
   } catch (const Error& error) {
     if (problems == nullptr) throw;
     problems->push_back(error.what());
@@ -55,11 +20,12 @@ BlockSize ReadBlockSize(const Json& config, std::vector<std::string>* problems) 
   }
 }
 
-int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
-
-bool IsScaleName(std::string_view name) {
-  return std::any_of(kScaleSuffixes.begin(), kScaleSuffixes.end(),
-                     [name](std::string_view suffix) { return name.ends_with(suffix); });
+// "X.weight" and "X.weight_packed" without their suffixes; nothing for any other name.
+std::optional<std::string_view> ModuleOfWeight(std::string_view name) {
+  for (const std::string_view suffix : {kWeightSuffix, kPackedSuffix}) {
+    if (name.ends_with(suffix)) return name.substr(0, name.size() - suffix.size());
+  }
+  return std::nullopt;
 }
 
 WeightFormat UnscaledFormat(DType dtype) {
@@ -90,14 +56,14 @@ class LayoutBuilder {
       : checkpoint_(checkpoint),
         family_(family),
         problems_(problems),
-        fp8_block_(ReadBlockSize(checkpoint.config(), problems)),
+        fp8_block_(ReadFp8BlockSize(checkpoint.config(), problems)),
         claimed_(checkpoint.tensors().size(), false) {}
 
   ModelLayout Build() {
     const size_t tensors = checkpoint_.tensors().size();
     layout_.weights.reserve(tensors);
     for (size_t i = 0; i < tensors; ++i) {
-      if (Info(i).name.ends_with(kWeightSuffix)) AddWeight(i);
+      if (ModuleOfWeight(Info(i).name)) AddWeight(i);
     }
     const auto weights = static_cast<ptrdiff_t>(layout_.weights.size());
     for (size_t i = 0; i < tensors; ++i) {
@@ -115,17 +81,13 @@ class LayoutBuilder {
  private:
   const TensorInfo& Info(size_t tensor) const { return checkpoint_.tensor(tensor).info; }
 
-  [[noreturn]] void Fail(ErrorCode code, size_t tensor, const std::string& problem) const {
-    throw Error(code, Info(tensor).name, problem,
-                "Check that the checkpoint is complete and in a format that Vernier reads");
-  }
-
-  LogicalWeight Describe(size_t main) const {
+  // A tensor that is known under `name` and has no parts yet.
+  LogicalWeight Describe(size_t main, std::string name) const {
     const TensorInfo& info = Info(main);
-    TensorMeaning meaning = family_.Classify(info.name);
+    TensorMeaning meaning = family_.Classify(name);
     LogicalWeight weight;
-    weight.name = info.name;
-    weight.module = info.name;
+    weight.module = name;
+    weight.name = std::move(name);
     weight.shape = info.shape;
     weight.format = UnscaledFormat(info.dtype);
     weight.role = meaning.role;
@@ -137,161 +99,45 @@ class LayoutBuilder {
     return weight;
   }
 
-  // A tensor "X.weight", with the scales that its format has.
+  LogicalWeight DescribeWeight(size_t main) const {
+    std::string module(*ModuleOfWeight(Info(main).name));
+    LogicalWeight weight = Describe(main, module + std::string(kWeightSuffix));
+    weight.module = std::move(module);
+    return weight;
+  }
+
+  // A weight, with the scales that its format has.
   void AddWeight(size_t main) {
-    LogicalWeight weight = Describe(main);
-    weight.module.resize(weight.module.size() - kWeightSuffix.size());
+    LogicalWeight weight = DescribeWeight(main);
     try {
-      ResolveScales(&weight);
+      ResolveParts(checkpoint_, fp8_block_, &weight);
     } catch (const Error& error) {
       if (problems_ == nullptr) throw;
       problems_->push_back(error.what());
-      weight = Describe(main);
-      weight.module.resize(weight.module.size() - kWeightSuffix.size());
-      weight.format = WeightFormat::kOpaque;
+      weight = DescribeOpaque(main);
     }
     weight.linear = weight.linear && weight.shape.size() == 2;
     for (const size_t part : weight.Parts()) claimed_[part] = true;
     layout_.weights.push_back(std::move(weight));
   }
 
+  // A weight that is not understood keeps its tensor's name, by which it can only be copied.
+  LogicalWeight DescribeOpaque(size_t main) const {
+    LogicalWeight weight = DescribeWeight(main);
+    if (weight.name != Info(main).name) weight.name = weight.module = Info(main).name;
+    weight.format = WeightFormat::kOpaque;
+    return weight;
+  }
+
   // Anything else: a parameter of another name, or a scale that no weight claimed.
   void AddBareTensor(size_t main) {
-    LogicalWeight weight = Describe(main);
+    LogicalWeight weight = Describe(main, Info(main).name);
     weight.linear = false;
-    if (IsScaleName(weight.name)) {
+    if (IsPartName(weight.name)) {
       weight.role = Role::kOther;
       weight.format = WeightFormat::kOpaque;
     }
     layout_.weights.push_back(std::move(weight));
-  }
-
-  void ResolveScales(LogicalWeight* weight) const {
-    switch (Info(weight->main).dtype) {
-      case DType::kF8E4M3:
-        return ResolveFp8(weight);
-      case DType::kU8:
-      case DType::kI8:
-        return ResolvePacked(weight);
-      default:
-        return;
-    }
-  }
-
-  size_t FindPart(const LogicalWeight& weight, std::string_view suffix) const {
-    return checkpoint_.Find(weight.module + std::string(suffix));
-  }
-
-  // The weight's block scales under any of their names, or kNotFound.
-  size_t FindBlockScale(const LogicalWeight& weight) const {
-    size_t found = Checkpoint::kNotFound;
-    for (const std::string_view suffix : kBlockScaleSuffixes) {
-      const size_t part = FindPart(weight, suffix);
-      if (part == Checkpoint::kNotFound) continue;
-      if (found != Checkpoint::kNotFound) {
-        Fail(ErrorCode::kAmbiguousScale, weight.main,
-             "has both " + Info(found).name + " and " + Info(part).name);
-      }
-      found = part;
-    }
-    return found;
-  }
-
-  [[noreturn]] void FailMissing(const LogicalWeight& weight, std::string_view expected) const {
-    Fail(ErrorCode::kMissingScale, weight.main,
-         "is " + Info(weight.main).dtype_name + " but has no " + weight.module +
-             std::string(expected));
-  }
-
-  void RequireDtype(size_t tensor, std::initializer_list<DType> allowed) const {
-    const DType dtype = Info(tensor).dtype;
-    if (std::find(allowed.begin(), allowed.end(), dtype) != allowed.end()) return;
-    std::vector<std::string> names;
-    for (const DType each : allowed) names.emplace_back(DTypeName(each));
-    Fail(ErrorCode::kWrongDtype, tensor,
-         "is " + Info(tensor).dtype_name + " instead of " + JoinNames(names, " or "));
-  }
-
-  void RequireMatrix(const LogicalWeight& weight) const {
-    if (weight.shape.size() == 2) return;
-    Fail(
-        ErrorCode::kWrongShape, weight.main,
-        "is quantised and has the shape " + ShapeText(weight.shape) + " instead of two dimensions");
-  }
-
-  void RequireShape(size_t tensor, const std::vector<int64_t>& expected) const {
-    if (Info(tensor).shape == expected) return;
-    Fail(ErrorCode::kWrongShape, tensor,
-         "has the shape " + ShapeText(Info(tensor).shape) + " instead of " + ShapeText(expected));
-  }
-
-  // A single F32, written with or without a dimension.
-  void RequireScalar(size_t tensor) const {
-    RequireDtype(tensor, {DType::kF32});
-    if (!Info(tensor).shape.empty()) RequireShape(tensor, {1});
-  }
-
-  void SetBlocks(LogicalWeight* weight, WeightFormat format, size_t scale, BlockSize block) const {
-    weight->format = format;
-    weight->scale = scale;
-    weight->block_rows = block.rows;
-    weight->block_columns = block.columns;
-    RequireShape(scale, {CeilDivide(weight->rows(), block.rows),
-                         CeilDivide(weight->columns(), block.columns)});
-  }
-
-  void ResolveFp8(LogicalWeight* weight) const {
-    const size_t scale = FindBlockScale(*weight);
-    if (scale == Checkpoint::kNotFound) FailMissing(*weight, ".scale or .weight_scale_inv");
-    RequireMatrix(*weight);
-    RequireDtype(scale, {DType::kF8E8M0, DType::kF32});
-    SetBlocks(weight, WeightFormat::kFp8Block, scale, fp8_block_);
-  }
-
-  // Two FP4 codes a byte: MXFP4 or NVFP4, as the dtype of the scales says.
-  void ResolvePacked(LogicalWeight* weight) const {
-    const size_t scale = FindBlockScale(*weight);
-    const size_t global_scale = FindPart(*weight, kGlobalScaleSuffix);
-    if (scale == Checkpoint::kNotFound && global_scale == Checkpoint::kNotFound) {
-      // An integer table unless the family knows it as a matrix.
-      if (weight->linear) FailMissing(*weight, ".scale or .weight_scale");
-      return;
-    }
-    if (scale == Checkpoint::kNotFound) FailMissing(*weight, kBlockScaleSuffix);
-    RequireMatrix(*weight);
-    if (__builtin_mul_overflow(weight->shape[1], 2, &weight->shape[1])) {
-      Fail(ErrorCode::kWrongShape, weight->main, "has too many columns");
-    }
-    if (global_scale != Checkpoint::kNotFound || Info(scale).dtype == DType::kF8E4M3) {
-      ResolveNvfp4(weight, scale, global_scale);
-    } else {
-      ResolveMxfp4(weight, scale);
-    }
-  }
-
-  void RequireWholeBlocks(const LogicalWeight& weight, int64_t block) const {
-    if (weight.columns() % block == 0) return;
-    Fail(ErrorCode::kWrongShape, weight.main,
-         "has " + std::to_string(weight.columns()) + " columns, which blocks of " +
-             std::to_string(block) + " do not divide");
-  }
-
-  void ResolveMxfp4(LogicalWeight* weight, size_t scale) const {
-    RequireDtype(scale, {DType::kF8E8M0});
-    RequireWholeBlocks(*weight, quantizers::kMxfp4BlockSize);
-    SetBlocks(weight, WeightFormat::kMxfp4, scale, {1, quantizers::kMxfp4BlockSize});
-  }
-
-  void ResolveNvfp4(LogicalWeight* weight, size_t scale, size_t global_scale) const {
-    if (global_scale == Checkpoint::kNotFound) FailMissing(*weight, kGlobalScaleSuffix);
-    RequireDtype(weight->main, {DType::kU8});
-    RequireDtype(scale, {DType::kF8E4M3});
-    RequireScalar(global_scale);
-    RequireWholeBlocks(*weight, quantizers::kNvfp4BlockSize);
-    SetBlocks(weight, WeightFormat::kNvfp4, scale, {1, quantizers::kNvfp4BlockSize});
-    weight->global_scale = global_scale;
-    weight->input_scale = FindPart(*weight, kInputScaleSuffix);
-    if (weight->input_scale != Checkpoint::kNotFound) RequireScalar(weight->input_scale);
   }
 
   // "X.weight" has the first right to the module X; a parameter named X itself the second.

@@ -23,19 +23,27 @@ struct ModelLayout {
   const LogicalWeight* FindName(std::string_view name) const;
 };
 
-// Finds each weight's scales by the suffixes of the formats it knows:
-//   X.weight + X.scale or X.weight_scale_inv: FP8 with F32 or E8M0 per block (size from the
-//   config's
-//     quantization_config.weight_block_size, 128 x 128 without it), or
-//   X.weight + X.scale or X.weight_scale: MXFP4, E8M0 per 32 columns, or
-//   X.weight + X.weight_scale + X.weight_scale_2 (+ X.input_scale): NVFP4.
-// Dtypes and shapes decide which; kWrongDtype, kWrongShape and kAmbiguousScale name the tensor. An
-// FP8 weight, or an 8-bit integer linear weight, without scales is kMissingScale. A scale that
-// belongs to no weight becomes a weight of role kOther, format kOpaque. Shapes are also held
-// against the family's config (Family::CheckShapes).
+// Finds each weight's scales by the names of the formats it knows, as DeepSeek, ModelOpt and
+// compressed-tensors publish them:
+//   X.weight F8_E4M3 + X.weight_scale, X.weight_scale_inv or X.scale
+//     FP8 with one F32, BF16 or F16 scale, one per row ([N] or [N, 1]), or one per block (also
+//     E8M0 or [rows, 1, columns, 1]; size from ReadFp8BlockSize); or MXFP8 with U8 or E8M0 per 32
+//     columns. Optionally X.input_scale.
+//   X.weight U8 or I8 + one of those names, or X.weight_packed U8 + X.weight_scale
+//     MXFP4 with E8M0 or U8 per 32 columns, or NVFP4 with E4M3 per 16 columns and
+//     X.weight_scale_2 (X.weight_packed: the divisor X.weight_global_scale); optionally
+//     X.input_scale (X.input_global_scale).
+//   X.weight_packed I32 + X.weight_scale + X.weight_shape
+//     symmetric INT4, a BF16, F16 or F32 scale per group of columns.
+// Dtypes and shapes decide which. kWrongDtype, kWrongShape and kAmbiguousScale name the tensor;
+// zero points, reordered columns and scaled inputs are kUnsupportedFormat. An FP8 or packed weight,
+// or an 8-bit integer linear weight, without scales is kMissingScale; INT4 without its shape is
+// kMissingTensor. A scale that belongs to no weight becomes a weight of role kOther, format
+// kOpaque. Shapes are also held against the family's config (Family::CheckShapes). Reads no tensor
+// but weight_shape.
 //
-// With `problems`, such errors do not end the call: the weight becomes kOpaque without its scales
-// and the error's text is appended.
+// With `problems`, such errors do not end the call: the weight becomes kOpaque under its tensor's
+// name, without its scales, and the error's text is appended.
 ModelLayout BuildModelLayout(const Checkpoint& checkpoint, const Family& family,
                              std::vector<std::string>* problems = nullptr);
 

@@ -18,11 +18,19 @@ struct SourceModel {
   ModelLayout layout;
 };
 
-// Opens a checkpoint whose model_type is known; errors as Checkpoint::Open, MakeFamily and
-// BuildModelLayout.
+// Opens a checkpoint whose model_type is known, as calibration needs; errors as Checkpoint::Open,
+// MakeFamily and BuildModelLayout.
 inline SourceModel OpenSourceModel(const std::filesystem::path& directory) {
   Checkpoint checkpoint = Checkpoint::Open(directory);
   std::unique_ptr<Family> family = MakeFamily(checkpoint.config());
+  ModelLayout layout = BuildModelLayout(checkpoint, *family);
+  return {std::move(checkpoint), std::move(family), std::move(layout)};
+}
+
+// Opens any checkpoint: family->guessed() where the model_type is absent or unknown.
+inline SourceModel OpenAnySourceModel(const std::filesystem::path& directory) {
+  Checkpoint checkpoint = Checkpoint::Open(directory);
+  std::unique_ptr<Family> family = MakeAnyFamily(checkpoint.config());
   ModelLayout layout = BuildModelLayout(checkpoint, *family);
   return {std::move(checkpoint), std::move(family), std::move(layout)};
 }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <map>
 #include <memory>
 #include <set>
@@ -24,43 +23,15 @@ using checkpoint::LogicalWeight;
 using checkpoint::ModelLayout;
 using checkpoint::Role;
 using checkpoint::TensorInfo;
-using checkpoint::TensorMeaning;
 using checkpoint::WeightFormat;
 
-// The number after `label` in a dotted name, or -1: 12 for "layers." in "model.layers.12.mlp".
-int NumberAfter(std::string_view name, std::string_view label) {
-  const size_t found = name.find(label);
-  if (found == std::string_view::npos) return -1;
-  const char* begin = name.data() + found + label.size();
-  int number = -1;
-  const auto [end, error] = std::from_chars(begin, name.data() + name.size(), number);
-  return error == std::errc() && end != begin ? number : -1;
-}
-
-// Stands in for a family that Vernier does not know: it sees layers and experts in names, no roles.
-class UnknownFamily : public Family {
- public:
-  std::string_view model_type() const override { return {}; }
-  TensorMeaning Classify(std::string_view name) const override {
-    TensorMeaning meaning;
-    meaning.layer = NumberAfter(name, "layers.");
-    meaning.expert = NumberAfter(name, "experts.");
-    return meaning;
-  }
-  checkpoint::ModelDims Dims() const override { return {}; }
-  std::vector<checkpoint::ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
-  std::vector<std::string> RequiredTensors() const override { return {}; }
-  void CheckShapes(const ModelLayout& /*layout*/) const override {}
-};
-
+// A config that its own family refuses still leaves the names to guess from.
 std::unique_ptr<Family> FindFamily(const Json& config, InspectReport* report) {
   try {
-    auto family = checkpoint::MakeFamily(config);
-    report->family_known = true;
-    return family;
+    return checkpoint::MakeAnyFamily(config);
   } catch (const Error& error) {
     report->notes.push_back(error.what());
-    return std::make_unique<UnknownFamily>();
+    return checkpoint::MakeGenericFamily(config);
   }
 }
 
@@ -86,11 +57,16 @@ InspectTotals TotalsOf(const Checkpoint& checkpoint, const LogicalWeight& weight
   return totals;
 }
 
+std::string BlockText(const LogicalWeight& weight) {
+  if (weight.format == WeightFormat::kFp8Tensor) return "tensor";
+  if (weight.format == WeightFormat::kFp8Channel) return "row";
+  return fmt::format("{} x {}", weight.block_rows, weight.block_columns);
+}
+
 std::string ScalesText(const Checkpoint& checkpoint, const LogicalWeight& weight) {
   if (weight.scale == Checkpoint::kNotFound) return {};
   const std::string text =
-      fmt::format("{} per {} x {}", checkpoint.tensor(weight.scale).info.dtype_name,
-                  weight.block_rows, weight.block_columns);
+      fmt::format("{} per {}", checkpoint.tensor(weight.scale).info.dtype_name, BlockText(weight));
   return weight.global_scale == Checkpoint::kNotFound ? text : text + " and F32 per tensor";
 }
 
@@ -134,19 +110,18 @@ std::string NamePattern(std::string_view name) {
 }
 
 // Why a weight is not understood; empty when it is.
-std::string ReasonUnknown(const LogicalWeight& weight, const TensorInfo& info, bool family_known) {
+std::string ReasonUnknown(const LogicalWeight& weight, const TensorInfo& info) {
   if (info.dtype == checkpoint::DType::kOpaque) return "unknown dtype";
   if (weight.format == WeightFormat::kOpaque) return "no known weight format";
-  if (family_known && weight.role == Role::kOther) return "unknown name";
+  if (weight.role == Role::kOther) return "unknown name";
   return {};
 }
 
-std::vector<InspectUnknown> FindUnknown(const Checkpoint& checkpoint, const ModelLayout& layout,
-                                        bool family_known) {
+std::vector<InspectUnknown> FindUnknown(const Checkpoint& checkpoint, const ModelLayout& layout) {
   std::map<std::tuple<std::string, std::string, std::string>, int64_t> counts;
   for (const LogicalWeight& weight : layout.weights) {
     const TensorInfo& info = checkpoint.tensor(weight.main).info;
-    const std::string reason = ReasonUnknown(weight, info, family_known);
+    const std::string reason = ReasonUnknown(weight, info);
     if (!reason.empty()) ++counts[{NamePattern(weight.name), info.dtype_name, reason}];
   }
   std::vector<InspectUnknown> unknown;
@@ -226,6 +201,7 @@ InspectReport BuildInspectReport(const Checkpoint& checkpoint) {
     report.model_type = model_type->get<std::string>();
   }
   const std::unique_ptr<Family> family = FindFamily(checkpoint.config(), &report);
+  report.roles_guessed = family->guessed();
   const ModelLayout layout = checkpoint::BuildModelLayout(checkpoint, *family, &report.notes);
   CountWeights(checkpoint, layout, &report);
   CountLayers(layout, &report);
@@ -233,7 +209,7 @@ InspectReport BuildInspectReport(const Checkpoint& checkpoint) {
   for (std::string& name : family->RequiredTensors()) {
     if (checkpoint.Find(name) == Checkpoint::kNotFound) report.missing.push_back(std::move(name));
   }
-  report.not_understood = FindUnknown(checkpoint, layout, report.family_known);
+  report.not_understood = FindUnknown(checkpoint, layout);
   ListFiles(checkpoint, &report);
   CompareTotalSize(checkpoint, &report);
   return report;

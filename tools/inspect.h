@@ -49,8 +49,8 @@ struct InspectUnknown {
 
 struct InspectReport {
   std::string directory;
-  std::string model_type;  // empty when config.json has none
-  bool family_known = false;
+  std::string model_type;      // empty when config.json has none
+  bool roles_guessed = false;  // from tensor names, for want of the model's family
   int64_t layers = 0;
   int64_t mtp_layers = 0;
   int64_t experts = 0;  // routed experts per layer
@@ -65,8 +65,7 @@ struct InspectReport {
   std::vector<std::string> notes;    // anything else worth a reader's attention
 };
 
-// Never fails on what the tensors mean: an unknown model_type, a config or a weight that makes no
-// sense becomes a note.
+// Never fails on what the tensors mean: a config or a weight that makes no sense becomes a note.
 InspectReport BuildInspectReport(const checkpoint::Checkpoint& checkpoint);
 
 std::string InspectText(const InspectReport& report);

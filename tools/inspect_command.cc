@@ -105,8 +105,7 @@ std::string FirstLines(const std::vector<std::string>& lines) {
 
 std::string UnknownText(const InspectReport& report) {
   if (!report.not_understood.empty()) return "\nNot understood\n" + UnknownTable(report);
-  return report.family_known ? "\nNot understood: nothing\n"
-                             : "\nNot understood: the roles, for want of the model's family\n";
+  return "\nNot understood: nothing\n";
 }
 
 Json TotalsJson(const InspectTotals& totals) {
@@ -140,7 +139,9 @@ Json RolesJson(const std::vector<InspectRole>& roles) {
 }  // namespace
 
 std::string InspectText(const InspectReport& report) {
-  std::string text = Heading(report) + "\nRoles\n" + RoleTable(report);
+  std::string text = Heading(report);
+  text += report.roles_guessed ? "\nRoles (guessed from tensor names)\n" : "\nRoles\n";
+  text += RoleTable(report);
   text += "\nFormats\n" + FormatsTable(report);
   if (!report.missing.empty()) text += "\nMissing tensors\n" + FirstLines(report.missing);
   text += UnknownText(report);
@@ -162,7 +163,7 @@ Json InspectJson(const InspectReport& report) {
   }
   return {{"directory", report.directory},
           {"model_type", report.model_type},
-          {"family_known", report.family_known},
+          {"roles_guessed", report.roles_guessed},
           {"layers", report.layers},
           {"mtp_layers", report.mtp_layers},
           {"experts", report.experts},

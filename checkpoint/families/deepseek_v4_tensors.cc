@@ -1,11 +1,20 @@
 #include "checkpoint/families/deepseek_v4_tensors.h"
 
+#include <string_view>
 #include <utility>
 
 namespace vernier::checkpoint {
 namespace {
 
 constexpr int64_t kSparseRatio = 4;
+constexpr int64_t kFp8Block = 128;
+constexpr int64_t kMxfp4Block = 32;
+
+int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+std::string ScaleName(const std::string& weight_name) {
+  return weight_name.substr(0, weight_name.size() - std::string_view("weight").size()) + "scale";
+}
 
 class Inventory {
  public:
@@ -128,6 +137,44 @@ std::vector<ExpectedTensor> DeepseekV4MtpTensors(const DeepseekV4Config& config)
     inventory.AddResidualHead(prefix);
   }
   return inventory.Take();
+}
+
+ReleasedStorage StorageOf(const ExpectedTensor& tensor) {
+  const std::string_view name = tensor.name;
+  const auto contains = [name](std::string_view part) {
+    return name.find(part) != std::string_view::npos;
+  };
+  if (name.ends_with(".tid2eid")) return ReleasedStorage::kExpertTable;
+  if (contains(".ffn.experts.")) return ReleasedStorage::kMxfp4;
+  if (contains("hc_") || name.ends_with(".attn_sink") || name.ends_with(".ape") ||
+      name.ends_with(".bias")) {
+    return ReleasedStorage::kF32;
+  }
+  const bool projection = contains(".attn.w") || contains(".indexer.wq_b.") ||
+                          contains(".shared_experts.") || contains(".e_proj.") ||
+                          contains(".h_proj.");
+  return projection ? ReleasedStorage::kFp8 : ReleasedStorage::kBf16;
+}
+
+std::vector<TensorSpec> ReleasedTensors(const ExpectedTensor& tensor) {
+  const std::vector<int64_t>& shape = tensor.shape;
+  switch (StorageOf(tensor)) {
+    case ReleasedStorage::kBf16:
+      return {{tensor.name, DType::kBF16, shape}};
+    case ReleasedStorage::kF32:
+      return {{tensor.name, DType::kF32, shape}};
+    case ReleasedStorage::kExpertTable:
+      return {{tensor.name, DType::kI64, shape}};
+    case ReleasedStorage::kFp8:
+      return {{tensor.name, DType::kF8E4M3, shape},
+              {ScaleName(tensor.name),
+               DType::kF8E8M0,
+               {CeilDivide(shape[0], kFp8Block), CeilDivide(shape[1], kFp8Block)}}};
+    case ReleasedStorage::kMxfp4:
+      return {{tensor.name, DType::kI8, {shape[0], shape[1] / 2}},
+              {ScaleName(tensor.name), DType::kF8E8M0, {shape[0], shape[1] / kMxfp4Block}}};
+  }
+  return {};
 }
 
 }  // namespace vernier::checkpoint

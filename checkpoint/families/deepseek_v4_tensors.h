@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "checkpoint/families/deepseek_v4_config.h"
+#include "checkpoint/safetensors.h"
 
 namespace vernier::checkpoint {
 
@@ -20,6 +21,19 @@ std::vector<ExpectedTensor> DeepseekV4MainTensors(const DeepseekV4Config& config
 
 // The multi-token-prediction layers.
 std::vector<ExpectedTensor> DeepseekV4MtpTensors(const DeepseekV4Config& config);
+
+// How the released checkpoints store a tensor.
+enum class ReleasedStorage {
+  kBf16,
+  kF32,
+  kFp8,          // E4M3 with an E8M0 scale per 128 x 128
+  kMxfp4,        // two E2M1 nibbles an I8, with an E8M0 scale per 32 columns
+  kExpertTable,  // I64: each token's experts, of hash-routed layers
+};
+ReleasedStorage StorageOf(const ExpectedTensor& tensor);
+
+// The physical tensors: the weight and, where it has one, its scale.
+std::vector<TensorSpec> ReleasedTensors(const ExpectedTensor& tensor);
 
 }  // namespace vernier::checkpoint
 

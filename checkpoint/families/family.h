@@ -52,6 +52,9 @@ class Family {
   virtual ~Family() = default;
   virtual std::string_view model_type() const = 0;
 
+  // Whether roles are guessed from tensor names, by a family that does not know the model.
+  virtual bool guessed() const { return false; }
+
   // Meaning of the main tensor `name` of a logical weight (never of a scale). Unknown: kOther.
   virtual TensorMeaning Classify(std::string_view name) const = 0;
 
@@ -78,8 +81,17 @@ std::vector<std::string> KnownModelTypes();
 // kUnknownModelType listing the known ones).
 std::unique_ptr<Family> MakeFamily(const Json& config);
 
+// The same, but a model_type that is absent or unknown gets the generic family: for what needs no
+// forward pass.
+std::unique_ptr<Family> MakeAnyFamily(const Json& config);
+
 // One per family file.
 std::unique_ptr<Family> MakeDeepseekV4Family(const Json& config);
+
+// For any model in Hugging Face's names: roles, layers, experts and fused groups are guessed from
+// the names, dimensions read from the usual fields (0 where config.json gives none). It requires no
+// tensors, checks no shapes and patches nothing.
+std::unique_ptr<Family> MakeGenericFamily(const Json& config);
 
 }  // namespace vernier::checkpoint
 

@@ -19,6 +19,13 @@ constexpr auto kFamilies = std::to_array<FamilyRow>({
     {"deepseek_v4", MakeDeepseekV4Family},
 });
 
+const FamilyRow* FindRow(const Json& model_type) {
+  for (const FamilyRow& row : kFamilies) {
+    if (model_type == row.model_type) return &row;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::vector<std::string> KnownModelTypes() {
@@ -29,12 +36,16 @@ std::vector<std::string> KnownModelTypes() {
 
 std::unique_ptr<Family> MakeFamily(const Json& config) {
   const Json& model_type = ConfigReader(config).Require("model_type");
-  for (const FamilyRow& row : kFamilies) {
-    if (model_type == row.model_type) return row.make(config);
-  }
+  if (const FamilyRow* row = FindRow(model_type)) return row->make(config);
   throw Error(ErrorCode::kUnknownModelType, "config.json",
               "the model_type " + model_type.dump() + " is not known",
               "Use a model of one of the known types: " + JoinNames(KnownModelTypes()));
+}
+
+std::unique_ptr<Family> MakeAnyFamily(const Json& config) {
+  const auto model_type = config.find("model_type");
+  const FamilyRow* row = model_type == config.end() ? nullptr : FindRow(*model_type);
+  return row == nullptr ? MakeGenericFamily(config) : row->make(config);
 }
 
 }  // namespace vernier::checkpoint

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/checkpoint/test_layout.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
@@ -13,30 +14,12 @@
 namespace vernier::checkpoint {
 namespace {
 
+using ::vernier::testing::LinearFamily;
+using ::vernier::testing::Replace;
 using ::vernier::testing::TempDir;
 using ::vernier::testing::TestTensor;
-
-// Calls every "*.weight" a linear layer.
-class LinearFamily : public Family {
- public:
-  std::string_view model_type() const override { return "test"; }
-  TensorMeaning Classify(std::string_view name) const override {
-    TensorMeaning meaning;
-    meaning.role = Role::kDenseMlp;
-    meaning.linear = name.ends_with(".weight");
-    return meaning;
-  }
-  ModelDims Dims() const override { return {}; }
-  std::vector<ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
-  std::vector<std::string> RequiredTensors() const override { return {}; }
-  void CheckShapes(const ModelLayout& /*layout*/) const override {}
-};
-
-TestTensor Zeros(std::string name, DType dtype, std::vector<int64_t> shape) {
-  TensorSpec spec{std::move(name), dtype, std::move(shape)};
-  std::vector<std::byte> bytes(SpecBytes(spec));
-  return {std::move(spec), std::move(bytes)};
-}
+using ::vernier::testing::Without;
+using ::vernier::testing::Zeros;
 
 class ModelLayoutTest : public ::testing::Test {
  protected:
@@ -142,16 +125,6 @@ struct BadWeight {
   const char* message_part;
 };
 
-std::vector<TestTensor> Without(std::vector<TestTensor> tensors, size_t index) {
-  tensors.erase(tensors.begin() + static_cast<ptrdiff_t>(index));
-  return tensors;
-}
-
-std::vector<TestTensor> Replace(std::vector<TestTensor> tensors, size_t index, TestTensor tensor) {
-  tensors[index] = std::move(tensor);
-  return tensors;
-}
-
 std::vector<BadWeight> BadWeights() {
   const TestTensor fp8 = Zeros("x.weight", DType::kF8E4M3, {4, 64});
   const TestTensor fp8_scale = Zeros("x.scale", DType::kF8E8M0, {1, 1});
@@ -160,14 +133,14 @@ std::vector<BadWeight> BadWeights() {
   return {
       {"Fp8WithoutScale", {fp8}, ErrorCode::kMissingScale, "x.weight"},
       {"Fp8ScaleDtype",
-       {fp8, Zeros("x.scale", DType::kBF16, {1, 1})},
+       {fp8, Zeros("x.scale", DType::kI32, {1, 1})},
        ErrorCode::kWrongDtype,
-       "BF16"},
+       "I32"},
       {"Fp8ScaleShape",
        {fp8, Zeros("x.scale", DType::kF8E8M0, {1, 2})},
        ErrorCode::kWrongShape,
        "[1, 2]"},
-      {"Fp8ScaleRank", {fp8, Zeros("x.scale", DType::kF32, {1})}, ErrorCode::kWrongShape, "[1, 1]"},
+      {"Fp8ScaleRank", {fp8, Zeros("x.scale", DType::kF32, {2})}, ErrorCode::kWrongShape, "[1, 1]"},
       {"Fp8NotAMatrix",
        {Zeros("x.weight", DType::kF8E4M3, {64}), fp8_scale},
        ErrorCode::kWrongShape,

@@ -9,6 +9,7 @@
 
 #include "checkpoint/model_layout.h"
 #include "quantizers/float_formats.h"
+#include "tests/checkpoint/test_layout.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
@@ -24,17 +25,6 @@ using ::vernier::testing::TestTensor;
 constexpr uint8_t kE4m3One = 0x38;
 constexpr uint8_t kE8m0One = 127;
 
-// Gives names no meaning at all.
-class NoFamily : public Family {
- public:
-  std::string_view model_type() const override { return "test"; }
-  TensorMeaning Classify(std::string_view /*name*/) const override { return {}; }
-  ModelDims Dims() const override { return {}; }
-  std::vector<ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
-  std::vector<std::string> RequiredTensors() const override { return {}; }
-  void CheckShapes(const ModelLayout& /*layout*/) const override {}
-};
-
 class WeightReaderTest : public ::testing::Test {
  protected:
   // Dequantises rows of the module "x"; a negative count means all of them.
@@ -42,7 +32,7 @@ class WeightReaderTest : public ::testing::Test {
                           int64_t row_count = -1, const Json& config = Json::object()) {
     ::vernier::testing::WriteCheckpoint(directory_.path(), config, tensors, 1);
     const Checkpoint checkpoint = Checkpoint::Open(directory_.path());
-    const ModelLayout layout = BuildModelLayout(checkpoint, NoFamily());
+    const ModelLayout layout = BuildModelLayout(checkpoint, ::vernier::testing::LinearFamily());
     const LogicalWeight& weight = *layout.FindModule("x");
     if (row_count < 0) row_count = weight.rows();
     int64_t columns = 1;

@@ -20,6 +20,7 @@ namespace {
 
 using checkpoint::DType;
 using checkpoint::ExpectedTensor;
+using checkpoint::ReleasedStorage;
 using checkpoint::SafetensorsLayout;
 using checkpoint::TensorSpec;
 
@@ -27,7 +28,6 @@ using Bytes = std::vector<std::byte>;
 using MakeBytes = std::function<Bytes(const std::string& name)>;
 
 constexpr int64_t kFp8Block = 128;
-constexpr int64_t kMxfp4Block = 32;
 constexpr int64_t kHashLayers = 2;
 constexpr int64_t kExpertsPerToken = 3;
 
@@ -76,36 +76,10 @@ Bytes ToBytes(const std::vector<T>& values) {
   return {bytes.begin(), bytes.end()};
 }
 
-int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 int64_t Product(const std::vector<int64_t>& shape) {
   int64_t product = 1;
   for (const int64_t extent : shape) product *= extent;
   return product;
-}
-
-// How the released checkpoints store a tensor.
-enum class Storage { kBf16, kF32, kFp8, kMxfp4, kExpertTable };
-
-Storage StorageOf(const ExpectedTensor& tensor) {
-  const std::string_view name = tensor.name;
-  const auto contains = [name](std::string_view part) {
-    return name.find(part) != std::string_view::npos;
-  };
-  if (name.ends_with(".tid2eid")) return Storage::kExpertTable;
-  if (contains(".ffn.experts.")) return Storage::kMxfp4;
-  if (contains("hc_") || name.ends_with(".attn_sink") || name.ends_with(".ape") ||
-      name.ends_with(".bias")) {
-    return Storage::kF32;
-  }
-  const bool projection = contains(".attn.w") || contains(".indexer.wq_b.") ||
-                          contains(".shared_experts.") || contains(".e_proj.") ||
-                          contains(".h_proj.");
-  return projection ? Storage::kFp8 : Storage::kBf16;
-}
-
-std::string ScaleName(const std::string& weight_name) {
-  return weight_name.substr(0, weight_name.size() - std::string_view("weight").size()) + "scale";
 }
 
 // Random bytes of one tensor; each tensor's depend on nothing but the seed and its name.
@@ -121,15 +95,15 @@ class TensorMaker {
 
   Bytes Weight() {
     switch (StorageOf(tensor_)) {
-      case Storage::kBf16:
+      case ReleasedStorage::kBf16:
         return Bf16();
-      case Storage::kF32:
+      case ReleasedStorage::kF32:
         return F32();
-      case Storage::kFp8:
+      case ReleasedStorage::kFp8:
         return Fp8();
-      case Storage::kMxfp4:
+      case ReleasedStorage::kMxfp4:
         return Mxfp4();
-      case Storage::kExpertTable:
+      case ReleasedStorage::kExpertTable:
         return ExpertTable();
     }
     return {};
@@ -202,28 +176,6 @@ class TensorMaker {
   std::mt19937_64 random_;
   std::normal_distribution<float> normal_;
 };
-
-// The physical tensors of one expected tensor: the weight and, where it has them, its scales.
-std::vector<TensorSpec> Specs(const ExpectedTensor& tensor) {
-  const std::vector<int64_t>& shape = tensor.shape;
-  switch (StorageOf(tensor)) {
-    case Storage::kBf16:
-      return {{tensor.name, DType::kBF16, shape}};
-    case Storage::kF32:
-      return {{tensor.name, DType::kF32, shape}};
-    case Storage::kExpertTable:
-      return {{tensor.name, DType::kI64, shape}};
-    case Storage::kFp8:
-      return {{tensor.name, DType::kF8E4M3, shape},
-              {ScaleName(tensor.name),
-               DType::kF8E8M0,
-               {CeilDivide(shape[0], kFp8Block), CeilDivide(shape[1], kFp8Block)}}};
-    case Storage::kMxfp4:
-      return {{tensor.name, DType::kI8, {shape[0], shape[1] / 2}},
-              {ScaleName(tensor.name), DType::kF8E8M0, {shape[0], shape[1] / kMxfp4Block}}};
-  }
-  return {};
-}
 
 Json CompressRatios(const SyntheticOptions& options) {
   Json ratios = Json::array();
@@ -326,7 +278,7 @@ void WriteSyntheticDeepseekV4(const std::filesystem::path& directory,
   std::vector<TensorSpec> specs;
   std::unordered_map<std::string, const ExpectedTensor*> owner;
   for (const ExpectedTensor& tensor : tensors) {
-    for (TensorSpec& spec : Specs(tensor)) {
+    for (TensorSpec& spec : checkpoint::ReleasedTensors(tensor)) {
       owner[spec.name] = &tensor;
       specs.push_back(std::move(spec));
     }
@@ -335,7 +287,7 @@ void WriteSyntheticDeepseekV4(const std::filesystem::path& directory,
     const ExpectedTensor& tensor = *owner.at(name);
     TensorMaker maker(tensor, name, options.seed, options.experts);
     if (name == tensor.name) return maker.Weight();
-    return maker.Scales(Product(Specs(tensor)[1].shape));
+    return maker.Scales(Product(checkpoint::ReleasedTensors(tensor)[1].shape));
   });
 }
 

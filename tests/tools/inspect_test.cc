@@ -39,7 +39,7 @@ const InspectRole* FindRole(const InspectReport& report, const std::string& name
 
 TEST(Inspect, CountsTinyDeepseekV4) {
   const InspectReport report = InspectTiny();
-  EXPECT_TRUE(report.family_known);
+  EXPECT_FALSE(report.roles_guessed);
   EXPECT_EQ(report.layers, 5);
   EXPECT_EQ(report.mtp_layers, 1);
   EXPECT_EQ(report.experts, 8);
@@ -92,20 +92,44 @@ TEST(Inspect, TextAndJsonTellTheSame) {
   EXPECT_EQ(json["files"][0]["name"], "model-00001-of-00002.safetensors");
 }
 
-TEST(Inspect, UnknownModelTypeIsANote) {
+TEST(Inspect, GuessesTheRolesOfAnUnknownModel) {
   const TempDir directory;
   ::vernier::testing::WriteCheckpoint(
       directory.path(), {{"model_type", "future"}},
-      {MakeTensor<float>("model.layers.0.mlp.experts.4.up.weight", DType::kF32, {1}, {1}),
+      {MakeTensor<float>("model.layers.0.mlp.experts.4.up_proj.weight", DType::kF32, {1}, {1}),
        MakeTensor<float>("model.layers.11.x", DType::kF32, {2}, {1, 2})},
       1);
   const InspectReport report = Inspect(directory.path());
-  EXPECT_FALSE(report.family_known);
+  EXPECT_TRUE(report.roles_guessed);
+  EXPECT_EQ(report.model_type, "future");
   EXPECT_EQ(report.layers, 12);
   EXPECT_EQ(report.experts, 5);
+  EXPECT_THAT(report.notes, IsEmpty());
+  EXPECT_EQ(FindRole(report, "routed_expert")->totals.parameters, 1);
+  EXPECT_EQ(FindRole(report, "other")->totals.parameters, 2);
+  EXPECT_THAT(InspectText(report), HasSubstr("Roles (guessed from tensor names)"));
+  EXPECT_EQ(InspectJson(report)["roles_guessed"], true);
+}
+
+TEST(Inspect, ConfigThatItsFamilyRefusesIsANote) {
+  const TempDir directory;
+  ::vernier::testing::WriteCheckpoint(directory.path(), {{"model_type", "deepseek_v4"}},
+                                      {MakeTensor<float>("x.weight", DType::kF32, {1}, {1})}, 1);
+  const InspectReport report = Inspect(directory.path());
+  EXPECT_TRUE(report.roles_guessed);
   ASSERT_EQ(report.notes.size(), 1u);
-  EXPECT_THAT(report.notes[0], HasSubstr("future"));
-  EXPECT_EQ(FindRole(report, "other")->totals.parameters, 3);
+  EXPECT_THAT(report.notes[0], HasSubstr("VN-CKPT-008"));
+}
+
+TEST(Inspect, ScalesOfWholeTensorsAndRowsAreOneFormatEach) {
+  const auto data = std::filesystem::path(VERNIER_TEST_DATA) / "formats";
+  const InspectReport tensor = Inspect(data / "compressed_tensors_fp8_tensor");
+  EXPECT_EQ(FindRole(tensor, "dense_mlp")->formats.size(), 1u);
+  EXPECT_EQ(FindRole(tensor, "dense_mlp")->formats[0].format, "fp8_tensor");
+  EXPECT_EQ(FindRole(tensor, "dense_mlp")->formats[0].scales, "BF16 per tensor");
+  const InspectReport channel = Inspect(data / "modelopt_fp8_channel");
+  EXPECT_EQ(FindRole(channel, "dense_mlp")->formats[0].scales, "F32 per row");
+  EXPECT_THAT(channel.not_understood, IsEmpty());
 }
 
 TEST(Inspect, ListsWhatItDoesNotUnderstand) {

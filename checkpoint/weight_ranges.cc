@@ -1,0 +1,69 @@
+// Which bytes rows of a weight need, and its global scale.
+#include <cmath>
+
+#include "checkpoint/value_checks.h"
+#include "checkpoint/weight_decoder.h"
+
+namespace vernier::checkpoint {
+namespace {
+
+int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
+
+// Of `units` equal parts of a tensor, the bytes of parts [begin, end).
+ByteRange PartsRange(const TensorInfo& info, int64_t units, int64_t begin, int64_t end) {
+  if (units == 0 || begin == end) return {};
+  const uint64_t bytes = info.Bytes() / static_cast<uint64_t>(units);
+  return {static_cast<uint64_t>(begin) * bytes, static_cast<uint64_t>(end) * bytes};
+}
+
+}  // namespace
+
+int64_t ColumnsPerRow(const LogicalWeight& weight) {
+  int64_t columns = 1;
+  for (size_t i = 1; i < weight.shape.size(); ++i) columns *= weight.shape[i];
+  return columns;
+}
+
+ByteRange MainRange(const Checkpoint& checkpoint, const LogicalWeight& weight, int64_t row_begin,
+                    int64_t row_count) {
+  return PartsRange(checkpoint.tensor(weight.main).info, weight.rows(), row_begin,
+                    row_begin + row_count);
+}
+
+ByteRange ScaleRange(const Checkpoint& checkpoint, const LogicalWeight& weight, int64_t row_begin,
+                     int64_t row_count) {
+  if (weight.scale == Checkpoint::kNotFound || row_count == 0) return {};
+  return PartsRange(checkpoint.tensor(weight.scale).info,
+                    CeilDivide(weight.rows(), weight.block_rows), row_begin / weight.block_rows,
+                    CeilDivide(row_begin + row_count, weight.block_rows));
+}
+
+float ReadGlobalScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  if (weight.global_scale == Checkpoint::kNotFound) return 1.0f;
+  float value = 0;
+  checkpoint.Read(weight.global_scale, 0, std::as_writable_bytes(std::span(&value, 1)));
+  RefuseNonFinite(checkpoint, weight.global_scale, 0, std::span<const float>(&value, 1));
+  if (value == 0) FailValue(checkpoint, weight.global_scale, 0, "zero");
+  if (!weight.global_scale_is_divisor) return value;
+  const float multiplier = 1.0f / value;
+  if (!std::isfinite(multiplier)) {
+    FailValue(checkpoint, weight.global_scale, 0, "too small to divide by");
+  }
+  return multiplier;
+}
+
+bool ExactInBf16(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  switch (weight.format) {
+    case WeightFormat::kPlain:
+      return checkpoint.tensor(weight.main).info.dtype == DType::kBF16;
+    case WeightFormat::kMxfp4:
+    case WeightFormat::kMxfp8:
+      return true;
+    case WeightFormat::kFp8Block:
+      return checkpoint.tensor(weight.scale).info.dtype == DType::kF8E8M0;
+    default:
+      return false;
+  }
+}
+
+}  // namespace vernier::checkpoint

@@ -73,8 +73,7 @@ TimeForecast ForecastTime(const SourceModel& source, const Recipe& recipe, const
                  static_cast<double>(passes.calibration) / speed.bytes_per_second) +
         CheckpointBytesWritten(source, recipe) / speed.bytes_per_second;
   }
-  const auto scale_bytes = static_cast<double>(passes.weight_amax + passes.lossless_scales);
-  forecast.export_seconds = (scale_bytes + source_bytes + output_bytes) / speed.bytes_per_second;
+  forecast.export_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;
   forecast.validate_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;
   return forecast;
 }

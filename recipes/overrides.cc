@@ -41,12 +41,14 @@ void OverrideNumber(const std::optional<T>& given, std::string_view pointer, std
 void ApplyOverrides(const Overrides& overrides, Recipe& recipe) {
   OverridePath(overrides.source, "/source", "--source", recipe.source);
   OverridePath(overrides.output, "/output", "--output", recipe.output);
+  if (recipe.default_run_dir) recipe.run_dir = DefaultRunDirectory(recipe.output);
   OverridePath(overrides.run_dir, "/run_dir", "--run-dir", recipe.run_dir);
   if (overrides.device) {
     recipe.compute.device = ParseDevice(*overrides.device, {ErrorCode::kBadArgument, "--device"});
   }
   OverrideSize(overrides.device_memory, "--device-memory", recipe.compute.device_memory);
   OverrideSize(overrides.host_memory, "--host-memory", recipe.compute.host_memory);
+  OverrideSize(overrides.stream_memory, "--stream-memory", recipe.compute.stream_memory);
   OverrideNumber(overrides.threads, "/compute/threads", "--threads", recipe.compute.threads);
 
   CalibrationSection& calibration = recipe.calibration;

@@ -16,13 +16,13 @@ namespace vernier::recipes {
 // What becomes of one logical weight (parallel to ModelLayout::weights).
 struct WeightPlan {
   TargetFormat format = TargetFormat::kKeep;
-  ScaleMethod scale = ScaleMethod::kAuto;  // resolved: never kAuto for kNvfp4
+  ScaleMethod scale = ScaleMethod::kAuto;  // resolved: never kAuto for a quantised format
   int rule = -1;                           // index of the rule that decided, -1: no rule matched
-  size_t scale_group = 0;                  // index into Plan::scale_groups, for kNvfp4
+  size_t scale_group = 0;                  // index into Plan::scale_groups, for quantised formats
 };
 
 // Quantised weights that share one global weight scale and one input scale: the members of a fused
-// group, or a weight alone.
+// group that becomes NVFP4, or a weight alone.
 struct ScaleGroup {
   std::string name;
   std::vector<size_t> weights;  // indices into ModelLayout::weights
@@ -31,10 +31,11 @@ struct ScaleGroup {
 
 enum class OutputPart {
   kSourceBytes,  // a source tensor, byte for byte
-  kPacked,       // E2M1 nibbles
-  kBlockScale,   // E4M3 per 16
-  kGlobalScale,  // F32 scalar
-  kInputScale,   // F32 scalar
+  kCodes,        // the values: codes of the format, or BF16
+  kScale,        // scales of blocks, rows, or the whole weight
+  kGlobalScale,  // NVFP4's F32; compressed-tensors stores its reciprocal
+  kInputScale,   // one number; compressed-tensors stores NVFP4's reciprocal
+  kShape,        // compressed-tensors' weight_shape of int4: N and K
 };
 
 struct OutputTensor {
@@ -52,21 +53,41 @@ struct OutputShard {
   std::vector<OutputTensor> tensors;  // in file order
 };
 
+// How the scales of weights that become kFp8Block are laid out.
+struct Fp8Blocks {
+  int64_t rows = 128;  // values that share a scale; blocks at the edges may be partial
+  int64_t columns = 128;
+  std::string scale_suffix = ".weight_scale";  // of the module's name
+  checkpoint::DType scale_dtype = checkpoint::DType::kF32;
+  bool four_dimensions = true;  // [down, 1, across, 1] rather than [down, across]
+  bool native = false;          // the source's convention, which its quantization_config describes
+};
+
 struct Plan {
+  Dialect dialect = Dialect::kModelopt;
+  Fp8Blocks fp8_blocks;
   std::vector<WeightPlan> weights;
   std::vector<ScaleGroup> scale_groups;
   std::vector<OutputShard> shards;
   uint64_t tensor_bytes = 0;  // the index's total_size
 
-  // Modules whose input amax calibration must observe, in layout order.
+  // Modules whose input amax calibration must observe, in layout order. Empty when no input scale
+  // comes from calibration.
   std::vector<std::string> observed_modules;
 
   uint64_t OutputFileBytes() const;
 };
 
-// Errors: kUnusedRule (a rule that matches nothing), kBadRule (a rule that quantises what cannot
-// be: not linear, K % 16 != 0, MTP, a lossless cast of a source that is not MXFP4, a fused group or
-// a layer's experts only in part).
+// Whether a rule's format has input scales that the recipe takes from calibration: without it, a
+// plan observes nothing.
+bool ObservesInputs(const Recipe& recipe);
+
+// Errors: kUnusedRule (a rule that matches nothing), kBadRule (a rule for what cannot be: not
+// linear, columns that blocks do not divide, MTP, a format that the weight has already, a method
+// that the format lacks, a lossless cast of a source that is not MXFP4, a fused group or a layer's
+// experts only in part, int4 in the modelopt dialect, dialects mixed in one output; or a field of
+// the recipe that no weight uses: importance without scale mse, a constant input scale without
+// input scales).
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe);
 
 }  // namespace vernier::recipes

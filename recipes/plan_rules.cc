@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,7 +11,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "recipes/nvfp4_layout.h"
+#include "recipes/recipe_values.h"
+#include "recipes/target_format.h"
+#include "recipes/target_layout.h"
 
 namespace vernier::recipes {
 namespace {
@@ -20,9 +23,15 @@ using checkpoint::ModelLayout;
 using checkpoint::Role;
 using checkpoint::WeightFormat;
 
-bool Matches(const Rule& rule, const LogicalWeight& weight) {
+bool Selects(const Rule& rule, const LogicalWeight& weight) {
   if (rule.role && *rule.role != weight.role) return false;
   return rule.name_glob.empty() || GlobMatch(rule.name_glob, weight.module);
+}
+
+// A rule for a whole role means its linear weights: not biases, norms or sinks.
+bool Matches(const Rule& rule, const LogicalWeight& weight) {
+  if (rule.name_glob.empty() && IsQuantised(rule.format) && !weight.linear) return false;
+  return Selects(rule, weight);
 }
 
 std::string RuleSubject(const std::vector<Rule>& rules, int index) {
@@ -30,36 +39,68 @@ std::string RuleSubject(const std::vector<Rule>& rules, int index) {
   return fmt::format("/quantize/{} ({})", index, rules[static_cast<size_t>(index)].Describe());
 }
 
-[[noreturn]] void ThrowUnusedRule(const std::vector<Rule>& rules, int index) {
-  throw Error(ErrorCode::kUnusedRule, RuleSubject(rules, index), "no weight of the source matches",
-              "Correct the role or the name, or remove the rule; `vernier inspect` lists both");
+[[noreturn]] void ThrowUnusedRule(const ModelLayout& layout, const std::vector<Rule>& rules,
+                                  int index) {
+  const Rule& rule = rules[static_cast<size_t>(index)];
+  const auto selected = std::ranges::find_if(
+      layout.weights, [&](const LogicalWeight& weight) { return Selects(rule, weight); });
+  if (IsQuantised(rule.format) && selected != layout.weights.end()) {
+    throw Error(ErrorCode::kBadRule, RuleSubject(rules, index),
+                fmt::format("{} is not the weight of a linear layer", selected->name),
+                "Remove the rule");
+  }
+  const bool dequantises = rule.format == TargetFormat::kBf16;
+  throw Error(
+      ErrorCode::kUnusedRule, RuleSubject(rules, index),
+      dequantises ? "no quantised weight of the source matches" : "no weight of the source matches",
+      "Correct the role or the name, or remove the rule; `vernier inspect` lists both");
 }
 
-// Why `weight` cannot become NVFP4; nothing if it can.
-std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight) {
+std::string UpperCase(std::string_view text) {
+  std::string upper(text);
+  std::ranges::transform(upper, upper.begin(), [](unsigned char c) { return std::toupper(c); });
+  return upper;
+}
+
+// Why `weight` cannot get a quantised format; nothing if it can.
+std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, TargetFormat format,
+                                                bool observes_inputs) {
   if (weight.role == Role::kMtp) {
-    return "belongs to a multi-token-prediction layer, which calibration does not run";
+    return "belongs to a multi-token-prediction layer, which engines expect as released";
   }
-  if (weight.format == WeightFormat::kNvfp4) return "is NVFP4 already";
+  if (FormatOf(weight) == format) {
+    return fmt::format("is {} already", UpperCase(TargetFormatName(format)));
+  }
   if (weight.format == WeightFormat::kInteger || weight.format == WeightFormat::kOpaque) {
     return fmt::format("has format {}", checkpoint::WeightFormatName(weight.format));
   }
   if (!weight.linear || weight.shape.size() != 2) return "is not the weight of a linear layer";
-  if (weight.layer < 0) return "is outside the decoder layers that calibration observes";
-  if (weight.columns() % kNvfp4Block != 0) {
-    return fmt::format("has {} columns, not a multiple of {}", weight.columns(), kNvfp4Block);
+  if (weight.layer < 0 && observes_inputs && HasInputScale(format)) {
+    return "is outside the decoder layers that calibration observes";
+  }
+  if (weight.columns() % BlockColumns(format) != 0) {
+    return fmt::format("has {} columns, not a multiple of {}", weight.columns(),
+                       BlockColumns(format));
   }
   return std::nullopt;
 }
 
-void CheckQuantisable(const LogicalWeight& weight, const WeightPlan& plan,
-                      const std::vector<Rule>& rules) {
-  if (plan.format == TargetFormat::kKeep) return;
-  const std::optional<std::string> obstacle = QuantisationObstacle(weight);
+void CheckQuantisable(const LogicalWeight& weight, const WeightPlan& plan, const Recipe& recipe) {
+  if (!IsQuantised(plan.format)) return;
+  const std::optional<std::string> obstacle =
+      QuantisationObstacle(weight, plan.format, ObservesInputs(recipe));
   if (!obstacle) return;
-  throw Error(ErrorCode::kBadRule, RuleSubject(rules, plan.rule),
+  throw Error(ErrorCode::kBadRule, RuleSubject(recipe.rules, plan.rule),
               fmt::format("{} {}", weight.name, *obstacle),
               "Narrow the rule, or add a later rule that keeps this weight");
+}
+
+void CheckRule(const Recipe& recipe, int index) {
+  const Rule& rule = recipe.rules[static_cast<size_t>(index)];
+  const std::string subject = RuleSubject(recipe.rules, index);
+  CheckTarget(rule.format, recipe.dialect, subject);
+  if (IsQuantised(rule.format))
+    ParseScaleMethod(rule.format, rule.scale, {ErrorCode::kBadRule, subject});
 }
 
 // A set of weights that are quantised alike or not at all.
@@ -84,8 +125,16 @@ struct TogetherSet {
 
 void CheckAllOrNone(const ModelLayout& layout, const std::vector<Rule>& rules,
                     const std::vector<WeightPlan>& plans, const TogetherSet& set) {
+  // What is not quantised now stands beside what will not be quantised any more.
+  const auto format_of = [&](size_t weight) {
+    const bool plain = layout.weights[weight].format == WeightFormat::kPlain;
+    return plans[weight].format == TargetFormat::kKeep && plain ? TargetFormat::kBf16
+                                                                : plans[weight].format;
+  };
+  const size_t first = set.weights.front();
   for (const size_t weight : set.weights) {
-    if (plans[weight].format == plans[set.weights.front()].format) continue;
+    if (plans[weight].format == plans[first].format) continue;
+    if (format_of(weight) == format_of(first)) continue;
     ThrowSplit(layout, rules, plans, set, weight, "is quantised only in part");
   }
 }
@@ -98,13 +147,15 @@ void CheckSameMethod(const ModelLayout& layout, const std::vector<Rule>& rules,
   }
 }
 
-// Fused groups and lone weights, in order of their first members.
-std::vector<TogetherSet> FusedSets(const ModelLayout& layout) {
+// Fused groups and lone weights, in order of their first members. Weights for which `is_fused` is
+// false stand alone.
+template <typename Predicate>
+std::vector<TogetherSet> FusedSets(const ModelLayout& layout, Predicate is_fused) {
   std::vector<TogetherSet> sets;
   std::unordered_map<std::string, size_t> by_group;
   for (size_t i = 0; i < layout.weights.size(); ++i) {
     const LogicalWeight& weight = layout.weights[i];
-    if (weight.fused_group.empty()) {
+    if (weight.fused_group.empty() || !is_fused(i)) {
       sets.push_back({weight.module, {i}});
       continue;
     }
@@ -138,7 +189,8 @@ ScaleMethod ResolveScale(const ModelLayout& layout, const std::vector<Rule>& rul
   });
   const bool all_mxfp4 = other == set.weights.end();
   if (plan.scale == ScaleMethod::kAuto) {
-    return all_mxfp4 ? ScaleMethod::kLossless : ScaleMethod::kMax;
+    const bool lossless = all_mxfp4 && HasScaleMethod(plan.format, ScaleMethod::kLossless);
+    return lossless ? ScaleMethod::kLossless : ScaleMethod::kMax;
   }
   if (plan.scale == ScaleMethod::kLossless && !all_mxfp4) {
     const LogicalWeight& weight = layout.weights[*other];
@@ -150,31 +202,43 @@ ScaleMethod ResolveScale(const ModelLayout& layout, const std::vector<Rule>& rul
   return plan.scale;
 }
 
+// What `rule` makes of `weight`, before anything is checked.
+WeightPlan Decide(const Rule& rule, int index, const LogicalWeight& weight) {
+  const bool stays = rule.format == TargetFormat::kBf16 && !IsQuantised(weight);
+  return {stays ? TargetFormat::kKeep : rule.format, rule.scale, index, 0};
+}
+
 }  // namespace
 
-std::vector<WeightPlan> DecideWeights(const ModelLayout& layout, const std::vector<Rule>& rules) {
+std::vector<WeightPlan> DecideWeights(const ModelLayout& layout, const Recipe& recipe) {
   std::vector<WeightPlan> plans(layout.weights.size());
-  for (size_t r = 0; r < rules.size(); ++r) {
+  for (size_t r = 0; r < recipe.rules.size(); ++r) {
+    const Rule& rule = recipe.rules[r];
     const int index = static_cast<int>(r);
+    CheckRule(recipe, index);
     bool used = false;
     for (size_t i = 0; i < plans.size(); ++i) {
-      if (!Matches(rules[r], layout.weights[i])) continue;
-      plans[i] = {rules[r].format, rules[r].scale, index, 0};
-      used = true;
+      if (!Matches(rule, layout.weights[i])) continue;
+      plans[i] = Decide(rule, index, layout.weights[i]);
+      used |= plans[i].format == rule.format;
     }
-    if (!used) ThrowUnusedRule(rules, index);
+    if (!used) ThrowUnusedRule(layout, recipe.rules, index);
   }
-  for (size_t i = 0; i < plans.size(); ++i) CheckQuantisable(layout.weights[i], plans[i], rules);
+  for (size_t i = 0; i < plans.size(); ++i) CheckQuantisable(layout.weights[i], plans[i], recipe);
   return plans;
 }
 
 std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const std::vector<Rule>& rules,
                                         std::vector<WeightPlan>& plans) {
   for (const TogetherSet& set : ExpertLayers(layout)) CheckAllOrNone(layout, rules, plans, set);
-  std::vector<ScaleGroup> groups;
-  for (TogetherSet& set : FusedSets(layout)) {
+  for (const TogetherSet& set : FusedSets(layout, [](size_t) { return true; })) {
     CheckAllOrNone(layout, rules, plans, set);
-    if (plans[set.weights.front()].format == TargetFormat::kKeep) continue;
+  }
+  // Only NVFP4 has a scale that engines take to be one for the fused matrix.
+  const auto shares_scale = [&](size_t i) { return plans[i].format == TargetFormat::kNvfp4; };
+  std::vector<ScaleGroup> groups;
+  for (TogetherSet& set : FusedSets(layout, shares_scale)) {
+    if (!IsQuantised(plans[set.weights.front()].format)) continue;
     CheckSameMethod(layout, rules, plans, set);
     const ScaleMethod scale = ResolveScale(layout, rules, plans, set);
     for (const size_t weight : set.weights) {

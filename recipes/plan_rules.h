@@ -10,15 +10,15 @@
 
 namespace vernier::recipes {
 
-// One WeightPlan per weight of `layout`; the last rule that matches decides. Scales are still as
-// the rule asks, and no groups are made. Errors: kUnusedRule; kBadRule for a weight that cannot be
-// quantised.
-std::vector<WeightPlan> DecideWeights(const checkpoint::ModelLayout& layout,
-                                      const std::vector<Rule>& rules);
+// One WeightPlan per weight of `layout`; the last rule that matches decides. A bf16 rule leaves
+// weights that are not quantised as they are (kKeep). Scales are still as the rule asks, and no
+// groups are made. Errors: kUnusedRule; kBadRule for a weight that cannot be converted so.
+std::vector<WeightPlan> DecideWeights(const checkpoint::ModelLayout& layout, const Recipe& recipe);
 
 // Joins the weights that `plans` quantises into scale groups, in order of their first members, and
-// resolves every scale method. Errors: kBadRule for a fused group or a layer's routed experts that
-// are quantised in part or with different methods, and for a lossless cast of what is not MXFP4.
+// resolves every scale method. Errors: kBadRule for a fused group or a layer's routed experts in
+// more than one format, for a fused NVFP4 group with different methods, and for a lossless cast of
+// what is not MXFP4.
 std::vector<ScaleGroup> MakeScaleGroups(const checkpoint::ModelLayout& layout,
                                         const std::vector<Rule>& rules,
                                         std::vector<WeightPlan>& plans);

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "recipes/nvfp4_layout.h"
+#include "recipes/target_layout.h"
 
 namespace vernier::recipes {
 namespace {
@@ -43,13 +43,15 @@ class ContentBuilder {
     }
   }
 
-  void Replace(size_t weight) {
+  void Replace(size_t weight, const Plan& plan, bool with_input_scales) {
     const LogicalWeight& planned = source_.layout.weights[weight];
     const size_t shard = source_.checkpoint.tensor(planned.main).shard;
-    for (const Nvfp4Part& part : kNvfp4Parts) {
-      Add(shard,
-          {planned.module + std::string(part.suffix), part.dtype,
-           Nvfp4PartShape(part.part, planned)},
+    for (TargetPart& part : TargetParts({.format = plan.weights[weight].format,
+                            .dialect = plan.dialect,
+                            .with_input_scale = with_input_scales,
+                            .weight = planned,
+                            .fp8_blocks = plan.fp8_blocks})) {
+      Add(shard, {std::move(part.name), part.dtype, std::move(part.shape)},
           {part.part, weight, checkpoint::Checkpoint::kNotFound, {}});
     }
   }
@@ -91,21 +93,19 @@ OutputShard LayOut(const checkpoint::Shard& source_shard, ShardContent content) 
 
 }  // namespace
 
-std::vector<OutputShard> LayOutShards(const SourceModel& source,
-                                      const std::vector<WeightPlan>& plans) {
+void LayOutShards(const SourceModel& source, bool with_input_scales, Plan& plan) {
   ContentBuilder builder(source);
-  for (size_t weight = 0; weight < plans.size(); ++weight) {
-    if (plans[weight].format == TargetFormat::kKeep) builder.Carry(weight);
+  for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
+    if (plan.weights[weight].format == TargetFormat::kKeep) builder.Carry(weight);
   }
-  for (size_t weight = 0; weight < plans.size(); ++weight) {
-    if (plans[weight].format == TargetFormat::kNvfp4) builder.Replace(weight);
+  for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
+    if (plan.weights[weight].format == TargetFormat::kKeep) continue;
+    builder.Replace(weight, plan, with_input_scales);
   }
   std::vector<ShardContent> contents = builder.Take();
-  std::vector<OutputShard> shards;
   for (size_t i = 0; i < contents.size(); ++i) {
-    shards.push_back(LayOut(source.checkpoint.shards()[i], std::move(contents[i])));
+    plan.shards.push_back(LayOut(source.checkpoint.shards()[i], std::move(contents[i])));
   }
-  return shards;
 }
 
 }  // namespace vernier::recipes

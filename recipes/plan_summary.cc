@@ -1,11 +1,9 @@
 #include "recipes/plan_summary.h"
 
-#include <fmt/format.h>
-
 #include <map>
 #include <utility>
 
-#include "recipes/recipe_values.h"
+#include "recipes/target_format.h"
 
 namespace vernier::recipes {
 namespace {
@@ -17,12 +15,6 @@ using checkpoint::SourceModel;
 // An empty store, and a row with its index entries per observed module; both rounded up.
 constexpr uint64_t kStoreBaseBytes = 128 * 1024;
 constexpr uint64_t kStoreModuleBytes = 256;
-
-std::string ActionOf(const WeightPlan& plan) {
-  if (plan.format == TargetFormat::kKeep) return "keep";
-  return fmt::format("{} ({})", NameOf(kTargetFormats, plan.format),
-                     NameOf(kScaleMethods, plan.scale));
-}
 
 uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
   uint64_t bytes = 0;
@@ -61,7 +53,7 @@ PlanSummary SummarizePlan(const SourceModel& source, const Plan& plan) {
   PlanSummary summary;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const Role role = source.layout.weights[i].role;
-    const std::string action = ActionOf(plan.weights[i]);
+    const std::string action = TargetText(plan.weights[i].format, plan.weights[i].scale);
     RoleSummary& row = rows[{role, action}];
     row.role = role;
     row.action = action;
@@ -81,11 +73,6 @@ DataPasses CountPasses(const SourceModel& source, const Plan& plan) {
     passes.quantisation += bytes;
     const bool in_loop = weight.layer >= 0 && weight.role != Role::kMtp;
     if (in_loop && !plan.observed_modules.empty()) passes.calibration += bytes;
-    if (plan.weights[i].format == TargetFormat::kKeep) continue;
-    if (plan.weights[i].scale == ScaleMethod::kMax) passes.weight_amax += bytes;
-    if (plan.weights[i].scale == ScaleMethod::kLossless) {
-      passes.lossless_scales += source.checkpoint.tensor(weight.scale).info.Bytes();
-    }
   }
   return passes;
 }

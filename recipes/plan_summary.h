@@ -23,7 +23,7 @@ struct TensorTotals {
 // The weights of one role that are treated alike.
 struct RoleSummary {
   checkpoint::Role role = checkpoint::Role::kOther;
-  std::string action;    // "keep", "nvfp4 (lossless)", "nvfp4 (max)"
+  std::string action;    // "keep", "nvfp4 (mse)", "mxfp8", "bf16"
   uint64_t weights = 0;  // logical ones
   TensorTotals totals;
 };
@@ -34,12 +34,11 @@ struct PlanSummary {
 };
 PlanSummary SummarizePlan(const checkpoint::SourceModel& source, const Plan& plan);
 
-// Source bytes that each phase reads.
+// Source bytes that each phase reads. An export may read some weights twice: those whose common
+// scale it cannot hold them for (export/weight_scales.h).
 struct DataPasses {
-  uint64_t calibration = 0;      // weights of the decoder layers; 0 when nothing is observed
-  uint64_t weight_amax = 0;      // weights whose global scale comes from their amax
-  uint64_t lossless_scales = 0;  // block scales of losslessly cast weights
-  uint64_t quantisation = 0;     // everything, once more, for the output
+  uint64_t calibration = 0;   // weights of the decoder layers; 0 when nothing is observed
+  uint64_t quantisation = 0;  // everything, for the output
 };
 DataPasses CountPasses(const checkpoint::SourceModel& source, const Plan& plan);
 

@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <system_error>
 
 #include "base/file.h"
+#include "recipes/plan.h"
 #include "recipes/recipe_values.h"
 #include "recipes/schema_check.h"
+#include "recipes/target_format.h"
 
 namespace vernier::recipes {
 namespace {
@@ -116,10 +117,7 @@ Rule ReadRule(const FieldReader& entry) {
   entry.Read("name", rule.name_glob);
   entry.ReadName("format", kTargetFormats, rule.format);
   entry.ReadName("scale", kScaleMethods, rule.scale);
-  if (rule.format == TargetFormat::kKeep && entry.Has("scale")) {
-    throw Error(ErrorCode::kBadRecipe, entry.Source("scale").subject,
-                "a rule that keeps weights has no scale", "Remove the field");
-  }
+  if (entry.Has("scale")) ParseScaleMethod(rule.format, rule.scale, entry.Source("scale"));
   return rule;
 }
 
@@ -128,8 +126,41 @@ ComputeSection ReadCompute(const FieldReader& section) {
   section.ReadDevice("device", compute.device);
   section.ReadSize("device_memory", compute.device_memory);
   section.ReadSize("host_memory", compute.host_memory);
+  section.ReadSize("stream_memory", compute.stream_memory);
   section.Read("threads", compute.threads);
   return compute;
+}
+
+// "calibrated", "none", or the constant itself.
+void ReadActivations(const FieldReader& top, Recipe& recipe) {
+  if (!top.Has("activations")) return;
+  Json value;
+  top.Read("activations", value);
+  if (value == "calibrated") return;
+  if (value == "none") {
+    recipe.activations = ActivationScales::kNone;
+    return;
+  }
+  const ValueSource source = top.Source("activations");
+  if (!value.is_number()) {
+    throw Error(source.code, source.subject,
+                fmt::format("{} is not an allowed value", value.dump()),
+                "Write \"calibrated\", \"none\" or a number");
+  }
+  recipe.activations = ActivationScales::kConstant;
+  recipe.constant_input_scale = ParseInputScale(value.get<double>(), source);
+}
+
+// Input scales from calibration need data, and a place for what was observed. The schema cannot say
+// so: it depends on the rules.
+void RequireForCalibration(const FieldReader& top, const Recipe& recipe) {
+  if (!ObservesInputs(recipe)) return;
+  for (const std::string_view field : {"run_dir", "calibration"}) {
+    if (top.Has(field)) continue;
+    throw Error(ErrorCode::kBadRecipe, fmt::format("{}: /", recipe.origin.string()),
+                fmt::format("the field \"{}\" is missing, and input scales are calibrated", field),
+                "Add it, or set \"activations\" to \"none\" or a number");
+  }
 }
 
 // The last part of a path, also of a directory given with a slash at its end.
@@ -143,9 +174,14 @@ std::string Rule::Describe() const {
   std::string text;
   if (role) text += fmt::format("role {} ", checkpoint::RoleName(*role));
   if (!name_glob.empty()) text += fmt::format("name \"{}\" ", name_glob);
-  text += fmt::format("-> {}", NameOf(kTargetFormats, format));
-  if (format == TargetFormat::kNvfp4) text += fmt::format(" ({})", NameOf(kScaleMethods, scale));
-  return text;
+  return text + "-> " + TargetText(format, scale);
+}
+
+std::string_view DialectName(Dialect dialect) { return NameOf(kDialects, dialect); }
+
+fs::path DefaultRunDirectory(const fs::path& output) {
+  fs::path directory = output.has_filename() ? output : output.parent_path();
+  return directory += ".run";
 }
 
 std::string_view ComputeDtypeName(ComputeDtype dtype) { return NameOf(kComputeDtypes, dtype); }
@@ -162,10 +198,15 @@ Recipe ParseRecipe(std::string_view text, const fs::path& origin) {
   top.ReadPath("source", recipe.source);
   top.ReadPath("output", recipe.output);
   top.ReadPath("run_dir", recipe.run_dir);
-  recipe.calibration = ReadCalibration(top.Section("calibration"));
+  recipe.default_run_dir = recipe.run_dir.empty();
+  if (recipe.default_run_dir) recipe.run_dir = DefaultRunDirectory(recipe.output);
+  if (top.Has("calibration")) recipe.calibration = ReadCalibration(top.Section("calibration"));
   for (const FieldReader& entry : top.Entries("quantize")) recipe.rules.push_back(ReadRule(entry));
   recipe.compute = ReadCompute(top.Section("compute"));
-  top.Section("export").Read("dialect", recipe.dialect);
+  top.Section("export").ReadName("dialect", kDialects, recipe.dialect);
+  ReadActivations(top, recipe);
+  top.ReadPath("importance", recipe.importance);
+  RequireForCalibration(top, recipe);
   CheckDirectories(recipe, {ErrorCode::kBadRecipe, origin.string()});
   return recipe;
 }

@@ -15,15 +15,40 @@
 
 namespace vernier::recipes {
 
-enum class TargetFormat { kKeep, kNvfp4 };
-
-enum class ScaleMethod {
-  kAuto,      // lossless for MXFP4 sources, max for all others
-  kMax,       // global scale from the weight's (or fused group's) amax
-  kLossless,  // closed-form cast of an MXFP4 source: same values
+// What a weight is stored as in the output. target_format.h has the facts of each.
+enum class TargetFormat {
+  kKeep,        // "keep": byte for byte as in the source
+  kBf16,        // "bf16": dequantised
+  kNvfp4,       // "nvfp4": E2M1, E4M3 per 16 columns, F32 per tensor
+  kMxfp4,       // "mxfp4": E2M1, E8M0 per 32 columns
+  kMxfp8,       // "mxfp8": E4M3, E8M0 per 32 columns
+  kFp8Tensor,   // "fp8": E4M3, one scale
+  kFp8Channel,  // "fp8_channel": E4M3, a scale per row
+  kFp8Block,    // "fp8_block": E4M3, a scale per block of rows x columns
+  kInt4,        // "int4": symmetric integers, a scale per 128 columns
 };
 
-// One quantisation rule. A weight matches when every given selector does.
+enum class ScaleMethod {
+  kAuto,         // lossless for NVFP4 from MXFP4 sources, max for all others
+  kMax,          // scales from amax
+  kLossless,     // NVFP4 as a closed-form cast of an MXFP4 source: same values
+  kFourOverSix,  // NVFP4: a block's amax becomes 6 or 4, whichever has the smaller squared error
+  kMse,          // NVFP4, MXFP4: the block scale of smallest (weighted) squared error
+};
+
+// Whose names for scales, and whose quantisation config.
+enum class Dialect { kModelopt, kCompressedTensors };
+std::string_view DialectName(Dialect dialect);  // "modelopt", "compressed-tensors"
+
+// The input scales of weights whose format has them.
+enum class ActivationScales {
+  kCalibrated,  // from observed activations
+  kNone,        // none are written
+  kConstant,    // Recipe::constant_input_scale, everywhere
+};
+
+// One rule. A weight matches when every given selector does; a rule that quantises and has no name
+// matches linear weights only.
 struct Rule {
   std::optional<checkpoint::Role> role;
   std::string name_glob;  // on the module name; empty: any
@@ -49,7 +74,8 @@ struct ComputeSection {
       0;                     // bytes for weights and batches on the device; 0: 80 % of what is free
   uint64_t host_memory = 0;  // bytes for hidden states on the host; above it they go to disk;
                              // 0: half of the free memory
-  int threads = 0;           // 0: all cores
+  uint64_t stream_memory = uint64_t{1} << 30;  // bytes that an export holds of sources and outputs
+  int threads = 0;                             // 0: all cores
 };
 
 struct Recipe {
@@ -61,12 +87,23 @@ struct Recipe {
   CalibrationSection calibration;
   std::vector<Rule> rules;
   ComputeSection compute;
-  std::string dialect = "modelopt";
+  Dialect dialect = Dialect::kModelopt;
+  ActivationScales activations = ActivationScales::kCalibrated;
+  float constant_input_scale = 1;  // for kConstant
+  // Safetensors file: module name (or module + ".weight") -> F32 [K], the weight that the method
+  // kMse gives to squared errors of each input channel. Empty: all alike.
+  std::filesystem::path importance;
+  bool default_run_dir = false;  // run_dir was not given: it follows output
 };
+
+// Where a run's state goes when the recipe does not say: "<output>.run".
+std::filesystem::path DefaultRunDirectory(const std::filesystem::path& output);
 
 // Parses and checks against the recipe's JSON Schema. Comments are allowed. Relative paths are
 // relative to the recipe's directory. A field that is unknown, misplaced or of the wrong kind is
-// kBadRecipe with its JSON pointer and, where one is near, the field that was probably meant.
+// kBadRecipe with its JSON pointer and, where one is near, the field that was probably meant; so
+// are a scale method that a rule's format lacks, and a missing calibration or run_dir when the
+// rules need calibrated input scales.
 Recipe LoadRecipe(const std::filesystem::path& path);
 Recipe ParseRecipe(std::string_view text, const std::filesystem::path& origin);
 
@@ -76,12 +113,13 @@ std::string_view RecipeSchema();
 // Values given on the command line; each replaces the recipe's field. Paths are relative to the
 // current directory.
 struct Overrides {
-  std::optional<std::string> source, output, run_dir, device;
-  std::vector<std::string> data;  // files or directories, in place of all of the recipe's sources
-  std::optional<std::string> device_memory, host_memory;  // sizes such as "8GiB"
-  std::optional<int64_t> samples, sequence_length, batch_size;
-  std::optional<uint64_t> seed;
-  std::optional<int> threads;
+  std::optional<std::string> source = {}, output = {}, run_dir = {}, device = {};
+  std::vector<std::string> data = {};  // files or directories, in place of all of the recipe's
+  std::optional<std::string> device_memory = {}, host_memory = {},
+                             stream_memory = {};  // sizes such as "8GiB"
+  std::optional<int64_t> samples = {}, sequence_length = {}, batch_size = {};
+  std::optional<uint64_t> seed = {};
+  std::optional<int> threads = {};
 };
 void ApplyOverrides(const Overrides& overrides, Recipe& recipe);
 

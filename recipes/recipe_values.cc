@@ -5,9 +5,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <span>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "base/text.h"
+#include "recipes/target_format.h"
 
 namespace vernier::recipes {
 namespace {
@@ -44,6 +48,29 @@ std::string ParseDevice(std::string_view text, const ValueSource& source) {
   if (IsDevice(text)) return std::string(text);
   throw Error(source.code, source.subject, fmt::format("\"{}\" is no device", text),
               "Write \"cpu\", \"cuda\" or \"cuda:N\"");
+}
+
+ScaleMethod ParseScaleMethod(TargetFormat format, ScaleMethod method, const ValueSource& source) {
+  const std::span<const ScaleMethod> methods = ScaleMethodsOf(format);
+  if (HasScaleMethod(format, method)) return method;
+  if (methods.empty()) {
+    throw Error(source.code, source.subject,
+                fmt::format("the format {} has no scale to choose", TargetFormatName(format)),
+                "Remove the field");
+  }
+  std::vector<std::string> names;
+  for (const ScaleMethod each : methods) names.emplace_back(ScaleMethodName(each));
+  throw Error(source.code, source.subject,
+              fmt::format("the format {} has no scale method {}", TargetFormatName(format),
+                          ScaleMethodName(method)),
+              "Choose one of " + JoinNames(names));
+}
+
+float ParseInputScale(double value, const ValueSource& source) {
+  constexpr double kSmallest = 1e-20, kLargest = 1e20;
+  if (value >= kSmallest && value <= kLargest) return static_cast<float>(value);
+  throw Error(source.code, source.subject, fmt::format("{} is no usable input scale", value),
+              "Write a number of a usual size, such as 1.0");
 }
 
 void CheckDirectories(const Recipe& recipe, const ValueSource& source) {

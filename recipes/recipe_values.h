@@ -38,14 +38,27 @@ inline constexpr std::array<ValueName<ComputeDtype>, 2> kComputeDtypes = {{
     {"bfloat16", ComputeDtype::kBFloat16},
     {"float32", ComputeDtype::kFloat32},
 }};
-inline constexpr std::array<ValueName<TargetFormat>, 2> kTargetFormats = {{
+inline constexpr std::array<ValueName<TargetFormat>, 9> kTargetFormats = {{
     {"keep", TargetFormat::kKeep},
+    {"bf16", TargetFormat::kBf16},
     {"nvfp4", TargetFormat::kNvfp4},
+    {"mxfp4", TargetFormat::kMxfp4},
+    {"mxfp8", TargetFormat::kMxfp8},
+    {"fp8", TargetFormat::kFp8Tensor},
+    {"fp8_channel", TargetFormat::kFp8Channel},
+    {"fp8_block", TargetFormat::kFp8Block},
+    {"int4", TargetFormat::kInt4},
 }};
-inline constexpr std::array<ValueName<ScaleMethod>, 3> kScaleMethods = {{
+inline constexpr std::array<ValueName<ScaleMethod>, 5> kScaleMethods = {{
     {"auto", ScaleMethod::kAuto},
     {"max", ScaleMethod::kMax},
     {"lossless", ScaleMethod::kLossless},
+    {"four_over_six", ScaleMethod::kFourOverSix},
+    {"mse", ScaleMethod::kMse},
+}};
+inline constexpr std::array<ValueName<Dialect>, 2> kDialects = {{
+    {"modelopt", Dialect::kModelopt},
+    {"compressed-tensors", Dialect::kCompressedTensors},
 }};
 
 // `name` is one of the names: the schema says so.
@@ -78,6 +91,12 @@ uint64_t ParseSize(std::string_view text, const ValueSource& source);
 
 // `text` itself when it is "cpu", "cuda" or "cuda:N".
 std::string ParseDevice(std::string_view text, const ValueSource& source);
+
+// The method itself, unless rules of `format` have no such method.
+ScaleMethod ParseScaleMethod(TargetFormat format, ScaleMethod method, const ValueSource& source);
+
+// `value` itself when it is a scale that F32, its reciprocal and BF16 hold: 1e-20 to 1e20.
+float ParseInputScale(double value, const ValueSource& source);
 
 // Source, output and run directory must be three places: writing into a source would destroy it.
 void CheckDirectories(const Recipe& recipe, const ValueSource& source);

@@ -66,6 +66,26 @@ TEST_F(PlanErrorsTest, NothingIsQuantisedToWhatItIs) {
   EXPECT_THAT(QuantiseByName("layers.0.attn.wo_b"), HasSubstr("is NVFP4 already"));
 }
 
+TEST_F(PlanErrorsTest, TheSourcesOwnFormatIsNoTarget) {
+  EXPECT_THAT(BadRule({NameRule("layers.*.ffn.experts.*", TargetFormat::kMxfp4)}),
+              HasSubstr("is MXFP4 already"));
+  EXPECT_THAT(BadRule({NameRule("layers.0.attn.wo_b", TargetFormat::kFp8Block)}),
+              HasSubstr("is FP8_BLOCK already"));
+}
+
+TEST_F(PlanErrorsTest, AMethodMustBeOneOfItsFormats) {
+  EXPECT_THAT(BadRule({NameRule("layers.0.attn.wo_b", TargetFormat::kMxfp8, ScaleMethod::kMse)}),
+              AllOf(HasSubstr("/quantize/0"), HasSubstr("mxfp8 has no scale method mse")));
+}
+
+TEST_F(PlanErrorsTest, BlocksOfOtherFormatsMustBeWholeToo) {
+  checkpoint::LogicalWeight& weight = source_.layout.weights.at(static_cast<size_t>(
+      source_.layout.FindModule("layers.0.attn.wo_b") - source_.layout.weights.data()));
+  weight.shape[1] = 48;
+  EXPECT_THAT(BadRule({NameRule("layers.0.attn.wo_b", TargetFormat::kMxfp8)}),
+              HasSubstr("48 columns, not a multiple of 32"));
+}
+
 TEST_F(PlanErrorsTest, OnlyMxfp4IsCastLosslessly) {
   EXPECT_THAT(BadRule({RoleRule(Role::kAttention, ScaleMethod::kLossless)}),
               AllOf(HasSubstr("only MXFP4 can be cast without loss"), HasSubstr("layers.0.attn")));

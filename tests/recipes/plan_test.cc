@@ -68,7 +68,7 @@ TEST_F(PlanTest, EverySourceTensorIsCarriedOrReplacedExactlyOnce) {
       EXPECT_EQ(from.info.dtype_name, tensor.info.dtype_name);
     }
   }
-  const std::multiset<OutputPart> all_parts = {OutputPart::kPacked, OutputPart::kBlockScale,
+  const std::multiset<OutputPart> all_parts = {OutputPart::kCodes, OutputPart::kScale,
                                                OutputPart::kGlobalScale, OutputPart::kInputScale};
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const bool kept = plan.weights[i].format == TargetFormat::kKeep;
@@ -206,17 +206,10 @@ TEST_F(PlanTest, SummaryAddsUp) {
   EXPECT_EQ(std::ranges::count(summary.rows, Role::kAttention, &RoleSummary::role), 2);
 }
 
-TEST_F(PlanTest, PassesReadWhatTheMethodsNeed) {
-  const DataPasses lossless = CountPasses(
-      source_,
-      MakePlan(source_, RecipeOf({RoleRule(Role::kRoutedExpert, ScaleMethod::kLossless)})));
+TEST_F(PlanTest, PassesReadWhatCalibrationAndExportNeed) {
   const DataPasses max = CountPasses(
       source_, MakePlan(source_, RecipeOf({RoleRule(Role::kRoutedExpert, ScaleMethod::kMax)})));
   const DataPasses none = CountPasses(source_, MakePlan(source_, RecipeOf({})));
-  EXPECT_EQ(lossless.weight_amax, 0u);
-  EXPECT_EQ(max.lossless_scales, 0u);
-  // 16 bytes of nibbles for each byte of scale.
-  EXPECT_EQ(max.weight_amax, 17 * lossless.lossless_scales);
   EXPECT_EQ(none.calibration, 0u);
   EXPECT_LT(max.calibration, source_.checkpoint.TensorBytes());
   EXPECT_EQ(none.quantisation, source_.checkpoint.TensorBytes());

@@ -33,7 +33,8 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
         {"name": "*", "format": "keep"}
       ],
       "compute": {"device": "cuda:1", "device_memory": "1.5GiB", "host_memory": 12, "threads": 5},
-      "export": {"dialect": "modelopt"}
+      "activations": 0.5, "importance": "weights.safetensors",
+      "export": {"dialect": "compressed-tensors"}
     })",
                                     "/home/recipes/r.json");
   EXPECT_EQ(recipe.origin, "/home/recipes/r.json");
@@ -65,7 +66,10 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
   EXPECT_EQ(recipe.compute.device_memory, 1536ull << 20);
   EXPECT_EQ(recipe.compute.host_memory, 12u);
   EXPECT_EQ(recipe.compute.threads, 5);
-  EXPECT_EQ(recipe.dialect, "modelopt");
+  EXPECT_EQ(recipe.dialect, Dialect::kCompressedTensors);
+  EXPECT_EQ(recipe.activations, ActivationScales::kConstant);
+  EXPECT_EQ(recipe.constant_input_scale, 0.5f);
+  EXPECT_EQ(recipe.importance, "/home/recipes/weights.safetensors");
 }
 
 TEST(Recipe, LoadsAFileAndTakesItsDirectoryAsBase) {
@@ -76,6 +80,43 @@ TEST(Recipe, LoadsAFileAndTakesItsDirectoryAsBase) {
   const std::string message =
       ErrorOf(ErrorCode::kFileOpen, [&] { LoadRecipe(directory.path() / "absent.json"); });
   EXPECT_NE(message.find("absent.json"), std::string::npos);
+}
+
+TEST(Recipe, NeedsCalibrationOnlyForObservedInputs) {
+  Json document = MinimalDocument();
+  document.erase("calibration");
+  document.erase("run_dir");
+  document["activations"] = "none";
+  EXPECT_EQ(Parse(document).activations, ActivationScales::kNone);
+  EXPECT_EQ(Parse(document).run_dir, "/recipes/out.run");
+  document["activations"] = 1.0;
+  EXPECT_EQ(Parse(document).activations, ActivationScales::kConstant);
+  document.erase("activations");
+  for (const char* format : {"bf16", "mxfp4", "mxfp8", "fp8_channel", "fp8_block", "keep"}) {
+    document["quantize"][0]["format"] = format;
+    EXPECT_EQ(Parse(document).run_dir, "/recipes/out.run") << format;
+  }
+}
+
+TEST(Recipe, TheDefaultRunDirectoryFollowsTheOutput) {
+  Json document = MinimalDocument();
+  document.erase("run_dir");
+  document["activations"] = "none";
+  document["output"] = "out/";
+  Recipe recipe = Parse(document);
+  EXPECT_EQ(recipe.run_dir, "/recipes/out.run");
+  Overrides overrides;
+  overrides.output = "/elsewhere";
+  ApplyOverrides(overrides, recipe);
+  EXPECT_EQ(recipe.run_dir, "/elsewhere.run");
+  overrides.run_dir = "/state";
+  ApplyOverrides(overrides, recipe);
+  EXPECT_EQ(recipe.run_dir, "/state");
+
+  recipe = Parse(MinimalDocument());
+  overrides.run_dir.reset();
+  ApplyOverrides(overrides, recipe);
+  EXPECT_EQ(recipe.run_dir, "/recipes/run");
 }
 
 TEST(CalibrationIdentityTest, ChangesWithWhatStatisticsDependOn) {

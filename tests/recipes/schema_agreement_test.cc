@@ -65,7 +65,11 @@ const std::map<std::string, Json>& OtherValues() {
       {"/compute/device", "cuda:2"},
       {"/compute/device_memory", "9GiB"},
       {"/compute/host_memory", 9},
+      {"/compute/stream_memory", "64MiB"},
       {"/compute/threads", 9},
+      {"/activations", "none"},
+      {"/importance", "weights.safetensors"},
+      {"/export/dialect", "compressed-tensors"},
   };
   return values;
 }
@@ -73,9 +77,9 @@ const std::map<std::string, Json>& OtherValues() {
 // Properties with a single possible value, an editor's hint, or children that are tested
 // themselves.
 const std::set<std::string>& NotVaried() {
-  static const std::set<std::string> pointers = {"/$schema",  "/version",       "/calibration",
-                                                 "/quantize", "/compute",       "/calibration/data",
-                                                 "/export",   "/export/dialect"};
+  static const std::set<std::string> pointers = {"/$schema",  "/version", "/calibration",
+                                                 "/quantize", "/compute", "/calibration/data",
+                                                 "/export"};
   return pointers;
 }
 
@@ -92,8 +96,12 @@ std::string Content(const Recipe& recipe) {
                         recipe.compute.device,
                         recipe.compute.device_memory,
                         recipe.compute.host_memory,
+                        recipe.compute.stream_memory,
                         recipe.compute.threads,
-                        recipe.dialect,
+                        DialectName(recipe.dialect),
+                        static_cast<int>(recipe.activations),
+                        recipe.constant_input_scale,
+                        recipe.importance.string(),
                         rules};
   return content.dump();
 }

@@ -71,8 +71,19 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"/calibration/packing", "packed", {"Perhaps \"pack\" is meant", "truncate"}},
         Violation{"/calibration/dtype", "f8", {"Choose one of bfloat16, float32"}},
         Violation{"/quantize/0/role", "routed_experts", {"Perhaps \"routed_expert\" is meant"}},
-        Violation{"/quantize/0/format", 4, {"4 is not an allowed value", "nvfp4, keep"}},
+        Violation{"/quantize/0/format", 4, {"4 is not an allowed value", "nvfp4, mxfp4"}},
         Violation{"/export/dialect", "modelop", {"Perhaps \"modelopt\" is meant"}},
+        Violation{"/quantize/0/format", "fp8_blocks", {"Perhaps \"fp8_block\" is meant"}},
+        Violation{"/quantize/0/scale", "four_over_sex", {"Perhaps \"four_over_six\" is meant"}},
+        Violation{"/export/dialect", "compressed_tensors", {"\"compressed-tensors\" is meant"}},
+        Violation{"/activations", true, {"true is true or false, not a string or a number"}},
+        Violation{"/activations", 0, {"greater than 0"}},
+        Violation{"/activations", -1.5, {"greater than 0"}},
+        Violation{"/activations", "some", {"\"some\" is not an allowed value", "\"none\""}},
+        Violation{"/activations", 1e-50, {"1e-50 is no usable input scale"}},
+        Violation{"/activations", 1e50, {"1e+50 is no usable input scale"}},
+        Violation{"/importance", "", {"is empty"}},
+        Violation{"/importance", 3, {"3 is an integer, not a string"}},
         Violation{"/calibration/samples", 0, {"0 is out of range", "at least 1"}},
         Violation{"/calibration/samples", 10000001, {"at most 10000000"}},
         Violation{"/calibration/seed", -1, {"at least 0"}},
@@ -109,6 +120,24 @@ TEST(SchemaViolations, AKeepRuleHasNoScale) {
   const Json rule = {{"role", "norm"}, {"format", "keep"}, {"scale", "max"}};
   EXPECT_THAT(ParseError(DocumentWith("/quantize/0", rule)),
               AllOf(HasSubstr("/quantize/0/scale:"), HasSubstr("has no scale")));
+}
+
+TEST(SchemaViolations, AMethodMustBeOneOfItsFormats) {
+  struct Case {
+    const char* format;
+    const char* scale;
+    const char* words;
+  };
+  for (const Case& bad : {Case{"bf16", "max", "bf16 has no scale to choose"},
+                          Case{"mxfp4", "lossless", "Choose one of auto, max, mse"},
+                          Case{"mxfp4", "four_over_six", "mxfp4 has no scale method four_over_six"},
+                          Case{"mxfp8", "mse", "Choose one of auto, max"},
+                          Case{"fp8", "mse", "fp8 has no scale method mse"},
+                          Case{"int4", "lossless", "int4 has no scale method lossless"}}) {
+    const Json rule = {{"role", "attention"}, {"format", bad.format}, {"scale", bad.scale}};
+    EXPECT_THAT(ParseError(DocumentWith("/quantize/0", rule)),
+                AllOf(HasSubstr("/quantize/0/scale:"), HasSubstr(bad.words)));
+  }
 }
 
 TEST(SchemaViolations, AnotherVersionIsSaidBeforeItsFieldsAreJudged) {

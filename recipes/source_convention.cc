@@ -1,0 +1,124 @@
+#include "recipes/source_convention.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "recipes/target_format.h"
+
+namespace vernier::recipes {
+namespace {
+
+using checkpoint::LogicalWeight;
+using checkpoint::SourceModel;
+
+constexpr std::string_view kHybridModelType = "deepseek_v4";
+
+std::string QuantMethod(const SourceModel& source) {
+  const Json::json_pointer pointer("/quantization_config/quant_method");
+  const Json& config = source.checkpoint.config();
+  if (!config.contains(pointer) || !config.at(pointer).is_string()) return {};
+  return config.at(pointer).get<std::string>();
+}
+
+std::string_view ConventionName(Convention convention) {
+  switch (convention) {
+    case Convention::kNative:
+      return "the model's own";
+    case Convention::kModelopt:
+      return "modelopt";
+    case Convention::kCompressedTensors:
+      return "compressed-tensors";
+  }
+  return {};
+}
+
+bool Converts(const Plan& plan) {
+  return std::ranges::any_of(
+      plan.weights, [](const WeightPlan& weight) { return weight.format != TargetFormat::kKeep; });
+}
+
+// Why a converted weight cannot stand beside native ones; empty if it can.
+std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe, const Plan& plan,
+                                 TargetFormat format) {
+  if (!IsQuantised(format)) return {};
+  if (format == TargetFormat::kFp8Block && plan.fp8_blocks.native) return {};
+  if (format != TargetFormat::kNvfp4) return "no engine loads it there";
+  if (source.family->model_type() != kHybridModelType) {
+    return fmt::format("no engine loads it there for the model_type {}",
+                       source.family->model_type());
+  }
+  if (recipe.activations == ActivationScales::kNone) {
+    return "engines need input scales there (\"activations\": 1.0 in a recipe, --input-scale 1.0)";
+  }
+  return {};
+}
+
+void CheckBesideNative(const SourceModel& source, const Recipe& recipe, const Plan& plan,
+                       const LogicalWeight& kept) {
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const TargetFormat format = plan.weights[i].format;
+    const std::string obstacle = ObstacleBesideNative(source, recipe, plan, format);
+    if (obstacle.empty()) continue;
+    throw Error(ErrorCode::kBadRule, source.layout.weights[i].name,
+                fmt::format("it would be {} beside {}, which stays {} as released, and {}",
+                            TargetFormatName(format), kept.name,
+                            checkpoint::WeightFormatName(kept.format), obstacle),
+                "Convert every quantised weight: begin with a rule {\"name\": \"*\", \"format\": "
+                "\"bf16\"}, or choose another format");
+  }
+}
+
+}  // namespace
+
+Convention ConventionOf(const SourceModel& source, const LogicalWeight& quantised) {
+  const std::string& main = source.checkpoint.tensor(quantised.main).info.name;
+  if (main.ends_with(".weight_packed")) return Convention::kCompressedTensors;
+  const std::string& scale = source.checkpoint.tensor(quantised.scale).info.name;
+  if (!scale.ends_with(".weight_scale")) return Convention::kNative;
+  return QuantMethod(source) == "compressed-tensors" ? Convention::kCompressedTensors
+                                                     : Convention::kModelopt;
+}
+
+bool HasNativeConfig(const SourceModel& source) { return QuantMethod(source) == "fp8"; }
+
+bool StaysNative(const SourceModel& source, const Plan& plan) {
+  if (!HasNativeConfig(source)) return false;
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const TargetFormat format = plan.weights[i].format;
+    if (format == TargetFormat::kFp8Block && plan.fp8_blocks.native) return true;
+    const LogicalWeight& weight = source.layout.weights[i];
+    if (format == TargetFormat::kKeep && IsQuantised(weight) &&
+        ConventionOf(source, weight) == Convention::kNative) {
+      return true;
+    }
+  }
+  return false;
+}
+
+void CheckConventions(const SourceModel& source, const Recipe& recipe, const Plan& plan) {
+  if (!Converts(plan)) return;
+  bool checked_native = false;
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const LogicalWeight& weight = source.layout.weights[i];
+    if (plan.weights[i].format != TargetFormat::kKeep || !IsQuantised(weight)) continue;
+    const Convention convention = ConventionOf(source, weight);
+    const bool compressed = convention == Convention::kCompressedTensors;
+    if (compressed != (plan.dialect == Dialect::kCompressedTensors)) {
+      throw Error(ErrorCode::kBadRule, weight.name,
+                  fmt::format("it stays {} in {} convention, in an output of the dialect {}",
+                              checkpoint::WeightFormatName(weight.format),
+                              ConventionName(convention), DialectName(plan.dialect)),
+                  "Convert it too, for instance with a first rule {\"name\": \"*\", \"format\": "
+                  "\"bf16\"}, or choose the other export.dialect");
+    }
+    if (convention != Convention::kNative || checked_native) continue;
+    CheckBesideNative(source, recipe, plan, weight);
+    checked_native = true;
+  }
+}
+
+}  // namespace vernier::recipes

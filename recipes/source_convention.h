@@ -1,0 +1,36 @@
+// In whose convention a source's weights are quantised, and what may stand beside them.
+#ifndef VERNIER_RECIPES_SOURCE_CONVENTION_H_
+#define VERNIER_RECIPES_SOURCE_CONVENTION_H_
+
+#include "checkpoint/source_model.h"
+#include "recipes/plan.h"
+#include "recipes/recipe.h"
+
+namespace vernier::recipes {
+
+// Who names a quantised weight's tensors so.
+enum class Convention {
+  kNative,             // X.scale or X.weight_scale_inv, as DeepSeek releases its models
+  kModelopt,           // X.weight with X.weight_scale
+  kCompressedTensors,  // X.weight_packed, or its config
+};
+Convention ConventionOf(const checkpoint::SourceModel& source,
+                        const checkpoint::LogicalWeight& quantised);
+
+// Whether config.json's quantization_config is that of native FP8 blocks (quant_method "fp8").
+bool HasNativeConfig(const checkpoint::SourceModel& source);
+
+// Whether config.json keeps its native quantization_config: native weights stay quantised, or new
+// FP8 blocks follow that convention.
+bool StaysNative(const checkpoint::SourceModel& source, const Plan& plan);
+
+// kBadRule when a weight that stays quantised and a converted one cannot be described to an engine
+// by one config: other conventions than the plan's dialect, except native FP8 blocks and MXFP4
+// beside native FP8 blocks, or in DeepSeek-V4 beside modelopt's NVFP4 with input scales (the
+// hybrid that vLLM, SGLang and TensorRT-LLM load).
+void CheckConventions(const checkpoint::SourceModel& source, const Recipe& recipe,
+                      const Plan& plan);
+
+}  // namespace vernier::recipes
+
+#endif  // VERNIER_RECIPES_SOURCE_CONVENTION_H_

@@ -8,9 +8,9 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "checkpoint/checkpoint.h"
-#include "export/modelopt_config.h"
 #include "export/output_directory.h"
-#include "export/row_chunks.h"
+#include "export/quant_config.h"
+#include "export/stream_limits.h"
 
 namespace vernier::exporter {
 namespace {

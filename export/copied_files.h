@@ -9,10 +9,16 @@
 
 namespace vernier::exporter {
 
+enum class HashKind {
+  kOfFile,     // XXH3-128 of the file
+  kOfTensors,  // ShardHash
+};
+
 struct OutputFile {
   std::string name;  // relative to the output directory
   uint64_t bytes = 0;
-  std::string hash;  // XXH3-128
+  std::string hash;
+  HashKind hash_kind = HashKind::kOfFile;
 };
 
 // Names of the regular files of `source` and of its subdirectories (one level) that an export

@@ -5,17 +5,20 @@
 #include <algorithm>
 #include <bit>
 #include <map>
+#include <memory>
+#include <numeric>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "export/copied_files.h"
+#include "export/importance.h"
 #include "export/manifest.h"
-#include "export/modelopt_config.h"
 #include "export/output_directory.h"
+#include "export/quant_config.h"
+#include "export/shard_hash.h"
 #include "export/shard_writer.h"
 #include "export/tensor_index.h"
 #include "export/weight_scales.h"
@@ -31,27 +34,27 @@ constexpr std::string_view kVersion = VERNIER_VERSION;
 constexpr uint64_t kJsonReserve = 1 << 20;
 constexpr uint64_t kJsonBytesPerTensor = 1 << 10;
 
-int ThreadCount(int requested) {
-  if (requested > 0) return requested;
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-}
-
-// Everything that the shards' bytes depend on.
-std::string PlanHash(const ExportRequest& request, const std::vector<WeightScale>& weight_scales,
-                     const std::vector<InputScale>& input_scales) {
+// Everything that the shards' bytes depend on, but for the source's weights.
+std::string PlanHash(const ExportRequest& request, const std::vector<InputScale>& input_scales,
+                     const Importance& importance) {
   Hasher hasher;
-  hasher.Update(fmt::format("{}\n{}\n", kVersion, request.source.checkpoint.fingerprint()));
+  hasher.Update(fmt::format("{}\n{}\n{}\n", kVersion, request.source.checkpoint.fingerprint(),
+                            importance.hash()));
   for (const recipes::OutputShard& shard : request.plan.shards) {
     hasher.Update(fmt::format("{} {}\n", shard.file_name, shard.file_bytes));
     hasher.Update(shard.prefix);
   }
-  for (size_t i = 0; i < weight_scales.size(); ++i) {
-    hasher.Update(
-        fmt::format("{} {:08x} {} {:08x}\n", static_cast<int>(request.plan.scale_groups[i].scale),
-                    std::bit_cast<uint32_t>(weight_scales[i].global_scale), weight_scales[i].k_max,
-                    std::bit_cast<uint32_t>(input_scales[i].scale)));
+  for (size_t i = 0; i < input_scales.size(); ++i) {
+    hasher.Update(fmt::format("{} {:08x}\n", static_cast<int>(request.plan.scale_groups[i].scale),
+                              std::bit_cast<uint32_t>(input_scales[i].scale)));
   }
   return hasher.Hex();
+}
+
+std::vector<size_t> AllShards(const recipes::Plan& plan) {
+  std::vector<size_t> shards(plan.shards.size());
+  std::iota(shards.begin(), shards.end(), size_t{0});
+  return shards;
 }
 
 // One export, step by step.
@@ -60,21 +63,29 @@ class ExportJob {
   explicit ExportJob(const ExportRequest& request)
       : request_(request),
         output_(fs::weakly_canonical(fs::absolute(request.output))),
-        threads_(ThreadCount(request.threads)) {}
+        importance_(request.recipe.importance.empty() ? Importance()
+                                                      : Importance(request.recipe.importance)),
+        weight_scales_(request.plan.scale_groups.size()) {}
 
   ExportSummary Run() {
-    request_.progress.BeginPhase(kExportPhase, static_cast<double>(TotalBytes()));
-    ResolveScales();
-    const std::string plan_hash = PlanHash(request_, weight_scales_, input_scales_);
+    RequireCalibration();
+    summary_.weighted_weights = importance_.CountUses(request_.source.layout, request_.plan);
+    input_scales_ =
+        ResolveInputScales(request_.source.layout, request_.plan, request_.recipe, request_.inputs);
+    const std::string plan_hash = PlanHash(request_, input_scales_, importance_);
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
     const std::vector<calib::ShardRecord> records =
         request_.store.FinishedShards(output_.string(), plan_hash);
     ClaimOutputDirectory(output_, plan_hash, !records.empty());
+    const uint64_t scale_bytes = ScaleBytes(AllShards(request_.plan));
+    request_.progress.BeginPhase(
+        kExportPhase, static_cast<double>(scale_bytes + request_.plan.OutputFileBytes()));
     VerifyFinished(records);
     const std::vector<std::string> copied =
         ListCopiedFiles(request_.source.checkpoint.directory(), output_);
     RequireSpace(copied);
+    ResolveScales(scale_bytes);
     for (const recipes::OutputShard& shard : request_.plan.shards) FinishShard(shard);
     WriteOtherFiles(copied);
     Summarise();
@@ -83,31 +94,49 @@ class ExportJob {
   }
 
  private:
-  uint64_t TotalBytes() const {
-    return WeightScaleBytes(request_.source, request_.plan) + request_.plan.OutputFileBytes();
-  }
-
   OnBytes Report(std::string detail) const {
     return [this, detail = std::move(detail)](uint64_t bytes) {
       request_.progress.Advance(static_cast<double>(bytes), detail);
     };
   }
 
-  void ResolveScales() {
-    if (!request_.plan.scale_groups.empty() && !request_.store.CalibrationFinished()) {
-      throw Error(ErrorCode::kNotCalibrated, request_.store.run_dir().string(),
-                  "its calibration is not finished",
-                  "Finish it with `vernier calibrate`; it goes on where it stopped");
+  void RequireCalibration() const {
+    if (request_.plan.observed_modules.empty() || request_.store.CalibrationFinished()) return;
+    throw Error(ErrorCode::kNotCalibrated, request_.store.run_dir().string(),
+                "its calibration is not finished",
+                "Finish it with `vernier calibrate`; it goes on where it stopped");
+  }
+
+  uint64_t ScaleBytes(const std::vector<size_t>& shards) const {
+    return WeightScaleBytes(
+        request_.source, request_.plan,
+        GroupsToResolve(request_.source, request_.plan, shards, request_.settings.limits));
+  }
+
+  // The scales that unfinished shards need beforehand. `expected_bytes` were announced.
+  void ResolveScales(uint64_t expected_bytes) {
+    std::vector<size_t> unfinished;
+    for (const size_t shard : AllShards(request_.plan)) {
+      if (!finished_.contains(request_.plan.shards[shard].file_name)) unfinished.push_back(shard);
     }
-    input_scales_ = ResolveInputScales(request_.source.layout, request_.plan, request_.inputs);
-    weight_scales_ =
-        ResolveWeightScales(request_.source, request_.plan, threads_, Report("weight scales"));
+    const OnBytes report = Report("weight scales");
+    report(expected_bytes - ScaleBytes(unfinished));
+    ResolveWeightScales(
+        request_.source, request_.plan,
+        GroupsToResolve(request_.source, request_.plan, unfinished, request_.settings.limits),
+        request_.settings, report, weight_scales_);
   }
 
   // Keeps the records of those shards that are still what they were when they were finished.
   void VerifyFinished(const std::vector<calib::ShardRecord>& records) {
     for (const calib::ShardRecord& record : records) {
-      if (!ShardIsIntact(record, output_, Report("verifying " + record.file_name))) continue;
+      const auto shard = std::ranges::find(request_.plan.shards, record.file_name,
+                                           &recipes::OutputShard::file_name);
+      if (shard == request_.plan.shards.end()) continue;
+      const std::string hash = HashShardFile(*shard, output_ / record.file_name, request_.settings,
+                                             Report("verifying " + record.file_name));
+      if (hash != record.hash) continue;
+      ReadBackScales(request_.plan, *shard, output_, weight_scales_);
       finished_.emplace(record.file_name, record);
     }
     summary_.shards_reused = static_cast<int64_t>(finished_.size());
@@ -126,20 +155,28 @@ class ExportJob {
     RequireFreeSpace(output_, bytes, "the output");
   }
 
+  ShardInputs ShardInputsOf() const {
+    return {.source = request_.source,
+            .plan = request_.plan,
+            .input_scales = input_scales_,
+            .importance = importance_,
+            .settings = request_.settings,
+            .pool = pool_};
+  }
+
   void FinishShard(const recipes::OutputShard& shard) {
     const size_t number = static_cast<size_t>(&shard - request_.plan.shards.data()) + 1;
     auto it = finished_.find(shard.file_name);
     if (it == finished_.end()) {
       const std::string detail = fmt::format("shard {}/{}", number, request_.plan.shards.size());
       const calib::ShardRecord record =
-          WriteShard({request_.source, request_.plan, weight_scales_, input_scales_}, shard,
-                     output_, threads_, Report(detail));
+          WriteShard(ShardInputsOf(), shard, output_, Report(detail), weight_scales_);
       request_.store.CommitShard(output_.string(), summary_.plan_hash, record);
       it = finished_.emplace(shard.file_name, record).first;
       ++summary_.shards_written;
     }
     const calib::ShardRecord& record = it->second;
-    written_.push_back({record.file_name, record.bytes, record.hash});
+    written_.push_back({record.file_name, record.bytes, record.hash, HashKind::kOfTensors});
     summary_.cast.Merge({.blocks = record.cast_blocks,
                          .requantised = record.cast_requantised,
                          .inexact = record.cast_inexact});
@@ -154,7 +191,8 @@ class ExportJob {
     const std::vector<OutputFile> copies =
         CopyFiles(request_.source.checkpoint.directory(), output_, copied);
     summary_.copied_files = static_cast<int64_t>(copies.size());
-    const OutputConfigs configs = MakeModeloptConfigs(request_.source, request_.plan, kVersion);
+    const OutputConfigs configs =
+        MakeOutputConfigs(request_.source, request_.plan, request_.recipe, kVersion);
     WriteText(checkpoint::kIndexFileName, TensorIndexText(request_.plan));
     if (!configs.hf_quant_config.is_null()) {
       WriteText(kHfQuantConfigFileName, configs.hf_quant_config.dump(2) + "\n");
@@ -178,6 +216,8 @@ class ExportJob {
   }
 
   void Summarise() {
+    summary_.searched_weights = std::ranges::count(
+        request_.plan.weights, recipes::ScaleMethod::kMse, &recipes::WeightPlan::scale);
     summary_.source_tensor_bytes = request_.source.checkpoint.TensorBytes();
     summary_.output_tensor_bytes = request_.plan.tensor_bytes;
     for (const recipes::OutputShard& shard : request_.plan.shards) {
@@ -192,7 +232,8 @@ class ExportJob {
 
   const ExportRequest& request_;
   fs::path output_;
-  int threads_;
+  Importance importance_;
+  std::shared_ptr<BufferPool> pool_ = BufferPool::Make(request_.settings.limits.spare_bytes);
   std::vector<WeightScale> weight_scales_;
   std::vector<InputScale> input_scales_;
   std::map<std::string, calib::ShardRecord> finished_;

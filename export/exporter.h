@@ -12,6 +12,7 @@
 #include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "export/input_scales.h"
+#include "export/stream_settings.h"
 #include "quantizers/mxfp4.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
@@ -27,7 +28,7 @@ struct ExportRequest {
   std::vector<calib::InputAmax> inputs;  // from the store; only read when the plan quantises
   calib::Store& store;                   // remembers finished shards
   std::filesystem::path output;
-  int threads = 0;     // 0: all cores
+  StreamSettings settings;
   Progress& progress;  // gets the phase kExportPhase, in bytes
 };
 
@@ -53,6 +54,9 @@ struct ExportSummary {
   int64_t copied_files = 0;
   quantizers::CastStats cast;  // over all shards, reused ones included
   std::vector<FallbackScale> fallbacks;
+  // Weights whose scales were searched by error, and those of them with an importance vector.
+  int64_t searched_weights = 0;
+  int64_t weighted_weights = 0;
 };
 
 // Writes the checkpoint. Interrupted at any instant, the same call goes on and leaves the same

@@ -2,6 +2,7 @@
 
 #include <set>
 #include <string_view>
+#include <utility>
 
 namespace vernier::exporter {
 namespace {
@@ -13,7 +14,7 @@ constexpr std::string_view kAnyLayer = "*";
 
 // Compressors and indexers hold small projections that are never quantised, and so not "linear"
 // here; to an engine they are linear modules all the same.
-bool BelongsInList(const LogicalWeight& weight) {
+bool BelongsInList(const LogicalWeight& weight, Routers routers) {
   switch (weight.role) {
     case Role::kLmHead:
     case Role::kMtp:
@@ -21,7 +22,8 @@ bool BelongsInList(const LogicalWeight& weight) {
     case Role::kCompressor:
       return true;
     case Role::kRouter:
-      return false;
+      return routers == Routers::kListed && weight.shape.size() == 2 &&
+             weight.name.ends_with(".weight");
     default:
       return weight.linear;
   }
@@ -55,22 +57,25 @@ std::string ShortestPattern(const std::string& name, const std::set<std::string>
 }  // namespace
 
 std::vector<std::string> IgnorePatterns(const checkpoint::ModelLayout& layout,
-                                        const recipes::Plan& plan) {
-  std::set<std::string> quantized, quantized_anywhere;
+                                        const std::vector<bool>& quantised, Routers routers) {
+  std::set<std::string> quantised_names, quantised_anywhere;
   for (size_t i = 0; i < layout.weights.size(); ++i) {
-    if (plan.weights[i].format == recipes::TargetFormat::kKeep) continue;
-    quantized.insert(layout.weights[i].module);
-    quantized_anywhere.insert(WithoutLayer(layout.weights[i]));
+    if (!quantised[i]) continue;
+    quantised_names.insert(layout.weights[i].module);
+    quantised_anywhere.insert(WithoutLayer(layout.weights[i]));
   }
 
   std::set<std::string> patterns;
   for (size_t i = 0; i < layout.weights.size(); ++i) {
     const LogicalWeight& weight = layout.weights[i];
-    if (plan.weights[i].format != recipes::TargetFormat::kKeep || !BelongsInList(weight)) continue;
+    if (quantised[i] || !BelongsInList(weight, routers)) continue;
     const std::string general = WithoutLayer(weight);
-    patterns.insert(quantized_anywhere.contains(general)
-                        ? ShortestPattern(weight.module, quantized)
-                        : ShortestPattern(general, quantized_anywhere));
+    const bool layers_agree = general != weight.module && !quantised_anywhere.contains(general);
+    std::string pattern = layers_agree ? ShortestPattern(general, quantised_anywhere)
+                                       : ShortestPattern(weight.module, quantised_names);
+    // Engines look for the members of a fused matrix by their full names.
+    if (!weight.fused_group.empty() && !pattern.ends_with(".*")) pattern = weight.module;
+    patterns.insert(std::move(pattern));
   }
   return {patterns.begin(), patterns.end()};
 }

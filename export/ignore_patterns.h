@@ -6,17 +6,21 @@
 #include <vector>
 
 #include "checkpoint/model_layout.h"
-#include "recipes/plan.h"
 
 namespace vernier::exporter {
 
-// The shortest patterns that cover every kept linear weight, indexer and compressor, the LM head
-// and all of MTP, and no quantised weight; sorted. A decoder layer's number becomes "*" wherever
-// all layers agree: "*.attn.*", "head", "mtp.*", "layers.0.ffn.*". A wildcard follows a dot only,
-// because engines that match substrings would take "layers.1*" for layer 10 too. Routers are left
-// out, as in published checkpoints: no engine quantises them.
+// Whether routers are in the list. Engines' DeepSeek-V4 code quantises none, and published
+// checkpoints of that family leave them out; other models' code builds them as linear layers.
+enum class Routers { kLeftOut, kListed };
+
+// The shortest patterns that cover every linear weight, indexer and compressor, the LM head and all
+// of MTP that are not `quantised` (parallel to layout.weights), and no quantised weight; sorted. A
+// decoder layer's number becomes "*" wherever all layers agree: "*.attn.*", "head", "mtp.*",
+// "layers.0.ffn.*". A wildcard follows a dot only, because engines that match substrings would take
+// "layers.1*" for layer 10 too. Members of fused matrices that no such pattern covers
+// stand with their full names.
 std::vector<std::string> IgnorePatterns(const checkpoint::ModelLayout& layout,
-                                        const recipes::Plan& plan);
+                                        const std::vector<bool>& quantised, Routers routers);
 
 }  // namespace vernier::exporter
 

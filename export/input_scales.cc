@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "quantizers/fp8.h"
 #include "quantizers/nvfp4.h"
 
 namespace vernier::exporter {
@@ -86,6 +87,36 @@ class ExpertAmax {
   std::map<std::string, float> in_model_;
 };
 
+float ScaleOfAmax(const recipes::Plan& plan, const ScaleGroup& group, float amax) {
+  const bool nvfp4 = plan.weights[group.weights.front()].format == recipes::TargetFormat::kNvfp4;
+  return nvfp4 ? quantizers::Nvfp4GlobalScale(amax) : quantizers::Fp8Scale(amax);
+}
+
+std::vector<InputScale> Calibrated(const ModelLayout& layout, const recipes::Plan& plan,
+                                   const std::vector<calib::InputAmax>& inputs) {
+  InputsByModule by_module;
+  for (const calib::InputAmax& input : inputs) by_module.emplace(input.module, &input);
+
+  const std::vector<bool> scaled = GroupsWithInputScale(plan);
+  std::vector<InputScale> scales;
+  for (size_t i = 0; i < scaled.size(); ++i) {
+    scales.push_back(scaled[i] ? Observed(layout, plan.scale_groups[i], by_module) : InputScale{});
+  }
+  const ExpertAmax experts(layout, plan, scales);
+  for (size_t i = 0; i < scales.size(); ++i) {
+    if (!scaled[i]) continue;
+    const ScaleGroup& group = plan.scale_groups[i];
+    const LogicalWeight& weight = FirstMember(layout, group);
+    if (scales[i].amax == 0 && !experts.Fill(weight, Projection(layout, group), scales[i])) {
+      throw Error(ErrorCode::kNotCalibrated, weight.module,
+                  "its input saw no token, nor did that of any weight that could stand in for it",
+                  "Calibrate with more samples, or with all_experts");
+    }
+    scales[i].scale = ScaleOfAmax(plan, group, scales[i].amax);
+  }
+  return scales;
+}
+
 }  // namespace
 
 std::string_view AmaxOriginName(AmaxOrigin origin) {
@@ -96,31 +127,35 @@ std::string_view AmaxOriginName(AmaxOrigin origin) {
       return "layer";
     case AmaxOrigin::kModel:
       return "model";
+    case AmaxOrigin::kConstant:
+      return "constant";
   }
   return "";
 }
 
-std::vector<InputScale> ResolveInputScales(const ModelLayout& layout, const recipes::Plan& plan,
-                                           const std::vector<calib::InputAmax>& inputs) {
-  InputsByModule by_module;
-  for (const calib::InputAmax& input : inputs) by_module.emplace(input.module, &input);
-
-  std::vector<InputScale> scales;
-  for (const ScaleGroup& group : plan.scale_groups) {
-    scales.push_back(Observed(layout, group, by_module));
-  }
-  const ExpertAmax experts(layout, plan, scales);
-  for (size_t i = 0; i < scales.size(); ++i) {
-    const ScaleGroup& group = plan.scale_groups[i];
-    const LogicalWeight& weight = FirstMember(layout, group);
-    if (scales[i].amax == 0 && !experts.Fill(weight, Projection(layout, group), scales[i])) {
-      throw Error(ErrorCode::kNotCalibrated, weight.module,
-                  "its input saw no token, nor did that of any weight that could stand in for it",
-                  "Calibrate with more samples, or with all_experts");
+std::vector<bool> GroupsWithInputScale(const recipes::Plan& plan) {
+  std::vector<bool> scaled(plan.scale_groups.size(), false);
+  for (const recipes::OutputShard& shard : plan.shards) {
+    for (const recipes::OutputTensor& tensor : shard.tensors) {
+      if (tensor.part != recipes::OutputPart::kInputScale) continue;
+      scaled[plan.weights[tensor.weight].scale_group] = true;
     }
-    scales[i].scale = quantizers::Nvfp4GlobalScale(scales[i].amax);
   }
-  return scales;
+  return scaled;
+}
+
+std::vector<InputScale> ResolveInputScales(const ModelLayout& layout, const recipes::Plan& plan,
+                                           const recipes::Recipe& recipe,
+                                           const std::vector<calib::InputAmax>& inputs) {
+  if (recipe.activations == recipes::ActivationScales::kCalibrated) {
+    return Calibrated(layout, plan, inputs);
+  }
+  InputScale constant;
+  constant.origin = AmaxOrigin::kConstant;
+  if (recipe.activations == recipes::ActivationScales::kConstant) {
+    constant.scale = recipe.constant_input_scale;
+  }
+  return std::vector<InputScale>(plan.scale_groups.size(), constant);
 }
 
 }  // namespace vernier::exporter

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "export/output_directory.h"
+#include "recipes/target_format.h"
 
 namespace vernier::exporter {
 namespace {
@@ -77,7 +78,8 @@ std::string RuleText(const recipes::Recipe& recipe, int rule) {
 }
 
 Json FileEntry(const OutputFile& file) {
-  return {{"name", file.name}, {"bytes", file.bytes}, {"xxh3_128", file.hash}};
+  const char* hash = file.hash_kind == HashKind::kOfFile ? "xxh3_128" : "xxh3_128_of_tensors";
+  return {{"name", file.name}, {"bytes", file.bytes}, {hash, file.hash}};
 }
 
 Json PatchEntry(const checkpoint::ConfigPatch& patch) {
@@ -89,19 +91,26 @@ Json PatchEntry(const checkpoint::ConfigPatch& patch) {
 
 Json GroupEntry(const ManifestContent& content, size_t index) {
   const recipes::ScaleGroup& group = content.plan.scale_groups[index];
-  const InputScale& input = content.input_scales[index];
   Json modules = Json::array();
   for (const size_t weight : group.weights) {
     modules.push_back(content.source.layout.weights[weight].module);
   }
-  const bool lossless = group.scale == recipes::ScaleMethod::kLossless;
-  return {{"modules", std::move(modules)},
-          {"scale", lossless ? "lossless" : "max"},
-          {"weight_scale_2", content.weight_scales[index].global_scale},
-          {"input_scale", input.scale},
-          {"input_amax", input.amax},
-          {"tokens", input.tokens},
-          {"amax_from", AmaxOriginName(input.origin)}};
+  Json entry = {
+      {"modules", std::move(modules)},
+      {"format", recipes::TargetFormatName(content.plan.weights[group.weights.front()].format)},
+      {"scale", recipes::ScaleMethodName(group.scale)}};
+  if (HasGroupScale(content.plan, group)) {
+    entry["weight_scale"] = content.weight_scales[index].stored;
+  }
+  return entry;
+}
+
+void AddInputScale(const InputScale& input, Json& entry) {
+  entry["input_scale"] = input.scale;
+  entry["amax_from"] = AmaxOriginName(input.origin);
+  if (input.origin == AmaxOrigin::kConstant) return;
+  entry["input_amax"] = input.amax;
+  entry["tokens"] = input.tokens;
 }
 
 // The output tensors by what they were made from.
@@ -166,7 +175,7 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
   writer.Field("source", {{"directory", source.checkpoint.directory().filename().string()},
                           {"fingerprint", source.checkpoint.fingerprint()}});
   writer.Field("recipe", {{"description", content.recipe.description},
-                          {"dialect", content.recipe.dialect},
+                          {"dialect", recipes::DialectName(content.recipe.dialect)},
                           {"rules", RuleTexts(content.recipe)}});
   writer.Field("lossless_cast", {{"blocks", content.cast.blocks},
                                  {"reencoded_blocks", content.cast.requantised},
@@ -181,7 +190,12 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
     for (const OutputFile& file : content.copied) add(FileEntry(file));
   });
   writer.Array("scale_groups", [&](auto add) {
-    for (size_t i = 0; i < content.plan.scale_groups.size(); ++i) add(GroupEntry(content, i));
+    const std::vector<bool> with_input = GroupsWithInputScale(content.plan);
+    for (size_t i = 0; i < content.plan.scale_groups.size(); ++i) {
+      Json entry = GroupEntry(content, i);
+      if (with_input[i]) AddInputScale(content.input_scales[i], entry);
+      add(entry);
+    }
   });
   TensorCounts counts;
   const OutputNames names(content);

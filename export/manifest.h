@@ -10,8 +10,8 @@
 
 #include "checkpoint/source_model.h"
 #include "export/copied_files.h"
+#include "export/group_scale.h"
 #include "export/input_scales.h"
-#include "export/weight_scales.h"
 #include "quantizers/mxfp4.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"

@@ -1,37 +1,44 @@
-// config.json and hf_quant_config.json in ModelOpt's dialect, which serving engines read.
+// The quantisation config in ModelOpt's dialect.
 #ifndef VERNIER_EXPORT_MODELOPT_CONFIG_H_
 #define VERNIER_EXPORT_MODELOPT_CONFIG_H_
 
 #include <string_view>
-#include <vector>
 
 #include "base/json.h"
 #include "checkpoint/source_model.h"
-#include "recipes/plan.h"
+#include "export/quant_config_modules.h"
 
 namespace vernier::exporter {
 
-inline constexpr std::string_view kConfigFileName = "config.json";
-inline constexpr std::string_view kHfQuantConfigFileName = "hf_quant_config.json";
-
-struct OutputConfigs {
-  Json config;           // config.json: the source's, with only what must change
-  Json hf_quant_config;  // the same quantisation in nested form; null when nothing is quantised
-  std::vector<checkpoint::ConfigPatch> patches;  // what changed in config.json, and why
+// One description in both of its forms.
+struct ModeloptConfig {
+  Json flat;    // config.json's quantization_config
+  Json nested;  // hf_quant_config.json
 };
 
-// The source's quantization_config (FP8 blocks) is kept and extended: quant_method stays "fp8", by
-// which engines choose their DeepSeek-V4 code, and moe_quant_algo "NVFP4" tells them about the
-// experts. A source without one gets quant_method "modelopt".
-//
-// producer.name is "modelopt": it names the dialect. TensorRT-LLM takes a flat config for
-// ModelOpt's only by that name or by quant_method (tensorrt_llm/quantization/modelopt_config.py),
-// and its AutoDeploy reader refuses any other name; vLLM looks at it only in the nested form. Who
-// wrote the files is in producer.version, "vernier-<version>".
-//
+// In both functions producer.name is "modelopt": it names the dialect. TensorRT-LLM takes a flat
+// config for ModelOpt's only by that name or by quant_method
+// (tensorrt_llm/quantization/modelopt_config.py), and its AutoDeploy reader refuses any other name;
+// vLLM looks at it only in the nested form. Who wrote the files is in producer.version,
+// "vernier-<version>".
+
+// For a source whose native quantization_config (FP8 blocks) stays: `native` with what tells
+// engines about the NVFP4 modules, which `formats` has at least one of. quant_method stays "fp8",
+// by which engines choose their DeepSeek-V4 code, and moe_quant_algo "NVFP4" is for the experts.
 // Layout of the fields: nvidia/DeepSeek-V4-Pro-NVFP4, config.json and hf_quant_config.json.
-OutputConfigs MakeModeloptConfigs(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                                  std::string_view version);
+ModeloptConfig ExtendNativeConfig(const Json& native, const checkpoint::SourceModel& source,
+                                  const ModuleFormats& formats, std::string_view version);
+
+// `native` without the fields that ExtendNativeConfig adds: of a source that was extended before,
+// and has no NVFP4 module any more.
+Json WithoutExtension(Json native);
+
+// From nothing, for `formats` with at least one quantised module. One format: its quant_algo
+// (NVFP4, W4A16_NVFP4, FP8, FP8_PER_CHANNEL_PER_TOKEN, MXFP8, and in lower case, as ModelOpt writes
+// them and vLLM and TensorRT-LLM read them, fp8_pb_wo and mxfp4). Several: MIXED_PRECISION with
+// quantized_layers. Layout of the fields: ModelOpt, quant_utils.py and convert_hf_config.py.
+ModeloptConfig MakeModeloptConfig(const checkpoint::SourceModel& source,
+                                  const ModuleFormats& formats, std::string_view version);
 
 }  // namespace vernier::exporter
 

@@ -1,19 +1,19 @@
 #include "export/shard_writer.h"
 
-#include <oneapi/tbb/enumerable_thread_specific.h>
-
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <span>
-#include <vector>
+#include <utility>
 
-#include "base/hash.h"
-#include "checkpoint/weight_reader.h"
+#include "base/direct_output.h"
+#include "base/file.h"
+#include "base/read_ahead.h"
 #include "export/bounded_pipeline.h"
-#include "export/row_chunks.h"
-#include "export/shard_work.h"
-#include "quantizers/mxfp4.h"
-#include "quantizers/nvfp4.h"
+#include "export/numbers.h"
+#include "export/row_encoder.h"
+#include "export/shard_hash.h"
+#include "export/shard_jobs.h"
 
 namespace vernier::exporter {
 namespace {
@@ -21,147 +21,227 @@ namespace {
 using checkpoint::LogicalWeight;
 using quantizers::CastStats;
 
-// A thread's memory, kept from piece to piece.
-struct Buffers {
-  std::vector<std::byte> bytes;
-  std::vector<uint8_t> source_codes, source_scales;
-  std::vector<float> values;
-  std::vector<uint8_t> packed, scales;
+// A job with what it asked to be read.
+struct ReadJob {
+  const ShardJob* job = nullptr;
+  std::vector<ReadBlock> blocks;
 };
 
-struct PieceResult {
-  uint64_t bytes = 0;
-  CastStats cast = {};
+// Rows of one weight, converted.
+struct ConvertedRows {
+  WeightRows rows;
+  EncodedRows encoded;
 };
 
-// Executes pieces of one shard; Write() may run on many threads at once.
-class PieceWriter {
+// What a job made, to be written.
+struct JobResult {
+  const ShardJob* job = nullptr;
+  std::vector<ReadBlock> copied = {};         // of a CopyWork
+  std::vector<ConvertedRows> converted = {};  // of an EncodeWork
+  WeightScale scale = {};                     // of the job's group
+};
+
+class ShardJobRunner {
  public:
-  PieceWriter(const ShardInputs& inputs, const File& output) : inputs_(inputs), output_(output) {}
+  ShardJobRunner(const ShardInputs& inputs, const recipes::OutputShard& shard,
+                 std::vector<WeightScale>& weight_scales, DirectOutput& output)
+      : inputs_(inputs),
+        shard_(shard),
+        weight_scales_(weight_scales),
+        converted_(FindConverted(shard)),
+        encoder_(inputs.source, inputs.importance, inputs.pool),
+        output_(output),
+        hash_(shard) {}
 
-  PieceResult Write(const ShardPiece& piece) {
-    PieceResult result{.bytes = PieceBytes(inputs_.source.layout, piece)};
-    Buffers& buffers = buffers_.local();
-    if (const auto* copy = std::get_if<CopyPiece>(&piece)) {
-      Copy(*copy, buffers);
-    } else if (const auto* scalar = std::get_if<ScalarPiece>(&piece)) {
-      output_.WriteAt(scalar->output_offset, AsBytes(std::span(&scalar->value, 1)));
-    } else {
-      result.cast = Quantize(std::get<QuantizePiece>(piece), buffers);
+  // Many threads at once.
+  JobResult Convert(ReadJob read) const {
+    JobResult result{.job = read.job};
+    const auto* encode = std::get_if<EncodeWork>(&read.job->work);
+    if (encode == nullptr) {
+      result.copied = std::move(read.blocks);
+      return result;
+    }
+    std::vector<checkpoint::RawRows> raw;
+    for (size_t i = 0; i < encode->rows.size(); ++i) {
+      raw.push_back(
+          RawRowsOf(inputs_.source, encode->rows[i], std::span(read.blocks).subspan(2 * i, 2)));
+    }
+    result.scale = encode->finds_scale ? FindScale(*encode, raw) : GivenScale(*encode);
+    for (size_t i = 0; i < raw.size(); ++i) {
+      const size_t weight = encode->rows[i].weight;
+      const RowTarget target = TargetOf(inputs_.plan, shard_, weight, converted_.at(weight));
+      result.converted.push_back(
+          {encode->rows[i], encoder_.Encode(Weight(weight), target, result.scale, raw[i])});
     }
     return result;
   }
 
+  // One thread at a time, in order.
+  void Write(const JobResult& result) {
+    if (const auto* copy = std::get_if<CopyWork>(&result.job->work)) {
+      return WriteTensor(copy->tensor, copy->offset, result.copied.front().bytes());
+    }
+    const auto& encode = std::get<EncodeWork>(result.job->work);
+    if (encode.finds_scale) weight_scales_[GroupOf(encode)] = result.scale;
+    for (const ConvertedRows& rows : result.converted) WriteRows(rows, result.scale);
+  }
+
+  const CastStats& cast() const { return cast_; }
+  std::string Hash() const { return hash_.Hex(); }
+
  private:
-  void Copy(const CopyPiece& piece, Buffers& buffers) const {
-    buffers.bytes.resize(piece.bytes);
-    inputs_.source.checkpoint.Read(piece.tensor, piece.source_offset, buffers.bytes);
-    output_.WriteAt(piece.output_offset, buffers.bytes);
+  const LogicalWeight& Weight(size_t index) const { return inputs_.source.layout.weights[index]; }
+
+  size_t GroupOf(const EncodeWork& work) const {
+    return inputs_.plan.weights[work.rows.front().weight].scale_group;
   }
 
-  CastStats Quantize(const QuantizePiece& piece, Buffers& buffers) const {
-    const LogicalWeight& weight = inputs_.source.layout.weights[piece.weight];
-    const recipes::WeightPlan& plan = inputs_.plan.weights[piece.weight];
-    const WeightScale& scale = inputs_.weight_scales[plan.scale_group];
-    const int64_t count = piece.row_count * weight.columns();
-    buffers.packed.resize(static_cast<size_t>(count / 2));
-    buffers.scales.resize(static_cast<size_t>(count / quantizers::kNvfp4BlockSize));
-
-    CastStats cast;
-    if (plan.scale == recipes::ScaleMethod::kLossless) {
-      cast = Cast(weight, piece, scale.k_max, buffers);
-    } else {
-      buffers.values.resize(static_cast<size_t>(count));
-      checkpoint::WeightReader(inputs_.source.checkpoint)
-          .ReadF32(weight, piece.row_begin, piece.row_count, buffers.values);
-      quantizers::QuantizeNvfp4(buffers.values, weight.columns(), scale.global_scale,
-                                buffers.packed, buffers.scales);
-    }
-    if (piece.packed_offset) {
-      output_.WriteAt(*piece.packed_offset, std::as_bytes(std::span(buffers.packed)));
-    }
-    if (piece.scales_offset) {
-      output_.WriteAt(*piece.scales_offset, std::as_bytes(std::span(buffers.scales)));
-    }
-    // Of a weight whose parts lie in two shards, the blocks count once.
-    return piece.packed_offset ? cast : CastStats{};
+  bool HasGroup(const EncodeWork& work) const {
+    return inputs_.plan.weights[work.rows.front().weight].format != recipes::TargetFormat::kBf16;
   }
 
-  CastStats Cast(const LogicalWeight& weight, const QuantizePiece& piece, int k_max,
-                 Buffers& buffers) const {
-    const int64_t columns = weight.columns();
-    ReadRows(weight.main, piece, columns / 2, buffers.source_codes);
-    ReadRows(weight.scale, piece, columns / quantizers::kMxfp4BlockSize, buffers.source_scales);
-    return quantizers::CastMxfp4ToNvfp4(buffers.source_codes, buffers.source_scales, columns, k_max,
-                                        buffers.packed, buffers.scales);
+  WeightScale FindScale(const EncodeWork& work, const std::vector<checkpoint::RawRows>& raw) const {
+    const recipes::ScaleGroup& group = inputs_.plan.scale_groups[GroupOf(work)];
+    Extremes extremes;
+    for (size_t i = 0; i < raw.size(); ++i) {
+      extremes.Merge(
+          FindExtremes(inputs_.source.checkpoint, Weight(work.rows[i].weight), group, raw[i]));
+    }
+    return ScaleOf(inputs_.plan, group, extremes);
   }
 
-  void ReadRows(size_t tensor, const QuantizePiece& piece, int64_t row_bytes,
-                std::vector<uint8_t>& out) const {
-    out.resize(static_cast<size_t>(piece.row_count * row_bytes));
-    inputs_.source.checkpoint.Read(tensor, static_cast<uint64_t>(piece.row_begin * row_bytes),
-                                   std::as_writable_bytes(std::span(out)));
+  // Of a group whose scale was found before this shard, or which has none.
+  WeightScale GivenScale(const EncodeWork& work) const {
+    if (!HasGroup(work)) return {};
+    const recipes::ScaleGroup& group = inputs_.plan.scale_groups[GroupOf(work)];
+    return HasGroupScale(inputs_.plan, group) ? weight_scales_[GroupOf(work)] : WeightScale{};
+  }
+
+  void WriteTensor(size_t tensor, uint64_t offset, std::span<const std::byte> bytes) {
+    output_.Write(shard_.tensors[tensor].info.begin + offset, bytes);
+    hash_.Update(tensor, bytes);
+  }
+
+  void WriteNumber(size_t tensor, float value) {
+    if (tensor == ConvertedTensors::kNone) return;
+    WriteTensor(tensor, 0, NumberBytes(value, shard_.tensors[tensor].info.dtype));
+  }
+
+  void WriteRows(const ConvertedRows& converted, const WeightScale& scale) {
+    const size_t index = converted.rows.weight;
+    const ConvertedTensors& tensors = converted_.at(index);
+    const RowTarget target = TargetOf(inputs_.plan, shard_, index, tensors);
+    const int64_t columns = Weight(index).columns();
+    const int64_t row = converted.rows.row_begin;
+    WriteTensor(tensors.codes, CodeBytes(target.format, row, columns),
+                converted.encoded.codes.bytes());
+    if (converted.encoded.scales.size() > 0) {
+      WriteTensor(tensors.scale, ScaleBytes(target, row, columns),
+                  converted.encoded.scales.bytes());
+    }
+    if (row == 0) WriteScalars(index, tensors, scale);
+    cast_.Merge(converted.encoded.cast);
+  }
+
+  // The tensors that a weight has once.
+  void WriteScalars(size_t index, const ConvertedTensors& tensors, const WeightScale& scale) {
+    const recipes::Plan& plan = inputs_.plan;
+    if (tensors.shape != ConvertedTensors::kNone) {
+      const std::array shape = {Weight(index).rows(), Weight(index).columns()};
+      WriteTensor(tensors.shape, 0, std::as_bytes(std::span(shape)));
+    }
+    if (plan.weights[index].format == recipes::TargetFormat::kBf16) return;
+    const size_t group_index = plan.weights[index].scale_group;
+    const recipes::ScaleGroup& group = plan.scale_groups[group_index];
+    WriteNumber(tensors.global_scale, scale.stored);
+    if (plan.weights[index].format == recipes::TargetFormat::kFp8Tensor) {
+      WriteNumber(tensors.scale, scale.stored);
+    }
+    if (tensors.input_scale == ConvertedTensors::kNone) return;
+    WriteNumber(tensors.input_scale,
+                StoredScale(plan, group, inputs_.input_scales[group_index].scale));
   }
 
   const ShardInputs& inputs_;
-  const File& output_;
-  oneapi::tbb::enumerable_thread_specific<Buffers> buffers_;
+  const recipes::OutputShard& shard_;
+  std::vector<WeightScale>& weight_scales_;
+  std::unordered_map<size_t, ConvertedTensors> converted_;
+  RowEncoder encoder_;
+  DirectOutput& output_;
+  ShardHash hash_;
+  CastStats cast_;
 };
+
+uint64_t WrittenBytes(const JobResult& result) {
+  uint64_t bytes = 0;
+  for (const ReadBlock& block : result.copied) bytes += block.bytes().size();
+  for (const ConvertedRows& rows : result.converted) {
+    bytes += rows.encoded.codes.size() + rows.encoded.scales.size();
+  }
+  return bytes;
+}
+
+// How many jobs may exist at once, so that the largest of them fit the limit.
+int JobsAtOnce(const std::vector<ShardJob>& jobs, const StreamSettings& settings) {
+  uint64_t largest = 1;
+  for (const ShardJob& job : jobs) largest = std::max(largest, job.memory_bytes);
+  const auto fitting =
+      static_cast<int>(std::min<uint64_t>(settings.limits.work_bytes / largest, 1 << 20));
+  return std::clamp(fitting, 1, 2 * settings.threads);
+}
 
 }  // namespace
 
-std::string HashFile(const File& file, const OnBytes& on_bytes) {
-  Hasher hasher;
-  std::vector<std::byte> chunk;
-  const uint64_t size = file.Size();
-  for (uint64_t done = 0; done < size; done += chunk.size()) {
-    chunk.resize(std::min(kChunkBytes, size - done));
-    file.ReadAt(done, chunk);
-    hasher.Update(chunk);
-    on_bytes(chunk.size());
-  }
-  return hasher.Hex();
-}
-
 calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
-                              const std::filesystem::path& directory, int threads,
-                              const OnBytes& on_bytes) {
+                              const std::filesystem::path& directory, const OnBytes& on_bytes,
+                              std::vector<WeightScale>& weight_scales) {
   const std::filesystem::path path = directory / shard.file_name;
-  const File file = File::OpenForWrite(PartialPath(path), /*truncate=*/true);
-  file.Preallocate(shard.file_bytes);
-  file.WriteAt(0, std::as_bytes(std::span(shard.prefix)));
+  DirectOutput output(PartialPath(path), shard.file_bytes, inputs.settings.io);
+  output.Write(0, std::as_bytes(std::span(shard.prefix)));
   on_bytes(shard.prefix.size());
 
-  const std::vector<ShardPiece> pieces =
-      CutShard(inputs.source, inputs.plan, inputs.weight_scales, inputs.input_scales, shard);
-  CastStats cast = {};
-  PieceWriter writer(inputs, file);
-  const auto next = [it = pieces.begin(), end = pieces.end()]() mutable {
-    return it == end ? std::nullopt : std::optional<ShardPiece>(*it++);
-  };
+  const std::vector<ShardJob> jobs =
+      CutShard(inputs.source, inputs.plan, shard, inputs.settings.limits);
+  ReadAhead reader(
+      inputs.source.checkpoint.ShardPaths(),
+      [it = jobs.begin(), end = jobs.end()]() mutable {
+        return it == end ? std::nullopt : std::optional((it++)->reads);
+      },
+      inputs.settings.limits.read_ahead_bytes, inputs.pool, inputs.settings.io);
+  ShardJobRunner runner(inputs, shard, weight_scales, output);
   RunBounded(
-      threads, next, [&writer](const ShardPiece& piece) { return writer.Write(piece); },
-      [&](const PieceResult& result) {
-        cast.Merge(result.cast);
-        on_bytes(result.bytes);
+      inputs.settings.threads, JobsAtOnce(jobs, inputs.settings),
+      [&, it = jobs.begin()]() mutable -> std::optional<ReadJob> {
+        std::optional<std::vector<ReadBlock>> blocks = reader.Next();
+        if (!blocks) return std::nullopt;
+        return ReadJob{&*it++, *std::move(blocks)};
+      },
+      [&runner](ReadJob read) { return runner.Convert(std::move(read)); },
+      [&](const JobResult& result) {
+        runner.Write(result);
+        on_bytes(WrittenBytes(result));
       });
-
-  calib::ShardRecord record{.file_name = shard.file_name,
-                            .bytes = shard.file_bytes,
-                            .hash = HashFile(file, [](uint64_t) {}),
-                            .cast_blocks = cast.blocks,
-                            .cast_requantised = cast.requantised,
-                            .cast_inexact = cast.inexact};
+  output.Finish();
   PublishPartial(path);
-  return record;
+  return {.file_name = shard.file_name,
+          .bytes = shard.file_bytes,
+          .hash = runner.Hash(),
+          .cast_blocks = runner.cast().blocks,
+          .cast_requantised = runner.cast().requantised,
+          .cast_inexact = runner.cast().inexact};
 }
 
-bool ShardIsIntact(const calib::ShardRecord& record, const std::filesystem::path& directory,
-                   const OnBytes& on_bytes) {
-  const std::filesystem::path path = directory / record.file_name;
-  if (!std::filesystem::exists(path)) return false;
-  const File file = File::OpenForRead(path);
-  return file.Size() == record.bytes && HashFile(file, on_bytes) == record.hash;
+void ReadBackScales(const recipes::Plan& plan, const recipes::OutputShard& shard,
+                    const std::filesystem::path& directory,
+                    std::vector<WeightScale>& weight_scales) {
+  const File file = File::OpenForRead(directory / shard.file_name);
+  for (const recipes::OutputTensor& tensor : shard.tensors) {
+    if (!HoldsGroupScale(plan, tensor)) continue;
+    std::vector<std::byte> bytes(tensor.info.Bytes());
+    file.ReadAt(tensor.info.begin, bytes);
+    weight_scales[plan.weights[tensor.weight].scale_group].stored =
+        NumberFromBytes(bytes, tensor.info.dtype);
+  }
 }
 
 }  // namespace vernier::exporter

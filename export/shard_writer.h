@@ -4,42 +4,44 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
-#include <string>
+#include <memory>
+#include <vector>
 
-#include "base/file.h"
+#include "base/buffer_pool.h"
 #include "calib/store/store.h"
 #include "checkpoint/source_model.h"
+#include "export/group_scale.h"
+#include "export/importance.h"
 #include "export/input_scales.h"
-#include "export/weight_scales.h"
+#include "export/on_bytes.h"
+#include "export/stream_settings.h"
 #include "recipes/plan.h"
 
 namespace vernier::exporter {
 
-// Called with bytes just dealt with, one call at a time.
-using OnBytes = std::function<void(uint64_t)>;
-
-// XXH3-128 of a whole file, read in chunks.
-std::string HashFile(const File& file, const OnBytes& on_bytes);
-
-// What every shard of an export is made from.
+// What every shard of an export is made from and with.
 struct ShardInputs {
   const checkpoint::SourceModel& source;
   const recipes::Plan& plan;
-  const std::vector<WeightScale>& weight_scales;
   const std::vector<InputScale>& input_scales;
+  const Importance& importance;
+  StreamSettings settings;
+  std::shared_ptr<BufferPool> pool;
 };
 
-// Writes `shard` into `directory` through "<file name>.partial": preallocated, header first, pieces
-// in parallel at their planned offsets, then hashed, fsynced and renamed. The bytes do not depend
-// on `threads`. Memory: one chunk per thread. kBadWeightValue, kNoSpace, kFileRead, kFileWrite.
+// Writes `shard` into `directory` through "<file name>.partial": preallocated, read ahead in the
+// source's order, converted in parallel, written at planned offsets, fsynced and renamed.
+// `weight_scales` has an entry per scale group: those of groups that are not held (IsHeld) are
+// given, the others are set. The bytes do not depend on threads or I/O. Memory: the sum of
+// settings.limits. kBadWeightValue, kNoSpace, kFileRead, kFileWrite.
 calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
-                              const std::filesystem::path& directory, int threads,
-                              const OnBytes& on_bytes);
+                              const std::filesystem::path& directory, const OnBytes& on_bytes,
+                              std::vector<WeightScale>& weight_scales);
 
-// Whether `directory` holds the shard that `record` describes, byte for byte by its hash.
-bool ShardIsIntact(const calib::ShardRecord& record, const std::filesystem::path& directory,
-                   const OnBytes& on_bytes);
+// Sets the entries of `weight_scales` that WriteShard would have set, from the finished shard.
+void ReadBackScales(const recipes::Plan& plan, const recipes::OutputShard& shard,
+                    const std::filesystem::path& directory,
+                    std::vector<WeightScale>& weight_scales);
 
 }  // namespace vernier::exporter
 

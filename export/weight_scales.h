@@ -1,31 +1,35 @@
-// The global weight scale of every scale group.
+// The scales of those groups that are too large, or too scattered, to be held while they are
+// converted.
 #ifndef VERNIER_EXPORT_WEIGHT_SCALES_H_
 #define VERNIER_EXPORT_WEIGHT_SCALES_H_
 
 #include <cstdint>
-#include <functional>
 #include <vector>
 
 #include "checkpoint/source_model.h"
+#include "export/group_scale.h"
+#include "export/on_bytes.h"
+#include "export/stream_settings.h"
 #include "recipes/plan.h"
 
 namespace vernier::exporter {
 
-struct WeightScale {
-  float global_scale = 1.0f;  // weight_scale_2
-  int k_max = 0;              // lossless cast: the group's largest exponent
-};
+// Indices of the groups with members in `shards` (indices into Plan::shards) whose scales must be
+// known before those shards are written.
+std::vector<size_t> GroupsToResolve(const checkpoint::SourceModel& source,
+                                    const recipes::Plan& plan, const std::vector<size_t>& shards,
+                                    const StreamLimits& limits);
 
 // Bytes of the source that ResolveWeightScales reads.
-uint64_t WeightScaleBytes(const checkpoint::SourceModel& source, const recipes::Plan& plan);
+uint64_t WeightScaleBytes(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+                          const std::vector<size_t>& groups);
 
-// One scale per group of the plan, from all its members, whatever shards they are in: lossless
-// 2^(k_max - 8), otherwise amax / (6 * 448). Reads scale tensors for the former and whole weights
-// for the latter, in bounded chunks. `on_bytes` is called with the source bytes read, one call at a
-// time. kBadWeightValue names a tensor with NaN or Inf.
-std::vector<WeightScale> ResolveWeightScales(const checkpoint::SourceModel& source,
-                                             const recipes::Plan& plan, int threads,
-                                             const std::function<void(uint64_t)>& on_bytes);
+// Sets scales[group] of each of `groups` from all of its members, whatever shards they are in.
+// Reads the block scales alone for a lossless cast, whole weights otherwise, in bounded chunks.
+// kBadWeightValue names a tensor with NaN or Inf.
+void ResolveWeightScales(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+                         const std::vector<size_t>& groups, const StreamSettings& settings,
+                         const OnBytes& on_bytes, std::vector<WeightScale>& scales);
 
 }  // namespace vernier::exporter
 

@@ -68,13 +68,14 @@ ExportSummary ExportFixture::ExportTo(const std::filesystem::path& output,
   calib::Store store = calib::Store::Open(RunDir());
   if (!store.CalibrationFinished()) store.FinishCalibration();
   Progress progress = Progress::Silent();
+  settings_.threads = threads;
   return exporter::Export({.source = source,
                            .plan = plan,
                            .recipe = recipe,
                            .inputs = inputs_.empty() ? Calibrated(plan) : inputs_,
                            .store = store,
                            .output = output,
-                           .threads = threads,
+                           .settings = settings_,
                            .progress = progress});
 }
 

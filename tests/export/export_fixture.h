@@ -47,6 +47,8 @@ class ExportFixture : public ::testing::Test {
 
   // Used instead of Calibrated() when not empty.
   std::vector<calib::InputAmax> inputs_;
+  // How exports stream; ExportTo sets the threads.
+  StreamSettings settings_;
 
  private:
   testing::TempDir directory_;

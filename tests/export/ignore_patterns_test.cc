@@ -26,7 +26,12 @@ class IgnorePatternsTest : public ExportFixture {
   std::vector<std::string> Patterns(const std::vector<recipes::Rule>& rules) {
     const checkpoint::SourceModel source = checkpoint::OpenSourceModel(Source());
     const recipes::Plan plan = recipes::MakePlan(source, MakeRecipe(rules));
-    const std::vector<std::string> patterns = IgnorePatterns(source.layout, plan);
+    std::vector<bool> quantised;
+    for (const recipes::WeightPlan& weight : plan.weights) {
+      quantised.push_back(weight.format != TargetFormat::kKeep);
+    }
+    const std::vector<std::string> patterns =
+        IgnorePatterns(source.layout, quantised, Routers::kLeftOut);
     for (size_t i = 0; i < plan.weights.size(); ++i) {
       const std::string& module = source.layout.weights[i].module;
       const bool kept = plan.weights[i].format == TargetFormat::kKeep;

@@ -1,0 +1,90 @@
+#include "export/group_scale.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "export/numbers.h"
+#include "export/row_tiles.h"
+#include "export/scale_search.h"
+#include "quantizers/fp8.h"
+#include "quantizers/nvfp4.h"
+#include "recipes/target_format.h"
+
+namespace vernier::exporter {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::LogicalWeight;
+using recipes::ScaleMethod;
+using recipes::TargetFormat;
+
+constexpr uint8_t kE8m0Nan = 0xFF;
+
+Extremes FindExponents(const Checkpoint& checkpoint, const LogicalWeight& weight,
+                       const checkpoint::RawRows& rows) {
+  const std::span codes(reinterpret_cast<const uint8_t*>(rows.scale.data()), rows.scale.size());
+  const auto nan = std::ranges::find(codes, kE8m0Nan);
+  if (nan != codes.end()) {
+    const uint64_t first = ScaleRange(checkpoint, weight, rows.row_begin, rows.row_count).begin;
+    throw Error(ErrorCode::kBadWeightValue, checkpoint.tensor(weight.scale).info.name,
+                fmt::format("element {} is NaN (E8M0 byte 0xFF)",
+                            first + static_cast<uint64_t>(nan - codes.begin())),
+                "Fetch the shard again, or repair the source");
+  }
+  return {.exponent = quantizers::FindMaxExponent(codes)};
+}
+
+}  // namespace
+
+bool HasGroupScale(const recipes::Plan& plan, const recipes::ScaleGroup& group) {
+  return recipes::HasWholeWeightScale(plan.weights[group.weights.front()].format);
+}
+
+float StoredScale(const recipes::Plan& plan, const recipes::ScaleGroup& group, float scale) {
+  const bool divides = plan.dialect == recipes::Dialect::kCompressedTensors &&
+                       plan.weights[group.weights.front()].format == TargetFormat::kNvfp4;
+  return divides ? 1.0f / scale : scale;
+}
+
+bool HoldsGroupScale(const recipes::Plan& plan, const recipes::OutputTensor& tensor) {
+  if (tensor.part == recipes::OutputPart::kGlobalScale) return true;
+  return tensor.part == recipes::OutputPart::kScale &&
+         plan.weights[tensor.weight].format == TargetFormat::kFp8Tensor;
+}
+
+void Extremes::Merge(const Extremes& other) {
+  exponent.Merge(other.exponent);
+  amax = std::max(amax, other.amax);
+}
+
+Extremes FindExtremes(const Checkpoint& checkpoint, const LogicalWeight& weight,
+                      const recipes::ScaleGroup& group, const checkpoint::RawRows& rows) {
+  if (group.scale == ScaleMethod::kLossless) return FindExponents(checkpoint, weight, rows);
+  Extremes extremes;
+  ForEachTile(checkpoint, weight, rows, 1, [&](const checkpoint::RawRows&, auto values) {
+    extremes.amax = std::max(extremes.amax, quantizers::FindAmax(values).value);
+  });
+  return extremes;
+}
+
+WeightScale ScaleOf(const recipes::Plan& plan, const recipes::ScaleGroup& group,
+                    const Extremes& extremes) {
+  WeightScale result;
+  if (group.scale == ScaleMethod::kLossless) {
+    result.k_max = extremes.exponent.ValueOrZero();
+    result.scale = quantizers::LosslessGlobalScale(result.k_max);
+  } else if (plan.weights[group.weights.front()].format == TargetFormat::kFp8Tensor) {
+    // compressed-tensors keeps this scale as BF16.
+    const bool bf16 = plan.dialect == recipes::Dialect::kCompressedTensors;
+    result.scale = RoundNumber(quantizers::Fp8Scale(extremes.amax),
+                               bf16 ? checkpoint::DType::kBF16 : checkpoint::DType::kF32);
+  } else {
+    result.scale = quantizers::Nvfp4GlobalScale(extremes.amax, Nvfp4SearchOf(group.scale));
+  }
+  result.stored = StoredScale(plan, group, result.scale);
+  return result;
+}
+
+}  // namespace vernier::exporter

@@ -1,0 +1,45 @@
+// Single numbers as a checkpoint's tensors hold them.
+#ifndef VERNIER_EXPORT_NUMBERS_H_
+#define VERNIER_EXPORT_NUMBERS_H_
+
+#include <bit>
+#include <cassert>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "checkpoint/dtype.h"
+#include "quantizers/float_formats.h"
+
+namespace vernier::exporter {
+
+// `value` as the dtype holds it: F32, BF16, or a power of two in E8M0 (also under the name U8).
+inline float RoundNumber(float value, checkpoint::DType dtype) {
+  if (dtype != checkpoint::DType::kBF16) return value;
+  return quantizers::Bf16ToFloat(quantizers::FloatToBf16(value));
+}
+
+inline std::vector<std::byte> NumberBytes(float value, checkpoint::DType dtype) {
+  const uint32_t bits = std::bit_cast<uint32_t>(RoundNumber(value, dtype));
+  const size_t size = static_cast<size_t>(checkpoint::DTypeBits(dtype)) / 8;
+  assert(size == 4 || size == 2 || size == 1);
+  // F32 has the sign and exponent of both others at its top.
+  const uint32_t top = size == 4 ? bits : size == 2 ? bits >> 16 : bits >> 23;
+  std::vector<std::byte> bytes(size);
+  std::memcpy(bytes.data(), &top, size);
+  return bytes;
+}
+
+inline float NumberFromBytes(std::span<const std::byte> bytes, checkpoint::DType dtype) {
+  uint32_t top = 0;
+  std::memcpy(&top, bytes.data(), bytes.size());
+  if (dtype == checkpoint::DType::kF32) return std::bit_cast<float>(top);
+  assert(dtype == checkpoint::DType::kBF16);
+  return quantizers::Bf16ToFloat(static_cast<uint16_t>(top));
+}
+
+}  // namespace vernier::exporter
+
+#endif  // VERNIER_EXPORT_NUMBERS_H_

@@ -1,0 +1,62 @@
+// Rows of a source weight, turned into rows of the target format.
+#ifndef VERNIER_EXPORT_ROW_ENCODER_H_
+#define VERNIER_EXPORT_ROW_ENCODER_H_
+
+#include <cstdint>
+#include <memory>
+
+#include "base/buffer_pool.h"
+#include "checkpoint/source_model.h"
+#include "checkpoint/weight_decoder.h"
+#include "export/group_scale.h"
+#include "export/importance.h"
+#include "quantizers/mxfp4.h"
+#include "recipes/plan.h"
+
+namespace vernier::exporter {
+
+// Elements of a converted weight's tensors as they go into the file.
+struct EncodedRows {
+  PooledBuffer codes;
+  PooledBuffer scales;  // empty: the format has no scales but the group's
+  quantizers::CastStats cast = {};
+};
+
+// One weight's way into its target format. The dtype that its scale tensor has in the file says how
+// the scales are written; they are rounded to it before values are divided by them.
+struct RowTarget {
+  recipes::TargetFormat format = recipes::TargetFormat::kBf16;
+  recipes::ScaleMethod method = recipes::ScaleMethod::kMax;
+  checkpoint::DType scale_dtype = checkpoint::DType::kOpaque;
+  int64_t block_rows = 1;     // of kFp8Block
+  int64_t block_columns = 1;  // of kFp8Block
+
+  // Rows that share scales: a chunk holds a multiple of them.
+  int64_t Quantum() const { return format == recipes::TargetFormat::kFp8Block ? block_rows : 1; }
+};
+
+// Bytes of `rows` rows of a weight with `columns` columns, encoded.
+uint64_t CodeBytes(recipes::TargetFormat format, int64_t rows, int64_t columns);
+uint64_t ScaleBytes(const RowTarget& target, int64_t rows, int64_t columns);
+
+// Thread-safe. Memory: the result, and one tile.
+class RowEncoder {
+ public:
+  RowEncoder(const checkpoint::SourceModel& source, const Importance& importance,
+             std::shared_ptr<BufferPool> pool)
+      : source_(source), importance_(importance), pool_(std::move(pool)) {}
+
+  // `rows` begin at a multiple of target.Quantum(). kBadWeightValue names a tensor with
+  // NaN or Inf.
+  EncodedRows Encode(const checkpoint::LogicalWeight& weight, const RowTarget& target,
+                     const WeightScale& scale, const checkpoint::RawRows& rows) const;
+
+ private:
+  const checkpoint::SourceModel& source_;
+  const Importance& importance_;
+  std::shared_ptr<BufferPool> pool_;
+};
+
+}  // namespace vernier::exporter
+
+#endif  // VERNIER_EXPORT_ROW_ENCODER_H_

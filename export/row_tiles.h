@@ -1,0 +1,60 @@
+// Rows decoded a cache-sized tile at a time.
+#ifndef VERNIER_EXPORT_ROW_TILES_H_
+#define VERNIER_EXPORT_ROW_TILES_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "checkpoint/weight_decoder.h"
+#include "export/stream_limits.h"
+
+namespace vernier::exporter {
+
+// Rows [row_begin, row_begin + row_count) out of `rows`, which holds them.
+inline checkpoint::RawRows SubRows(const checkpoint::Checkpoint& checkpoint,
+                                   const checkpoint::LogicalWeight& weight,
+                                   const checkpoint::RawRows& rows, int64_t row_begin,
+                                   int64_t row_count) {
+  const auto part = [](std::span<const std::byte> bytes, checkpoint::ByteRange all,
+                       checkpoint::ByteRange some) {
+    return bytes.subspan(some.begin - all.begin, some.end - some.begin);
+  };
+  return {.row_begin = row_begin,
+          .row_count = row_count,
+          .main = part(rows.main, MainRange(checkpoint, weight, rows.row_begin, rows.row_count),
+                       MainRange(checkpoint, weight, row_begin, row_count)),
+          .scale = part(rows.scale, ScaleRange(checkpoint, weight, rows.row_begin, rows.row_count),
+                        ScaleRange(checkpoint, weight, row_begin, row_count)),
+          .global_scale = rows.global_scale};
+}
+
+// Calls visit(tile, values) for consecutive tiles of `quantum` rows or a multiple; `values` are the
+// tile's values as BF16 (uint16_t) where that is exact, as F32 otherwise.
+template <typename Visit>
+void ForEachTile(const checkpoint::Checkpoint& checkpoint, const checkpoint::LogicalWeight& weight,
+                 const checkpoint::RawRows& rows, int64_t quantum, Visit visit) {
+  const int64_t columns = weight.columns();
+  const int64_t step =
+      std::max<int64_t>(1, kTileValues / std::max<int64_t>(1, columns * quantum)) * quantum;
+  const auto visit_as = [&]<typename Value>(std::vector<Value> values) {
+    for (int64_t done = 0; done < rows.row_count; done += step) {
+      const int64_t count = std::min(step, rows.row_count - done);
+      const checkpoint::RawRows tile =
+          SubRows(checkpoint, weight, rows, rows.row_begin + done, count);
+      values.resize(static_cast<size_t>(count * columns));
+      DecodeRows(checkpoint, weight, tile, std::span<Value>(values));
+      visit(tile, std::span<const Value>(values));
+    }
+  };
+  if (ExactInBf16(checkpoint, weight)) {
+    visit_as(std::vector<uint16_t>());
+  } else {
+    visit_as(std::vector<float>());
+  }
+}
+
+}  // namespace vernier::exporter
+
+#endif  // VERNIER_EXPORT_ROW_TILES_H_

@@ -1,0 +1,48 @@
+// The hash by which a finished shard is known.
+#ifndef VERNIER_EXPORT_SHARD_HASH_H_
+#define VERNIER_EXPORT_SHARD_HASH_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/hash.h"
+#include "export/on_bytes.h"
+#include "export/stream_settings.h"
+#include "recipes/plan.h"
+
+namespace vernier::exporter {
+
+// XXH3-128 of the header's bytes and then of each tensor's XXH3-128 (as hexadecimal digits), in
+// file order: tensors may be written in any order, each from its beginning to its end.
+class ShardHash {
+ public:
+  explicit ShardHash(const recipes::OutputShard& shard);
+
+  // The next bytes of a tensor (index into OutputShard::tensors).
+  void Update(size_t tensor, std::span<const std::byte> bytes);
+
+  // After all bytes of all tensors.
+  std::string Hex() const;
+
+ private:
+  struct OpenTensor {
+    Hasher hasher;
+    uint64_t bytes = 0;
+  };
+
+  const recipes::OutputShard& shard_;
+  std::vector<std::string> digests_;
+  std::map<size_t, OpenTensor> open_;
+};
+
+// The same of a file that should be this shard; empty when its length or header is another.
+std::string HashShardFile(const recipes::OutputShard& shard, const std::filesystem::path& path,
+                          const StreamSettings& settings, const OnBytes& on_bytes);
+
+}  // namespace vernier::exporter
+
+#endif  // VERNIER_EXPORT_SHARD_HASH_H_

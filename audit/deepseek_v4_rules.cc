@@ -57,12 +57,17 @@ class ProfileChecker {
       : subject_(subject), config_(subject.inline_config), findings_(findings) {}
 
   void Check() const {
-    CheckFields();
-    CheckMoeAlgo();
+    if (IsNative()) {
+      CheckFields();
+      CheckMoeAlgo();
+    }
     for (const Module& module : subject_.index.modules) CheckModule(module);
   }
 
  private:
+  // The fields and the FP8 of the release bind only a checkpoint that still has its formats.
+  bool IsNative() const { return subject_.dialect == QuantDialect::kNative; }
+
   void Expect(std::string_view field, std::string_view actual, std::string_view expected) const {
     if (actual == expected) return;
     findings_->Add(kWrongField, std::string(field) + " (\"" + std::string(actual) + "\", not \"" +
@@ -109,7 +114,8 @@ class ProfileChecker {
     if (is_nvfp4 && module.NativeScale() != kAbsent) {
       findings_->Add(kLeftoverScale, subject_.Info(module.NativeScale()).name);
     }
-    if (module.format == StoredFormat::kMxfp4 && subject_.Info(module.weight).dtype == DType::kU8) {
+    if (IsNative() && module.format == StoredFormat::kMxfp4 &&
+        subject_.Info(module.weight).dtype == DType::kU8) {
       findings_->Add(kMxfp4AsU8, module.name);
     }
     if (module.IsMainExpert() && !is_nvfp4 && config_.moe_quant_algo == kAlgoNvfp4) {
@@ -131,7 +137,7 @@ class ProfileChecker {
         (role == Role::kAttention || role == Role::kIndexer || role == Role::kSharedExpert)) {
       findings_->Add(kAttentionNvfp4, module.name);
     }
-    if (role == Role::kAttention && module.meaning.linear && !is_nvfp4 &&
+    if (IsNative() && role == Role::kAttention && module.meaning.linear && !is_nvfp4 &&
         module.format != StoredFormat::kFp8Block) {
       findings_->Add(kAttentionNotFp8, module.name);
     }

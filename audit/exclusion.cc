@@ -47,6 +47,8 @@ bool ExcludedByTensorRtLlm(std::span<const std::string> patterns, std::string_vi
                      [module](const std::string& pattern) { return GlobMatch(pattern, module); });
 }
 
+std::vector<std::string> EngineNames() { return {"vLLM", "SGLang", "TensorRT-LLM"}; }
+
 std::vector<std::string> EnginesExcluding(std::span<const std::string> patterns,
                                           std::string_view module) {
   std::vector<std::string> engines;

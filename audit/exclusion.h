@@ -23,7 +23,8 @@ bool ExcludedByTensorRtLlm(std::span<const std::string> patterns, std::string_vi
 // Names of the engines that exclude `module`.
 std::vector<std::string> EnginesExcluding(std::span<const std::string> patterns,
                                           std::string_view module);
-inline constexpr size_t kEngineCount = 3;
+// Of all engines.
+std::vector<std::string> EngineNames();
 
 }  // namespace vernier::audit
 

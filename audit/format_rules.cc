@@ -3,6 +3,7 @@
 
 #include "audit/rules.h"
 #include "quantizers/mxfp4.h"
+#include "quantizers/mxfp8.h"
 #include "quantizers/nvfp4.h"
 
 namespace vernier::audit {
@@ -29,6 +30,7 @@ constexpr Defect kTinyWeight = {"V10", Severity::kWarning, "an NVFP4 weight has 
                                 "Leave it in its source format: some kernels refuse it"};
 
 constexpr int64_t kMinNvfp4Rows = 64;
+constexpr int64_t kNibblesPerByte = 2;
 constexpr int64_t kDefaultFp8Block = 128;
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
@@ -56,10 +58,18 @@ class FormatChecker {
     switch (module.format) {
       case StoredFormat::kNvfp4:
         return CheckNvfp4(module);
+      case StoredFormat::kFp8Tensor:
+        return CheckFp8Scalar(module);
+      case StoredFormat::kFp8Channel:
+        return RequireFloatDtype(subject_.Info(module.block_scale));  // its shape makes the format
       case StoredFormat::kFp8Block:
-        return CheckFp8(module);
+        return CheckFp8Block(module);
       case StoredFormat::kMxfp4:
-        return CheckMxfp4(module);
+        return CheckMx(module, kNibblesPerByte);
+      case StoredFormat::kMxfp8:
+        return CheckMx(module, 1);
+      case StoredFormat::kInt4:
+        return CheckInt4(module);
       default:
         return CheckUnquantised(module);
     }
@@ -93,57 +103,108 @@ class FormatChecker {
     return false;
   }
 
-  void CheckScalar(size_t tensor, const Module& module, std::string_view suffix) const {
-    if (!Require(tensor, module, suffix)) return;
-    const TensorInfo& info = subject_.Info(tensor);
-    RequireDtype(info, {DType::kF32});
+  void RequireScalar(const TensorInfo& info, std::initializer_list<DType> allowed) const {
+    RequireDtype(info, allowed);
     if (info.shape != std::vector<int64_t>{1}) RequireShape(info, {});
+  }
+
+  // Scales of the weight itself; a missing one is reported under the name that the dialect gives
+  // it.
+  const TensorInfo* Scale(const Module& module) const {
+    const bool native = subject_.dialect == QuantDialect::kNative;
+    const bool present = Require(module.AnyScale(), module, native ? ".scale" : ".weight_scale");
+    return present ? &subject_.Info(module.AnyScale()) : nullptr;
+  }
+
+  // ModelOpt's float scales are F32; other tools follow the model's dtype.
+  void RequireFloatDtype(const TensorInfo& scale) const {
+    if (subject_.dialect == QuantDialect::kModelopt) return RequireDtype(scale, {DType::kF32});
+    RequireDtype(scale, {DType::kF32, DType::kBF16, DType::kF16});
+  }
+
+  // One scale in each row for `width` columns.
+  void RequireRowBlocks(const TensorInfo& weight, const TensorInfo& scale, int64_t columns,
+                        int64_t width) const {
+    if (columns % width != 0) {
+      findings_->Add(kWrongShape, weight.name + " (" + std::to_string(columns) +
+                                      " columns are no multiple of " + std::to_string(width) + ")");
+    }
+    RequireShape(scale, {weight.shape[0], columns / width});
   }
 
   void CheckNvfp4(const Module& module) const {
     const TensorInfo& weight = Weight(module);
+    const bool packed = weight.name.ends_with(kPackedSuffix);
     RequireDtype(weight, {DType::kU8});
-    CheckScalar(module.global_scale, module, ".weight_scale_2");
-    CheckScalar(module.input_scale, module, ".input_scale");
-    if (!RequireMatrix(weight)) return;
-    const int64_t rows = weight.shape[0];
-    const int64_t columns = 2 * weight.shape[1];
-    if (rows < kMinNvfp4Rows) findings_->Add(kTinyWeight, weight.name);
-    if (columns % quantizers::kNvfp4BlockSize != 0) {
-      findings_->Add(kWrongShape, weight.name + " (" + std::to_string(columns) +
-                                      " columns are no multiple of 16)");
+    if (Require(module.global_scale, module, packed ? ".weight_global_scale" : ".weight_scale_2")) {
+      RequireScalar(subject_.Info(module.global_scale), {DType::kF32});
     }
+    const bool needs_input = !subject_.Config().WeightOnly(module.name);
+    const std::string_view input_suffix = packed ? ".input_global_scale" : ".input_scale";
+    if (needs_input) Require(module.input_scale, module, input_suffix);
+    if (module.input_scale != kAbsent) {
+      RequireScalar(subject_.Info(module.input_scale), {DType::kF32});
+    }
+    if (!RequireMatrix(weight)) return;
+    if (weight.shape[0] < kMinNvfp4Rows) findings_->Add(kTinyWeight, weight.name);
     if (!Require(module.block_scale, module, ".weight_scale")) return;
     const TensorInfo& scale = subject_.Info(module.block_scale);
     RequireDtype(scale, {DType::kF8E4M3});
-    RequireShape(scale, {rows, columns / quantizers::kNvfp4BlockSize});
+    RequireRowBlocks(weight, scale, 2 * weight.shape[1], quantizers::kNvfp4BlockSize);
   }
 
-  // FP8 with one F32 scale for the whole tensor is stored as X.weight_scale.
-  void CheckFp8(const Module& module) const {
+  void CheckFp8Scalar(const Module& module) const {
+    RequireFloatDtype(subject_.Info(module.block_scale));  // its shape makes the format
+    CheckInputScale(module);
+  }
+
+  void CheckInputScale(const Module& module) const {
+    if (module.input_scale == kAbsent) return;
+    const TensorInfo& scale = subject_.Info(module.input_scale);
+    RequireScalar(scale, {DType::kF32, DType::kBF16, DType::kF16});
+  }
+
+  void CheckFp8Block(const Module& module) const {
     const TensorInfo& weight = Weight(module);
-    if (module.NativeScale() == kAbsent && module.block_scale != kAbsent) {
-      return CheckScalar(module.block_scale, module, ".weight_scale");
+    const TensorInfo* scale = Scale(module);
+    if (scale == nullptr || !RequireMatrix(weight)) return;
+    if (scale->dtype != DType::kF8E8M0) RequireFloatDtype(*scale);
+    const int64_t down = (weight.shape[0] + block_rows_ - 1) / block_rows_;
+    const int64_t across = (weight.shape[1] + block_columns_ - 1) / block_columns_;
+    if (scale->shape != std::vector<int64_t>{down, 1, across, 1}) {
+      RequireShape(*scale, {down, across});
     }
-    if (!Require(module.NativeScale(), module, ".scale") || !RequireMatrix(weight)) return;
-    const TensorInfo& scale = subject_.Info(module.NativeScale());
-    RequireDtype(scale, {DType::kF8E8M0, DType::kF32});
-    RequireShape(scale, {(weight.shape[0] + block_rows_ - 1) / block_rows_,
-                         (weight.shape[1] + block_columns_ - 1) / block_columns_});
+    CheckInputScale(module);
   }
 
-  void CheckMxfp4(const Module& module) const {
+  void CheckMx(const Module& module, int64_t values_per_byte) const {
     const TensorInfo& weight = Weight(module);
-    if (!Require(module.NativeScale(), module, ".scale") || !RequireMatrix(weight)) return;
-    const TensorInfo& scale = subject_.Info(module.NativeScale());
-    RequireDtype(scale, {DType::kF8E8M0, DType::kU8});
-    RequireShape(scale, {weight.shape[0], 2 * weight.shape[1] / quantizers::kMxfp4BlockSize});
+    const TensorInfo* scale = Scale(module);
+    if (scale == nullptr || !RequireMatrix(weight)) return;
+    RequireDtype(*scale, {DType::kF8E8M0, DType::kU8});
+    static_assert(quantizers::kMxfp4BlockSize == quantizers::kMxfp8BlockSize);
+    RequireRowBlocks(weight, *scale, values_per_byte * weight.shape[1],
+                     quantizers::kMxfp4BlockSize);
+  }
+
+  void CheckInt4(const Module& module) const {
+    const TensorInfo& weight = Weight(module);
+    const TensorInfo* scale = Scale(module);
+    if (!Require(module.packed_shape, module, ".weight_shape")) return;
+    const TensorInfo& shape = subject_.Info(module.packed_shape);
+    RequireDtype(shape, {DType::kI64});
+    RequireShape(shape, {2});
+    if (scale == nullptr || !RequireMatrix(weight)) return;
+    RequireFloatDtype(*scale);
+    const int64_t groups = scale->shape.size() == 2 ? scale->shape[1] : 0;
+    const bool whole = groups > 0 && weight.shape[1] % groups == 0;
+    if (!whole) RequireShape(*scale, {weight.shape[0], 1});
+    if (whole) RequireShape(*scale, {weight.shape[0], groups});
   }
 
   void CheckUnquantised(const Module& module) const {
-    for (const size_t scale : {module.scale, module.scale_inv, module.block_scale,
-                               module.global_scale, module.input_scale}) {
-      if (scale != kAbsent) findings_->Add(kPlainWithScale, subject_.Info(scale).name);
+    for (const size_t part : module.Tensors()) {
+      if (part != module.weight) findings_->Add(kPlainWithScale, subject_.Info(part).name);
     }
   }
 

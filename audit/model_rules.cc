@@ -77,6 +77,15 @@ void CheckPlaces(const Subject& subject, FindingList* findings) {
   }
 }
 
+// Under its own name, or packed under the name that its dialect has for that.
+bool IsStored(const Subject& subject, const std::string& name) {
+  constexpr std::string_view kWeight = ".weight";
+  if (subject.checkpoint.Find(name) != kAbsent) return true;
+  if (!name.ends_with(kWeight)) return false;
+  const Module* module = subject.index.Find(name.substr(0, name.size() - kWeight.size()));
+  return module != nullptr && module->weight != kAbsent;
+}
+
 // V06 and V09 speak about MTP layers and experts; what misses a whole layer is one finding.
 void CheckRequired(const Subject& subject, FindingList* findings) {
   std::set<int> layers;
@@ -84,7 +93,7 @@ void CheckRequired(const Subject& subject, FindingList* findings) {
     if (!module.IsMtp()) layers.insert(module.meaning.layer);
   }
   for (const std::string& name : subject.family->RequiredTensors()) {
-    if (subject.checkpoint.Find(name) != kAbsent) continue;
+    if (IsStored(subject, name)) continue;
     const checkpoint::TensorMeaning meaning = subject.family->Classify(name);
     const bool reported = meaning.expert >= 0 || meaning.role == Role::kMtp ||
                           (meaning.layer >= 0 && !layers.contains(meaning.layer));
@@ -165,12 +174,13 @@ void CheckPrecision(const Subject& subject, FindingList* findings) {
 }  // namespace
 
 void CheckModel(const Subject& subject, FindingList* findings) {
+  CheckPrecision(subject, findings);
+  if (!subject.KnowsModel()) return;
   CheckLayers(subject, findings);
   CheckPlaces(subject, findings);
   CheckRequired(subject, findings);
   CheckMtp(subject, findings);
   CheckExperts(subject, findings);
-  CheckPrecision(subject, findings);
 }
 
 }  // namespace vernier::audit

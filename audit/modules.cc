@@ -2,6 +2,8 @@
 
 #include <array>
 
+#include "quantizers/mxfp8.h"
+
 namespace vernier::audit {
 namespace {
 
@@ -12,12 +14,16 @@ struct PartSuffix {
   size_t Module::*part;
 };
 
-constexpr std::array<PartSuffix, 6> kSuffixes = {{{".weight", &Module::weight},
-                                                  {".scale", &Module::scale},
-                                                  {".weight_scale_inv", &Module::scale_inv},
-                                                  {".weight_scale", &Module::block_scale},
-                                                  {".weight_scale_2", &Module::global_scale},
-                                                  {".input_scale", &Module::input_scale}}};
+constexpr std::array<PartSuffix, 10> kSuffixes = {{{".weight", &Module::weight},
+                                                   {kPackedSuffix, &Module::weight},
+                                                   {".scale", &Module::scale},
+                                                   {".weight_scale_inv", &Module::scale_inv},
+                                                   {".weight_scale", &Module::block_scale},
+                                                   {".weight_scale_2", &Module::global_scale},
+                                                   {".weight_global_scale", &Module::global_scale},
+                                                   {".input_scale", &Module::input_scale},
+                                                   {".input_global_scale", &Module::input_scale},
+                                                   {".weight_shape", &Module::packed_shape}}};
 
 constexpr std::string_view kExperts = ".experts.";
 
@@ -36,42 +42,83 @@ NamedPart SplitName(const std::string& tensor) {
   return {tensor, &Module::weight};
 }
 
-bool HasNvfp4Scale(const Module& module) {
-  return module.block_scale != kAbsent || module.global_scale != kAbsent ||
-         module.input_scale != kAbsent;
-}
+bool IsE8m0(DType dtype) { return dtype == DType::kU8 || dtype == DType::kF8E8M0; }
 
-StoredFormat PackedFormat(const Module& module, DType dtype) {
-  if (HasNvfp4Scale(module)) return StoredFormat::kNvfp4;
-  if (module.NativeScale() != kAbsent) return StoredFormat::kMxfp4;
-  return dtype == DType::kU8 ? StoredFormat::kNvfp4 : StoredFormat::kMxfp4;
-}
+// What the tensors beside a weight make of it; right or wrong is for the rules to say.
+class FormatGuess {
+ public:
+  FormatGuess(const checkpoint::Checkpoint& checkpoint, const Module& module)
+      : module_(module),
+        weight_(checkpoint.tensor(module.weight).info),
+        scale_(module.AnyScale() == kAbsent ? nullptr
+                                            : &checkpoint.tensor(module.AnyScale()).info) {}
 
-StoredFormat FormatOf(const Module& module, const checkpoint::TensorInfo& weight) {
-  const bool is_matrix = weight.name != module.name;
-  switch (weight.dtype) {
-    case DType::kBF16:
-    case DType::kF16:
-    case DType::kF32:
-      return StoredFormat::kPlain;
-    case DType::kF8E4M3:
-      return StoredFormat::kFp8Block;
-    case DType::kU8:
-    case DType::kI8:
-    case DType::kF4:
-      return is_matrix ? PackedFormat(module, weight.dtype) : StoredFormat::kInteger;
-    case DType::kI16:
-    case DType::kI32:
-    case DType::kI64:
-    case DType::kU16:
-    case DType::kU32:
-    case DType::kU64:
-    case DType::kBool:
-      return StoredFormat::kInteger;
-    default:
-      return StoredFormat::kOpaque;
+  StoredFormat Guess() const {
+    switch (weight_.dtype) {
+      case DType::kBF16:
+      case DType::kF16:
+      case DType::kF32:
+        return StoredFormat::kPlain;
+      case DType::kF8E4M3:
+        return Fp8();
+      case DType::kU8:
+      case DType::kI8:
+      case DType::kF4:
+        return IsTable() ? StoredFormat::kInteger : Fp4();
+      case DType::kI32:
+        return IsPacked() ? StoredFormat::kInt4 : StoredFormat::kInteger;
+      case DType::kI16:
+      case DType::kI64:
+      case DType::kU16:
+      case DType::kU32:
+      case DType::kU64:
+      case DType::kBool:
+        return StoredFormat::kInteger;
+      default:
+        return StoredFormat::kOpaque;
+    }
   }
-}
+
+ private:
+  bool IsPacked() const { return weight_.name.ends_with(kPackedSuffix); }
+
+  bool IsTable() const {
+    const bool has_parts = scale_ != nullptr || module_.global_scale != kAbsent;
+    return weight_.name == module_.name || (!has_parts && !IsPacked() && !module_.meaning.linear);
+  }
+
+  StoredFormat Fp4() const {
+    if (module_.global_scale != kAbsent || module_.input_scale != kAbsent) {
+      return StoredFormat::kNvfp4;
+    }
+    if (module_.block_scale != kAbsent) {
+      return IsE8m0(scale_->dtype) ? StoredFormat::kMxfp4 : StoredFormat::kNvfp4;
+    }
+    if (scale_ != nullptr) return StoredFormat::kMxfp4;
+    return weight_.dtype == DType::kU8 ? StoredFormat::kNvfp4 : StoredFormat::kMxfp4;
+  }
+
+  StoredFormat Fp8() const {
+    if (scale_ == nullptr || weight_.shape.size() != 2) return StoredFormat::kFp8Block;
+    const std::vector<int64_t>& shape = scale_->shape;
+    const int64_t rows = weight_.shape[0];
+    if (IsE8m0(scale_->dtype)) {
+      const std::vector<int64_t> grid = {rows, weight_.shape[1] / quantizers::kMxfp8BlockSize};
+      const bool is_mxfp8 =
+          scale_->dtype == DType::kU8 || (module_.block_scale != kAbsent && shape == grid);
+      return is_mxfp8 ? StoredFormat::kMxfp8 : StoredFormat::kFp8Block;
+    }
+    if (module_.block_scale == kAbsent) return StoredFormat::kFp8Block;
+    if (shape.empty() || shape == std::vector<int64_t>{1}) return StoredFormat::kFp8Tensor;
+    const bool per_row =
+        shape == std::vector<int64_t>{rows} || shape == std::vector<int64_t>{rows, 1};
+    return per_row ? StoredFormat::kFp8Channel : StoredFormat::kFp8Block;
+  }
+
+  const Module& module_;
+  const checkpoint::TensorInfo& weight_;
+  const checkpoint::TensorInfo* scale_;
+};
 
 void Classify(const checkpoint::Checkpoint& checkpoint, const checkpoint::Family& family,
               Module* module) {
@@ -80,16 +127,23 @@ void Classify(const checkpoint::Checkpoint& checkpoint, const checkpoint::Family
     return;
   }
   const checkpoint::TensorInfo& weight = checkpoint.tensor(module->weight).info;
-  module->meaning = family.Classify(weight.name);
-  module->format = FormatOf(*module, weight);
+  const bool is_bare = weight.name == module->name;
+  module->meaning = family.Classify(is_bare ? weight.name : module->name + ".weight");
+  module->format = FormatGuess(checkpoint, *module).Guess();
 }
 
 }  // namespace
 
+bool IsQuantised(StoredFormat format) {
+  return format != StoredFormat::kPlain && format != StoredFormat::kInteger &&
+         format != StoredFormat::kOpaque;
+}
+
 std::vector<size_t> Module::Tensors() const {
   std::vector<size_t> tensors;
-  for (const PartSuffix& candidate : kSuffixes) {
-    if (this->*candidate.part != kAbsent) tensors.push_back(this->*candidate.part);
+  for (const size_t part :
+       {weight, scale, scale_inv, block_scale, global_scale, input_scale, packed_shape}) {
+    if (part != kAbsent) tensors.push_back(part);
   }
   return tensors;
 }

@@ -10,6 +10,7 @@
 #include <span>
 #include <vector>
 
+#include "base/hand_over.h"
 #include "checkpoint/checkpoint.h"
 
 namespace vernier::audit {
@@ -19,7 +20,13 @@ namespace vernier::audit {
 template <typename Work>
 auto ParallelMap(size_t count, const Work& work) {
   std::vector<decltype(work(size_t{0}))> results(count);
-  tbb::parallel_for(size_t{0}, count, [&](size_t i) { results[i] = work(i); });
+  HandOver();
+  tbb::parallel_for(size_t{0}, count, [&](size_t i) {
+    TakeOver();
+    results[i] = work(i);
+    HandOver();
+  });
+  TakeOver();
   return results;
 }
 

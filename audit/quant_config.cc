@@ -1,9 +1,18 @@
 #include "audit/quant_config.h"
 
 #include <algorithm>
+#include <array>
+#include <regex>
+#include <utility>
+
+#include "quantizers/nvfp4.h"
 
 namespace vernier::audit {
 namespace {
+
+using checkpoint::WeightFormat;
+
+constexpr std::string_view kAnyLinear = "Linear";
 
 // Wrong types are findings of the rules, not failures: every reader here returns "nothing" instead.
 const Json* FindField(const Json& object, std::string_view key) {
@@ -57,12 +66,108 @@ void ReadCommonFields(const Json& object, std::string_view exclusions_key, Quant
   ReadExclusions(object, exclusions_key, config);
 }
 
+std::optional<WeightFormat> FormatOfWeights(const Json& weights) {
+  const std::optional<int64_t> bits = IntegerField(weights, "num_bits");
+  const std::string strategy = StringField(weights, "strategy");
+  const std::optional<int64_t> group_size = IntegerField(weights, "group_size");
+  const bool is_float = StringField(weights, "type") == "float";
+  if (bits == 4 && !is_float) return WeightFormat::kInt4;
+  if (!is_float) return std::nullopt;
+  if (bits == 4 && group_size == quantizers::kNvfp4BlockSize) return WeightFormat::kNvfp4;
+  if (bits == 4) return WeightFormat::kMxfp4;
+  if (bits != 8) return std::nullopt;
+  if (strategy == "tensor") return WeightFormat::kFp8Tensor;
+  if (strategy == "channel") return WeightFormat::kFp8Channel;
+  if (strategy == "block") return WeightFormat::kFp8Block;
+  if (strategy == "group") return WeightFormat::kMxfp8;
+  return std::nullopt;
+}
+
+void ReadGroups(const Json& object, QuantConfig* config) {
+  const Json* groups = FindField(object, "config_groups");
+  if (groups == nullptr || !groups->is_object()) return;
+  for (const Json& group : *groups) {
+    ConfigGroup result;
+    const Json* weights = FindField(group, "weights");
+    if (weights != nullptr) result.format = FormatOfWeights(*weights);
+    result.quantises_inputs = FindField(group, "input_activations") != nullptr;
+    const Json* targets = FindField(group, "targets");
+    if (targets != nullptr && targets->is_array()) {
+      for (const Json& target : *targets) {
+        if (target.is_string()) result.targets.push_back(target.get<std::string>());
+      }
+    }
+    config->groups.push_back(std::move(result));
+  }
+}
+
+// An entry of compressed-tensors' lists: a module's name, or a regular expression that must match
+// at the name's beginning. One that does not compile matches nothing.
+bool NamesModule(const std::string& entry, std::string_view module) {
+  constexpr std::string_view kPattern = "re:";
+  if (!entry.starts_with(kPattern)) return entry == module;
+  try {
+    return std::regex_search(module.begin(), module.end(),
+                             std::regex(entry.substr(kPattern.size())),
+                             std::regex_constants::match_continuous);
+  } catch (const std::regex_error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
+std::optional<WeightFormat> FormatOfAlgo(std::string_view algo) {
+  static constexpr std::array<std::pair<std::string_view, WeightFormat>, 9> kAlgos = {
+      {{kAlgoNvfp4, WeightFormat::kNvfp4},
+       {kAlgoWeightOnlyNvfp4, WeightFormat::kNvfp4},
+       {"mxfp4", WeightFormat::kMxfp4},
+       {"MXFP4", WeightFormat::kMxfp4},
+       {"MXFP8", WeightFormat::kMxfp8},
+       {"FP8", WeightFormat::kFp8Tensor},
+       {"FP8_PER_CHANNEL_PER_TOKEN", WeightFormat::kFp8Channel},
+       {"fp8_pb_wo", WeightFormat::kFp8Block},
+       {"FP8_PB_WO", WeightFormat::kFp8Block}}};
+  for (const auto& [name, format] : kAlgos) {
+    if (name == algo) return format;
+  }
+  return std::nullopt;
+}
+
 bool QuantConfig::MentionsNvfp4() const {
-  if (quant_algo == kAlgoNvfp4 || moe_quant_algo == kAlgoNvfp4) return true;
-  return std::any_of(quantized_layers.begin(), quantized_layers.end(),
-                     [](const auto& entry) { return entry.second.algo == kAlgoNvfp4; });
+  const auto is_nvfp4 = [](std::string_view algo) {
+    return FormatOfAlgo(algo) == WeightFormat::kNvfp4;
+  };
+  return is_nvfp4(quant_algo) || is_nvfp4(moe_quant_algo) ||
+         std::any_of(quantized_layers.begin(), quantized_layers.end(),
+                     [&](const auto& entry) { return is_nvfp4(entry.second.algo); }) ||
+         std::any_of(groups.begin(), groups.end(),
+                     [](const ConfigGroup& group) { return group.format == WeightFormat::kNvfp4; });
+}
+
+bool QuantConfig::WeightOnly(std::string_view module) const {
+  if (IsCompressedTensors()) {
+    const ConfigGroup* group = CoveringGroup(module);
+    return group != nullptr && !group->quantises_inputs;
+  }
+  const LayerAlgo* layer = Covering(module);
+  return (layer != nullptr ? layer->algo : quant_algo) == kAlgoWeightOnlyNvfp4;
+}
+
+const ConfigGroup* QuantConfig::CoveringGroup(std::string_view module) const {
+  const ConfigGroup* any_linear = nullptr;
+  for (const ConfigGroup& group : groups) {
+    for (const std::string& target : group.targets) {
+      if (NamesModule(target, module)) return &group;
+      if (target == kAnyLinear && any_linear == nullptr) any_linear = &group;
+    }
+  }
+  return any_linear;
+}
+
+bool QuantConfig::Ignores(std::string_view module) const {
+  return std::any_of(exclusions.begin(), exclusions.end(),
+                     [&](const std::string& entry) { return NamesModule(entry, module); });
 }
 
 const LayerAlgo* QuantConfig::Covering(std::string_view module) const {
@@ -85,6 +190,7 @@ QuantConfig ReadInlineQuantConfig(const Json& config) {
   result.quant_method = StringField(*object, "quant_method");
   result.moe_quant_algo = StringField(*object, "moe_quant_algo");
   result.scale_fmt = StringField(*object, "scale_fmt");
+  if (result.IsCompressedTensors()) ReadGroups(*object, &result);
   const Json* block = FindField(*object, "weight_block_size");
   if (block != nullptr && block->is_array()) {
     for (const Json& size : *block) {

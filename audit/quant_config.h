@@ -11,12 +11,26 @@
 #include <vector>
 
 #include "base/json.h"
+#include "checkpoint/logical_weight.h"
 
 namespace vernier::audit {
 
 inline constexpr std::string_view kQuantConfigFileName = "hf_quant_config.json";
 inline constexpr std::string_view kAlgoNvfp4 = "NVFP4";
+inline constexpr std::string_view kAlgoWeightOnlyNvfp4 = "W4A16_NVFP4";
 inline constexpr std::string_view kAlgoMixed = "MIXED_PRECISION";
+inline constexpr std::string_view kModelopt = "modelopt";
+inline constexpr std::string_view kCompressedTensors = "compressed-tensors";
+
+// The format that a quant_algo stands for; nothing for one that is not known.
+std::optional<checkpoint::WeightFormat> FormatOfAlgo(std::string_view algo);
+
+// One of compressed-tensors' config_groups.
+struct ConfigGroup {
+  std::vector<std::string> targets;
+  std::optional<checkpoint::WeightFormat> format;  // nothing: not known
+  bool quantises_inputs = false;
+};
 
 struct LayerAlgo {
   std::string algo;
@@ -41,8 +55,17 @@ struct QuantConfig {
   std::string moe_quant_algo;
   std::string scale_fmt;
   std::vector<int64_t> weight_block_size;
+  std::vector<ConfigGroup> groups;  // of compressed-tensors
 
+  bool IsCompressedTensors() const { return quant_method == kCompressedTensors; }
   bool MentionsNvfp4() const;
+  // Whether the inputs of `module` stay as they are, so that it needs no input scale.
+  bool WeightOnly(std::string_view module) const;
+  // The group that covers `module`, by its name, by a "re:" pattern, or as any linear layer. Null
+  // when there is none.
+  const ConfigGroup* CoveringGroup(std::string_view module) const;
+  // Whether compressed-tensors' ignore list names `module`.
+  bool Ignores(std::string_view module) const;
   // The entry that covers `module`: its own, or that of a module around it. Null when there is
   // none.
   const LayerAlgo* Covering(std::string_view module) const;

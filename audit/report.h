@@ -54,7 +54,7 @@ struct ErrorStatistics {
   int64_t weights = 0;
   int64_t exact = 0;  // weights whose values are all equal
   int64_t values = 0;
-  int64_t saturated = 0;      // source values beyond the largest that their NVFP4 block can hold
+  int64_t saturated = 0;      // source values beyond the largest that their NVFP4 block holds
   double squared_error = 0;   // sum (a - b)^2
   double squared_source = 0;  // sum b^2
   double max_abs_error = 0;
@@ -77,8 +77,8 @@ struct AuditReport {
   std::string source;  // empty: not compared
   int64_t tensors = 0;
   uint64_t bytes = 0;
-  int64_t nvfp4_weights = 0;    // 0: an untouched, native checkpoint
-  int64_t carried_tensors = 0;  // byte-equal to the source
+  std::map<checkpoint::WeightFormat, int64_t> quantised_weights;  // by format, none of them 0
+  int64_t carried_tensors = 0;                                    // byte-equal to the source
   std::vector<Finding> findings;
   std::vector<RoleError> role_errors;  // of converted weights, in order of roles
   ErrorStatistics overall_error;

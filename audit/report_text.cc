@@ -70,9 +70,12 @@ Json FindingJson(const Finding& finding) {
 }  // namespace
 
 std::string ReportText(const AuditReport& report) {
-  std::string text = fmt::format("{}: {} ({}, {}, {})\n", report.directory, Verdict(report),
-                                 Plural(report.tensors, "tensor"), HumanBytes(report.bytes),
-                                 Plural(report.nvfp4_weights, "NVFP4 weight"));
+  std::string text = fmt::format("{}: {} ({}, {}", report.directory, Verdict(report),
+                                 Plural(report.tensors, "tensor"), HumanBytes(report.bytes));
+  for (const auto& [format, count] : report.quantised_weights) {
+    text += fmt::format(", {}", Plural(count, fmt::format("{} weight", WeightFormatName(format))));
+  }
+  text += ")\n";
   for (const Finding& finding : report.findings) text += FindingText(finding);
   if (report.source.empty()) return text;
   text += fmt::format("against {}: {} byte-equal, {} converted\n", report.source,
@@ -88,12 +91,15 @@ Json ReportJson(const AuditReport& report) {
                {"clean", report.Clean()},
                {"tensors", report.tensors},
                {"bytes", report.bytes},
-               {"nvfp4_weights", report.nvfp4_weights},
+               {"quantised_weights", Json::object()},
                {"carried_tensors", report.carried_tensors},
                {"counts",
                 {{"error", report.Count(Severity::kError)},
                  {"warning", report.Count(Severity::kWarning)},
                  {"info", report.Count(Severity::kInfo)}}}};
+  for (const auto& [format, count] : report.quantised_weights) {
+    json["quantised_weights"][std::string(WeightFormatName(format))] = count;
+  }
   json["findings"] = Json::array();
   for (const Finding& finding : report.findings) json["findings"].push_back(FindingJson(finding));
   json["errors"] = {{"overall", StatisticsJson(report.overall_error)}, {"roles", Json::object()}};

@@ -13,7 +13,7 @@ namespace vernier::audit {
 // newline.
 std::string ReportText(const AuditReport& report);
 
-// The same as JSON: {directory, source, clean, tensors, bytes, nvfp4_weights, carried_tensors,
+// The same as JSON: {directory, source, clean, tensors, bytes, quantised_weights, carried_tensors,
 // counts, findings, errors {overall, roles}}. An infinite SQNR or error is null.
 Json ReportJson(const AuditReport& report);
 

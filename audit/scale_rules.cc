@@ -9,6 +9,7 @@
 
 #include "audit/parallel.h"
 #include "audit/rules.h"
+#include "quantizers/float_formats.h"
 #include "quantizers/nvfp4.h"
 
 namespace vernier::audit {
@@ -43,12 +44,29 @@ struct ScaleFacts {
   int64_t nan_or_negative = 0;  // E4M3 block scales
   int64_t lost_blocks = 0;      // zero scale, non-zero nibbles
   int64_t e8m0_nan = 0;
-  int64_t bad_values = 0;  // F32 block scales
+  int64_t bad_values = 0;  // F32, BF16 and F16 scales
   std::optional<float> global_scale;
   std::optional<float> input_scale;
 };
 
 bool IsUsable(float scale) { return std::isfinite(scale) && scale > 0; }
+
+// Bytes of one number; 0 where the dtype is none that float scales have.
+size_t FloatSize(DType dtype) {
+  if (dtype == DType::kF32) return sizeof(float);
+  return dtype == DType::kBF16 || dtype == DType::kF16 ? sizeof(uint16_t) : 0;
+}
+
+float FloatAt(DType dtype, const uint8_t* bytes) {
+  if (dtype == DType::kF32) {
+    float value;
+    std::memcpy(&value, bytes, sizeof(value));
+    return value;
+  }
+  uint16_t bits;
+  std::memcpy(&bits, bytes, sizeof(bits));
+  return dtype == DType::kBF16 ? quantizers::Bf16ToFloat(bits) : quantizers::F16ToFloat(bits);
+}
 
 class ScaleReader {
  public:
@@ -58,8 +76,11 @@ class ScaleReader {
     ScaleFacts facts;
     facts.global_scale = ReadScalar(module.global_scale);
     facts.input_scale = ReadScalar(module.input_scale);
-    if (module.format == StoredFormat::kNvfp4) ReadE4m3(module, &facts);
-    if (module.NativeScale() != kAbsent) ReadNative(module.NativeScale(), &facts);
+    if (module.format == StoredFormat::kNvfp4) {
+      ReadE4m3(module, &facts);
+    } else if (module.AnyScale() != kAbsent) {
+      ReadScale(module.AnyScale(), &facts);
+    }
     return facts;
   }
 
@@ -69,10 +90,11 @@ class ScaleReader {
   std::optional<float> ReadScalar(size_t tensor) const {
     if (tensor == kAbsent) return std::nullopt;
     const TensorInfo& info = subject_.Info(tensor);
-    float value = 0;
-    if (info.dtype != DType::kF32 || info.Bytes() != sizeof(value)) return std::nullopt;
-    File().Read(tensor, 0, std::as_writable_bytes(std::span(&value, 1)));
-    return value;
+    const size_t size = FloatSize(info.dtype);
+    if (size == 0 || info.Bytes() != size) return std::nullopt;
+    uint8_t bytes[sizeof(float)];
+    File().Read(tensor, 0, std::as_writable_bytes(std::span(bytes, size)));
+    return FloatAt(info.dtype, bytes);
   }
 
   void ReadE4m3(const Module& module, ScaleFacts* facts) const {
@@ -97,17 +119,16 @@ class ScaleReader {
                        [](uint8_t byte) { return (byte & kMagnitudeBits) != 0; });
   }
 
-  void ReadNative(size_t scale, ScaleFacts* facts) const {
+  void ReadScale(size_t scale, ScaleFacts* facts) const {
     const DType dtype = subject_.Info(scale).dtype;
     ForEachChunk(File(), scale, [&](uint64_t, std::span<const uint8_t> bytes) {
       if (dtype == DType::kF8E8M0 || dtype == DType::kU8) {
         facts->e8m0_nan += std::count(bytes.begin(), bytes.end(), kE8m0Nan);
       }
-      if (dtype != DType::kF32) return;
-      for (size_t i = 0; i < bytes.size(); i += sizeof(float)) {
-        float value;
-        std::memcpy(&value, bytes.data() + i, sizeof(value));
-        facts->bad_values += !IsUsable(value);
+      const size_t size = FloatSize(dtype);
+      if (size == 0) return;
+      for (size_t i = 0; i < bytes.size(); i += size) {
+        facts->bad_values += !IsUsable(FloatAt(dtype, bytes.data() + i));
       }
     });
   }
@@ -119,17 +140,17 @@ std::string Counted(std::string_view name, int64_t count) {
   return std::string(name) + " (" + std::to_string(count) + " of them)";
 }
 
-void ReportScalar(const std::optional<float>& value, const std::string& name,
+void ReportScalar(const Subject& subject, const std::optional<float>& value, size_t tensor,
                   FindingList* findings) {
   if (value && !IsUsable(*value)) {
-    findings->Add(kBadScale, name + " (" + std::to_string(*value) + ")");
+    findings->Add(kBadScale, subject.Info(tensor).name + " (" + std::to_string(*value) + ")");
   }
 }
 
 void ReportModule(const Subject& subject, const Module& module, const ScaleFacts& facts,
                   FindingList* findings) {
-  ReportScalar(facts.global_scale, module.name + ".weight_scale_2", findings);
-  ReportScalar(facts.input_scale, module.name + ".input_scale", findings);
+  ReportScalar(subject, facts.global_scale, module.global_scale, findings);
+  ReportScalar(subject, facts.input_scale, module.input_scale, findings);
   if (facts.nan_or_negative > 0) {
     findings->Add(kNanBlockScale, Counted(module.name + ".weight_scale", facts.nan_or_negative));
   }
@@ -137,10 +158,10 @@ void ReportModule(const Subject& subject, const Module& module, const ScaleFacts
     findings->Add(kZeroBlockScale, Counted(module.name + ".weight_scale", facts.lost_blocks));
   }
   if (facts.e8m0_nan > 0) {
-    findings->Add(kNanE8m0, Counted(subject.Info(module.NativeScale()).name, facts.e8m0_nan));
+    findings->Add(kNanE8m0, Counted(subject.Info(module.AnyScale()).name, facts.e8m0_nan));
   }
   if (facts.bad_values > 0) {
-    findings->Add(kBadScale, Counted(subject.Info(module.NativeScale()).name, facts.bad_values));
+    findings->Add(kBadScale, Counted(subject.Info(module.AnyScale()).name, facts.bad_values));
   }
 }
 
@@ -173,10 +194,10 @@ void CheckGroup(const std::vector<GroupMember>& members, FindingList* findings) 
     if (first_quantised != quantised && !is_expert) findings->Add(kFusedScales, pair + " (format)");
     const Defect& defect = is_expert ? kExpertScales : kFusedScales;
     if (!SameBits(first.facts->global_scale, member.facts->global_scale)) {
-      findings->Add(defect, pair + " (weight_scale_2)");
+      findings->Add(defect, pair + " (global scale)");
     }
     if (!SameBits(first.facts->input_scale, member.facts->input_scale)) {
-      findings->Add(defect, pair + " (input_scale)");
+      findings->Add(defect, pair + " (input scale)");
     }
   }
 }

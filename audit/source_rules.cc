@@ -1,5 +1,6 @@
 #include "audit/source_rules.h"
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
 #include <set>
@@ -58,13 +59,28 @@ class Matcher {
   }
 
  private:
-  // Null unless both have the module with a weight, in different formats.
+  // Null unless both have the module with a weight, in different formats or dialects.
   const Module* ConvertedFrom(const Module& source_module) const {
     const Module* module = subject_.index.Find(source_module.name);
     if (module == nullptr || module->weight == kAbsent || source_module.weight == kAbsent) {
       return nullptr;
     }
-    return module->format == source_module.format ? nullptr : module;
+    return SameTensors(*module, source_module) ? nullptr : module;
+  }
+
+  // Whether both are stored alike: in one format and, where that is quantised, as tensors of the
+  // same names, dtypes and shapes.
+  bool SameTensors(const Module& module, const Module& source_module) const {
+    if (module.format != source_module.format) return false;
+    if (!IsQuantised(module.format)) return true;
+    const std::vector<size_t> own = module.Tensors();
+    const std::vector<size_t> theirs = source_module.Tensors();
+    return std::equal(
+        own.begin(), own.end(), theirs.begin(), theirs.end(), [&](size_t a, size_t b) {
+          const TensorInfo& x = subject_.Info(a);
+          const TensorInfo& y = source_.Info(b);
+          return x.name == y.name && x.dtype_name == y.dtype_name && x.shape == y.shape;
+        });
   }
 
   void MatchModule(size_t source_index) {

@@ -15,7 +15,7 @@ namespace vernier::audit {
 // What the names, dtypes and shapes of both say; indices into the two checkpoints' tensors.
 struct SourceMatch {
   std::vector<std::pair<size_t, size_t>> carried;    // (tensor, source tensor) to be byte-equal
-  std::vector<std::pair<size_t, size_t>> converted;  // (module, source module) in another format
+  std::vector<std::pair<size_t, size_t>> converted;  // (module, source module) stored otherwise
 };
 
 // Accounts for every source tensor (C01): carried, converted, or dropped according to the manifest;

@@ -29,14 +29,29 @@ std::optional<Defect> DefectOf(ErrorCode code) {
   }
 }
 
+// A checkpoint of which only some weights were converted still follows its release.
+QuantDialect DialectOf(const ModuleIndex& index, const QuantConfig& inline_config,
+                       const QuantConfig& file_config) {
+  if (inline_config.IsCompressedTensors()) return QuantDialect::kCompressedTensors;
+  const bool has_native_weights =
+      std::any_of(index.modules.begin(), index.modules.end(), [](const Module& module) {
+        return IsQuantised(module.format) && module.format != StoredFormat::kNvfp4 &&
+               module.NativeScale() != kAbsent;
+      });
+  const bool is_modelopt =
+      inline_config.present ? inline_config.quant_method == kModelopt : file_config.present;
+  return is_modelopt && !has_native_weights ? QuantDialect::kModelopt : QuantDialect::kNative;
+}
+
 Subject Open(const std::filesystem::path& directory) {
   checkpoint::Checkpoint checkpoint = checkpoint::Checkpoint::Open(directory);
-  std::unique_ptr<checkpoint::Family> family = checkpoint::MakeFamily(checkpoint.config());
+  std::unique_ptr<checkpoint::Family> family = checkpoint::MakeAnyFamily(checkpoint.config());
   ModuleIndex index = IndexModules(checkpoint, *family);
   QuantConfig inline_config = ReadInlineQuantConfig(checkpoint.config());
   QuantConfig file_config = ReadQuantConfigFile(directory);
-  return {std::move(checkpoint), std::move(family), std::move(index), std::move(inline_config),
-          std::move(file_config)};
+  const QuantDialect dialect = DialectOf(index, inline_config, file_config);
+  return {std::move(checkpoint),    std::move(family),      std::move(index),
+          std::move(inline_config), std::move(file_config), dialect};
 }
 
 }  // namespace

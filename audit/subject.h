@@ -16,12 +16,20 @@
 
 namespace vernier::audit {
 
+// Whose conventions the quantised weights follow.
+enum class QuantDialect {
+  kNative,  // the release's own, or nobody's: nothing is quantised
+  kModelopt,
+  kCompressedTensors,
+};
+
 struct Subject {
   checkpoint::Checkpoint checkpoint;
   std::unique_ptr<checkpoint::Family> family;
   ModuleIndex index;
   QuantConfig inline_config;  // config.json
   QuantConfig file_config;    // hf_quant_config.json
+  QuantDialect dialect = QuantDialect::kNative;
 
   const checkpoint::TensorInfo& Info(size_t tensor) const { return checkpoint.tensor(tensor).info; }
   // The configuration that engines act on: config.json's, else hf_quant_config.json.
@@ -29,12 +37,14 @@ struct Subject {
   int64_t CountFormat(StoredFormat format) const;
   // Anything is NVFP4, or is said to be: the rules for NVFP4 checkpoints apply.
   bool IsNvfp4() const;
+  // The rules for a model that is known apply: its layers, experts and shapes.
+  bool KnowsModel() const { return !family->guessed(); }
   bool IsDeepseekV4() const { return family->model_type() == "deepseek_v4"; }
 };
 
-// Opens a checkpoint. A defect of its files that stops the audit (a malformed header or index, a
-// truncated shard, an impossible config.json) becomes a finding and the result is empty. Throws
-// what prevents looking at all: kNoCheckpoint, kFileOpen, kFileRead, kUnknownModelType.
+// Opens a checkpoint of any model. A defect of its files that stops the audit (a malformed header
+// or index, a truncated shard, an impossible config.json) becomes a finding and the result is
+// empty. Throws what prevents looking at all: kNoCheckpoint, kFileOpen, kFileRead.
 std::optional<Subject> OpenSubject(const std::filesystem::path& directory, FindingList* findings);
 
 }  // namespace vernier::audit

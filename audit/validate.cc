@@ -2,19 +2,19 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "audit/dequantization_error.h"
 #include "audit/rules.h"
 #include "audit/source_rules.h"
 #include "audit/subject.h"
-#include "base/error.h"
 #include "checkpoint/model_layout.h"
 
 namespace vernier::audit {
 namespace {
 
 constexpr Defect kUnreadableLayout = {
-    "C03", Severity::kError, "a weight does not fit the model that config.json describes",
+    "C03", Severity::kError, "a weight cannot be read, or does not fit the model in config.json",
     "Compare the dimensions in config.json with the weight's shape"};
 constexpr Defect kSourceDefect = {"C01", Severity::kError, "the source itself is defective",
                                   "Download the source again; nothing was compared"};
@@ -26,11 +26,9 @@ constexpr Defect kNotMeasured = {
 // checkpoints without errors so far: the rules say more than the reader's first complaint.
 void CheckReadable(const Subject& subject, FindingList* findings) {
   if (findings->HasErrors()) return;
-  try {
-    BuildModelLayout(subject.checkpoint, *subject.family);
-  } catch (const Error& error) {
-    findings->Add(kUnreadableLayout, error.what());
-  }
+  std::vector<std::string> problems;
+  BuildModelLayout(subject.checkpoint, *subject.family, &problems);
+  for (const std::string& problem : problems) findings->Add(kUnreadableLayout, problem);
 }
 
 void CompareWithSource(const Subject& subject, const std::filesystem::path& directory,
@@ -63,7 +61,11 @@ void CheckSubject(const Subject& subject, const AuditOptions& options, FindingLi
   const bool full = options.full || compare;
   report->tensors = static_cast<int64_t>(subject.checkpoint.tensors().size());
   report->bytes = subject.checkpoint.TensorBytes();
-  report->nvfp4_weights = subject.CountFormat(StoredFormat::kNvfp4);
+  for (const Module& module : subject.index.modules) {
+    if (IsQuantised(module.format) && module.weight != kAbsent) {
+      ++report->quantised_weights[module.format];
+    }
+  }
   ReadMeter meter(ScaleBytes(subject) + (full ? ValueBytes(subject) : 0) +
                       (compare ? subject.checkpoint.TensorBytes() : 0),
                   options.on_read);

@@ -19,11 +19,10 @@ struct AuditOptions {
   ReadCallback on_read = {};
 };
 
-// Applies every rule; a defect of the checkpoint is a finding, never an exception. An untouched
-// source (FP8, MXFP4, BF16) is checked as such, without the rules for NVFP4. Memory: headers, and a
-// few MiB per core.
-// Throws what prevents looking: kNoCheckpoint, kFileOpen, kFileRead, kUnknownModelType; and any
-// error of opening `source`.
+// Applies every rule; those about a model's layers and experts only to a model_type that is known,
+// those of a format to weights in it. A defect of the checkpoint is a finding, never an exception.
+// Memory: headers, and a few MiB per core. Throws what prevents looking: kNoCheckpoint, kFileOpen,
+// kFileRead; and any error of opening `source`.
 AuditReport Validate(const AuditOptions& options);
 
 }  // namespace vernier::audit

@@ -66,8 +66,8 @@ Nvfp4Parts Requantise(const ModelFiles& native, const std::string& module, float
   quantizers::DequantizeMxfp4(packed, e8m0, quantizers::kMxfp4BlockSize, values);
   Nvfp4Parts parts{std::vector<uint8_t>(packed.size()), std::vector<uint8_t>(2 * e8m0.size()),
                    quantizers::Nvfp4GlobalScale(amax)};
-  quantizers::QuantizeNvfp4(values, quantizers::kNvfp4BlockSize, parts.global_scale, parts.packed,
-                            parts.scales);
+  quantizers::QuantizeNvfp4(values, quantizers::kNvfp4BlockSize,
+                            {.global_scale = parts.global_scale}, parts.packed, parts.scales);
   return parts;
 }
 

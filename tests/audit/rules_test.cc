@@ -348,7 +348,7 @@ TEST_F(CleanTest, NothingFiresOnAnNvfp4Checkpoint) {
   const AuditReport report = Audit(MakeNvfp4Model(Native()), /*full=*/true);
   EXPECT_RULES(report);
   EXPECT_TRUE(report.Clean());
-  EXPECT_EQ(report.nvfp4_weights, 3 * 4 * 3);
+  EXPECT_EQ(report.quantised_weights.at(checkpoint::WeightFormat::kNvfp4), 3 * 4 * 3);
 }
 
 TEST_F(CleanTest, NothingFiresOnANativeCheckpoint) {
@@ -359,7 +359,7 @@ TEST_F(CleanTest, NothingFiresOnTheExample) {
   const AuditReport report = Validate(
       {.directory = std::string(VERNIER_SOURCE_DIR) + "/examples/mini-deepseek-v4", .full = true});
   EXPECT_RULES(report);
-  EXPECT_EQ(report.nvfp4_weights, 0);
+  EXPECT_FALSE(report.quantised_weights.contains(checkpoint::WeightFormat::kNvfp4));
 }
 
 TEST_F(CleanTest, WarningsAloneAreClean) {

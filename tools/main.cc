@@ -22,6 +22,8 @@ void AddSubcommands(CLI::App& app, CommandContext& context) {
   AddRunCommand(app, context);
   AddCalibrateCommand(app, context);
   AddExportCommand(app, context);
+  AddConvertCommand(app, context);
+  AddDequantizeCommand(app, context);
   AddValidateCommand(app, context);
   AddPlanCommand(app, context);
   AddInspectCommand(app, context);

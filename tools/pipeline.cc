@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "audit/report_text.h"
@@ -27,9 +28,11 @@ bool Has(const std::vector<Step>& steps, Step step) {
   return std::ranges::find(steps, step) != steps.end();
 }
 
-calib::Store OpenStore(const recipes::Recipe& recipe, const std::vector<Step>& steps) {
-  return Has(steps, Step::kCalibrate) ? calib::Store::Open(recipe.run_dir)
-                                      : calib::Store::OpenExisting(recipe.run_dir);
+calib::Store OpenStore(const recipes::Recipe& recipe, const recipes::Plan& plan,
+                       const std::vector<Step>& steps) {
+  const bool calibrated_before = !Has(steps, Step::kCalibrate) && !plan.observed_modules.empty();
+  return calibrated_before ? calib::Store::OpenExisting(recipe.run_dir)
+                           : calib::Store::Open(recipe.run_dir);
 }
 
 std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
@@ -49,6 +52,17 @@ std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
   return phases;
 }
 
+int ThreadCount(int requested) {
+  if (requested > 0) return requested;
+  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+}
+
+exporter::StreamSettings StreamSettingsOf(const recipes::ComputeSection& compute) {
+  return {.threads = ThreadCount(compute.threads),
+          .io = IoOptionsFromEnvironment(),
+          .limits = exporter::LimitsOf(compute.stream_memory)};
+}
+
 // Peak resident memory of this process so far, in bytes.
 uint64_t PeakResidentBytes() {
   rusage usage{};
@@ -58,12 +72,13 @@ uint64_t PeakResidentBytes() {
 
 }  // namespace
 
-Pipeline::Pipeline(recipes::Recipe recipe, std::vector<Step> steps, ProgressStyle progress)
-    : recipe_(std::move(recipe)),
+Pipeline::Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, std::vector<Step> steps,
+                   ProgressStyle progress)
+    : source_(std::move(source)),
+      recipe_(std::move(recipe)),
       steps_(std::move(steps)),
-      source_(checkpoint::OpenSourceModel(recipe_.source)),
       plan_(recipes::MakePlan(source_, recipe_)),
-      store_(OpenStore(recipe_, steps_)),
+      store_(OpenStore(recipe_, plan_, steps_)),
       progress_(progress, stderr, ForecastPhases(source_, recipe_, plan_, steps_)) {
   // Calibration checks it too, with the tokens that only it knows.
   if (!Has(steps_, Step::kCalibrate)) {
@@ -72,7 +87,7 @@ Pipeline::Pipeline(recipes::Recipe recipe, std::vector<Step> steps, ProgressStyl
 }
 
 bool Pipeline::Run() {
-  if (Has(steps_, Step::kCalibrate)) Calibrate();
+  if (Has(steps_, Step::kCalibrate) && !plan_.observed_modules.empty()) Calibrate();
   if (Has(steps_, Step::kExport)) Export();
   if (Has(steps_, Step::kValidate)) Validate();
   for (const auto& [phase, seconds] : progress_.PhaseSeconds()) {
@@ -92,7 +107,7 @@ void Pipeline::Export() {
                               .inputs = store_.Inputs(),
                               .store = store_,
                               .output = recipe_.output,
-                              .threads = recipe_.compute.threads,
+                              .settings = StreamSettingsOf(recipe_.compute),
                               .progress = progress_});
 }
 
@@ -141,7 +156,7 @@ void Pipeline::PrintExport() const {
   fmt::print("bytes        {} in, {} out, {} shards ({} finished earlier)\n",
              HumanBytes(done.source_tensor_bytes), HumanBytes(done.output_tensor_bytes),
              done.shards_written + done.shards_reused, done.shards_reused);
-  if (done.output_tensor_bytes > done.source_tensor_bytes) {
+  if (done.cast.blocks > 0 && done.output_tensor_bytes > done.source_tensor_bytes) {
     fmt::print(
         "             (NVFP4 has one scale per 16 values, MXFP4 one per 32: the result is "
         "larger, and faster to serve)\n");
@@ -152,6 +167,11 @@ void Pipeline::PrintExport() const {
                HumanCount(static_cast<uint64_t>(done.cast.requantised)),
                HumanCount(static_cast<uint64_t>(done.cast.inexact)));
   }
+  if (done.weighted_weights > 0) {
+    fmt::print("importance   {} of {} searched weights have a vector\n", done.weighted_weights,
+               done.searched_weights);
+  }
+  if (plan_.observed_modules.empty()) return;
   fmt::print("fallbacks    {} of {} scale groups saw no token\n", done.fallbacks.size(),
              plan_.scale_groups.size());
   for (size_t i = 0; i < std::min(kFallbacksShown, done.fallbacks.size()); ++i) {
@@ -165,5 +185,21 @@ void Pipeline::PrintExport() const {
 }
 
 void Pipeline::PrintAudit() const { fmt::print("{}", audit::ReportText(*audit_)); }
+
+checkpoint::SourceModel OpenSource(const recipes::Recipe& recipe) {
+  return recipes::ObservesInputs(recipe) ? checkpoint::OpenSourceModel(recipe.source)
+                                         : checkpoint::OpenAnySourceModel(recipe.source);
+}
+
+void RunPipeline(checkpoint::SourceModel source, const recipes::Recipe& recipe,
+                 const std::vector<Step>& steps, ProgressStyle progress) {
+  Pipeline pipeline(std::move(source), recipe, steps, progress);
+  const bool clean = pipeline.Run();
+  pipeline.PrintSummary();
+  if (clean) return;
+  throw Error(ErrorCode::kAuditFailed, recipe.output.string(),
+              "the audit above found errors in what was written",
+              "Do not serve it; correct the recipe or the source and export again");
+}
 
 }  // namespace vernier::tools

@@ -23,9 +23,10 @@ enum class Step { kCalibrate, kExport, kValidate };
 // One job on one recipe. Each step may be taken once, in order of Step.
 class Pipeline {
  public:
-  // Opens the source, plans, and opens the store: an existing one when calibration is not among
+  // Plans, and opens the store: an existing one when the plan needs a calibration that is not among
   // the steps (kNotCalibrated otherwise), and one that belongs to this job (kStoreIdentity).
-  Pipeline(recipes::Recipe recipe, std::vector<Step> steps, ProgressStyle progress);
+  Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, std::vector<Step> steps,
+           ProgressStyle progress);
 
   // Takes every step. True when the audit, if there was one, found no error.
   bool Run();
@@ -41,9 +42,9 @@ class Pipeline {
   void PrintExport() const;
   void PrintAudit() const;
 
+  checkpoint::SourceModel source_;
   recipes::Recipe recipe_;
   std::vector<Step> steps_;
-  checkpoint::SourceModel source_;
   recipes::Plan plan_;
   calib::Store store_;
   Progress progress_;
@@ -51,6 +52,13 @@ class Pipeline {
   std::optional<exporter::ExportSummary> export_;
   std::optional<audit::AuditReport> audit_;
 };
+
+// The recipe's source. A recipe without calibrated scales runs no model, so that any will do.
+checkpoint::SourceModel OpenSource(const recipes::Recipe& recipe);
+
+// Takes all steps and prints the summary. kAuditFailed when there was an audit and it found errors.
+void RunPipeline(checkpoint::SourceModel source, const recipes::Recipe& recipe,
+                 const std::vector<Step>& steps, ProgressStyle progress);
 
 }  // namespace vernier::tools
 

@@ -5,14 +5,18 @@
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <string>
+#include <vector>
 
 #include "base/json.h"
 #include "base/text.h"
 #include "checkpoint/source_model.h"
+#include "export/weight_scales.h"
 #include "recipes/budget.h"
 #include "recipes/plan_summary.h"
 #include "tools/command.h"
+#include "tools/pipeline.h"
 #include "tools/recipe_options.h"
 #include "tools/torch_steps.h"
 
@@ -25,6 +29,7 @@ struct PlanReport {
   recipes::Plan plan = {};
   recipes::PlanSummary summary = {};
   recipes::DataPasses passes = {};
+  uint64_t scale_bytes = 0;  // read by the export before everything else
   recipes::CalibrationBudget budget = {};
   recipes::DiskNeeds disk = {};
   recipes::MachineSpeed speed = {};
@@ -43,13 +48,25 @@ recipes::MachineMemory MemoryFor(const recipes::Recipe& recipe) {
           .device_available = recipe.compute.device_memory};
 }
 
+uint64_t ScaleBytes(const PlanReport& report) {
+  const exporter::StreamLimits limits = exporter::LimitsOf(report.recipe.compute.stream_memory);
+  std::vector<size_t> shards(report.plan.shards.size());
+  std::iota(shards.begin(), shards.end(), size_t{0});
+  return exporter::WeightScaleBytes(
+      report.source, report.plan,
+      exporter::GroupsToResolve(report.source, report.plan, shards, limits));
+}
+
 PlanReport MakeReport(recipes::Recipe recipe) {
-  checkpoint::SourceModel source = checkpoint::OpenSourceModel(recipe.source);
+  checkpoint::SourceModel source = OpenSource(recipe);
   PlanReport report = {.recipe = std::move(recipe), .source = std::move(source)};
   report.plan = recipes::MakePlan(report.source, report.recipe);
   report.summary = recipes::SummarizePlan(report.source, report.plan);
   report.passes = recipes::CountPasses(report.source, report.plan);
-  report.budget = recipes::PlanBudget(report.source, report.recipe, MemoryFor(report.recipe));
+  report.scale_bytes = ScaleBytes(report);
+  if (!report.plan.observed_modules.empty()) {
+    report.budget = recipes::PlanBudget(report.source, report.recipe, MemoryFor(report.recipe));
+  }
   report.disk = recipes::ForecastDisk(report.plan, report.budget);
   report.time = recipes::ForecastTime(report.source, report.recipe, report.plan, report.speed);
   return report;
@@ -82,19 +99,20 @@ void PrintPass(std::string_view name, uint64_t bytes, std::string_view what) {
   if (bytes > 0) fmt::print("  {:<15} {:>12}  {}\n", name, HumanBytes(bytes), what);
 }
 
-void PrintPasses(const recipes::DataPasses& passes) {
+void PrintPasses(const PlanReport& report) {
   fmt::print("\nPasses over the source\n");
-  PrintPass("calibration", passes.calibration, "decoder layers, one after the other");
-  PrintPass("weight amax", passes.weight_amax, "weights whose global scale is not known before");
-  PrintPass("block scales", passes.lossless_scales, "of weights that are cast losslessly");
-  PrintPass("export", passes.quantisation, "every tensor, copied or quantised");
+  PrintPass("calibration", report.passes.calibration, "decoder layers, one after the other");
+  PrintPass("weight scales", report.scale_bytes,
+            "weights that are too many for stream_memory while their common scale is found");
+  PrintPass("export", report.passes.quantisation, "every tensor, copied or converted");
 }
 
 void PrintCalibration(const PlanReport& report) {
   const recipes::CalibrationSection& section = report.recipe.calibration;
   const recipes::CalibrationBudget& budget = report.budget;
   if (report.plan.observed_modules.empty()) {
-    fmt::print("\nNo calibration: no rule quantises a weight\n");
+    fmt::print("\nNo calibration: no input scale needs one\n  memory for streaming {}\n",
+               HumanBytes(report.recipe.compute.stream_memory));
     return;
   }
   fmt::print("\nCalibration of {} modules on {}, {} samples x {} tokens, {}\n",
@@ -138,9 +156,10 @@ void PrintReport(const PlanReport& report) {
   if (!report.recipe.description.empty()) fmt::print("{}\n", report.recipe.description);
   fmt::print("source  {} ({})\noutput  {} (dialect {})\nrun     {}\n\n",
              report.recipe.source.string(), report.source.family->model_type(),
-             report.recipe.output.string(), report.recipe.dialect, report.recipe.run_dir.string());
+             report.recipe.output.string(), recipes::DialectName(report.recipe.dialect),
+             report.recipe.run_dir.string());
   PrintTensors(report);
-  PrintPasses(report.passes);
+  PrintPasses(report);
   PrintCalibration(report);
   PrintNeeds(report);
 }
@@ -187,15 +206,14 @@ Json ReportJson(const PlanReport& report) {
           {"model_type", report.source.family->model_type()},
           {"output", report.recipe.output.string()},
           {"run_dir", report.recipe.run_dir.string()},
-          {"dialect", report.recipe.dialect},
+          {"dialect", recipes::DialectName(report.recipe.dialect)},
           {"roles", RolesJson(report.summary)},
           {"total", TotalsJson(report.summary.totals)},
           {"output_files", report.plan.shards.size()},
           {"output_file_bytes", report.plan.OutputFileBytes()},
           {"passes",
            {{"calibration_bytes", report.passes.calibration},
-            {"weight_amax_bytes", report.passes.weight_amax},
-            {"block_scale_bytes", report.passes.lossless_scales},
+            {"weight_scale_bytes", report.scale_bytes},
             {"export_bytes", report.passes.quantisation}}},
           {"calibration", BudgetJson(report)},
           {"disk",

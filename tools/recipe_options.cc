@@ -21,6 +21,8 @@ void AddRecipeOptions(CLI::App& command, RecipeOptions& options) {
       "For weights and batches on the device, e.g. 8GiB; 0: 80 % of what is free");
   add("--host-memory", given.host_memory, "SIZE",
       "For hidden states, above which they go to disk; 0: half of what is free");
+  add("--stream-memory", given.stream_memory, "SIZE",
+      "For source and output data that an export holds at a time");
   add("--threads", given.threads, "N", "CPU threads; 0: one per core");
   add("--samples", given.samples, "N", "Calibration sequences");
   add("--sequence-length", given.sequence_length, "N", "Tokens of each sequence");

@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/error.h"
 #include "tools/command.h"
 #include "tools/pipeline.h"
 #include "tools/recipe_options.h"
@@ -19,15 +18,11 @@ void AddPipelineCommand(CLI::App& app, CommandContext& context, const std::strin
   auto options = std::make_shared<RecipeOptions>();
   AddRecipeOptions(*command, *options);
   command->callback([&context, options, steps = std::move(steps)] {
-    if (steps.front() == Step::kCalibrate) RequireTorch(context.argv);
     const recipes::Recipe recipe = LoadRecipe(*options);
-    Pipeline pipeline(recipe, steps, context.progress);
-    const bool clean = pipeline.Run();
-    pipeline.PrintSummary();
-    if (clean) return;
-    throw Error(ErrorCode::kAuditFailed, recipe.output.string(),
-                "the audit above found errors in what was written",
-                "Do not serve it; correct the recipe or the source and export again");
+    if (steps.front() == Step::kCalibrate && recipes::ObservesInputs(recipe)) {
+      RequireTorch(context.argv);
+    }
+    RunPipeline(OpenSource(recipe), recipe, steps, context.progress);
   });
 }
 

@@ -22,7 +22,8 @@ uint64_t PeakBytes(int64_t layers) {
   AddTokenizer(dir.path() / "source");
   const Json recipe = SyntheticRecipe(dir.path(), dir.path() / "source", 1024, 4, 128);
   const CommandResult result =
-      RunVernier({"run", WriteRecipe(dir.path(), recipe), "--device-memory", "256MiB"});
+      RunVernier({"run", WriteRecipe(dir.path(), recipe), "--device-memory", "256MiB",
+                  "--stream-memory", "32MiB"});
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   return result.peak_bytes;
 }

@@ -1,0 +1,180 @@
+// The formats, scale methods and dialects that `vernier convert` writes.
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "tests/support/command.h"
+#include "tests/support/synthetic_checkpoint.h"
+#include "tests/tools/convert_fixture.h"
+
+namespace vernier::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ConvertFormatsTest : public ConvertFixture {
+ protected:
+  ConvertFormatsTest() { WriteLlama(); }
+
+  // Of an audited conversion; FP8 with one scale wants one for its inputs too.
+  static std::vector<std::string> Arguments(const std::string& format, const std::string& dialect) {
+    std::vector<std::string> arguments = {"--weights", format, "--dialect", dialect, "--validate"};
+    if (format == "fp8") arguments.insert(arguments.end(), {"--input-scale", "1"});
+    return arguments;
+  }
+};
+
+// Better searches make smaller errors, on weights that a search can improve.
+TEST_F(ConvertFormatsTest, SearchesOrderByTheirError) {
+  for (const char* method : {"max", "four_over_six", "mse"}) {
+    Convert(Llama(), method, {"--method", method});
+  }
+  const double max = RelativeError(Llama(), Place("max"));
+  const double four_over_six = RelativeError(Llama(), Place("four_over_six"));
+  const double mse = RelativeError(Llama(), Place("mse"));
+  EXPECT_LT(max, 0.0095);
+  EXPECT_LT(four_over_six, 0.9 * max);
+  EXPECT_LT(mse, 0.8 * max);
+}
+
+// The two dialects differ in names and in the global scale's direction, not in a single nibble.
+TEST_F(ConvertFormatsTest, BothDialectsHoldTheSameCodes) {
+  Convert(Llama(), "modelopt", {"--method", "max"});
+  Convert(Llama(), "compressed", {"--method", "max", "--dialect", "compressed-tensors"});
+  const checkpoint::SourceModel left = checkpoint::OpenAnySourceModel(Place("modelopt"));
+  const checkpoint::SourceModel right = checkpoint::OpenAnySourceModel(Place("compressed"));
+  int compared = 0;
+  for (const checkpoint::LogicalWeight& weight : left.layout.weights) {
+    if (weight.format != checkpoint::WeightFormat::kNvfp4) continue;
+    const checkpoint::LogicalWeight* other = right.layout.FindModule(weight.module);
+    ASSERT_NE(other, nullptr) << weight.module;
+    for (const auto part : {&checkpoint::LogicalWeight::main, &checkpoint::LogicalWeight::scale}) {
+      std::vector<std::byte> a(left.checkpoint.tensor(weight.*part).info.Bytes());
+      std::vector<std::byte> b(right.checkpoint.tensor(other->*part).info.Bytes());
+      left.checkpoint.Read(weight.*part, 0, a);
+      right.checkpoint.Read(other->*part, 0, b);
+      EXPECT_EQ(a, b) << weight.module;
+    }
+    ++compared;
+  }
+  EXPECT_GT(compared, 0);
+}
+
+// Every format in every dialect that has it can be written, read back, and is near the source.
+TEST_F(ConvertFormatsTest, EveryFormatIsWrittenAndReadBack) {
+  struct Case {
+    const char* format;
+    double largest_error;
+  };
+  for (const Case& test :
+       {Case{"nvfp4", 0.02}, Case{"mxfp4", 0.04}, Case{"mxfp8", 0.002}, Case{"fp8", 0.002},
+        Case{"fp8_channel", 0.002}, Case{"fp8_block", 0.002}, Case{"int4", 0.03}}) {
+    for (const std::string dialect : {"modelopt", "compressed-tensors"}) {
+      if (std::string(test.format) == "int4" && dialect == "modelopt") continue;
+      SCOPED_TRACE(test.format + (" " + dialect));
+      const std::string name = test.format + ("-" + dialect);
+      Convert(Llama(), name, Arguments(test.format, dialect));
+      const double error = RelativeError(Llama(), Place(name));
+      EXPECT_GT(error, 0);
+      EXPECT_LT(error, test.largest_error);
+      Dequantize(Place(name), name + "-back");
+      EXPECT_LT(RelativeError(Llama(), Place(name + "-back")), 1.1 * test.largest_error);
+    }
+  }
+}
+
+// The audit knows what it reads: outputs of a model with experts, in every format and dialect, with
+// static input scales and without, and outputs made from one another.
+TEST_F(ConvertFormatsTest, TheAuditAcceptsEveryFormatOfDeepseekV4) {
+  WriteSource();
+  Dequantize(Source(), "bf16");
+  for (const std::string format :
+       {"nvfp4", "mxfp4", "mxfp8", "fp8", "fp8_channel", "fp8_block", "int4"}) {
+    for (const std::string dialect : {"modelopt", "compressed-tensors"}) {
+      if (format == "int4" && dialect == "modelopt") continue;
+      SCOPED_TRACE(format + " " + dialect);
+      Convert(Place("bf16"), format + dialect, Arguments(format, dialect));
+    }
+  }
+}
+
+// Weights that the model needs may be packed under another name, and formats may be mixed.
+TEST_F(ConvertFormatsTest, TheAuditAcceptsMixedFormats) {
+  WriteSource();
+  Dequantize(Source(), "bf16");
+  for (const std::string dialect : {"modelopt", "compressed-tensors"}) {
+    const Json recipe = {{"version", 1},
+                         {"source", Place("bf16").string()},
+                         {"output", Place(dialect).string()},
+                         {"activations", "none"},
+                         {"export", {{"dialect", dialect}}},
+                         {"quantize",
+                          {{{"role", "routed_expert"}, {"format", "mxfp8"}},
+                           {{"role", "shared_expert"}, {"format", "nvfp4"}}}}};
+    const fs::path file = Place(dialect + ".json");
+    WriteFileAtomically(file, recipe.dump());
+    Convert(Place("bf16"), dialect, {"--recipe", file.string(), "--validate"});
+  }
+}
+
+TEST_F(ConvertFormatsTest, TheAuditAcceptsInputScalesAndOtherDialects) {
+  for (const std::string dialect : {"modelopt", "compressed-tensors"}) {
+    SCOPED_TRACE(dialect);
+    for (const std::string format : {"nvfp4", "fp8"}) {
+      Convert(Llama(), format + dialect,
+              {"--weights", format, "--dialect", dialect, "--input-scale", "0.5", "--validate"});
+    }
+    Convert(Place("nvfp4" + dialect), "again" + dialect,
+            {"--weights", "fp8_channel", "--dialect", dialect, "--validate"});
+  }
+}
+
+// An input scale that the configuration announces is missed, and one it does not is not.
+TEST_F(ConvertFormatsTest, TheAuditTellsFormatsApart) {
+  Convert(Llama(), "nvfp4", {"--weights", "nvfp4", "--dialect", "compressed-tensors"});
+  const fs::path config_path = Place("nvfp4") / "config.json";
+  Json config = ReadJsonFile(config_path);
+  Json& group = config["quantization_config"]["config_groups"]["group_0"];
+  group["input_activations"] = group["weights"];
+  WriteFileAtomically(config_path, config.dump());
+  const CommandResult missing = RunVernier({"validate", Place("nvfp4").string()});
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_NE(missing.output.find("V02"), std::string::npos) << missing.output;
+  group["weights"]["strategy"] = "channel";
+  group["weights"]["num_bits"] = 8;
+  WriteFileAtomically(config_path, config.dump());
+  const CommandResult other = RunVernier({"validate", Place("nvfp4").string()});
+  EXPECT_NE(other.output.find("V05"), std::string::npos) << other.output;
+}
+
+// Importance moves errors to where they do not matter.
+TEST_F(ConvertFormatsTest, ImportanceProtectsTheChannelsItNames) {
+  const checkpoint::SourceModel source = checkpoint::OpenAnySourceModel(Llama());
+  const std::string module = "model.layers.1.mlp.up_proj";
+  const checkpoint::LogicalWeight& weight = *source.layout.FindModule(module);
+  std::vector<float> importance(static_cast<size_t>(weight.columns()), 0.01f);
+  for (size_t i = 0; i < importance.size(); i += 16) importance[i] = 1.0f;
+  const fs::path file = Place("importance.safetensors");
+  WriteSafetensors(file,
+                   {MakeTensor(module, checkpoint::DType::kF32, {weight.columns()}, importance)});
+  Convert(Llama(), "plain", {"--method", "mse"});
+  Convert(Llama(), "weighted", {"--method", "mse", "--importance", file.string()});
+
+  const std::vector<float> wanted = Values(source, weight);
+  const auto weighted_error = [&](const std::string& name) {
+    const checkpoint::SourceModel model = checkpoint::OpenAnySourceModel(Place(name));
+    const std::vector<float> got = Values(model, *model.layout.FindModule(module));
+    double error = 0;
+    for (size_t i = 0; i < got.size(); ++i) {
+      error += importance[i % importance.size()] * (got[i] - wanted[i]) * (got[i] - wanted[i]);
+    }
+    return error;
+  };
+  EXPECT_LT(weighted_error("weighted"), weighted_error("plain"));
+}
+
+}  // namespace
+}  // namespace vernier::testing

@@ -2,15 +2,16 @@
 #ifndef VERNIER_AUDIT_PARALLEL_H_
 #define VERNIER_AUDIT_PARALLEL_H_
 
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <thread>
+#include <utility>
 #include <vector>
 
-#include "base/hand_over.h"
+#include "base/bounded_pipeline.h"
 #include "checkpoint/checkpoint.h"
 
 namespace vernier::audit {
@@ -19,14 +20,14 @@ namespace vernier::audit {
 // each work(i) does not. The first exception of any work is rethrown.
 template <typename Work>
 auto ParallelMap(size_t count, const Work& work) {
-  std::vector<decltype(work(size_t{0}))> results(count);
-  HandOver();
-  tbb::parallel_for(size_t{0}, count, [&](size_t i) {
-    TakeOver();
-    results[i] = work(i);
-    HandOver();
-  });
-  TakeOver();
+  const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  std::vector<decltype(work(size_t{0}))> results;
+  results.reserve(count);
+  const auto next = [i = size_t{0}, count]() mutable {
+    return i == count ? std::nullopt : std::optional(i++);
+  };
+  RunBounded(threads, 2 * threads, next, work,
+             [&results](auto result) { results.push_back(std::move(result)); });
   return results;
 }
 

@@ -6,10 +6,10 @@
 #include <span>
 #include <utility>
 
+#include "base/bounded_pipeline.h"
 #include "base/direct_output.h"
 #include "base/file.h"
 #include "base/read_ahead.h"
-#include "export/bounded_pipeline.h"
 #include "export/numbers.h"
 #include "export/row_encoder.h"
 #include "export/shard_hash.h"

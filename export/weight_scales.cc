@@ -6,9 +6,9 @@
 #include <set>
 #include <utility>
 
+#include "base/bounded_pipeline.h"
 #include "base/buffer_pool.h"
 #include "base/read_ahead.h"
-#include "export/bounded_pipeline.h"
 #include "export/shard_jobs.h"
 #include "export/stream_limits.h"
 

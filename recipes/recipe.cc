@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-
 #include "base/file.h"
 #include "recipes/plan.h"
 #include "recipes/recipe_values.h"

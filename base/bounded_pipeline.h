@@ -1,6 +1,6 @@
 // Parallel work on a stream of items with bounded memory.
-#ifndef VERNIER_EXPORT_BOUNDED_PIPELINE_H_
-#define VERNIER_EXPORT_BOUNDED_PIPELINE_H_
+#ifndef VERNIER_BASE_BOUNDED_PIPELINE_H_
+#define VERNIER_BASE_BOUNDED_PIPELINE_H_
 
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_pipeline.h>
@@ -17,7 +17,7 @@
 
 #include "base/hand_over.h"
 
-namespace vernier::exporter {
+namespace vernier {
 
 // The places of a fixed number of objects, handed out and taken back by any thread.
 template <typename T>
@@ -121,6 +121,6 @@ void RunBounded(int threads, int items, Next next, Work work, Done done) {
   failure.Rethrow();
 }
 
-}  // namespace vernier::exporter
+}  // namespace vernier
 
-#endif  // VERNIER_EXPORT_BOUNDED_PIPELINE_H_
+#endif  // VERNIER_BASE_BOUNDED_PIPELINE_H_

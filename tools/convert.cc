@@ -15,6 +15,7 @@
 #include "checkpoint/source_model.h"
 #include "export/layout_packs.h"
 #include "recipes/convert_recipe.h"
+#include "recipes/plan.h"
 #include "recipes/recipe.h"
 #include "recipes/recipe_values.h"
 #include "tools/command.h"
@@ -144,6 +145,37 @@ std::vector<exporter::KernelLayout> KernelLayouts(const ConvertOptions& options)
   return layouts;
 }
 
+// Whether the output will have NVFP4 weights; with `role`, in that role.
+bool WillHaveNvfp4(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+                   std::optional<checkpoint::Role> role) {
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const checkpoint::LogicalWeight& weight = source.layout.weights[i];
+    const recipes::TargetFormat format = plan.weights[i].format;
+    const bool stays =
+        format == recipes::TargetFormat::kKeep && weight.format == checkpoint::WeightFormat::kNvfp4;
+    if (!stays && format != recipes::TargetFormat::kNvfp4) continue;
+    if (!role || weight.role == *role) return true;
+  }
+  return false;
+}
+
+// Before anything is converted.
+void CheckKernelLayouts(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
+                        const std::vector<exporter::KernelLayout>& layouts) {
+  if (layouts.empty()) return;
+  const recipes::Plan plan = recipes::MakePlan(source, recipe);
+  for (const exporter::KernelLayout layout : layouts) {
+    const bool experts = layout == exporter::KernelLayout::kMegaMoe;
+    const std::optional<checkpoint::Role> role =
+        experts ? std::optional(checkpoint::Role::kRoutedExpert) : std::nullopt;
+    if (WillHaveNvfp4(source, plan, role)) continue;
+    throw Error(ErrorCode::kBadArgument,
+                fmt::format("--layout {}", exporter::KernelLayoutName(layout)),
+                experts ? "no routed expert becomes NVFP4" : "no weight becomes NVFP4",
+                "Leave it out, or choose --weights nvfp4");
+  }
+}
+
 void WriteKernelLayouts(const std::filesystem::path& output,
                         const std::vector<exporter::KernelLayout>& layouts) {
   if (layouts.empty()) return;
@@ -166,6 +198,7 @@ void Convert(const ConvertOptions& options, ProgressStyle progress) {
   checkpoint::SourceModel source = OpenWithConfig(options.places.source);
   const recipes::Recipe recipe =
       options.recipe.empty() ? RecipeFromFlags(options, source) : RecipeFromFile(options);
+  CheckKernelLayouts(source, recipe, layouts);
   std::vector<Step> steps = {Step::kExport};
   if (options.validate) steps.push_back(Step::kValidate);
   RunPipeline(std::move(source), recipe, steps, progress);

@@ -135,6 +135,8 @@ TEST_F(ConvertTest, WhatCannotBeDoneIsOneLineWithACode) {
                    "VN-"},
         BadCommand{{Source().string(), out, "--weights", "int4"}, "VN-RECIPE-003"},
         BadCommand{{Source().string(), out, "--layout", "origami"}, "VN-ARG-001"},
+        BadCommand{{Source().string(), out, "--weights", "bf16", "--layout", "mega-moe"},
+                   "no routed expert becomes NVFP4"},
         BadCommand{{Source().string(), out, "--input-scale", "nan"}, "VN-ARG-001"},
         BadCommand{{Source().string(), out, "--input-scale", "1e39"}, "VN-ARG-001"},
         BadCommand{{Source().string(), out, "--method", "mse", "--input-scale", "1", "--importance",

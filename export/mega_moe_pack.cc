@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "checkpoint/weight_decoder.h"
 #include "export/layout_pack_file.h"
+#include "export/quant_config_modules.h"
 #include "quantizers/float_formats.h"
 
 namespace vernier::exporter {
@@ -21,11 +22,6 @@ using quantizers::FoldStats;
 
 constexpr int64_t kTileRows = 128;
 constexpr int64_t kScalesPerWord = 4;
-
-// "layers.3.ffn.experts.7.w1" -> "layers.3.ffn.experts"
-std::string ExpertsPrefix(const LogicalWeight& weight) {
-  return weight.module.substr(0, weight.module.rfind("." + std::to_string(weight.expert) + "."));
-}
 
 std::string Leaf(const LogicalWeight& weight) {
   return weight.module.substr(weight.module.rfind('.') + 1);
@@ -165,7 +161,7 @@ FoldStats WriteMegaMoeLayer(const SourceModel& model, const ExpertLayer& experts
                             const std::filesystem::path& path) {
   const std::array projections = {Projection{model, {experts.gate, experts.up}, "l1"},
                                   Projection{model, {experts.down}, "l2"}};
-  const std::string prefix = ExpertsPrefix(model.layout.weights[experts.gate.front()]) + ".";
+  const std::string prefix = EngineModule(model.layout.weights[experts.gate.front()]) + ".";
   std::vector<checkpoint::TensorSpec> specs;
   for (const Projection& projection : projections) {
     RequireShapes(projection);

@@ -190,13 +190,21 @@ int JobsAtOnce(const std::vector<ShardJob>& jobs, const StreamSettings& settings
   return std::clamp(fitting, 1, 2 * settings.threads);
 }
 
+// Buffers under way to the disk are memory too.
+IoOptions OutputOptions(const StreamSettings& settings) {
+  IoOptions io = settings.io;
+  const uint64_t buffers = settings.limits.spare_bytes / io.request_bytes;
+  io.depth = static_cast<unsigned>(std::clamp<uint64_t>(buffers, 1, io.depth));
+  return io;
+}
+
 }  // namespace
 
 calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
                               const std::filesystem::path& directory, const OnBytes& on_bytes,
                               std::vector<WeightScale>& weight_scales) {
   const std::filesystem::path path = directory / shard.file_name;
-  DirectOutput output(PartialPath(path), shard.file_bytes, inputs.settings.io);
+  DirectOutput output(PartialPath(path), shard.file_bytes, OutputOptions(inputs.settings));
   output.Write(0, std::as_bytes(std::span(shard.prefix)));
   on_bytes(shard.prefix.size());
 

@@ -7,8 +7,9 @@
 
 namespace vernier::exporter {
 
-// Parts of a conversion's memory; together the total it was made from. The buffers of files being
-// written (64 MiB), one tile per thread and what is known of each tensor come on top.
+// Parts of a conversion's memory; together the total it was made from. The buffers of a file being
+// written (spare_bytes or 64 MiB, whichever is less), one tile per thread and what is known of each
+// tensor come on top.
 struct StreamLimits {
   // A group of weights whose common scale depends on all of their values is read once and held, if
   // its source and its output fit here; a larger one is read twice.

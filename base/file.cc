@@ -19,23 +19,16 @@ namespace {
 // One read or write call moves at most this much, well below the kernel's limit of 2 GiB.
 constexpr size_t kMaxTransfer = size_t{1} << 30;
 
+constexpr mode_t kFileMode = 0644;
+constexpr mode_t kDirectoryMode = 0777;  // less the user's mask
+
 int OpenOrThrow(const std::filesystem::path& path, int flags) {
-  const int fd = open(path.c_str(), flags | O_CLOEXEC, 0644);
+  const int fd = open(path.c_str(), flags | O_CLOEXEC, kFileMode);
   if (fd >= 0) return fd;
   const int error = errno;
   if ((flags & O_ACCMODE) != O_RDONLY && error == ENOSPC) ThrowWriteError(path, error);
   throw Error(ErrorCode::kFileOpen, path.string(), std::strerror(error),
               "Check the path and the permissions");
-}
-
-void SyncDirectory(const std::filesystem::path& directory) {
-  const std::filesystem::path path = directory.empty() ? "." : directory;
-  const int fd = OpenOrThrow(path, O_RDONLY | O_DIRECTORY);
-  const int result = fsync(fd);
-  const int error = errno;
-  close(fd);
-  // Some file systems cannot sync a directory and say EINVAL.
-  if (result != 0 && error != EINVAL) ThrowWriteError(path, error);
 }
 
 // Some file systems accept O_DIRECT and then refuse every transfer.
@@ -154,6 +147,16 @@ std::string ReadWholeFile(const std::filesystem::path& path) {
   return content;
 }
 
+void SyncDirectory(const std::filesystem::path& directory) {
+  const std::filesystem::path path = directory.empty() ? "." : directory;
+  const int fd = OpenOrThrow(path, O_RDONLY | O_DIRECTORY);
+  const int result = fsync(fd);
+  const int error = errno;
+  close(fd);
+  // Some file systems cannot sync a directory and say EINVAL.
+  if (result != 0 && error != EINVAL) ThrowWriteError(path, error);
+}
+
 std::filesystem::path PartialPath(const std::filesystem::path& path) {
   return path.parent_path() / (path.filename().string() + ".partial");
 }
@@ -172,9 +175,16 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view con
 }
 
 void CreateDirectories(const std::filesystem::path& directory) {
-  std::error_code error;
-  std::filesystem::create_directories(directory, error);
-  if (error) ThrowWriteError(directory, error.value());
+  if (directory.empty() || std::filesystem::is_directory(directory)) return;
+  const std::filesystem::path parent = directory.parent_path();
+  CreateDirectories(parent);
+  // "a/b/" is "a/b", which the call above has created.
+  if (!directory.has_filename()) return;
+  if (mkdir(directory.c_str(), kDirectoryMode) != 0 && errno != EEXIST) {
+    ThrowWriteError(directory, errno);
+  }
+  if (!std::filesystem::is_directory(directory)) ThrowWriteError(directory, ENOTDIR);
+  SyncDirectory(parent);
 }
 
 void RequireFreeSpace(const std::filesystem::path& directory, uint64_t bytes,

@@ -75,6 +75,10 @@ std::filesystem::path PartialPath(const std::filesystem::path& path);
 // fsyncs PartialPath(path) (already written), renames it to `path` and fsyncs the directory.
 void PublishPartial(const std::filesystem::path& path);
 
+// Makes the names in `directory` durable.
+void SyncDirectory(const std::filesystem::path& directory);
+
+// Creates the directory and its missing parents, each durably.
 void CreateDirectories(const std::filesystem::path& directory);
 
 // Throws kNoSpace unless the file system of `directory` (or its nearest existing parent) has

@@ -31,4 +31,6 @@ std::string HashHex(std::string_view text) {
   return hasher.Hex();
 }
 
+uint64_t Hash64(std::string_view text) { return XXH3_64bits(text.data(), text.size()); }
+
 }  // namespace vernier

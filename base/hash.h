@@ -3,6 +3,7 @@
 #define VERNIER_BASE_HASH_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,9 @@ class Hasher {
 };
 
 std::string HashHex(std::string_view text);
+
+// XXH3-64: for sums of many small hashes.
+uint64_t Hash64(std::string_view text);
 
 }  // namespace vernier
 

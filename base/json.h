@@ -15,7 +15,8 @@ using Json = nlohmann::ordered_json;
 
 enum class JsonComments { kRefuse, kAllow };
 
-// Parses `text`; `origin` names it in the error (kBadJson, with line and column).
+// Parses `text`; `origin` names it in the error (kBadJson, with line and column). Values that nest
+// hundreds deep are kBadJson too, so that functions which descend into the result are safe.
 Json ParseJson(std::string_view text, std::string_view origin,
                JsonComments comments = JsonComments::kRefuse);
 

@@ -215,7 +215,11 @@ double Progress::EtaSeconds() const { return state_->phases.empty() ? -1 : state
 
 std::vector<std::pair<std::string, double>> Progress::PhaseSeconds() const {
   std::vector<std::pair<std::string, double>> seconds;
-  for (const State::Phase& phase : state_->phases) seconds.emplace_back(phase.name, phase.seconds);
+  for (const State::Phase& phase : state_->phases) {
+    const bool runs = &phase == state_->current;
+    seconds.emplace_back(phase.name,
+                         phase.seconds + (runs ? SecondsSince(state_->phase_start) : 0));
+  }
   return seconds;
 }
 

@@ -34,6 +34,17 @@ TEST(FileTest, ReadingPastTheEndNamesTheFileAndTheByte) {
   EXPECT_VERNIER_ERROR(file.ReadAt(1, out), ErrorCode::kFileRead, "ends at byte 3");
 }
 
+TEST(FileTest, CreatesDirectoriesWithTheirParents) {
+  const testing::TempDir dir;
+  CreateDirectories(dir.path() / "a/b/c/");
+  EXPECT_TRUE(std::filesystem::is_directory(dir.path() / "a/b/c"));
+  CreateDirectories(dir.path() / "a/b");  // is there already
+  CreateDirectories("");
+  WriteFileAtomically(dir.path() / "file", "x");
+  EXPECT_VERNIER_ERROR(CreateDirectories(dir.path() / "file"), ErrorCode::kFileWrite, "file");
+  EXPECT_VERNIER_ERROR(CreateDirectories(dir.path() / "file/below"), ErrorCode::kFileWrite, "file");
+}
+
 TEST(FileTest, MissingFileIsNamed) {
   EXPECT_VERNIER_ERROR(File::OpenForRead("/nonexistent/x"), ErrorCode::kFileOpen, "/nonexistent/x");
 }

@@ -22,6 +22,15 @@ TEST(JsonTest, SyntaxErrorTellsOriginAndLine) {
                        "config.json: parse error at line 2");
 }
 
+TEST(JsonTest, RefusesValuesThatWouldExhaustTheStack) {
+  const auto nested = [](size_t levels) {
+    return std::string(levels, '[') + std::string(levels, ']');
+  };
+  EXPECT_EQ(ParseJson(nested(256), "t").dump(), nested(256));
+  EXPECT_VERNIER_ERROR(ParseJson(nested(257), "t"), ErrorCode::kBadJson, "more than 256 deep");
+  EXPECT_VERNIER_ERROR(ParseJson(nested(1'000'000), "t"), ErrorCode::kBadJson, "256 deep");
+}
+
 TEST(JsonTest, FieldsAreTypedAndNamedInErrors) {
   const Json object = ParseJson(R"({"n": 3, "s": "x", "nothing": null})", "t");
   EXPECT_EQ(GetField<int>(object, "n", "t"), 3);

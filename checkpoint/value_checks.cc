@@ -31,7 +31,7 @@ void RefuseNanCodes(const Checkpoint& checkpoint, size_t tensor, int64_t first,
 void FailValue(const Checkpoint& checkpoint, size_t tensor, int64_t index, std::string_view what) {
   throw Error(ErrorCode::kBadWeightValue, checkpoint.tensor(tensor).info.name,
               "element " + std::to_string(index) + " is " + std::string(what),
-              "Download the checkpoint again, or ask its publisher");
+              "Download the checkpoint again, ask its publisher, or set non_finite to \"clamp\"");
 }
 
 void RefuseNonFinite(const Checkpoint& checkpoint, size_t tensor, int64_t first,

@@ -11,6 +11,7 @@ namespace {
 // Bounds on what is enumerated tensor by tensor.
 constexpr int64_t kMaxLayers = 10'000;
 constexpr int64_t kMaxExperts = 100'000;
+constexpr int64_t kMaxExpertsOfAllLayers = 1'000'000;
 
 // Variants that the published models do not use and that the forward pass does not compute.
 void RequireKnownVariant(const ConfigReader& reader) {
@@ -48,6 +49,13 @@ void ReadAttention(const ConfigReader& reader, DeepseekV4Config* config) {
 void ReadExperts(const ConfigReader& reader, DeepseekV4Config* config) {
   config->num_hash_layers = reader.Integer("num_hash_layers", 0, config->num_hidden_layers);
   config->n_routed_experts = reader.Integer("n_routed_experts", 1, kMaxExperts);
+  const int64_t layers = config->num_hidden_layers + config->num_nextn_predict_layers;
+  if (config->n_routed_experts * layers > kMaxExpertsOfAllLayers) {
+    reader.Fail("n_routed_experts", "is " + std::to_string(config->n_routed_experts) +
+                                        " in each of " + std::to_string(layers) +
+                                        " layers, more than " +
+                                        std::to_string(kMaxExpertsOfAllLayers) + " in all");
+  }
   config->n_shared_experts = reader.Integer("n_shared_experts", 1, kMaxExperts);
   config->num_experts_per_tok = reader.Integer("num_experts_per_tok", 1, config->n_routed_experts);
   config->moe_intermediate_size = reader.Integer("moe_intermediate_size");

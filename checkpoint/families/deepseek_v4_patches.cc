@@ -121,6 +121,9 @@ void RebuildRopeHeadDim(Patcher* patcher) {
   }
   const double channels =
       static_cast<double>(reader.Integer("head_dim")) * reader.Number("partial_rotary_factor");
+  if (channels > static_cast<double>(ConfigReader::kMaxSize)) {
+    reader.Fail("partial_rotary_factor", "makes more channels than any head has");
+  }
   patcher->Set("/qk_rope_head_dim", static_cast<int64_t>(std::floor(channels)),
                "rebuilt from partial_rotary_factor; engines read qk_rope_head_dim");
 }

@@ -35,7 +35,7 @@ std::vector<std::string> KnownModelTypes() {
 }
 
 std::unique_ptr<Family> MakeFamily(const Json& config) {
-  const Json& model_type = ConfigReader(config).Require("model_type");
+  const Json model_type = ConfigReader(config).Require("model_type");
   if (const FamilyRow* row = FindRow(model_type)) return row->make(config);
   throw Error(ErrorCode::kUnknownModelType, "config.json",
               "the model_type " + model_type.dump() + " is not known",

@@ -53,6 +53,23 @@ TEST(DeepseekV4Config, ReadsTheReleasedModels) {
   EXPECT_EQ(pro.o_groups, 16);
 }
 
+TEST(DeepseekV4Config, RefusesMoreExpertsThanCouldBeListed) {
+  Json config = Tiny();
+  config["n_routed_experts"] = 100'000;
+  EXPECT_EQ(ParseDeepseekV4Config(config).n_routed_experts, 100'000);
+  config["num_nextn_predict_layers"] = 6;
+  EXPECT_VERNIER_ERROR(ParseDeepseekV4Config(config), ErrorCode::kBadConfig,
+                       "100000 in each of 11 layers");
+}
+
+TEST(DeepseekV4Config, RefusesAPartOfTheHeadThatIsNoSize) {
+  Json config = Tiny();
+  config.erase("qk_rope_head_dim");
+  config["partial_rotary_factor"] = 1e300;
+  EXPECT_VERNIER_ERROR(ParseDeepseekV4Config(config), ErrorCode::kBadConfig,
+                       "partial_rotary_factor");
+}
+
 TEST(DeepseekV4Config, AbsentScalingMeansNone) {
   Json config = Tiny();
   config.erase("rope_scaling");

@@ -55,7 +55,7 @@ struct Workload {
 };
 
 // What PlanBudget chooses.
-struct LoopSizes {
+struct Choice {
   int64_t batch = 1;
   int64_t query_chunk = 0;
   int64_t experts = 0;  // per group
@@ -134,15 +134,27 @@ uint64_t StreamBytes(const Workload& work, uint64_t samples) {
          static_cast<uint64_t>(work.dims.hidden_size) * work.element;
 }
 
-// Streams, FFN inputs (compute dtype), FFN sums (F32) and stream mixing weights (F32, n + n^2 of n
-// streams) of `samples` sequences.
+// What the FFN adds so far (F32) of `samples` sequences.
+uint64_t SumBytes(const Workload& work, uint64_t samples) {
+  return samples * work.length * static_cast<uint64_t>(work.dims.hidden_size) * kF32Bytes;
+}
+
+// Streams, FFN inputs (compute dtype), FFN sums, stream mixing weights (F32, n + n^2 of n streams)
+// and the chosen experts with their weights (I32, F32) of `samples` sequences.
 uint64_t HiddenBytes(const Workload& work, uint64_t samples) {
   const uint64_t tokens = samples * work.length;
-  const auto width = static_cast<uint64_t>(work.dims.hidden_size);
   const auto streams = static_cast<uint64_t>(work.dims.residual_streams);
   const uint64_t mix = streams > 1 ? streams + streams * streams : 0;
-  return StreamBytes(work, samples) + tokens * width * (work.element + kF32Bytes) +
-         tokens * mix * kF32Bytes;
+  const uint64_t routing = 2 * static_cast<uint64_t>(work.dims.experts_per_token);
+  return StreamBytes(work, samples) + SumBytes(work, samples) +
+         tokens * (static_cast<uint64_t>(work.dims.hidden_size) * work.element +
+                   (mix + routing) * kF32Bytes);
+}
+
+// Parts of an unfinished layer in files: the same, with the sums of the last save and the next.
+uint64_t LayerFileBytes(const Workload& work) {
+  if (work.dims.experts == 0) return 0;
+  return HiddenBytes(work, work.samples) + SumBytes(work, work.samples);
 }
 
 // Keys that a chunk of queries of one sequence can see.
@@ -172,36 +184,36 @@ uint64_t ExpertRowBytes(const Workload& work, uint64_t batch) {
 
 // Temporaries of one batch: streams in and out in F32 (they are mixed in F32), and the larger of
 // attention's and an expert's, which do not exist at once.
-uint64_t BatchBytes(const Workload& work, const LoopSizes& sizes) {
+uint64_t BatchBytes(const Workload& work, const Choice& sizes) {
   const auto batch = static_cast<uint64_t>(sizes.batch);
   const uint64_t chunk = std::min(static_cast<uint64_t>(sizes.query_chunk), work.length);
   const uint64_t streams = 2 * StreamBytes(work, batch) / work.element * kF32Bytes;
   return streams + std::max(AttentionBytes(work, batch, chunk), ExpertRowBytes(work, batch));
 }
 
-bool HasSeveralGroups(const Workload& work, const LoopSizes& sizes) {
+bool HasSeveralGroups(const Workload& work, const Choice& sizes) {
   return sizes.experts < work.dims.experts;
 }
 
 // The group that computes; on a CPU also the next one, which is read meanwhile.
-uint64_t GroupBytes(const Workload& work, const LoopSizes& sizes) {
+uint64_t GroupBytes(const Workload& work, const Choice& sizes) {
   const uint64_t group = static_cast<uint64_t>(sizes.experts) * work.expert;
   return work.on_cpu && HasSeveralGroups(work, sizes) ? 2 * group : group;
 }
 
-uint64_t DeviceBytes(const Workload& work, const LoopSizes& sizes) {
+uint64_t DeviceBytes(const Workload& work, const Choice& sizes) {
   return work.dense_layer + work.cast + BatchBytes(work, sizes) + GroupBytes(work, sizes);
 }
 
 // Weights that wait in host memory for another device: a group being sent and the next being read.
-uint64_t StagedBytes(const Workload& work, const LoopSizes& sizes) {
+uint64_t StagedBytes(const Workload& work, const Choice& sizes) {
   if (work.on_cpu) return 0;
   const uint64_t group = static_cast<uint64_t>(sizes.experts) * work.expert;
   return HasSeveralGroups(work, sizes) ? 2 * group : group;
 }
 
 // Of the samples' hidden states: all, or one batch while the rest is in files.
-uint64_t ResidentHidden(const Workload& work, const LoopSizes& sizes, bool spilled) {
+uint64_t ResidentHidden(const Workload& work, const Choice& sizes, bool spilled) {
   return HiddenBytes(work, spilled ? static_cast<uint64_t>(sizes.batch) : work.samples);
 }
 
@@ -226,11 +238,13 @@ bool MustSpill(const Workload& work, const Recipe& recipe, const MachineMemory& 
 }
 
 // Batch sizes to try, largest first.
-std::vector<int64_t> BatchChoices(const Workload& work, const Recipe& recipe) {
+std::vector<int64_t> BatchChoices(const Workload& work, const Recipe& recipe,
+                                  const std::optional<LoopSizes>& kept) {
   const auto samples = static_cast<int64_t>(work.samples);
   if (recipe.calibration.batch_size != 0) {
     return {std::min(recipe.calibration.batch_size, samples)};
   }
+  if (kept) return {kept->batch_size};
   std::vector<int64_t> choices;
   for (int64_t batch = kMaxChosenBatch; batch > 0; batch /= 2) {
     if (batch <= samples) choices.push_back(batch);
@@ -238,14 +252,20 @@ std::vector<int64_t> BatchChoices(const Workload& work, const Recipe& recipe) {
   return choices;
 }
 
+// The same for query chunks.
+std::vector<int64_t> ChunkChoices(const std::optional<LoopSizes>& kept) {
+  if (kept) return {kept->query_chunk};
+  return {kQueryChunks.begin(), kQueryChunks.end()};
+}
+
 // With one expert a group: the largest batch that fits, with smaller query chunks only when no
 // batch fits with larger ones.
-std::optional<LoopSizes> ChooseBatch(const Workload& work, const std::vector<int64_t>& batches,
-                                     uint64_t limit) {
+std::optional<Choice> ChooseBatch(const Workload& work, const std::vector<int64_t>& batches,
+                                  const std::vector<int64_t>& chunks, uint64_t limit) {
   const int64_t experts = std::min<int64_t>(1, work.dims.experts);
-  for (const int64_t chunk : kQueryChunks) {
+  for (const int64_t chunk : chunks) {
     for (const int64_t batch : batches) {
-      const LoopSizes sizes = {batch, chunk, experts};
+      const Choice sizes = {batch, chunk, experts};
       if (DeviceBytes(work, sizes) <= limit) return sizes;
     }
   }
@@ -253,7 +273,7 @@ std::optional<LoopSizes> ChooseBatch(const Workload& work, const std::vector<int
 }
 
 // As many experts as fit, then evened out: fewer per group if that makes no more groups.
-int64_t ChooseExperts(const Workload& work, LoopSizes sizes, uint64_t limit) {
+int64_t ChooseExperts(const Workload& work, Choice sizes, uint64_t limit) {
   const int64_t all = work.dims.experts;
   if (all == 0 || work.expert == 0) return all;
   sizes.experts = all;
@@ -268,9 +288,8 @@ int64_t ChooseExperts(const Workload& work, LoopSizes sizes, uint64_t limit) {
 }
 
 [[noreturn]] void ThrowTooSmall(const Workload& work, const std::vector<int64_t>& batches,
-                                uint64_t limit) {
-  const LoopSizes smallest = {batches.back(), kQueryChunks.back(),
-                              std::min<int64_t>(1, work.dims.experts)};
+                                const std::vector<int64_t>& chunks, uint64_t limit) {
+  const Choice smallest = {batches.back(), chunks.back(), std::min<int64_t>(1, work.dims.experts)};
   throw Error(ErrorCode::kBudgetTooSmall, "device_memory",
               fmt::format("{} are there, and the smallest working set needs {}: {} for a layer, {} "
                           "for routed experts, {} for casts, {} for a batch of {} x {} tokens",
@@ -281,7 +300,7 @@ int64_t ChooseExperts(const Workload& work, LoopSizes sizes, uint64_t limit) {
               "Give more with --device-memory, or lower --sequence-length or --batch-size");
 }
 
-CalibrationBudget Describe(const Workload& work, const LoopSizes& sizes, bool spilled) {
+CalibrationBudget Describe(const Workload& work, const Choice& sizes, bool spilled) {
   CalibrationBudget budget;
   budget.process_bytes = work.process;
   budget.batch_size = sizes.batch;
@@ -293,6 +312,7 @@ CalibrationBudget Describe(const Workload& work, const LoopSizes& sizes, bool sp
   budget.batch_bytes = BatchBytes(work, sizes) + work.cast;
   budget.hidden_bytes = HiddenBytes(work, work.samples);
   budget.checkpoint_bytes = StreamBytes(work, work.samples);
+  budget.layer_bytes = LayerFileBytes(work);
   budget.device_peak = DeviceBytes(work, sizes);
   budget.host_peak = ResidentHidden(work, sizes, spilled) + StagedBytes(work, sizes) +
                      (work.on_cpu ? budget.device_peak : 0);
@@ -302,13 +322,14 @@ CalibrationBudget Describe(const Workload& work, const LoopSizes& sizes, bool sp
 }  // namespace
 
 CalibrationBudget PlanBudget(const SourceModel& source, const Recipe& recipe,
-                             const MachineMemory& machine) {
+                             const MachineMemory& machine, const std::optional<LoopSizes>& kept) {
   const Workload work = MeasureWorkload(source, recipe);
   const bool spilled = MustSpill(work, recipe, machine);
   const uint64_t limit = DeviceLimit(work, recipe, machine, spilled);
-  const std::vector<int64_t> batches = BatchChoices(work, recipe);
-  std::optional<LoopSizes> sizes = ChooseBatch(work, batches, limit);
-  if (!sizes) ThrowTooSmall(work, batches, limit);
+  const std::vector<int64_t> batches = BatchChoices(work, recipe, kept);
+  const std::vector<int64_t> chunks = ChunkChoices(kept);
+  std::optional<Choice> sizes = ChooseBatch(work, batches, chunks, limit);
+  if (!sizes) ThrowTooSmall(work, batches, chunks, limit);
   sizes->experts = ChooseExperts(work, *sizes, limit);
   return Describe(work, *sizes, spilled);
 }

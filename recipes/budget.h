@@ -4,6 +4,7 @@
 #define VERNIER_RECIPES_BUDGET_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,9 +20,15 @@ struct MachineMemory {
   uint64_t device_available = 0;  // bytes; equals host_available for "cpu"
 };
 
+// Sizes that a run in progress must keep.
+struct LoopSizes {
+  int64_t batch_size = 1;     // sequences per batch
+  int64_t query_chunk = 256;  // queries of a sequence whose attention scores exist at once
+};
+
 struct CalibrationBudget {
-  int64_t batch_size = 1;         // sequences per batch
-  int64_t query_chunk = 256;      // queries of a sequence whose attention scores exist at once
+  int64_t batch_size = 1;  // as in LoopSizes
+  int64_t query_chunk = 256;
   int64_t experts_per_group = 0;  // routed experts on the device at once; 0 for dense models
   bool spill_hidden = false;      // hidden states live in files instead of memory
 
@@ -29,16 +36,19 @@ struct CalibrationBudget {
   uint64_t dense_layer_bytes = 0;  // the largest layer without routed experts, in compute dtype
   uint64_t expert_bytes = 0;       // one routed expert, in compute dtype
   uint64_t batch_bytes = 0;        // temporaries of one batch's forward pass
-  uint64_t hidden_bytes = 0;       // all samples at one layer boundary, with FFN inputs and sums
-  uint64_t checkpoint_bytes = 0;   // one activation checkpoint on disk
-  uint64_t process_bytes = 0;      // the program, libtorch, and the headers of all tensors
-  uint64_t host_peak = 0;          // working set, without process_bytes
-  uint64_t device_peak = 0;        // equals the device's share of host_peak on "cpu"
+  uint64_t hidden_bytes = 0;  // all samples at one layer boundary, with FFN inputs, sums, routing
+  uint64_t checkpoint_bytes = 0;  // one activation checkpoint on disk
+  uint64_t layer_bytes = 0;       // files of an unfinished layer, at most (calib/layer_state.h)
+  uint64_t process_bytes = 0;     // the program, libtorch, and the headers of all tensors
+  uint64_t host_peak = 0;         // working set, without process_bytes
+  uint64_t device_peak = 0;       // equals the device's share of host_peak on "cpu"
 };
 
-// kBudgetTooSmall when one expert, the densest layer and one sequence do not fit device_memory.
+// kBudgetTooSmall when one expert, the densest layer and one sequence (with `kept`: its batch) do
+// not fit device_memory. A batch size that the recipe gives comes before the kept one.
 CalibrationBudget PlanBudget(const checkpoint::SourceModel& source, const Recipe& recipe,
-                             const MachineMemory& machine);
+                             const MachineMemory& machine,
+                             const std::optional<LoopSizes>& kept = {});
 
 // Speeds measured or assumed for a forecast.
 struct MachineSpeed {

@@ -49,7 +49,13 @@ void ApplyOverrides(const Overrides& overrides, Recipe& recipe) {
   OverrideSize(overrides.device_memory, "--device-memory", recipe.compute.device_memory);
   OverrideSize(overrides.host_memory, "--host-memory", recipe.compute.host_memory);
   OverrideSize(overrides.stream_memory, "--stream-memory", recipe.compute.stream_memory);
+  if (overrides.non_finite) {
+    CheckFlagValue("/non_finite", *overrides.non_finite, "--non-finite");
+    recipe.non_finite = ValueOf(kNonFinite, *overrides.non_finite);
+  }
   OverrideNumber(overrides.threads, "/compute/threads", "--threads", recipe.compute.threads);
+  OverrideNumber(overrides.save_interval, "/compute/save_interval", "--save-interval",
+                 recipe.compute.save_interval);
 
   CalibrationSection& calibration = recipe.calibration;
   if (!overrides.data.empty()) OverrideData(overrides.data, calibration.data);

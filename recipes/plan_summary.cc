@@ -82,7 +82,7 @@ DiskNeeds ForecastDisk(const Plan& plan, const CalibrationBudget& budget) {
   needs.output = plan.OutputFileBytes();
   if (plan.observed_modules.empty()) return needs;
   needs.activations = 2 * budget.checkpoint_bytes;
-  needs.spill = budget.spill_hidden ? budget.hidden_bytes : 0;
+  needs.layer = budget.layer_bytes;
   needs.store = kStoreBaseBytes + kStoreModuleBytes * plan.observed_modules.size();
   return needs;
 }

@@ -45,8 +45,10 @@ DataPasses CountPasses(const checkpoint::SourceModel& source, const Plan& plan);
 struct DiskNeeds {
   uint64_t output = 0;       // shards
   uint64_t activations = 0;  // the old and the new activation checkpoint
-  uint64_t spill = 0;        // hidden states, when they do not stay in memory
+  uint64_t layer = 0;        // what is saved of an unfinished layer, at most
   uint64_t store = 0;        // estimate
+
+  uint64_t RunDirectory() const { return activations + layer + store; }
 };
 DiskNeeds ForecastDisk(const Plan& plan, const CalibrationBudget& budget);
 

@@ -127,6 +127,7 @@ ComputeSection ReadCompute(const FieldReader& section) {
   section.ReadSize("host_memory", compute.host_memory);
   section.ReadSize("stream_memory", compute.stream_memory);
   section.Read("threads", compute.threads);
+  section.Read("save_interval", compute.save_interval);
   return compute;
 }
 
@@ -205,6 +206,7 @@ Recipe ParseRecipe(std::string_view text, const fs::path& origin) {
   top.Section("export").ReadName("dialect", kDialects, recipe.dialect);
   ReadActivations(top, recipe);
   top.ReadPath("importance", recipe.importance);
+  top.ReadName("non_finite", kNonFinite, recipe.non_finite);
   RequireForCalibration(top, recipe);
   CheckDirectories(recipe, {ErrorCode::kBadRecipe, origin.string()});
   return recipe;
@@ -217,18 +219,22 @@ Json CalibrationIdentity(const Recipe& recipe) {
   Json sources = Json::array();
   for (const datasets::DataSource& source : data.sources) {
     // The name alone: a run may move to another machine, and the tokens have a fingerprint.
-    sources.push_back({{"file", LastPart(source.path)},
+    sources.push_back({{"path", LastPart(source.path)},
                        {"format", NameOf(kSourceFormats, source.format)},
                        {"weight", source.weight}});
   }
-  return {{"data", std::move(sources)},
-          {"samples", data.samples},
-          {"sequence_length", data.sequence_length},
-          {"packing", NameOf(kPackings, data.packing)},
-          {"chat_format", NameOf(kChatFormats, data.chat_format)},
-          {"seed", data.seed},
-          {"dtype", ComputeDtypeName(recipe.calibration.dtype)},
-          {"all_experts", recipe.calibration.all_experts}};
+  Json identity = {{"data", std::move(sources)},
+                   {"samples", data.samples},
+                   {"sequence_length", data.sequence_length},
+                   {"packing", NameOf(kPackings, data.packing)},
+                   {"chat_format", NameOf(kChatFormats, data.chat_format)},
+                   {"seed", data.seed},
+                   {"dtype", ComputeDtypeName(recipe.calibration.dtype)},
+                   {"all_experts", recipe.calibration.all_experts}};
+  if (recipe.non_finite != NonFinite::kStop && ObservesInputs(recipe)) {
+    identity["non_finite"] = NameOf(kNonFinite, recipe.non_finite);
+  }
+  return identity;
 }
 
 }  // namespace vernier::recipes

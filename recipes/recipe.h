@@ -76,6 +76,14 @@ struct ComputeSection {
                              // 0: half of the free memory
   uint64_t stream_memory = uint64_t{1} << 30;  // bytes that an export holds of sources and outputs
   int threads = 0;                             // 0: all cores
+  double save_interval = 60;  // seconds of work in a layer that may have to be repeated; 0: none
+                              // but the batch or group of experts in flight
+};
+
+// What happens when a value that is read or computed is NaN or infinite.
+enum class NonFinite {
+  kStop,   // "stop": an error that names it
+  kClamp,  // "clamp": NaN becomes 0, infinity the largest finite value; each is recorded
 };
 
 struct Recipe {
@@ -93,6 +101,7 @@ struct Recipe {
   // Safetensors file: module name (or module + ".weight") -> F32 [K], the weight that the method
   // kMse gives to squared errors of each input channel. Empty: all alike.
   std::filesystem::path importance;
+  NonFinite non_finite = NonFinite::kStop;
   bool default_run_dir = false;  // run_dir was not given: it follows output
 };
 
@@ -113,18 +122,20 @@ std::string_view RecipeSchema();
 // Values given on the command line; each replaces the recipe's field. Paths are relative to the
 // current directory.
 struct Overrides {
-  std::optional<std::string> source = {}, output = {}, run_dir = {}, device = {};
+  std::optional<std::string> source = {}, output = {}, run_dir = {}, device = {}, non_finite = {};
   std::vector<std::string> data = {};  // files or directories, in place of all of the recipe's
   std::optional<std::string> device_memory = {}, host_memory = {},
                              stream_memory = {};  // sizes such as "8GiB"
   std::optional<int64_t> samples = {}, sequence_length = {}, batch_size = {};
   std::optional<uint64_t> seed = {};
   std::optional<int> threads = {};
+  std::optional<double> save_interval = {};
 };
 void ApplyOverrides(const Overrides& overrides, Recipe& recipe);
 
 // The part of a recipe on which calibrated statistics depend, as canonical JSON: data sources by
-// file name, sizes, seed, packing, dtype, all_experts. Not the device, budgets or threads.
+// file name, sizes, seed, packing, dtype, all_experts, and non_finite unless it is "stop". Not the
+// device, budgets or threads.
 Json CalibrationIdentity(const Recipe& recipe);
 
 }  // namespace vernier::recipes

@@ -60,6 +60,10 @@ inline constexpr std::array<ValueName<Dialect>, 2> kDialects = {{
     {"modelopt", Dialect::kModelopt},
     {"compressed-tensors", Dialect::kCompressedTensors},
 }};
+inline constexpr std::array<ValueName<NonFinite>, 2> kNonFinite = {{
+    {"stop", NonFinite::kStop},
+    {"clamp", NonFinite::kClamp},
+}};
 
 // `name` is one of the names: the schema says so.
 template <typename T, size_t N>

@@ -20,7 +20,10 @@ namespace {
 // Objects and lists within each other; a recipe needs 4.
 constexpr int kMaxDepth = 16;
 
-Json PublishedSchema() { return ParseJson(RecipeSchema(), "recipe.schema.json"); }
+const Json& PublishedSchema() {
+  static const Json schema = ParseJson(RecipeSchema(), "recipe.schema.json");
+  return schema;
+}
 
 // valijson writes a place as {"<root>", "[quantize]", "[0]"}.
 JsonPath PathOf(const std::vector<std::string>& context) {
@@ -39,18 +42,26 @@ const Json& ValueAt(const Json& document, const JsonPath& path) {
   return *value;
 }
 
-// The place of the first violation of `subschema` in `value`, innermost first.
-std::optional<JsonPath> FindViolation(const Json& subschema, const Json& value) {
-  const nlohmann::json schema_tree = subschema;
-  const nlohmann::json value_tree = value;
-  valijson::Schema parsed;
-  valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(schema_tree),
-                                          parsed);
-  valijson::ValidationResults results;
-  const valijson::adapters::NlohmannJsonAdapter target(value_tree);
-  if (valijson::Validator().validate(parsed, target, &results)) return std::nullopt;
-  return PathOf(results.begin()->context);
-}
+// A schema, or a part of one, in the validator's own form.
+class CompiledSchema {
+ public:
+  explicit CompiledSchema(const Json& subschema) {
+    const nlohmann::json tree = subschema;
+    valijson::SchemaParser().populateSchema(valijson::adapters::NlohmannJsonAdapter(tree), schema_);
+  }
+
+  // The place of the first violation in `value`, innermost first.
+  std::optional<JsonPath> FindViolation(const Json& value) const {
+    const nlohmann::json tree = value;
+    valijson::ValidationResults results;
+    const valijson::adapters::NlohmannJsonAdapter target(tree);
+    if (valijson::Validator().validate(schema_, target, &results)) return std::nullopt;
+    return PathOf(results.begin()->context);
+  }
+
+ private:
+  valijson::Schema schema_;
+};
 
 [[noreturn]] void ThrowBadRecipe(std::string_view origin, const Violation& violation) {
   throw Error(ErrorCode::kBadRecipe, fmt::format("{}: {}", origin, PointerText(violation.path)),
@@ -58,22 +69,23 @@ std::optional<JsonPath> FindViolation(const Json& subschema, const Json& value) 
 }
 
 // A recipe of another version may differ in anything: say so before anything else.
-void CheckVersion(const Json& schema, const Json& document, std::string_view origin) {
+void CheckVersion(const Json& document, std::string_view origin) {
   if (!document.is_object() || !document.contains("version")) return;
   const JsonPath path = {"version"};
+  static const CompiledSchema schema(*FindSubschema(PublishedSchema(), path));
   const Json& version = document.at("version");
-  if (!FindViolation(*FindSubschema(schema, path), version)) return;
-  ThrowBadRecipe(origin, ExplainViolation(schema, path, version));
+  if (!schema.FindViolation(version)) return;
+  ThrowBadRecipe(origin, ExplainViolation(PublishedSchema(), path, version));
 }
 
 }  // namespace
 
 void CheckDocument(const Json& document, std::string_view origin) {
-  const Json schema = PublishedSchema();
-  CheckVersion(schema, document, origin);
-  const std::optional<JsonPath> path = FindViolation(schema, document);
+  CheckVersion(document, origin);
+  static const CompiledSchema schema(PublishedSchema());
+  const std::optional<JsonPath> path = schema.FindViolation(document);
   if (!path) return;
-  ThrowBadRecipe(origin, ExplainViolation(schema, *path, ValueAt(document, *path)));
+  ThrowBadRecipe(origin, ExplainViolation(PublishedSchema(), *path, ValueAt(document, *path)));
 }
 
 void CheckStructure(std::string_view text, std::string_view origin) {
@@ -98,14 +110,14 @@ void CheckStructure(std::string_view text, std::string_view origin) {
 }
 
 void CheckFlagValue(std::string_view pointer, const Json& value, std::string_view flag) {
-  const Json schema = PublishedSchema();
+  const Json& schema = PublishedSchema();
   JsonPath path;
   for (size_t begin = 1; begin < pointer.size();) {
     const size_t end = std::min(pointer.find('/', begin), pointer.size());
     path.emplace_back(pointer.substr(begin, end - begin));
     begin = end + 1;
   }
-  if (!FindViolation(*FindSubschema(schema, path), value)) return;
+  if (!CompiledSchema(*FindSubschema(schema, path)).FindViolation(value)) return;
   const Violation violation = ExplainViolation(schema, path, value);
   throw Error(ErrorCode::kBadArgument, flag, violation.problem, violation.remedy);
 }

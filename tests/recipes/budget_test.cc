@@ -42,9 +42,11 @@ TEST_F(BudgetTest, PartsAreTheModelsSizes) {
   EXPECT_EQ(budget.expert_bytes, 3u * 128 * 128 * 2);
   // 4 streams of 128 values in BF16.
   EXPECT_EQ(budget.checkpoint_bytes, 32u * 128 * 4 * 128 * 2);
-  // Also FFN inputs in BF16, sums in F32 and 4 + 16 mixing weights.
+  // Also FFN inputs in BF16, sums in F32, 4 + 16 mixing weights, and 3 experts with weights.
   EXPECT_EQ(budget.hidden_bytes,
-            budget.checkpoint_bytes + 32u * 128 * (128 * (2 + 4) + (4 + 16) * 4));
+            budget.checkpoint_bytes + 32u * 128 * (128 * (2 + 4) + (4 + 16 + 2 * 3) * 4));
+  // On disk the sums have two files.
+  EXPECT_EQ(budget.layer_bytes, budget.hidden_bytes + 32u * 128 * 128 * 4);
   recipe_.calibration.dtype = ComputeDtype::kFloat32;
   EXPECT_EQ(Budget().expert_bytes, 2 * budget.expert_bytes);
   EXPECT_EQ(Budget().checkpoint_bytes, 2 * budget.checkpoint_bytes);
@@ -202,6 +204,21 @@ TEST_F(BudgetTest, ForecastGrowsWithWorkAndShrinksWithSpeed) {
   EXPECT_DOUBLE_EQ(base.export_seconds, moved / speed.bytes_per_second);
   EXPECT_EQ(
       ForecastTime(source_, recipe_, MakePlan(source_, RecipeOf({})), speed).calibrate_seconds, 0);
+}
+
+TEST_F(BudgetTest, ARunInProgressKeepsItsSizes) {
+  const CalibrationBudget kept = PlanBudget(source_, recipe_, kAmple, LoopSizes{2, 64});
+  EXPECT_EQ(kept.batch_size, 2);
+  EXPECT_EQ(kept.query_chunk, 64);
+  recipe_.compute.device_memory = kept.device_peak / 3;
+  EXPECT_THAT(ErrorOf(ErrorCode::kBudgetTooSmall,
+                      [&] {
+                        PlanBudget(source_, recipe_, kAmple, LoopSizes{2, 64});
+                      }),
+              HasSubstr("a batch of 2"));
+  recipe_.compute.device_memory = 0;
+  recipe_.calibration.batch_size = 4;
+  EXPECT_EQ(PlanBudget(source_, recipe_, kAmple, LoopSizes{2, 64}).batch_size, 4);
 }
 
 }  // namespace

@@ -30,6 +30,7 @@ TEST(Overrides, ReplaceTheirFields) {
   overrides.batch_size = 2;
   overrides.seed = 6;
   overrides.threads = 7;
+  overrides.non_finite = "clamp";
   Recipe recipe = Parse(MinimalDocument());
   recipe.compute.host_memory = 99;
   ApplyOverrides(overrides, recipe);
@@ -44,6 +45,7 @@ TEST(Overrides, ReplaceTheirFields) {
   EXPECT_EQ(recipe.calibration.batch_size, 2);
   EXPECT_EQ(recipe.calibration.data.seed, 6u);
   EXPECT_EQ(recipe.compute.threads, 7);
+  EXPECT_EQ(recipe.non_finite, NonFinite::kClamp);
 }
 
 TEST(Overrides, NothingGivenChangesNothing) {
@@ -70,6 +72,8 @@ TEST(Overrides, AreCheckedLikeTheFields) {
   EXPECT_THAT(error_of([](auto& o) { o.device = "tpu"; }), HasSubstr("\"tpu\" is no device"));
   EXPECT_THAT(error_of([](auto& o) { o.device_memory = "lots"; }), HasSubstr("--device-memory"));
   EXPECT_THAT(error_of([](auto& o) { o.host_memory = "1 ZB"; }), HasSubstr("--host-memory"));
+  EXPECT_THAT(error_of([](auto& o) { o.non_finite = "clip"; }),
+              AllOf(HasSubstr("--non-finite"), HasSubstr("\"clip\"")));
   EXPECT_THAT(error_of([](auto& o) { o.source = ""; }), HasSubstr("--source: is empty"));
   EXPECT_THAT(error_of([](auto& o) { o.output = "/recipes/in"; }),
               HasSubstr("source and output are both /recipes/in"));

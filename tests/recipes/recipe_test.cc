@@ -34,6 +34,7 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
       ],
       "compute": {"device": "cuda:1", "device_memory": "1.5GiB", "host_memory": 12, "threads": 5},
       "activations": 0.5, "importance": "weights.safetensors",
+      "non_finite": "clamp",
       "export": {"dialect": "compressed-tensors"}
     })",
                                     "/home/recipes/r.json");
@@ -70,6 +71,7 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
   EXPECT_EQ(recipe.activations, ActivationScales::kConstant);
   EXPECT_EQ(recipe.constant_input_scale, 0.5f);
   EXPECT_EQ(recipe.importance, "/home/recipes/weights.safetensors");
+  EXPECT_EQ(recipe.non_finite, NonFinite::kClamp);
 }
 
 TEST(Recipe, LoadsAFileAndTakesItsDirectoryAsBase) {
@@ -121,12 +123,17 @@ TEST(Recipe, TheDefaultRunDirectoryFollowsTheOutput) {
 
 TEST(CalibrationIdentityTest, ChangesWithWhatStatisticsDependOn) {
   const std::string base = CalibrationIdentity(Parse(MinimalDocument())).dump();
-  const std::pair<const char*, Json> changes[] = {
-      {"/calibration/data/0/path", "other.jsonl"}, {"/calibration/data/0/format", "text"},
-      {"/calibration/data/0/weight", 2},           {"/calibration/samples", 5},
-      {"/calibration/sequence_length", 5},         {"/calibration/packing", "truncate"},
-      {"/calibration/chat_format", "chatml"},      {"/calibration/seed", 5},
-      {"/calibration/dtype", "float32"},           {"/calibration/all_experts", true}};
+  const std::pair<const char*, Json> changes[] = {{"/calibration/data/0/path", "other.jsonl"},
+                                                  {"/calibration/data/0/format", "text"},
+                                                  {"/calibration/data/0/weight", 2},
+                                                  {"/calibration/samples", 5},
+                                                  {"/calibration/sequence_length", 5},
+                                                  {"/calibration/packing", "truncate"},
+                                                  {"/calibration/chat_format", "chatml"},
+                                                  {"/calibration/seed", 5},
+                                                  {"/calibration/dtype", "float32"},
+                                                  {"/calibration/all_experts", true},
+                                                  {"/non_finite", "clamp"}};
   for (const auto& [pointer, value] : changes) {
     EXPECT_NE(CalibrationIdentity(Parse(DocumentWith(pointer, value))).dump(), base) << pointer;
   }
@@ -134,11 +141,10 @@ TEST(CalibrationIdentityTest, ChangesWithWhatStatisticsDependOn) {
 
 TEST(CalibrationIdentityTest, IgnoresTheMachineAndTheOutput) {
   const std::string base = CalibrationIdentity(Parse(MinimalDocument())).dump();
-  const std::pair<const char*, Json> changes[] = {{"/compute/device", "cuda:0"},
-                                                  {"/compute/device_memory", "1GiB"},
-                                                  {"/compute/threads", 3},
-                                                  {"/calibration/batch_size", 4},
-                                                  {"/output", "elsewhere"}};
+  const std::pair<const char*, Json> changes[] = {
+      {"/compute/device", "cuda:0"}, {"/compute/device_memory", "1GiB"},
+      {"/compute/threads", 3},       {"/calibration/batch_size", 4},
+      {"/non_finite", "stop"},       {"/output", "elsewhere"}};
   for (const auto& [pointer, value] : changes) {
     EXPECT_EQ(CalibrationIdentity(Parse(DocumentWith(pointer, value))).dump(), base) << pointer;
   }

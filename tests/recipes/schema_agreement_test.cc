@@ -67,8 +67,10 @@ const std::map<std::string, Json>& OtherValues() {
       {"/compute/host_memory", 9},
       {"/compute/stream_memory", "64MiB"},
       {"/compute/threads", 9},
+      {"/compute/save_interval", 2.5},
       {"/activations", "none"},
       {"/importance", "weights.safetensors"},
+      {"/non_finite", "clamp"},
       {"/export/dialect", "compressed-tensors"},
   };
   return values;
@@ -98,10 +100,12 @@ std::string Content(const Recipe& recipe) {
                         recipe.compute.host_memory,
                         recipe.compute.stream_memory,
                         recipe.compute.threads,
+                        recipe.compute.save_interval,
                         DialectName(recipe.dialect),
                         static_cast<int>(recipe.activations),
                         recipe.constant_input_scale,
                         recipe.importance.string(),
+                        static_cast<int>(recipe.non_finite),
                         rules};
   return content.dump();
 }

@@ -82,6 +82,7 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"/activations", "some", {"\"some\" is not an allowed value", "\"none\""}},
         Violation{"/activations", 1e-50, {"1e-50 is no usable input scale"}},
         Violation{"/activations", 1e50, {"1e+50 is no usable input scale"}},
+        Violation{"/non_finite", "Clamp", {"\"Clamp\"", "\"clamp\""}},
         Violation{"/importance", "", {"is empty"}},
         Violation{"/importance", 3, {"3 is an integer, not a string"}},
         Violation{"/calibration/samples", 0, {"0 is out of range", "at least 1"}},

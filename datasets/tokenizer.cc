@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "datasets/added_tokens.h"
 #include "datasets/bpe.h"
 #include "datasets/byte_level.h"
@@ -51,6 +52,7 @@ struct Tokenizer::Impl {
   std::optional<int32_t> eos_id;
   bool adds_bos = false;
   bool adds_eos = false;
+  std::string fingerprint;
 
   std::optional<int32_t> Find(std::string_view token) const {
     if (const auto id = added.Find(token)) return id;
@@ -119,6 +121,7 @@ Tokenizer Tokenizer::Parse(std::string_view tokenizer_json, std::string_view con
     const nlohmann::json config = ParseDocument(config_json, config_name);
     impl->ReadConfig(JsonPart(config, config_name));
   }
+  impl->fingerprint = HashHex(HashHex(tokenizer_json) + HashHex(config_json));
   return Tokenizer(std::move(impl));
 }
 
@@ -166,6 +169,8 @@ int32_t Tokenizer::vocab_size() const {
 std::optional<int32_t> Tokenizer::TokenId(std::string_view token) const {
   return impl_->Find(token);
 }
+
+const std::string& Tokenizer::fingerprint() const { return impl_->fingerprint; }
 
 std::optional<int32_t> Tokenizer::bos_id() const { return impl_->bos_id; }
 std::optional<int32_t> Tokenizer::eos_id() const { return impl_->eos_id; }

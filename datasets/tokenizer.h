@@ -38,6 +38,9 @@ class Tokenizer {
   // The id of an exact vocabulary or added-token string.
   std::optional<int32_t> TokenId(std::string_view token) const;
 
+  // Hash of the texts that it was made from.
+  const std::string& fingerprint() const;
+
   // Begin/end of sequence by tokenizer_config.json, and whether it says to add them.
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 
 #include "base/error.h"
 
@@ -15,12 +18,29 @@ namespace {
 
 constexpr size_t kMaxPidDigits = 20;
 
-// What the holder wrote about itself, or "another process".
-std::string DescribeHolder(int fd) {
+// LockHolder has the lock for an instant while it looks: that must not refuse anybody.
+constexpr int kAttempts = 10;
+constexpr auto kBetweenAttempts = std::chrono::milliseconds(20);
+
+// The process id that the holder wrote, or 0.
+int64_t ReadHolder(int fd) {
   char digits[kMaxPidDigits] = {};
   const ssize_t got = pread(fd, digits, sizeof(digits) - 1, 0);
-  if (got <= 0) return "another process";
-  return "process " + std::string(digits, static_cast<size_t>(got));
+  return got <= 0 ? 0 : std::strtoll(digits, nullptr, 10);
+}
+
+std::string DescribeHolder(int fd) {
+  const int64_t pid = ReadHolder(fd);
+  return pid == 0 ? "another process" : "process " + std::to_string(pid);
+}
+
+// 0, or the errno of the last attempt.
+int TryLock(int fd) {
+  for (int attempt = 1; flock(fd, LOCK_EX | LOCK_NB) != 0; ++attempt) {
+    if (errno != EWOULDBLOCK || attempt == kAttempts) return errno;
+    std::this_thread::sleep_for(kBetweenAttempts);
+  }
+  return 0;
 }
 
 // Only for that description: a failure harms nobody.
@@ -38,8 +58,7 @@ LockFile::LockFile(const std::filesystem::path& path)
     throw Error(ErrorCode::kFileOpen, path.string(), std::strerror(errno),
                 "Check the run directory and its permissions");
   }
-  if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
+  if (const int error = TryLock(fd_); error != 0) {
     const std::string holder = DescribeHolder(fd_);
     close(fd_);
     if (error != EWOULDBLOCK) {
@@ -55,5 +74,15 @@ LockFile::LockFile(const std::filesystem::path& path)
 }
 
 LockFile::~LockFile() { close(fd_); }
+
+std::optional<int64_t> LockHolder(const std::filesystem::path& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return std::nullopt;
+  const bool held = flock(fd, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  const int64_t pid = held ? ReadHolder(fd) : 0;
+  close(fd);
+  if (!held) return std::nullopt;
+  return pid;
+}
 
 }  // namespace vernier::calib

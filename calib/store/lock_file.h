@@ -2,7 +2,9 @@
 #ifndef VERNIER_CALIB_STORE_LOCK_FILE_H_
 #define VERNIER_CALIB_STORE_LOCK_FILE_H_
 
+#include <cstdint>
 #include <filesystem>
+#include <optional>
 
 namespace vernier::calib {
 
@@ -19,6 +21,9 @@ class LockFile {
  private:
   int fd_;
 };
+
+// The process that holds the lock `path` now (0: it did not say); nothing when nobody does.
+std::optional<int64_t> LockHolder(const std::filesystem::path& path);
 
 }  // namespace vernier::calib
 

@@ -1,5 +1,6 @@
 #include "calib/store/sqlite.h"
 
+#include <fmt/format.h>
 #include <sqlite3.h>
 
 #include <cerrno>
@@ -9,36 +10,77 @@
 namespace vernier::calib {
 namespace {
 
-bool IsDiskFull(sqlite3* handle, int result) {
-  if ((result & 0xFF) == SQLITE_FULL) return true;
-  if ((result & 0xFF) != SQLITE_IOERR) return false;
-  const int error = sqlite3_system_errno(handle);
-  return error == ENOSPC || error == EDQUOT;
+// What a failed call tells about the file.
+ErrorCode CodeOf(int result, int system_error) {
+  const bool full = system_error == ENOSPC || system_error == EDQUOT;
+  switch (result & 0xFF) {
+    case SQLITE_FULL:
+      return ErrorCode::kNoSpace;
+    case SQLITE_CANTOPEN:
+      return full ? ErrorCode::kNoSpace : ErrorCode::kFileOpen;
+    case SQLITE_IOERR:
+      if (result == SQLITE_IOERR_READ) return ErrorCode::kFileRead;
+      return full ? ErrorCode::kNoSpace : ErrorCode::kFileWrite;
+    default:
+      return ErrorCode::kStoreCorrupt;
+  }
+}
+
+// How long to wait for another process that is opening or closing the database.
+constexpr int kBusyMilliseconds = 10'000;
+
+// Such a file lies beside a database that is open, or that a killed process had open.
+bool HasLog(const std::filesystem::path& path) {
+  return std::filesystem::exists(path.string() + "-wal");
+}
+
+// A database without a log has one file that nobody writes: read as such, SQLite puts no other
+// files beside it, so that it may lie on a read-only medium.
+std::string ImmutableUri(const std::filesystem::path& path) {
+  std::string uri = "file:";
+  for (const char letter : std::filesystem::absolute(path).string()) {
+    if (letter == '%' || letter == '?' || letter == '#') {
+      uri += fmt::format("%{:02X}", letter);
+    } else {
+      uri += letter;
+    }
+  }
+  return uri + "?immutable=1";
 }
 
 }  // namespace
 
 void Database::Close::operator()(sqlite3* handle) const { sqlite3_close(handle); }
 
-Database::Database(const std::filesystem::path& path) : path_(path) {
+Database::Database(const std::filesystem::path& path, DatabaseMode mode) : path_(path) {
+  const bool writes = mode == DatabaseMode::kReadWrite;
+  const std::string name = writes || HasLog(path) ? path.string() : ImmutableUri(path);
+  const int access =
+      writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
   sqlite3* handle = nullptr;
-  const int result =
-      sqlite3_open_v2(path.c_str(), &handle,
-                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int result = sqlite3_open_v2(name.c_str(), &handle, access | SQLITE_OPEN_NOMUTEX, nullptr);
   handle_.reset(handle);
   if (result != SQLITE_OK) Fail(result);
   sqlite3_extended_result_codes(handle, 1);
+  sqlite3_busy_timeout(handle, kBusyMilliseconds);
 }
 
 void Database::Fail(int result) const {
   const std::string message =
       handle_ == nullptr ? sqlite3_errstr(result) : sqlite3_errmsg(handle_.get());
-  if (IsDiskFull(handle_.get(), result)) {
-    throw Error(ErrorCode::kNoSpace, path_.string(), message,
-                "Free some space and run the same command again; finished work is kept");
+  const int system_error = handle_ == nullptr ? 0 : sqlite3_system_errno(handle_.get());
+  const ErrorCode code = CodeOf(result, system_error);
+  switch (code) {
+    case ErrorCode::kNoSpace:
+      throw Error(code, path_.string(), message,
+                  "Free some space and run the same command again; finished work is kept");
+    case ErrorCode::kStoreCorrupt:
+      throw Error(code, path_.string(), message,
+                  "Check the disk and the permissions, or choose another run directory");
+    default:
+      throw Error(code, path_.string(), message,
+                  "Check the disk and run the same command again; finished work is kept");
   }
-  throw Error(ErrorCode::kStoreCorrupt, path_.string(), message,
-              "Check the disk and the permissions, or choose another run directory");
 }
 
 void Database::Execute(const std::string& sql) const {

@@ -16,11 +16,18 @@ namespace vernier::calib {
 
 class Statement;
 
+enum class DatabaseMode {
+  kReadWrite,  // created if absent
+  // Leaves the directory as it is. While another process has the database open, or after one was
+  // killed, what it committed is seen as well.
+  kReadOnly,
+};
+
 // An open database. Not thread-safe.
 class Database {
  public:
-  // Opens or creates `path`.
-  explicit Database(const std::filesystem::path& path);
+  explicit Database(const std::filesystem::path& path,
+                    DatabaseMode mode = DatabaseMode::kReadWrite);
 
   // Runs statements that return no rows and take no values.
   void Execute(const std::string& sql) const;
@@ -28,6 +35,9 @@ class Database {
   // The first column of the first row, e.g. of a PRAGMA.
   int64_t QueryInteger(std::string_view sql) const;
   std::string QueryText(std::string_view sql) const;
+
+  // For what this class does not offer, such as functions of SQL.
+  sqlite3* handle() const { return handle_.get(); }
 
   // Throws for the result code `result` of the last call on this connection.
   [[noreturn]] void Fail(int result) const;

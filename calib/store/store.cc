@@ -14,28 +14,30 @@
 namespace vernier::calib {
 namespace {
 
-constexpr std::string_view kStoreFileName = "vernier.sqlite";
-constexpr std::string_view kLockFileName = "vernier.lock";
-
-// "seed: stored 1, now 2"
-std::string DescribeDifference(const std::string& field, const std::string* stored,
-                               const std::string& now) {
-  return fmt::format("{}: stored {}, now {}", field, stored == nullptr ? "(nothing)" : *stored,
-                     now);
+[[noreturn]] void ThrowNoStore(const std::filesystem::path& path) {
+  throw Error(ErrorCode::kNotCalibrated, path.string(), "there is no calibration store",
+              "Run `vernier calibrate` first, or name the run directory that it used");
 }
 
 }  // namespace
 
 struct Store::Impl {
+  // For a store that is written.
   explicit Impl(const std::filesystem::path& directory)
-      : run_dir(directory), lock(directory / kLockFileName), database(directory / kStoreFileName) {
-    PrepareSchema(database, directory / kStoreFileName);
+      : run_dir(directory),
+        path(directory / kStoreFileName),
+        lock(std::in_place, directory / kLockFileName),
+        database(path) {
+    PrepareSchema(database, path);
+  }
+  Impl(const std::filesystem::path& directory, const std::filesystem::path& file)
+      : run_dir(directory), path(file), database(file, DatabaseMode::kReadOnly) {
+    RequireSchema(database, file);
   }
 
-  std::filesystem::path StorePath() const { return run_dir / kStoreFileName; }
-
   std::filesystem::path run_dir;
-  LockFile lock;  // taken before the database is touched
+  std::filesystem::path path;
+  std::optional<LockFile> lock;  // taken before the database is touched
   Database database;
 };
 
@@ -50,40 +52,71 @@ Store Store::Open(const std::filesystem::path& run_dir) {
 }
 
 Store Store::OpenExisting(const std::filesystem::path& run_dir) {
-  if (!std::filesystem::exists(run_dir / kStoreFileName)) {
-    throw Error(ErrorCode::kNotCalibrated, run_dir.string(),
-                "the run directory holds no calibration store",
-                "Run `vernier calibrate` first, or name the run directory that it used");
-  }
+  if (!std::filesystem::exists(run_dir / kStoreFileName)) ThrowNoStore(run_dir);
   return Store(std::make_unique<Impl>(run_dir));
+}
+
+Store Store::OpenForReading(const std::filesystem::path& path) {
+  const bool is_directory = std::filesystem::is_directory(path);
+  const std::filesystem::path file = is_directory ? path / kStoreFileName : path;
+  if (!std::filesystem::is_regular_file(file)) ThrowNoStore(path);
+  return Store(std::make_unique<Impl>(is_directory ? path : path.parent_path(), file));
 }
 
 const std::filesystem::path& Store::run_dir() const { return impl_->run_dir; }
 
-void Store::RequireIdentity(const RunIdentity& identity) {
-  RunIdentity stored;
-  Statement rows = impl_->database.Prepare("SELECT field, value FROM identity");
-  while (rows.Step()) stored.emplace(rows.Text(0), rows.Text(1));
+const Database& Store::database() const { return impl_->database; }
 
-  if (stored.empty()) {
-    Transaction transaction(impl_->database);
-    Statement insert = impl_->database.Prepare("INSERT INTO identity VALUES (?1, ?2)");
-    for (const auto& [field, value] : identity) insert.Bind(1, field).Bind(2, value).Run();
-    transaction.Commit();
-    return;
-  }
+RunIdentity Store::Identity() const { return LoadIdentity(impl_->database); }
 
-  std::vector<std::string> differences;
-  for (const auto& [field, value] : identity) {
-    const auto it = stored.find(field);
-    if (it != stored.end() && it->second == value) continue;
-    differences.push_back(
-        DescribeDifference(field, it == stored.end() ? nullptr : &it->second, value));
-  }
+void Store::CheckIdentity(const RunIdentity& identity) const {
+  const RunIdentity stored = Identity();
+  if (stored.empty()) return;
+  const std::vector<std::string> differences = IdentityDifferences(stored, identity);
   if (differences.empty()) return;
   throw Error(ErrorCode::kStoreIdentity, impl_->run_dir.string(),
               "its store was made by a different run: " + JoinNames(differences, "; "),
               "Restore those settings, or choose another run directory");
+}
+
+void Store::RequireIdentity(const RunIdentity& identity) {
+  CheckIdentity(identity);
+  if (!Identity().empty()) return;
+  Transaction transaction(impl_->database);
+  SaveIdentity(impl_->database, identity);
+  transaction.Commit();
+}
+
+void InsertLayer(const Database& database, const LayerResult& result) {
+  database
+      .Prepare(
+          "INSERT INTO layer (layer, seconds, activation_file, activation_bytes, activation_hash)"
+          " VALUES (?1, ?2, ?3, ?4, ?5)")
+      .Bind(1, int64_t{result.layer})
+      .Bind(2, result.seconds)
+      .Bind(3, result.activations.file_name)
+      .Bind(4, static_cast<int64_t>(result.activations.bytes))
+      .Bind(5, result.activations.hash)
+      .Run();
+  Statement insert = database.Prepare("INSERT INTO input_amax VALUES (?1, ?2, ?3, ?4)");
+  for (const InputAmax& input : result.inputs) {
+    insert.Bind(1, int64_t{result.layer})
+        .Bind(2, input.module)
+        .Bind(3, double{input.amax})
+        .Bind(4, input.tokens)
+        .Run();
+  }
+}
+
+void Store::SetTotalLayers(int64_t layers) {
+  impl_->database.Prepare("UPDATE calibration SET layers = ?1").Bind(1, layers).Run();
+}
+
+std::optional<int64_t> Store::TotalLayers() const {
+  Statement row =
+      impl_->database.Prepare("SELECT layers FROM calibration WHERE layers IS NOT NULL");
+  if (!row.Step()) return std::nullopt;
+  return row.Integer(0);
 }
 
 std::optional<int> Store::LastLayer() const {
@@ -107,7 +140,7 @@ void Store::CommitLayer(const LayerResult& result) {
   const std::optional<int> last = LastLayer();
   const int expected = last ? *last + 1 : 0;
   if (result.layer != expected || CalibrationFinished()) {
-    throw Error(ErrorCode::kStoreCorrupt, impl_->StorePath().string(),
+    throw Error(ErrorCode::kStoreCorrupt, impl_->path.string(),
                 CalibrationFinished()
                     ? fmt::format("layer {} comes after the end of calibration", result.layer)
                     : fmt::format("layer {} cannot be stored where layer {} is due", result.layer,
@@ -117,21 +150,9 @@ void Store::CommitLayer(const LayerResult& result) {
 
   const Database& database = impl_->database;
   Transaction transaction(database);
-  database.Prepare("INSERT INTO layer VALUES (?1, ?2, ?3, ?4, ?5)")
-      .Bind(1, int64_t{result.layer})
-      .Bind(2, result.seconds)
-      .Bind(3, result.activations.file_name)
-      .Bind(4, static_cast<int64_t>(result.activations.bytes))
-      .Bind(5, result.activations.hash)
-      .Run();
-  Statement insert = database.Prepare("INSERT INTO input_amax VALUES (?1, ?2, ?3, ?4)");
-  for (const InputAmax& input : result.inputs) {
-    insert.Bind(1, int64_t{result.layer})
-        .Bind(2, input.module)
-        .Bind(3, double{input.amax})
-        .Bind(4, input.tokens)
-        .Run();
-  }
+  InsertLayer(database, result);
+  ReplaceNonFinite(database, result.layer, result.non_finites);
+  ClearPartialLayer(database);
   transaction.Commit();
 }
 
@@ -154,13 +175,12 @@ std::vector<InputAmax> Store::Inputs() const {
   return inputs;
 }
 
-std::vector<ShardRecord> Store::FinishedShards(const std::string& output,
-                                               const std::string& plan_hash) const {
+std::vector<ShardRecord> Store::FinishedShards(const std::string& plan_hash) const {
   std::vector<ShardRecord> shards;
   Statement rows = impl_->database.Prepare(
       "SELECT file_name, bytes, hash, cast_blocks, cast_requantised, cast_inexact FROM shard"
-      " WHERE output = ?1 AND plan_hash = ?2 ORDER BY file_name");
-  rows.Bind(1, output).Bind(2, plan_hash);
+      " WHERE plan_hash = ?1 ORDER BY file_name");
+  rows.Bind(1, plan_hash);
   while (rows.Step()) {
     shards.push_back({.file_name = rows.Text(0),
                       .bytes = static_cast<uint64_t>(rows.Integer(1)),
@@ -172,35 +192,20 @@ std::vector<ShardRecord> Store::FinishedShards(const std::string& output,
   return shards;
 }
 
-void Store::CommitShard(const std::string& output, const std::string& plan_hash,
-                        const ShardRecord& shard) {
-  impl_->database.Prepare("INSERT OR REPLACE INTO shard VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
-      .Bind(1, output)
-      .Bind(2, plan_hash)
-      .Bind(3, shard.file_name)
-      .Bind(4, static_cast<int64_t>(shard.bytes))
-      .Bind(5, shard.hash)
-      .Bind(6, shard.cast_blocks)
-      .Bind(7, shard.cast_requantised)
-      .Bind(8, shard.cast_inexact)
-      .Run();
-}
-
-void Store::AddPhaseSeconds(std::string_view phase, double seconds) {
+void Store::CommitShard(const std::string& plan_hash, const ShardRecord& shard) {
   impl_->database
       .Prepare(
-          "INSERT INTO phase VALUES (?1, ?2)"
-          " ON CONFLICT (phase) DO UPDATE SET seconds = seconds + excluded.seconds")
-      .Bind(1, phase)
-      .Bind(2, seconds)
+          "INSERT OR REPLACE INTO shard"
+          " (plan_hash, file_name, bytes, hash, cast_blocks, cast_requantised, cast_inexact)"
+          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
+      .Bind(1, plan_hash)
+      .Bind(2, shard.file_name)
+      .Bind(3, static_cast<int64_t>(shard.bytes))
+      .Bind(4, shard.hash)
+      .Bind(5, shard.cast_blocks)
+      .Bind(6, shard.cast_requantised)
+      .Bind(7, shard.cast_inexact)
       .Run();
-}
-
-std::vector<PhaseRecord> Store::Phases() const {
-  std::vector<PhaseRecord> phases;
-  Statement rows = impl_->database.Prepare("SELECT phase, seconds FROM phase ORDER BY rowid");
-  while (rows.Step()) phases.push_back({.phase = rows.Text(0), .seconds = rows.Real(1)});
-  return phases;
 }
 
 void Store::LogEvent(std::string_view kind, std::string_view detail) {

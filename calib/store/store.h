@@ -5,17 +5,16 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace vernier::calib {
+#include "calib/store/identity.h"
+#include "calib/store/non_finite_record.h"
 
-// What a run's statistics depend on: field name -> value (hashes, canonical JSON, numbers as text).
-using RunIdentity = std::map<std::string, std::string>;
+namespace vernier::calib {
 
 // Statistics of one module's input over all observed tokens.
 struct InputAmax {
@@ -38,6 +37,7 @@ struct LayerResult {
   double seconds = 0;
   std::vector<InputAmax> inputs;
   ActivationCheckpoint activations;
+  std::vector<NonFiniteRecord> non_finites = {};
 };
 
 // An output shard that was finished.
@@ -52,32 +52,43 @@ struct ShardRecord {
   int64_t cast_inexact = 0;
 };
 
-struct PhaseRecord {
-  std::string phase;
-  double seconds = 0;
-};
+inline constexpr std::string_view kStoreFileName = "vernier.sqlite";
+inline constexpr std::string_view kLockFileName = "vernier.lock";
 
 // Holds the run directory's lock while open. Not thread-safe: one thread at a time uses it. What a
-// call wrote is on the disk when it returns. Any call may throw kNoSpace or kStoreCorrupt.
+// call wrote is on the disk when it returns. Any call may throw kNoSpace or kStoreCorrupt. Once
+// closed, the store is one file.
 class Store {
  public:
   // Opens or creates `run_dir`/vernier.sqlite (kStoreLocked when another process has it,
   // kStoreCorrupt when it is no store of a known version).
   static Store Open(const std::filesystem::path& run_dir);
-  // The same, but kNotCalibrated when there is no store: for export and status.
+  // The same, but kNotCalibrated when there is no store: for export.
   static Store OpenExisting(const std::filesystem::path& run_dir);
+  // Opens the store of a run directory, or a store file, without the lock and without writing
+  // anything, also while another process has it. Only calls that are const may be made. Errors:
+  // kNotCalibrated when there is no store, kStoreCorrupt.
+  static Store OpenForReading(const std::filesystem::path& path);
 
   Store(Store&&) noexcept;
   Store& operator=(Store&&) noexcept;
   ~Store();
 
   const std::filesystem::path& run_dir() const;
+  // For the tables that have files of their own beside this one.
+  const Database& database() const;
 
-  // Records the identity in an empty store. In one that has an identity, every field given must
-  // be equal: kStoreIdentity lists the differing fields with both values.
+  RunIdentity Identity() const;
+  // kStoreIdentity, with the differing fields side by side (IdentityDifferences), unless the store
+  // has no identity yet or one that allows `identity`.
+  void CheckIdentity(const RunIdentity& identity) const;
+  // The same, and records `identity` in a store that has none.
   void RequireIdentity(const RunIdentity& identity);
 
-  // Calibration. Layers are committed in order, from 0. Nothing: no layer is stored.
+  // Calibration. `layers` is how many there will be: only told to people.
+  void SetTotalLayers(int64_t layers);
+  std::optional<int64_t> TotalLayers() const;
+  // Layers are committed in order, from 0. Nothing: no layer is stored.
   std::optional<int> LastLayer() const;
   // The newest layer's; nothing before the first layer and after FinishCalibration.
   std::optional<ActivationCheckpoint> LatestActivations() const;
@@ -88,16 +99,13 @@ class Store {
   bool CalibrationFinished() const;
   std::vector<InputAmax> Inputs() const;  // ordered by layer, then module
 
-  // Export. `output` is the absolute output directory, `plan_hash` what the shards were made from:
-  // other pairs' records are not returned. A shard committed again replaces its record.
-  std::vector<ShardRecord> FinishedShards(const std::string& output,
-                                          const std::string& plan_hash) const;
-  void CommitShard(const std::string& output, const std::string& plan_hash,
-                   const ShardRecord& shard);
+  // Export. `plan_hash` is what the shards were made from: those of other plans are not returned.
+  // Where they lie is not recorded; whoever reuses one compares its hash. A shard committed again
+  // replaces its record.
+  std::vector<ShardRecord> FinishedShards(const std::string& plan_hash) const;
+  void CommitShard(const std::string& plan_hash, const ShardRecord& shard);
 
-  // Times of phases, added up over resumes; and a log of what happened when.
-  void AddPhaseSeconds(std::string_view phase, double seconds);
-  std::vector<PhaseRecord> Phases() const;
+  // A log of what happened when, for people.
   void LogEvent(std::string_view kind, std::string_view detail);
 
  private:
@@ -105,6 +113,10 @@ class Store {
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
+
+// Adds a layer with its statistics, within the caller's transaction and without CommitLayer's
+// checks.
+void InsertLayer(const Database& database, const LayerResult& result);
 
 }  // namespace vernier::calib
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "calib/store/row_hash.h"
 
 namespace vernier::calib {
 namespace {
@@ -18,6 +19,7 @@ CREATE TABLE identity (
 CREATE TABLE layer (
   layer            INTEGER PRIMARY KEY,
   seconds          REAL NOT NULL,
+  finished_at      TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   activation_file  TEXT NOT NULL,
   activation_bytes INTEGER NOT NULL,
   activation_hash  TEXT NOT NULL
@@ -29,13 +31,63 @@ CREATE TABLE input_amax (
   tokens INTEGER NOT NULL,
   PRIMARY KEY (layer, module)
 ) WITHOUT ROWID;
+CREATE TABLE loop_sizes (
+  id          INTEGER PRIMARY KEY CHECK (id = 1),
+  batch_size  INTEGER NOT NULL,
+  query_chunk INTEGER NOT NULL
+);
+CREATE TABLE partial_layer (
+  layer   INTEGER PRIMARY KEY,
+  stage   TEXT NOT NULL,
+  next    INTEGER NOT NULL,
+  seconds REAL NOT NULL
+);
+CREATE TABLE partial_amax (
+  module TEXT PRIMARY KEY,
+  amax   REAL NOT NULL,
+  tokens INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE partial_file (
+  part      TEXT PRIMARY KEY,
+  file_name TEXT NOT NULL,
+  first     INTEGER NOT NULL,
+  samples   INTEGER NOT NULL,
+  hash      TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE non_finite (
+  layer  INTEGER NOT NULL,
+  module TEXT NOT NULL,
+  sample INTEGER NOT NULL,
+  value  TEXT NOT NULL,
+  count  INTEGER NOT NULL,
+  PRIMARY KEY (layer, module)
+) WITHOUT ROWID;
+CREATE TABLE source_file (
+  name     TEXT PRIMARY KEY,
+  bytes    INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE source_tensor (
+  name TEXT PRIMARY KEY,
+  hash TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE calibration (
   id       INTEGER PRIMARY KEY CHECK (id = 1),
-  finished INTEGER NOT NULL
+  finished INTEGER NOT NULL,
+  layers   INTEGER
 );
-INSERT INTO calibration VALUES (1, 0);
+INSERT INTO calibration VALUES (1, 0, NULL);
+CREATE TABLE export (
+  plan_hash   TEXT PRIMARY KEY,
+  output      TEXT NOT NULL,
+  shards      INTEGER NOT NULL,
+  bytes       INTEGER NOT NULL,
+  started_at  TEXT NOT NULL,
+  finished_at TEXT,
+  audited_at  TEXT,
+  errors      INTEGER
+) WITHOUT ROWID;
 CREATE TABLE shard (
-  output           TEXT NOT NULL,
   plan_hash        TEXT NOT NULL,
   file_name        TEXT NOT NULL,
   bytes            INTEGER NOT NULL,
@@ -43,12 +95,28 @@ CREATE TABLE shard (
   cast_blocks      INTEGER NOT NULL,
   cast_requantised INTEGER NOT NULL,
   cast_inexact     INTEGER NOT NULL,
-  PRIMARY KEY (output, plan_hash, file_name)
+  finished_at      TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  PRIMARY KEY (plan_hash, file_name)
 ) WITHOUT ROWID;
 CREATE TABLE phase (
-  phase   TEXT PRIMARY KEY,
-  seconds REAL NOT NULL
+  phase      TEXT PRIMARY KEY,
+  seconds    REAL NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at   TEXT
 );
+CREATE TABLE command (
+  id         INTEGER PRIMARY KEY,
+  started_at TEXT NOT NULL,
+  line       TEXT NOT NULL,
+  steps      TEXT NOT NULL,
+  ended_at   TEXT,
+  outcome    TEXT,
+  message    TEXT
+);
+CREATE TABLE row_hash (
+  table_name TEXT PRIMARY KEY,
+  sum        INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE event (
   id     INTEGER PRIMARY KEY,
   at     TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
@@ -69,6 +137,7 @@ bool IsEmpty(const Database& database) {
 void CreateTables(const Database& database) {
   Transaction transaction(database);
   database.Execute(kTables);
+  StoreRowHashes(database);
   database.Execute(fmt::format("PRAGMA application_id = {}", kApplicationId));
   database.Execute(fmt::format("PRAGMA user_version = {}", kSchemaVersion));
   transaction.Commit();
@@ -85,20 +154,42 @@ void CheckKind(const Database& database, const std::filesystem::path& path) {
   }
 }
 
+void CheckIntegrity(const Database& database, const std::filesystem::path& path) {
+  const std::string damage = database.QueryText("PRAGMA quick_check(1)");
+  if (damage != "ok") Refuse(path, "the store is damaged: " + damage);
+  const std::string table = FindChangedTable(database);
+  if (!table.empty()) Refuse(path, "the store is damaged: rows of " + table + " have changed");
+}
+
 }  // namespace
 
 void PrepareSchema(const Database& database, const std::filesystem::path& path) {
   // FULL: a commit is on the disk when it returns, also in WAL mode.
   database.Execute("PRAGMA synchronous = FULL");
   database.Execute("PRAGMA foreign_keys = ON");
+  AddRowHashFunction(database);
   const bool empty = IsEmpty(database);
   if (!empty) {
     CheckKind(database, path);
-    const std::string damage = database.QueryText("PRAGMA quick_check(1)");
-    if (damage != "ok") Refuse(path, "the store is damaged: " + damage);
+    CheckIntegrity(database, path);
   }
   database.QueryText("PRAGMA journal_mode = WAL");
   if (empty) CreateTables(database);
+  KeepRowHashes(database);
+}
+
+void RequireSchema(const Database& database, const std::filesystem::path& path) {
+  if (IsEmpty(database)) {
+    throw Error(ErrorCode::kNotCalibrated, path.string(), "the store is empty",
+                "Start the run again, or name the run directory that it used");
+  }
+  CheckKind(database, path);
+  AddRowHashFunction(database);
+  CheckIntegrity(database, path);
+}
+
+void ClearPartialLayer(const Database& database) {
+  database.Execute("DELETE FROM partial_layer; DELETE FROM partial_amax; DELETE FROM partial_file");
 }
 
 }  // namespace vernier::calib

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -10,23 +11,32 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "calib/device.h"
 #include "calib/families/decoder.h"
 #include "calib/layer_loop.h"
+#include "calib/layer_saver.h"
+#include "calib/run_files.h"
+#include "calib/save_policy.h"
+#include "calib/store/loop_sizes.h"
 #include "calib/store/run_identity.h"
+#include "calib/store/source_ledger.h"
+#include "recipes/plan_summary.h"
 
 namespace vernier::calib {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-std::string ActivationFileName(int64_t layer) { return fmt::format("hidden-{:04}.bin", layer); }
-
-std::string PartialFileName(int64_t layer) {
-  return PartialPath(ActivationFileName(layer)).string();
+double SecondsSince(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// The store, the loop and the two ends of the current layer.
+OnNonFinite PolicyOf(const recipes::Recipe& recipe) {
+  return recipe.non_finite == recipes::NonFinite::kClamp ? OnNonFinite::kClamp : OnNonFinite::kStop;
+}
+
+// The store, the loop, and the hidden states before the current layer.
 class CalibrationRun {
  public:
   CalibrationRun(const CalibrationRequest& request, Store& store, Progress& progress)
@@ -34,9 +44,15 @@ class CalibrationRun {
         store_(store),
         progress_(progress),
         device_(ParseDevice(request.recipe.compute.device)),
-        loader_(request.source, device_, ToScalarType(request.recipe.calibration.dtype)),
+        ledger_(store, request.source.checkpoint),
+        loader_(request.source, device_, ToScalarType(request.recipe.calibration.dtype),
+                {.observer = &ledger_,
+                 .clamp = request.recipe.non_finite == recipes::NonFinite::kClamp}),
         decoder_(MakeDecoder(loader_)),
-        loop_(*decoder_, request.tokens, device_, loader_.compute_dtype(), Options()) {}
+        loop_(*decoder_, request.tokens, device_, loader_.compute_dtype(), Options()),
+        saver_(store),
+        policy_(request.recipe.compute.save_interval),
+        observer_(request.plan.observed_modules, PolicyOf(request.recipe)) {}
 
   CalibrationSummary Run() {
     CalibrationSummary summary{.layers = decoder_->Layers(),
@@ -45,14 +61,23 @@ class CalibrationRun {
       summary.resumed_at_layer = summary.layers;
       return summary;
     }
-    const int64_t first = LoadOrEmbed();
+    store_.SetTotalLayers(summary.layers);
+    const int64_t first = store_.LastLayer().value_or(-1) + 1;
     summary.resumed_at_layer = first;
+    RemoveStaleFiles(store_.run_dir(), NeededFiles(store_));
+    RequireRoom();
+    SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
+                           .query_chunk = request_.budget.query_chunk});
+    LoadOrEmbed(first);
+    std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, loop_, hidden_, observer_);
     progress_.BeginPhase("calibrate", static_cast<double>(summary.layers),
-                         static_cast<double>(first));
-    InputObserver observer(request_.plan.observed_modules);
-    for (int64_t layer = first; layer < summary.layers; ++layer) RunLayer(layer, observer);
+                         static_cast<double>(first) + (resumed ? resumed->state.Fraction() : 0));
+    for (int64_t layer = first; layer < summary.layers; ++layer) {
+      RunLayer(layer, std::exchange(resumed, std::nullopt));
+      ThrowIfInterrupted();
+    }
     store_.FinishCalibration();
-    RemoveActivations(summary.layers - 1);
+    RemoveStaleFiles(store_.run_dir(), {});
     progress_.EndPhase();
     return summary;
   }
@@ -67,66 +92,97 @@ class CalibrationRun {
                 request_.budget.spill_hidden ? store_.run_dir() : std::filesystem::path()};
   }
 
-  // Fills hidden_ with what the first layer to run reads, and returns that layer.
-  int64_t LoadOrEmbed() {
-    const std::optional<int> last = store_.LastLayer();
-    if (!last) {
-      hidden_ = loop_.MakeHiddenBuffer("hidden-embedding.scratch");
+  // Before hours of work: the files of an earlier run are part of what is needed.
+  void RequireRoom() const {
+    const uint64_t needed = recipes::ForecastDisk(request_.plan, request_.budget).RunDirectory();
+    const uint64_t there = BytesOfFiles(store_.run_dir());
+    RequireFreeSpace(store_.run_dir(), needed - std::min(needed, there), "the calibration");
+  }
+
+  // Fills hidden_ with what layer `first` reads.
+  void LoadOrEmbed(int64_t first) {
+    if (first == 0) {
+      hidden_ = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer("hidden-embedding.scratch"));
       loop_.Embed(*hidden_);
-      return 0;
+      return;
     }
-    const ActivationCheckpoint saved = store_.LatestActivations().value();
-    SampleBuffer file =
-        SampleBuffer::OpenFile(store_.run_dir() / saved.file_name, request_.tokens.samples,
-                               loop_.HiddenSampleShape(), loop_.compute_dtype());
-    if (file.Hash() != saved.hash) {
-      throw Error(ErrorCode::kStoreCorrupt, (store_.run_dir() / saved.file_name).string(),
+    const SampleBuffer file = OpenActivations(store_.LatestActivations().value());
+    store_.LogEvent("resume", fmt::format("after layer {}", first - 1));
+    if (request_.budget.spill_hidden) {
+      hidden_ = std::make_shared<SampleBuffer>(file.OpenSame(file.path()));
+    } else {
+      hidden_ = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer({}));
+      hidden_->CopyFrom(file, 0, file.samples());
+    }
+  }
+
+  SampleBuffer OpenActivations(const ActivationCheckpoint& saved) const {
+    const std::filesystem::path path = store_.run_dir() / saved.file_name;
+    if (!std::filesystem::exists(path)) {
+      throw Error(ErrorCode::kStoreCorrupt, path.string(),
+                  "the hidden states that the store goes on from are not there",
+                  "Copy this file from the run directory where the calibration began");
+    }
+    SampleBuffer file = SampleBuffer::OpenFile(path, request_.tokens.samples,
+                                               loop_.HiddenSampleShape(), loop_.compute_dtype());
+    if (file.Hash(0, file.samples()) != saved.hash) {
+      throw Error(ErrorCode::kStoreCorrupt, path.string(),
                   "the activation checkpoint does not have the hash in the store",
                   "Restore the file, or delete the run directory and calibrate again");
     }
-    store_.LogEvent("resume", fmt::format("after layer {}", *last));
-    if (request_.budget.spill_hidden) {
-      hidden_ = std::move(file);
-    } else {
-      hidden_ = loop_.MakeHiddenBuffer({});
-      hidden_->CopyFrom(file);
-    }
-    return *last + 1;
+    return file;
   }
 
-  void RunLayer(int64_t layer, InputObserver& observer) {
+  void RunLayer(int64_t layer, std::optional<LayerSaver::Resumed> resumed) {
     const Clock::time_point start = Clock::now();
-    std::optional<SampleBuffer> spilled_out;
-    if (request_.budget.spill_hidden) spilled_out = loop_.MakeHiddenBuffer(PartialFileName(layer));
-    SampleBuffer& out = spilled_out ? *spilled_out : *hidden_;
-
-    double reported = 0;
-    loop_.RunLayer(layer, *hidden_, out, observer, [&](double fraction) {
-      progress_.Advance(fraction - reported,
-                        fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
-      reported = fraction;
+    if (!resumed) {
+      saver_.BeginLayer(layer);
+      resumed.emplace(LayerSaver::Resumed{.state = loop_.MakeState(layer, hidden_)});
+    }
+    LayerState& state = resumed->state;
+    reported_ = state.Fraction();
+    unit_start_ = start;
+    policy_.BeginStage();
+    loop_.RunLayer(layer, state, observer_, [&](LayerState& reached) {
+      AfterUnit(layer, reached, resumed->seconds + SecondsSince(start));
     });
-    LayerResult result{.layer = static_cast<int>(layer),
-                       .inputs = WithUnseenModules(static_cast<int>(layer),
-                                                   observer.Snapshot(static_cast<int>(layer))),
-                       .activations = SaveActivations(layer, out)};
-    result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    store_.CommitLayer(result);
-    if (spilled_out) hidden_ = std::move(spilled_out);
-    RemoveActivations(layer - 1);
+    CommitLayer(layer, state, resumed->seconds + SecondsSince(start));
   }
 
-  ActivationCheckpoint SaveActivations(int64_t layer, const SampleBuffer& hidden) {
+  void AfterUnit(int64_t layer, LayerState& state, double layer_seconds) {
+    policy_.UnitDone(SecondsSince(std::exchange(unit_start_, Clock::now())));
+    progress_.Advance(state.Fraction() - std::exchange(reported_, state.Fraction()),
+                      fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
+    if (state.Fraction() >= 1) return;  // the whole layer is about to be committed
+    const uint64_t bytes = saver_.UnsavedBytes(state);
+    if (!InterruptRequested() && !policy_.ShouldSave(bytes)) return;
+    const Clock::time_point start = Clock::now();
+    ledger_.Commit();
+    saver_.Save(state, observer_, layer_seconds);
+    policy_.Saved(bytes, SecondsSince(start));
+    unit_start_ = Clock::now();
+    ThrowIfInterrupted();
+  }
+
+  void CommitLayer(int64_t layer, LayerState& state, double seconds) {
+    const int number = static_cast<int>(layer);
+    saver_.SaveOut(state);
+    const SampleBuffer& out = state.part(LayerPart::kOut);
     const std::filesystem::path path = store_.run_dir() / ActivationFileName(layer);
-    if (!hidden.in_file()) {
-      const File file = File::OpenForWrite(PartialPath(path), /*truncate=*/true);
-      file.Preallocate(hidden.Bytes());
-      hidden.WriteTo(file);
-    }
-    ActivationCheckpoint saved{
-        .file_name = ActivationFileName(layer), .bytes = hidden.Bytes(), .hash = hidden.Hash()};
+    const ActivationCheckpoint saved{.file_name = path.filename().string(),
+                                     .bytes = out.Bytes(),
+                                     .hash = out.Hash(0, out.samples())};
     PublishPartial(path);
-    return saved;
+    ledger_.Commit();
+    store_.CommitLayer({.layer = number,
+                        .seconds = seconds,
+                        .inputs = WithUnseenModules(number, observer_.Inputs(number)),
+                        .activations = saved,
+                        .non_finites = observer_.NonFinites(number)});
+    observer_.Clear();
+    policy_.LayerCommitted();
+    if (out.in_file()) hidden_ = std::make_shared<SampleBuffer>(out.OpenSame(path));
+    RemoveStaleFiles(store_.run_dir(), {saved.file_name});
   }
 
   // Modules that saw no token are recorded too, with 0 tokens.
@@ -142,25 +198,21 @@ class CalibrationRun {
     return all;
   }
 
-  // The checkpoint before the one just committed, and scratch files, are no longer needed.
-  void RemoveActivations(int64_t layer) const {
-    std::error_code ignored;
-    std::filesystem::remove(store_.run_dir() / ActivationFileName(layer), ignored);
-    for (const auto& entry : std::filesystem::directory_iterator(store_.run_dir(), ignored)) {
-      if (entry.path().extension() == ".scratch" && request_.budget.spill_hidden) {
-        std::filesystem::remove(entry.path(), ignored);
-      }
-    }
-  }
-
   const CalibrationRequest& request_;
   Store& store_;
   Progress& progress_;
   at::Device device_;
+  SourceLedger ledger_;
   TensorLoader loader_;
   std::unique_ptr<Decoder> decoder_;
   LayerLoop loop_;
-  std::optional<SampleBuffer> hidden_;
+  LayerSaver saver_;
+  SavePolicy policy_;
+  InputObserver observer_;
+  std::shared_ptr<SampleBuffer> hidden_;
+  // Of the current layer.
+  double reported_ = 0;
+  Clock::time_point unit_start_;
 };
 
 }  // namespace
@@ -168,6 +220,7 @@ class CalibrationRun {
 CalibrationSummary Calibrate(const CalibrationRequest& request, Store& store, Progress& progress) {
   RunIdentity identity = PlanIdentity(request.source, request.recipe, request.plan);
   identity["tokens"] = request.tokens.fingerprint;
+  identity["tokenizer"] = request.tokenizer;
   store.RequireIdentity(identity);
   return CalibrationRun(request, store, progress).Run();
 }

@@ -21,6 +21,7 @@ struct CalibrationRequest {
   const recipes::Plan& plan;
   const recipes::CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;
+  std::string tokenizer;  // fingerprint
 };
 
 struct CalibrationSummary {

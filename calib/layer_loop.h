@@ -7,11 +7,16 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
+#include <set>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "calib/batches.h"
 #include "calib/families/decoder.h"
 #include "calib/input_observer.h"
+#include "calib/layer_state.h"
 #include "calib/sample_buffer.h"
 #include "datasets/calibration_set.h"
 
@@ -25,11 +30,12 @@ struct LayerLoopOptions {
   std::filesystem::path spill_directory = {};  // buffers live in files here; empty: in memory
 };
 
-// Told how much of a layer is done: `fraction` in [0, 1], rising.
-using LayerProgress = std::function<void(double fraction)>;
+// Called between two units of a layer's work: `state` can be saved now and gone on from later. What
+// it throws ends the layer.
+using UnitDone = std::function<void(LayerState& state)>;
 
 // What exists at once: the samples' hidden states at one layer boundary with this layer's FFN
-// inputs and sums (SampleBuffers), one layer's dense weights, one group of experts and the next one
+// inputs and sums (LayerState), one layer's dense weights, one group of experts and the next one
 // being read, and one batch's temporaries. Sums run over experts in ascending order whatever the
 // groups, so results do not depend on the budget. Not thread-safe.
 class LayerLoop {
@@ -42,14 +48,21 @@ class LayerLoop {
   SampleBuffer MakeHiddenBuffer(std::string_view file_name) const;
   std::vector<int64_t> HiddenSampleShape() const;
   at::ScalarType compute_dtype() const { return compute_dtype_; }
+  at::Device device() const { return batches_.device(); }
 
   // hidden := embedding of all samples.
   void Embed(SampleBuffer& hidden) const;
 
-  // out := layer(in); the two may be one buffer when it is in memory. Observes the inputs of linear
-  // layers over all real tokens.
-  void RunLayer(int64_t layer, const SampleBuffer& in, SampleBuffer& out, InputObserver& observer,
-                const LayerProgress& progress) const;
+  // A layer that nothing is done of, behind the hidden states `in`. `existing`: names of files in
+  // the spill directory that are opened as they are, not created.
+  LayerState MakeState(int64_t layer, std::shared_ptr<SampleBuffer> in,
+                       const std::set<std::string>& existing = {}) const;
+
+  // Does what is left of a layer; its part kOut then holds the hidden states behind it. Observes
+  // the inputs of linear layers over all real tokens. An activation that is NaN or infinite is
+  // kBadActivation naming module, sample and value, or is clamped if the observer does that.
+  void RunLayer(int64_t layer, LayerState& state, InputObserver& observer,
+                const UnitDone& unit_done) const;
 
   // Calls `use(first_sample, token ids [B, S] on the host, logits [B, S, V] F32 on the device)`
   // batch by batch for hidden states behind the last layer.
@@ -58,32 +71,23 @@ class LayerLoop {
       const std::function<void(int64_t, const at::Tensor&, const at::Tensor&)>& use) const;
 
  private:
-  struct ExpertRows;
-  struct LayerState;
-
-  int64_t Batches() const;
-  int64_t BatchSamples(int64_t batch) const;
-  TokenBatch MakeBatch(int64_t batch) const;
   SampleBuffer MakeBuffer(std::string_view file_name, std::vector<int64_t> sample_shape,
                           at::ScalarType dtype) const;
-  void RunDensePart(DecoderLayer& dense, const SampleBuffer& in, SampleBuffer& out,
-                    LayerState& state, InputObserver& observer,
-                    const LayerProgress& progress) const;
-  void KeepFfnStage(int64_t batch, const TokenBatch& tokens, const FfnStage& stage,
-                    LayerState& state) const;
-  void RunExperts(int64_t layer, LayerState& state, InputObserver& observer,
-                  const LayerProgress& progress) const;
-  void RunExpertGroup(int64_t layer, const std::vector<int64_t>& experts,
-                      const std::vector<ExpertWeights>& weights, LayerState& state,
-                      InputObserver& observer) const;
-  ExpertRows RowsOfExpert(int64_t batch, int64_t expert, const LayerState& state) const;
-  std::vector<ExpertWeights> LoadGroup(int64_t layer, const std::vector<int64_t>& experts) const;
+  void RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& state, InputObserver& observer,
+                    const UnitDone& unit_done) const;
+  FfnStage RunDenseBatch(int64_t layer, DecoderLayer& dense, const Batch& batch,
+                         const LayerState& state, InputObserver& observer) const;
+  void KeepFfnStage(const Batch& batch, const FfnStage& stage, LayerState& state) const;
+  void RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state, InputObserver& observer,
+                 const UnitDone& unit_done) const;
+  at::Tensor CheckedOutput(int64_t layer, const Batch& batch, const at::Tensor& hidden,
+                           InputObserver& observer) const;
 
   const Decoder* decoder_;
   const datasets::CalibrationSet* tokens_;
-  at::Device device_;
   at::ScalarType compute_dtype_;
   LayerLoopOptions options_;
+  Batches batches_;
 };
 
 }  // namespace vernier::calib

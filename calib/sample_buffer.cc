@@ -28,7 +28,10 @@ std::vector<int64_t> WithLeading(int64_t count, const std::vector<int64_t>& samp
 }  // namespace
 
 SampleBuffer::SampleBuffer(int64_t samples, std::vector<int64_t> sample_shape, at::ScalarType dtype)
-    : samples_(samples), sample_shape_(std::move(sample_shape)), dtype_(dtype) {
+    : samples_(samples),
+      sample_shape_(std::move(sample_shape)),
+      dtype_(dtype),
+      digests_(static_cast<size_t>(samples)) {
   sample_bytes_ = c10::elementSize(dtype);
   for (int64_t size : sample_shape_) sample_bytes_ *= static_cast<uint64_t>(size);
 }
@@ -51,7 +54,7 @@ SampleBuffer SampleBuffer::InFile(const std::filesystem::path& file, int64_t sam
 SampleBuffer SampleBuffer::OpenFile(const std::filesystem::path& file, int64_t samples,
                                     std::vector<int64_t> sample_shape, at::ScalarType dtype) {
   SampleBuffer buffer(samples, std::move(sample_shape), dtype);
-  buffer.file_ = File::OpenForRead(file);
+  buffer.file_ = File::OpenForWrite(file, /*truncate=*/false);
   if (const uint64_t size = buffer.file_->Size(); size != buffer.Bytes()) {
     throw Error(ErrorCode::kTruncated, file.string(),
                 fmt::format("the file has {} bytes instead of {}", size, buffer.Bytes()),
@@ -76,36 +79,55 @@ at::Tensor SampleBuffer::Get(int64_t first, int64_t count) const {
 void SampleBuffer::Put(int64_t first, const at::Tensor& values) {
   const int64_t count = values.size(0);
   assert(first >= 0 && first + count <= samples_);
+  std::fill_n(digests_.begin() + first, count, std::string());
   if (!file_) {
     memory_.narrow(0, first, count).copy_(values.view(WithLeading(count, sample_shape_)));
     return;
   }
   const at::Tensor host = values.to(at::kCPU, dtype_).contiguous();
   file_->WriteAt(static_cast<uint64_t>(first) * sample_bytes_, TensorBytes(host));
+  Digest(first, host);
 }
 
-void SampleBuffer::CopyFrom(const SampleBuffer& other) {
+void SampleBuffer::Digest(int64_t first, const at::Tensor& host_values) const {
+  std::span<const std::byte> bytes = TensorBytes(host_values);
+  for (int64_t sample = first; !bytes.empty(); ++sample) {
+    Hasher hasher;
+    hasher.Update(bytes.first(sample_bytes_));
+    digests_[static_cast<size_t>(sample)] = hasher.Hex();
+    bytes = bytes.subspan(sample_bytes_);
+  }
+}
+
+void SampleBuffer::CopyFrom(const SampleBuffer& other, int64_t first, int64_t count) {
   assert(other.samples_ == samples_ && other.sample_shape_ == sample_shape_);
   const int64_t step = SamplesPerPiece();
-  for (int64_t first = 0; first < samples_; first += step) {
-    Put(first, other.Get(first, std::min(step, samples_ - first)));
+  for (int64_t done = 0; done < count; done += step) {
+    Put(first + done, other.Get(first + done, std::min(step, count - done)));
   }
 }
 
-void SampleBuffer::WriteTo(const File& file) const {
+void SampleBuffer::SaveTo(const std::filesystem::path& file, int64_t first, int64_t count) const {
+  if (file_) {
+    assert(file == file_->path());
+    return file_->Sync();
+  }
+  const File target = File::OpenForWrite(file, /*truncate=*/false);
+  if (target.Size() != Bytes()) target.Preallocate(Bytes());
   const int64_t step = SamplesPerPiece();
-  for (int64_t first = 0; first < samples_; first += step) {
-    const at::Tensor piece = Get(first, std::min(step, samples_ - first));
-    file.WriteAt(static_cast<uint64_t>(first) * sample_bytes_, TensorBytes(piece));
+  for (int64_t done = 0; done < count; done += step) {
+    const at::Tensor piece = Get(first + done, std::min(step, count - done));
+    target.WriteAt(static_cast<uint64_t>(first + done) * sample_bytes_, TensorBytes(piece));
   }
+  target.Sync();
 }
 
-std::string SampleBuffer::Hash() const {
+std::string SampleBuffer::Hash(int64_t first, int64_t count) const {
   Hasher hasher;
-  const int64_t step = SamplesPerPiece();
-  for (int64_t first = 0; first < samples_; first += step) {
-    const at::Tensor piece = Get(first, std::min(step, samples_ - first));
-    hasher.Update(TensorBytes(piece));
+  for (int64_t sample = first; sample < first + count; ++sample) {
+    const std::string& digest = digests_[static_cast<size_t>(sample)];
+    if (digest.empty()) Digest(sample, Get(sample, 1));
+    hasher.Update(digest);
   }
   return hasher.Hex();
 }

@@ -23,12 +23,17 @@ class SampleBuffer {
   // Creates (or truncates) `file`. The buffer does not delete it.
   static SampleBuffer InFile(const std::filesystem::path& file, int64_t samples,
                              std::vector<int64_t> sample_shape, at::ScalarType dtype);
-  // Reads an existing file of exactly the buffer's size (kTruncated otherwise).
+  // Reads and writes an existing file of exactly the buffer's size (kTruncated otherwise).
   static SampleBuffer OpenFile(const std::filesystem::path& file, int64_t samples,
                                std::vector<int64_t> sample_shape, at::ScalarType dtype);
 
+  // The same for a file that holds samples of this buffer's shape and dtype.
+  SampleBuffer OpenSame(const std::filesystem::path& file) const {
+    return OpenFile(file, samples_, sample_shape_, dtype_);
+  }
+
   int64_t samples() const { return samples_; }
-  const std::vector<int64_t>& sample_shape() const { return sample_shape_; }
+  uint64_t sample_bytes() const { return sample_bytes_; }
   uint64_t Bytes() const { return static_cast<uint64_t>(samples_) * sample_bytes_; }
   bool in_file() const { return file_.has_value(); }
 
@@ -38,24 +43,33 @@ class SampleBuffer {
   // Stores `values` [count, sample_shape...] (from any device, cast to the buffer's dtype).
   void Put(int64_t first, const at::Tensor& values);
 
-  // Copies all bytes of `other`, which has the same shape and dtype.
-  void CopyFrom(const SampleBuffer& other);
-  // Writes all bytes to `file`.
-  void WriteTo(const File& file) const;
-  // XXH3-128 of all bytes.
-  std::string Hash() const;
+  // The file that it is in; empty when in memory.
+  std::filesystem::path path() const { return file_ ? file_->path() : std::filesystem::path(); }
+
+  // Copies samples [first, first + count) of `other`, which has the same shape and dtype.
+  void CopyFrom(const SampleBuffer& other, int64_t first, int64_t count);
+
+  // Makes samples [first, first + count) durable in `file`, where they lie at their places in the
+  // whole tensor. For a buffer in a file, that is its own. kNoSpace, kFileWrite.
+  void SaveTo(const std::filesystem::path& file, int64_t first, int64_t count) const;
+
+  // XXH3-128 of the XXH3-128 digests of samples [first, first + count): what was hashed once need
+  // not be read again.
+  std::string Hash(int64_t first, int64_t count) const;
 
  private:
   SampleBuffer(int64_t samples, std::vector<int64_t> sample_shape, at::ScalarType dtype);
   // How many samples make a piece of a whole-buffer operation.
   int64_t SamplesPerPiece() const;
+  void Digest(int64_t first, const at::Tensor& host_values) const;
 
   int64_t samples_;
   std::vector<int64_t> sample_shape_;
   at::ScalarType dtype_;
   uint64_t sample_bytes_;
-  at::Tensor memory_;         // defined when in memory
-  std::optional<File> file_;  // set when in a file
+  at::Tensor memory_;                         // defined when in memory
+  std::optional<File> file_;                  // set when in a file
+  mutable std::vector<std::string> digests_;  // of each sample; empty while not known
 };
 
 }  // namespace vernier::calib

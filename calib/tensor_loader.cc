@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "checkpoint/tensor_digests.h"
 
 namespace vernier::calib {
 namespace {
@@ -28,7 +29,8 @@ std::span<T> Elements(at::Tensor& tensor) {
 }
 
 // An integer table as stored, then widened to I64.
-at::Tensor ReadIntegers(const checkpoint::Checkpoint& checkpoint, const LogicalWeight& weight) {
+at::Tensor ReadIntegers(const checkpoint::Checkpoint& checkpoint, const LogicalWeight& weight,
+                        checkpoint::ReadObserver* observer) {
   const checkpoint::DType dtype = checkpoint.tensor(weight.main).info.dtype;
   if (dtype != checkpoint::DType::kI64 && dtype != checkpoint::DType::kI32) {
     throw Error(ErrorCode::kWrongDtype, weight.name,
@@ -38,15 +40,21 @@ at::Tensor ReadIntegers(const checkpoint::Checkpoint& checkpoint, const LogicalW
   }
   const at::ScalarType stored = dtype == checkpoint::DType::kI64 ? at::kLong : at::kInt;
   at::Tensor table = at::empty(weight.shape, at::TensorOptions().dtype(stored));
-  checkpoint.Read(weight.main, 0, {static_cast<std::byte*>(table.data_ptr()), table.nbytes()});
+  const std::span bytes(static_cast<std::byte*>(table.data_ptr()), table.nbytes());
+  checkpoint.Read(weight.main, 0, bytes);
+  checkpoint::TensorDigests(checkpoint, observer).Add(weight.main, 0, bytes);
   return table.to(at::kLong);
 }
 
 }  // namespace
 
 TensorLoader::TensorLoader(const checkpoint::SourceModel& source, at::Device device,
-                           at::ScalarType compute_dtype)
-    : source_(&source), reader_(source.checkpoint), device_(device), compute_dtype_(compute_dtype) {
+                           at::ScalarType compute_dtype, checkpoint::ReadOptions read)
+    : source_(&source),
+      read_(read),
+      reader_(source.checkpoint, read),
+      device_(device),
+      compute_dtype_(compute_dtype) {
   assert(compute_dtype == at::kBFloat16 || compute_dtype == at::kFloat);
 }
 
@@ -65,7 +73,7 @@ at::Tensor TensorLoader::LoadToHost(std::string_view name) const {
 at::Tensor TensorLoader::LoadExact(std::string_view name) const {
   const LogicalWeight& weight = Find(name);
   if (weight.format == WeightFormat::kInteger) {
-    return ReadIntegers(source_->checkpoint, weight).to(device_);
+    return ReadIntegers(source_->checkpoint, weight, read_.observer).to(device_);
   }
   return ReadRows(weight, 0, weight.rows(), at::kFloat).to(device_);
 }

@@ -15,9 +15,10 @@ namespace vernier::calib {
 // checkpoint lacks is kMissingTensor.
 class TensorLoader {
  public:
-  // `source` must outlive the loader. `compute_dtype` is kBFloat16 or kFloat.
+  // `source` must outlive the loader. `compute_dtype` is kBFloat16 or kFloat. An observer is told
+  // of weights that are loaded whole.
   TensorLoader(const checkpoint::SourceModel& source, at::Device device,
-               at::ScalarType compute_dtype);
+               at::ScalarType compute_dtype, checkpoint::ReadOptions read = {});
 
   at::Device device() const { return device_; }
   at::ScalarType compute_dtype() const { return compute_dtype_; }
@@ -44,6 +45,7 @@ class TensorLoader {
                       at::ScalarType dtype) const;
 
   const checkpoint::SourceModel* source_;
+  checkpoint::ReadOptions read_;
   checkpoint::WeightReader reader_;
   at::Device device_;
   at::ScalarType compute_dtype_;

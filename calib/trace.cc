@@ -40,23 +40,20 @@ class TracedForward {
   // Calls `seen(layer, hidden)` as each layer ends; returns the last layer's hidden states.
   SampleBuffer Run(Progress& progress,
                    const std::function<void(int64_t, const SampleBuffer&)>& seen) const {
-    SampleBuffer in = loop_.MakeHiddenBuffer("trace-0.scratch");
-    std::optional<SampleBuffer> spilled_out;
-    if (in.in_file()) spilled_out = loop_.MakeHiddenBuffer("trace-1.scratch");
+    auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer("trace.scratch"));
     InputObserver nobody({});
-    loop_.Embed(in);
+    loop_.Embed(*hidden);
     for (int64_t layer = 0; layer < decoder_->Layers(); ++layer) {
-      SampleBuffer& out = spilled_out ? *spilled_out : in;
+      LayerState state = loop_.MakeState(layer, hidden);
       double reported = 0;
-      loop_.RunLayer(layer, in, out, nobody, [&](double fraction) {
-        progress.Advance(fraction - reported,
+      loop_.RunLayer(layer, state, nobody, [&](const LayerState& reached) {
+        progress.Advance(reached.Fraction() - std::exchange(reported, reached.Fraction()),
                          fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
-        reported = fraction;
       });
-      if (spilled_out) std::swap(in, *spilled_out);
-      seen(layer, in);
+      hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
+      seen(layer, *hidden);
     }
-    return in;
+    return std::move(*hidden);
   }
 
  private:

@@ -78,6 +78,9 @@ class Decoder {
   virtual std::vector<int64_t> HiddenShape() const = 0;
   // Routed experts of a layer; 0 for a dense one.
   virtual int64_t Experts(int64_t layer) const = 0;
+  virtual int64_t ExpertsPerToken() const = 0;
+  // m of FfnStage::mix, in layers with routed experts.
+  virtual int64_t MixWidth() const = 0;
 
   // ids [B, S] -> hidden [B, S, HiddenShape()...] in the compute dtype, on the device.
   virtual at::Tensor Embed(const at::Tensor& ids) const = 0;

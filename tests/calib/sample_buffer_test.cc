@@ -29,21 +29,26 @@ TEST_P(SampleBufferTest, GivesBackWhatWasPutCastToItsDtype) {
   EXPECT_TRUE(at::equal(buffer.Get(4, 1), at::zeros({1, 2, 3}, at::kBFloat16)));
 }
 
-TEST_P(SampleBufferTest, CopiesHashesAndWritesTheContiguousTensor) {
+TEST_P(SampleBufferTest, HashesAreOfTheSamplesAskedFor) {
+  SampleBuffer buffer = Make("a"), copy = Make("b");
+  buffer.Put(0, at::rand({5, 2, 3}));
+  copy.CopyFrom(buffer, 0, 5);
+  EXPECT_EQ(copy.Hash(0, 5), buffer.Hash(0, 5));
+  copy.Put(3, at::full({1, 2, 3}, 7.0));
+  EXPECT_NE(copy.Hash(0, 5), buffer.Hash(0, 5));
+  EXPECT_EQ(copy.Hash(0, 3), buffer.Hash(0, 3));
+  EXPECT_EQ(copy.Hash(4, 1), buffer.Hash(4, 1));
+  EXPECT_NE(buffer.Hash(0, 3), buffer.Hash(1, 3));
+}
+
+TEST_P(SampleBufferTest, SavedSamplesLieAtTheirPlacesInTheFile) {
   SampleBuffer buffer = Make("a");
   buffer.Put(0, at::rand({5, 2, 3}));
-  SampleBuffer copy = Make("b");
-  copy.CopyFrom(buffer);
-  EXPECT_EQ(copy.Hash(), buffer.Hash());
-  {
-    const File file = File::OpenForWrite(dir_.path() / "written", /*truncate=*/true);
-    buffer.WriteTo(file);
-  }
-  const SampleBuffer opened =
-      SampleBuffer::OpenFile(dir_.path() / "written", 5, {2, 3}, at::kBFloat16);
+  buffer.SaveTo(dir_.path() / "a", 0, 2);
+  buffer.SaveTo(dir_.path() / "a", 2, 3);
+  const SampleBuffer opened = buffer.OpenSame(dir_.path() / "a");
   EXPECT_TRUE(at::equal(opened.Get(0, 5), buffer.Get(0, 5)));
-  copy.Put(4, at::full({1, 2, 3}, 7.0));
-  EXPECT_NE(copy.Hash(), buffer.Hash());
+  EXPECT_EQ(opened.Hash(1, 4), buffer.Hash(1, 4));
 }
 
 INSTANTIATE_TEST_SUITE_P(Places, SampleBufferTest, ::testing::Bool(),

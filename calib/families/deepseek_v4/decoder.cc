@@ -45,6 +45,8 @@ class DeepseekV4Decoder final : public Decoder {
     return {config_.hc_mult, config_.hidden_size};
   }
   int64_t Experts(int64_t) const override { return config_.n_routed_experts; }
+  int64_t ExpertsPerToken() const override { return config_.num_experts_per_tok; }
+  int64_t MixWidth() const override { return config_.hc_mult * (1 + config_.hc_mult); }
 
   at::Tensor Embed(const at::Tensor& ids) const override {
     const at::Tensor host_ids = ids.cpu();

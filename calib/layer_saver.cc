@@ -1,0 +1,178 @@
+#include "calib/layer_saver.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "base/error.h"
+
+namespace vernier::calib {
+namespace {
+
+constexpr std::array kParts = {
+    LayerPart::kMiddle,         LayerPart::kExpertInput,    LayerPart::kSum, LayerPart::kMix,
+    LayerPart::kRoutingExperts, LayerPart::kRoutingWeights, LayerPart::kOut};
+static_assert(kParts.size() == kLayerParts);
+
+std::optional<LayerPart> PartFromName(std::string_view name) {
+  const auto it = std::ranges::find(kParts, name, LayerPartName);
+  return it == kParts.end() ? std::nullopt : std::optional(*it);
+}
+
+[[noreturn]] void FailPart(const Store& store, const SavedPart& part, std::string_view problem) {
+  throw Error(ErrorCode::kStoreCorrupt, (store.run_dir() / part.file_name).string(), problem,
+              "The layer is begun anew");
+}
+
+std::set<std::string> FileNames(const PartialLayer& partial) {
+  std::set<std::string> names;
+  for (const SavedPart& part : partial.parts) names.insert(part.file_name);
+  return names;
+}
+
+}  // namespace
+
+void LayerSaver::BeginLayer(int64_t layer) {
+  layer_ = layer;
+  saved_.clear();
+}
+
+std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const LayerLoop& loop,
+                                                      std::shared_ptr<SampleBuffer> in,
+                                                      InputObserver& observer) {
+  BeginLayer(layer);
+  const std::optional<PartialLayer> partial = LoadPartialLayer(store_);
+  if (!partial) return std::nullopt;
+  try {
+    const std::optional<LayerStage> stage = LayerStageFromName(partial->stage);
+    if (partial->layer != layer || !stage) {
+      throw Error(ErrorCode::kStoreCorrupt, store_.run_dir().string(),
+                  fmt::format("its saved place, {} of layer {}, is none", partial->stage, layer),
+                  "The layer is begun anew");
+    }
+    Resumed resumed{.state = loop.MakeState(layer, std::move(in), FileNames(*partial)),
+                    .seconds = partial->seconds};
+    resumed.state.MoveTo({*stage, partial->next});
+    LoadParts(*partial, resumed.state);
+    observer.Restore(partial->inputs, partial->non_finites, loop.device());
+    return resumed;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kNoSpace) throw;
+    store_.LogEvent("discard", error.what());
+    DiscardPartialLayer(store_);
+    BeginLayer(layer);
+    return std::nullopt;
+  }
+}
+
+void LayerSaver::LoadParts(const PartialLayer& partial, LayerState& state) {
+  // All are checked before any is used: in memory, some share a buffer with the layer's input.
+  std::vector<SampleBuffer> files;
+  for (const SavedPart& saved : partial.parts) {
+    const std::optional<LayerPart> part = PartFromName(saved.part);
+    if (!part || !state.Has(*part) || saved.first < 0 || saved.samples < 0 ||
+        saved.first + saved.samples > state.shape().samples) {
+      FailPart(store_, saved, "is not a part of this layer");
+    }
+    SampleBuffer& buffer = state.part(*part);
+    files.push_back(buffer.OpenSame(store_.run_dir() / saved.file_name));
+    const SampleBuffer& holder = buffer.in_file() ? buffer : files.back();
+    if (holder.Hash(saved.first, saved.samples) != saved.hash) {
+      FailPart(store_, saved, "does not have the hash in the store");
+    }
+    saved_[*part] = {{saved.first, saved.samples}, saved.file_name, state.sum_version()};
+  }
+  for (const LayerPart part : kParts) {
+    if (Unsaved(part, state).empty()) continue;
+    throw Error(ErrorCode::kStoreCorrupt, store_.run_dir().string(),
+                fmt::format("the saved layer lacks its {}", LayerPartName(part)),
+                "The layer is begun anew");
+  }
+  for (size_t i = 0; i < files.size(); ++i) {
+    const SavedPart& saved = partial.parts[i];
+    SampleBuffer& buffer = state.part(*PartFromName(saved.part));
+    if (!buffer.in_file()) buffer.CopyFrom(files[i], saved.first, saved.samples);
+  }
+  state.ProtectSum();
+}
+
+bool LayerSaver::IsCurrent(LayerPart part, const LayerState& state) const {
+  const auto it = saved_.find(part);
+  if (it == saved_.end()) return false;
+  return part != LayerPart::kSum || it->second.sum_version == state.sum_version();
+}
+
+SampleRange LayerSaver::Unsaved(LayerPart part, const LayerState& state) const {
+  const SampleRange needed = state.Needed(part);
+  if (!IsCurrent(part, state)) return needed;
+  const int64_t first = std::max(needed.first, saved_.at(part).range.end());
+  return {first, std::max<int64_t>(0, needed.end() - first)};
+}
+
+uint64_t LayerSaver::UnsavedBytes(const LayerState& state) const {
+  uint64_t bytes = 0;
+  for (const LayerPart part : kParts) {
+    const SampleRange unsaved = Unsaved(part, state);
+    if (unsaved.empty()) continue;
+    bytes += static_cast<uint64_t>(unsaved.count) * state.part(part).sample_bytes();
+  }
+  return bytes;
+}
+
+// Sums in memory change as a whole: they take turns between two files, so that the saved one stays
+// until the next is committed.
+std::string LayerSaver::FileFor(LayerPart part, const LayerState& state) const {
+  if (const auto path = state.part(part).path(); !path.empty()) return path.filename().string();
+  const std::string first = LayerPartFileName(layer_, part, /*spare=*/false);
+  const auto it = saved_.find(part);
+  if (part != LayerPart::kSum || it == saved_.end()) return first;
+  if (IsCurrent(part, state)) return it->second.file_name;
+  const std::string second = LayerPartFileName(layer_, part, /*spare=*/true);
+  return it->second.file_name == first ? second : first;
+}
+
+void LayerSaver::Save(LayerState& state, const InputObserver& observer, double seconds) {
+  const int layer = static_cast<int>(layer_);
+  PartialLayer partial{.layer = layer,
+                       .stage = std::string(LayerStageName(state.place().stage)),
+                       .next = state.place().next,
+                       .seconds = seconds,
+                       .inputs = observer.Inputs(layer),
+                       .non_finites = observer.NonFinites(layer),
+                       .parts = {}};
+  std::map<LayerPart, SavedState> saved;
+  for (const LayerPart part : kParts) {
+    const SampleRange needed = state.Needed(part);
+    if (needed.empty()) continue;
+    const std::string file_name = FileFor(part, state);
+    const SampleRange unsaved = Unsaved(part, state);
+    const SampleBuffer& buffer = state.part(part);
+    if (!unsaved.empty()) {
+      buffer.SaveTo(store_.run_dir() / file_name, unsaved.first, unsaved.count);
+    }
+    partial.parts.push_back({.part = std::string(LayerPartName(part)),
+                             .file_name = file_name,
+                             .first = needed.first,
+                             .samples = needed.count,
+                             .hash = buffer.Hash(needed.first, needed.count)});
+    saved[part] = {needed, file_name, state.sum_version()};
+  }
+  SyncDirectory(store_.run_dir());
+  SavePartialLayer(store_, partial);
+  for (const auto& [part, old] : std::exchange(saved_, std::move(saved))) {
+    if (!saved_.contains(part)) std::filesystem::remove(store_.run_dir() / old.file_name);
+  }
+  state.ProtectSum();
+}
+
+void LayerSaver::SaveOut(LayerState& state) {
+  const SampleRange unsaved = Unsaved(LayerPart::kOut, state);
+  state.part(LayerPart::kOut)
+      .SaveTo(store_.run_dir() / LayerPartFileName(layer_, LayerPart::kOut, false), unsaved.first,
+              unsaved.count);
+}
+
+}  // namespace vernier::calib

@@ -1,0 +1,63 @@
+// Saves an unfinished layer to the run directory, and goes on from there.
+#ifndef VERNIER_CALIB_LAYER_SAVER_H_
+#define VERNIER_CALIB_LAYER_SAVER_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "calib/input_observer.h"
+#include "calib/layer_loop.h"
+#include "calib/layer_state.h"
+#include "calib/store/partial_layer.h"
+#include "calib/store/store.h"
+
+namespace vernier::calib {
+
+// Knows what of the current layer is durable, and writes only what is not. Not thread-safe.
+class LayerSaver {
+ public:
+  explicit LayerSaver(Store& store) : store_(store) {}
+
+  // The layer that a save would be continued from, nothing without one. Damaged or missing files
+  // are noticed by their hashes: the save is then forgotten (and an event says so), because the
+  // layer can be begun anew from the hidden states before it.
+  struct Resumed {
+    LayerState state;
+    double seconds = 0;  // spent on the layer before
+  };
+  std::optional<Resumed> Resume(int64_t layer, const LayerLoop& loop,
+                                std::shared_ptr<SampleBuffer> in, InputObserver& observer);
+  void BeginLayer(int64_t layer);
+
+  // Bytes that Save would write now.
+  uint64_t UnsavedBytes(const LayerState& state) const;
+  // Makes everything that the rest of the layer needs durable, and commits the place. `seconds`:
+  // spent on the layer so far.
+  void Save(LayerState& state, const InputObserver& observer, double seconds);
+
+  // Of a layer that is done: makes the rest of kOut durable in its file.
+  void SaveOut(LayerState& state);
+
+ private:
+  struct SavedState {
+    SampleRange range;
+    std::string file_name;
+    int64_t sum_version = 0;
+  };
+
+  bool IsCurrent(LayerPart part, const LayerState& state) const;
+  SampleRange Unsaved(LayerPart part, const LayerState& state) const;
+  std::string FileFor(LayerPart part, const LayerState& state) const;
+  void LoadParts(const PartialLayer& partial, LayerState& state);
+
+  Store& store_;
+  int64_t layer_ = 0;
+  std::map<LayerPart, SavedState> saved_;
+};
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_LAYER_SAVER_H_

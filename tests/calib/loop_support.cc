@@ -1,0 +1,31 @@
+#include "tests/calib/loop_support.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+namespace vernier::calib {
+
+datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t vocab) {
+  datasets::CalibrationSet tokens;
+  tokens.samples = samples;
+  tokens.sequence_length = length;
+  std::mt19937 random(3);
+  for (int64_t i = 0; i < samples * length; ++i) {
+    tokens.ids.push_back(static_cast<int32_t>(random() % static_cast<uint64_t>(vocab)));
+  }
+  tokens.lengths.assign(static_cast<size_t>(samples), static_cast<int32_t>(length));
+  return tokens;
+}
+
+void ExpectSame(const LoopResult& a, const LoopResult& b) {
+  EXPECT_TRUE(at::equal(a.hidden, b.hidden));
+  ASSERT_EQ(a.inputs.size(), b.inputs.size());
+  for (size_t i = 0; i < a.inputs.size(); ++i) {
+    EXPECT_EQ(a.inputs[i].module, b.inputs[i].module);
+    EXPECT_EQ(a.inputs[i].amax, b.inputs[i].amax) << a.inputs[i].module;
+    EXPECT_EQ(a.inputs[i].tokens, b.inputs[i].tokens) << a.inputs[i].module;
+  }
+}
+
+}  // namespace vernier::calib

@@ -33,9 +33,8 @@ bool IsOther(const fs::directory_entry& entry) {
                               [&](std::string_view suffix) { return name.ends_with(suffix); });
 }
 
-bool IsOwnSubdirectory(const fs::directory_entry& entry, const fs::path& output) {
-  if (!entry.is_directory() || entry.is_symlink() || IsHidden(entry.path())) return false;
-  return !(fs::exists(output) && fs::equivalent(entry.path(), output));
+bool IsSubdirectory(const fs::directory_entry& entry) {
+  return entry.is_directory() && !entry.is_symlink() && !IsHidden(entry.path());
 }
 
 OutputFile CopyFile(const fs::path& from, const fs::path& to, const std::string& name) {
@@ -56,14 +55,14 @@ OutputFile CopyFile(const fs::path& from, const fs::path& to, const std::string&
 
 }  // namespace
 
-std::vector<std::string> ListCopiedFiles(const fs::path& source, const fs::path& output) {
+std::vector<std::string> ListCopiedFiles(const fs::path& source) {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(source)) {
     const std::string name = entry.path().filename().string();
     if (IsOther(entry) && std::ranges::find(kOwnFiles, name) == kOwnFiles.end()) {
       names.push_back(name);
     }
-    if (!IsOwnSubdirectory(entry, output)) continue;
+    if (!IsSubdirectory(entry)) continue;
     for (const fs::directory_entry& inner : fs::directory_iterator(entry.path())) {
       if (IsOther(inner)) names.push_back(name + "/" + inner.path().filename().string());
     }

@@ -23,9 +23,8 @@ struct OutputFile {
 
 // Names of the regular files of `source` and of its subdirectories (one level) that an export
 // copies, sorted: all but weights, the files that the export writes itself, and hidden ones. A link
-// to a file counts as the file; linked directories, and the directory `output`, are left out.
-std::vector<std::string> ListCopiedFiles(const std::filesystem::path& source,
-                                         const std::filesystem::path& output);
+// to a file counts as the file; linked directories are left out.
+std::vector<std::string> ListCopiedFiles(const std::filesystem::path& source);
 
 uint64_t TotalFileBytes(const std::filesystem::path& source, const std::vector<std::string>& names);
 

@@ -8,12 +8,17 @@
 #include <memory>
 #include <numeric>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/interrupt.h"
+#include "calib/store/export_record.h"
+#include "calib/store/source_ledger.h"
 #include "export/copied_files.h"
+#include "export/directory_lock.h"
 #include "export/importance.h"
 #include "export/manifest.h"
 #include "export/output_directory.h"
@@ -48,6 +53,7 @@ std::string PlanHash(const ExportRequest& request, const std::vector<InputScale>
     hasher.Update(fmt::format("{} {:08x}\n", static_cast<int>(request.plan.scale_groups[i].scale),
                               std::bit_cast<uint32_t>(input_scales[i].scale)));
   }
+  if (request.recipe.non_finite == recipes::NonFinite::kClamp) hasher.Update("clamp\n");
   return hasher.Hex();
 }
 
@@ -65,6 +71,7 @@ class ExportJob {
         output_(fs::weakly_canonical(fs::absolute(request.output))),
         importance_(request.recipe.importance.empty() ? Importance()
                                                       : Importance(request.recipe.importance)),
+        ledger_(request.store, request.source.checkpoint),
         weight_scales_(request.plan.scale_groups.size()) {}
 
   ExportSummary Run() {
@@ -75,19 +82,28 @@ class ExportJob {
     const std::string plan_hash = PlanHash(request_, input_scales_, importance_);
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
-    const std::vector<calib::ShardRecord> records =
-        request_.store.FinishedShards(output_.string(), plan_hash);
-    ClaimOutputDirectory(output_, plan_hash, !records.empty());
+    const std::vector<calib::ShardRecord> records = request_.store.FinishedShards(plan_hash);
+    CreateOutputDirectory(output_, request_.source.checkpoint.directory());
+    const DirectoryLock lock(output_);
+    ClaimOutputDirectory(output_, plan_hash);
+    calib::BeginExport(request_.store.database(),
+                       {.plan_hash = plan_hash,
+                        .output = output_.string(),
+                        .shards = static_cast<int64_t>(request_.plan.shards.size()),
+                        .bytes = request_.plan.OutputFileBytes()});
     const uint64_t scale_bytes = ScaleBytes(AllShards(request_.plan));
     request_.progress.BeginPhase(
         kExportPhase, static_cast<double>(scale_bytes + request_.plan.OutputFileBytes()));
     VerifyFinished(records);
-    const std::vector<std::string> copied =
-        ListCopiedFiles(request_.source.checkpoint.directory(), output_);
+    const std::vector<std::string> copied = ListCopiedFiles(request_.source.checkpoint.directory());
     RequireSpace(copied);
     ResolveScales(scale_bytes);
-    for (const recipes::OutputShard& shard : request_.plan.shards) FinishShard(shard);
+    for (const recipes::OutputShard& shard : request_.plan.shards) {
+      ThrowIfInterrupted();
+      FinishShard(shard);
+    }
     WriteOtherFiles(copied);
+    calib::FinishExport(request_.store.database(), plan_hash);
     Summarise();
     request_.progress.EndPhase();
     return std::move(summary_);
@@ -124,7 +140,12 @@ class ExportJob {
     ResolveWeightScales(
         request_.source, request_.plan,
         GroupsToResolve(request_.source, request_.plan, unfinished, request_.settings.limits),
-        request_.settings, report, weight_scales_);
+        ReadOptions(), request_.settings, report, weight_scales_);
+  }
+
+  checkpoint::ReadOptions ReadOptions() {
+    return {.observer = &ledger_,
+            .clamp = request_.recipe.non_finite == recipes::NonFinite::kClamp};
   }
 
   // Keeps the records of those shards that are still what they were when they were finished.
@@ -133,13 +154,31 @@ class ExportJob {
       const auto shard = std::ranges::find(request_.plan.shards, record.file_name,
                                            &recipes::OutputShard::file_name);
       if (shard == request_.plan.shards.end()) continue;
+      ThrowIfInterrupted();
       const std::string hash = HashShardFile(*shard, output_ / record.file_name, request_.settings,
                                              Report("verifying " + record.file_name));
       if (hash != record.hash) continue;
+      for (const size_t source : SourceShards(*shard)) ledger_.RequireUnchanged(source);
       ReadBackScales(request_.plan, *shard, output_, weight_scales_);
       finished_.emplace(record.file_name, record);
     }
     summary_.shards_reused = static_cast<int64_t>(finished_.size());
+  }
+
+  // The source's shards that an output shard was made from.
+  std::set<size_t> SourceShards(const recipes::OutputShard& shard) const {
+    const checkpoint::Checkpoint& source = request_.source.checkpoint;
+    std::set<size_t> shards;
+    for (const recipes::OutputTensor& tensor : shard.tensors) {
+      if (tensor.part == recipes::OutputPart::kSourceBytes) {
+        shards.insert(source.tensor(tensor.source_tensor).shard);
+        continue;
+      }
+      for (const size_t part : request_.source.layout.weights[tensor.weight].Parts()) {
+        shards.insert(source.tensor(part).shard);
+      }
+    }
+    return shards;
   }
 
   void RequireSpace(const std::vector<std::string>& copied) const {
@@ -155,11 +194,12 @@ class ExportJob {
     RequireFreeSpace(output_, bytes, "the output");
   }
 
-  ShardInputs ShardInputsOf() const {
+  ShardInputs ShardInputsOf() {
     return {.source = request_.source,
             .plan = request_.plan,
             .input_scales = input_scales_,
             .importance = importance_,
+            .read = ReadOptions(),
             .settings = request_.settings,
             .pool = pool_};
   }
@@ -171,7 +211,8 @@ class ExportJob {
       const std::string detail = fmt::format("shard {}/{}", number, request_.plan.shards.size());
       const calib::ShardRecord record =
           WriteShard(ShardInputsOf(), shard, output_, Report(detail), weight_scales_);
-      request_.store.CommitShard(output_.string(), summary_.plan_hash, record);
+      ledger_.Commit();
+      request_.store.CommitShard(summary_.plan_hash, record);
       it = finished_.emplace(shard.file_name, record).first;
       ++summary_.shards_written;
     }
@@ -180,6 +221,21 @@ class ExportJob {
     summary_.cast.Merge({.blocks = record.cast_blocks,
                          .requantised = record.cast_requantised,
                          .inexact = record.cast_inexact});
+  }
+
+  // The source tensors of converted weights that had values to clamp.
+  std::vector<checkpoint::ClampedElements> ClampedOfConverted() const {
+    if (request_.recipe.non_finite != recipes::NonFinite::kClamp) return {};
+    std::set<size_t> converted;
+    for (size_t i = 0; i < request_.plan.weights.size(); ++i) {
+      if (request_.plan.weights[i].format == recipes::TargetFormat::kKeep) continue;
+      const checkpoint::LogicalWeight& weight = request_.source.layout.weights[i];
+      converted.insert({weight.main, weight.scale});
+    }
+    std::vector<checkpoint::ClampedElements> clamped = ledger_.Clamped();
+    std::erase_if(clamped,
+                  [&](const auto& elements) { return !converted.contains(elements.tensor); });
+    return clamped;
   }
 
   void WriteText(std::string_view name, const std::string& text) {
@@ -199,6 +255,9 @@ class ExportJob {
     }
     WriteText(kConfigFileName, configs.config.dump(2) + "\n");
 
+    const std::vector<checkpoint::ClampedElements> clamped = ClampedOfConverted();
+    summary_.clamped_tensors = static_cast<int64_t>(clamped.size());
+    for (const auto& elements : clamped) summary_.clamped_elements += elements.count;
     const TensorCounts counts = WriteManifest(output_, {.source = request_.source,
                                                         .plan = request_.plan,
                                                         .recipe = request_.recipe,
@@ -208,6 +267,7 @@ class ExportJob {
                                                         .input_scales = input_scales_,
                                                         .config_patches = configs.patches,
                                                         .cast = summary_.cast,
+                                                        .clamped = clamped,
                                                         .written = written_,
                                                         .copied = copies});
     summary_.carried_tensors = counts.carried;
@@ -233,6 +293,7 @@ class ExportJob {
   const ExportRequest& request_;
   fs::path output_;
   Importance importance_;
+  calib::SourceLedger ledger_;
   std::shared_ptr<BufferPool> pool_ = BufferPool::Make(request_.settings.limits.spare_bytes);
   std::vector<WeightScale> weight_scales_;
   std::vector<InputScale> input_scales_;

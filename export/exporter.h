@@ -57,6 +57,9 @@ struct ExportSummary {
   // Weights whose scales were searched by error, and those of them with an importance vector.
   int64_t searched_weights = 0;
   int64_t weighted_weights = 0;
+  // Elements of converted weights that were not finite, and the tensors that held them.
+  int64_t clamped_elements = 0;
+  int64_t clamped_tensors = 0;
 };
 
 // Writes the checkpoint. Interrupted at any instant, the same call goes on and leaves the same
@@ -64,7 +67,9 @@ struct ExportSummary {
 // written again. The bytes do not depend on the number of threads. Validation is the caller's.
 //
 // Errors: kNotCalibrated (the plan quantises and calibration is not finished, or lacks a module),
-// kOutputExists, kNoSpace (checked beforehand), kBadWeightValue, kFileRead, kFileWrite.
+// kOutputExists, kOutputLocked, kNoSpace (checked beforehand), kBadWeightValue, kFileRead,
+// kFileWrite, kSourceChanged (a tensor has other bytes than when this run read it before),
+// kInterrupted (between two shards).
 ExportSummary Export(const ExportRequest& request);
 
 }  // namespace vernier::exporter

@@ -1,10 +1,8 @@
 #include "export/group_scale.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "base/error.h"
+#include "checkpoint/value_checks.h"
 #include "export/numbers.h"
 #include "export/row_tiles.h"
 #include "export/scale_search.h"
@@ -20,19 +18,12 @@ using checkpoint::LogicalWeight;
 using recipes::ScaleMethod;
 using recipes::TargetFormat;
 
-constexpr uint8_t kE8m0Nan = 0xFF;
-
 Extremes FindExponents(const Checkpoint& checkpoint, const LogicalWeight& weight,
                        const checkpoint::RawRows& rows) {
   const std::span codes(reinterpret_cast<const uint8_t*>(rows.scale.data()), rows.scale.size());
-  const auto nan = std::ranges::find(codes, kE8m0Nan);
-  if (nan != codes.end()) {
-    const uint64_t first = ScaleRange(checkpoint, weight, rows.row_begin, rows.row_count).begin;
-    throw Error(ErrorCode::kBadWeightValue, checkpoint.tensor(weight.scale).info.name,
-                fmt::format("element {} is NaN (E8M0 byte 0xFF)",
-                            first + static_cast<uint64_t>(nan - codes.begin())),
-                "Fetch the shard again, or repair the source");
-  }
+  const checkpoint::ByteRange range =
+      ScaleRange(checkpoint, weight, rows.row_begin, rows.row_count);
+  RefuseE8m0Nan(checkpoint, weight.scale, static_cast<int64_t>(range.begin), codes);
   return {.exponent = quantizers::FindMaxExponent(codes)};
 }
 

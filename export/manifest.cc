@@ -23,7 +23,8 @@ class LineWriter {
  public:
   LineWriter(const std::filesystem::path& path, std::string opening)
       : path_(path),
-        file_(File::OpenForWrite(PartialPath(path), /*truncate=*/true)),
+        // The claim on the directory, with which the manifest begins, is there at any instant.
+        file_(File::OpenForWrite(PartialPath(path), /*truncate=*/false)),
         text_(std::move(opening)) {}
 
   void Field(std::string_view name, const Json& value) {
@@ -48,6 +49,7 @@ class LineWriter {
   void Publish() {
     text_ += "\n}\n";
     Flush();
+    file_.Truncate(written_);
     PublishPartial(path_);
   }
 
@@ -87,6 +89,13 @@ Json PatchEntry(const checkpoint::ConfigPatch& patch) {
           {"before", patch.before},
           {"after", patch.after},
           {"reason", patch.reason}};
+}
+
+Json ClampedEntry(const Checkpoint& checkpoint, const checkpoint::ClampedElements& elements) {
+  return {{"name", checkpoint.tensor(elements.tensor).info.name},
+          {"elements", elements.count},
+          {"first", elements.first},
+          {"first_value", elements.value}};
 }
 
 Json GroupEntry(const ManifestContent& content, size_t index) {
@@ -188,6 +197,9 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
   });
   writer.Array("copied_files", [&](auto add) {
     for (const OutputFile& file : content.copied) add(FileEntry(file));
+  });
+  writer.Array("clamped_tensors", [&](auto add) {
+    for (const auto& elements : content.clamped) add(ClampedEntry(source.checkpoint, elements));
   });
   writer.Array("scale_groups", [&](auto add) {
     const std::vector<bool> with_input = GroupsWithInputScale(content.plan);

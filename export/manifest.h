@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/read_observer.h"
 #include "checkpoint/source_model.h"
 #include "export/copied_files.h"
 #include "export/group_scale.h"
@@ -28,7 +29,8 @@ struct ManifestContent {
   const std::vector<InputScale>& input_scales;
   const std::vector<checkpoint::ConfigPatch>& config_patches;
   quantizers::CastStats cast;
-  std::vector<OutputFile> written;  // shards, config files, index
+  std::vector<checkpoint::ClampedElements> clamped;  // in converted weights
+  std::vector<OutputFile> written;                   // shards, config files, index
   std::vector<OutputFile> copied;
 };
 

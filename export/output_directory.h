@@ -13,12 +13,20 @@ inline constexpr std::string_view kManifestFileName = "vernier_manifest.json";
 // How every manifest, finished or not, begins: by it a directory is recognised.
 std::string ManifestOpening(std::string_view plan_hash);
 
-// Creates `output` and marks it, durably, as this plan's: an unfinished manifest that only holds
-// its opening. A directory that is not empty is accepted only when it is marked so, holds this
-// plan's manifest, or `has_records` says that the store knows shards of this plan in it; otherwise
-// kOutputExists.
-void ClaimOutputDirectory(const std::filesystem::path& output, const std::string& plan_hash,
-                          bool has_records);
+// kOutputExists when `output` is `source` or lies inside it: the source would no longer be what was
+// read, and its own files would be copied again and again.
+void RequireOutsideSource(const std::filesystem::path& output, const std::filesystem::path& source);
+
+// Creates `output`, durably. kOutputExists when it is no directory, or not outside the source.
+void CreateOutputDirectory(const std::filesystem::path& output,
+                           const std::filesystem::path& source);
+
+// Marks the existing directory `output`, durably, as this plan's: an unfinished manifest that only
+// holds its opening. A directory that is not empty is accepted only when
+// - it is marked so, or holds this plan's manifest;
+// - it holds the mark of another plan of which nothing was finished: that plan's files are removed.
+// Otherwise kOutputExists. The caller holds the directory's lock.
+void ClaimOutputDirectory(const std::filesystem::path& output, const std::string& plan_hash);
 
 }  // namespace vernier::exporter
 

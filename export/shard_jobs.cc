@@ -170,6 +170,19 @@ checkpoint::RawRows RawRowsOf(const SourceModel& source, const WeightRows& rows,
           .global_scale = ReadGlobalScale(source.checkpoint, source.layout.weights[rows.weight])};
 }
 
+void AddDigests(const SourceModel& source, const WeightRows& rows,
+                std::span<const ReadBlock> blocks, checkpoint::TensorDigests& digests) {
+  assert(blocks.size() == 2);
+  const LogicalWeight& weight = source.layout.weights[rows.weight];
+  const auto main = MainRange(source.checkpoint, weight, rows.row_begin, rows.row_count);
+  const auto scale = ScaleRange(source.checkpoint, weight, rows.row_begin, rows.row_count);
+  digests.Add(weight.main, main.begin, blocks[0].bytes());
+  digests.Add(weight.scale, scale.begin, blocks[1].bytes());
+  if (rows.row_begin == 0 && weight.global_scale != checkpoint::Checkpoint::kNotFound) {
+    digests.AddWhole(weight.global_scale);
+  }
+}
+
 bool IsHeld(const SourceModel& source, const recipes::Plan& plan, const ScaleGroup& group,
             const StreamLimits& limits) {
   uint64_t bytes = 0;

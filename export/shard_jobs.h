@@ -9,6 +9,7 @@
 
 #include "base/read_ahead.h"
 #include "checkpoint/source_model.h"
+#include "checkpoint/tensor_digests.h"
 #include "export/row_encoder.h"
 #include "export/stream_limits.h"
 #include "recipes/plan.h"
@@ -63,6 +64,11 @@ void AddReads(const checkpoint::SourceModel& source, const WeightRows& rows, Rea
 // The blocks of AddReads, as the decoder wants them.
 checkpoint::RawRows RawRowsOf(const checkpoint::SourceModel& source, const WeightRows& rows,
                               std::span<const ReadBlock> blocks);
+
+// The same blocks for the digests of the source's tensors: those of the weight's main tensor and
+// block scales, and with its first row that of its global scale.
+void AddDigests(const checkpoint::SourceModel& source, const WeightRows& rows,
+                std::span<const ReadBlock> blocks, checkpoint::TensorDigests& digests);
 
 // Whether the group's scale is found while it is converted: all of its weights lie in one shard and
 // fit into limits.hold_bytes. Otherwise its scale must be known before.

@@ -10,6 +10,8 @@
 #include "base/direct_output.h"
 #include "base/file.h"
 #include "base/read_ahead.h"
+#include "checkpoint/clamped_rows.h"
+#include "checkpoint/tensor_digests.h"
 #include "export/numbers.h"
 #include "export/row_encoder.h"
 #include "export/shard_hash.h"
@@ -39,6 +41,7 @@ struct JobResult {
   std::vector<ReadBlock> copied = {};         // of a CopyWork
   std::vector<ConvertedRows> converted = {};  // of an EncodeWork
   WeightScale scale = {};                     // of the job's group
+  checkpoint::ClampedTally clamped = {};
 };
 
 class ShardJobRunner {
@@ -51,7 +54,20 @@ class ShardJobRunner {
         converted_(FindConverted(shard)),
         encoder_(inputs.source, inputs.importance, inputs.pool),
         output_(output),
-        hash_(shard) {}
+        hash_(shard),
+        digests_(inputs.source.checkpoint, inputs.read.observer) {}
+
+  // One thread at a time, in order.
+  void Hash(const ReadJob& read) {
+    if (const auto* copy = std::get_if<CopyWork>(&read.job->work)) {
+      return digests_.Add(shard_.tensors[copy->tensor].source_tensor, copy->offset,
+                          read.blocks.front().bytes());
+    }
+    const auto& encode = std::get<EncodeWork>(read.job->work);
+    for (size_t i = 0; i < encode.rows.size(); ++i) {
+      AddDigests(inputs_.source, encode.rows[i], BlocksOf(read, i), digests_);
+    }
+  }
 
   // Many threads at once.
   JobResult Convert(ReadJob read) const {
@@ -61,10 +77,12 @@ class ShardJobRunner {
       result.copied = std::move(read.blocks);
       return result;
     }
+    const std::vector<checkpoint::ClampedRows> clamped = Clamp(read, *encode, result.clamped);
     std::vector<checkpoint::RawRows> raw;
     for (size_t i = 0; i < encode->rows.size(); ++i) {
-      raw.push_back(
-          RawRowsOf(inputs_.source, encode->rows[i], std::span(read.blocks).subspan(2 * i, 2)));
+      raw.push_back(inputs_.read.clamp
+                        ? clamped[i].rows()
+                        : RawRowsOf(inputs_.source, encode->rows[i], BlocksOf(read, i)));
     }
     result.scale = encode->finds_scale ? FindScale(*encode, raw) : GivenScale(*encode);
     for (size_t i = 0; i < raw.size(); ++i) {
@@ -83,14 +101,32 @@ class ShardJobRunner {
     }
     const auto& encode = std::get<EncodeWork>(result.job->work);
     if (encode.finds_scale) weight_scales_[GroupOf(encode)] = result.scale;
+    clamped_.Merge(result.clamped);
     for (const ConvertedRows& rows : result.converted) WriteRows(rows, result.scale);
   }
 
   const CastStats& cast() const { return cast_; }
-  std::string Hash() const { return hash_.Hex(); }
+  std::string Digest() const { return hash_.Hex(); }
+  void ReportClamped() const { clamped_.Report(inputs_.read.observer); }
 
  private:
   const LogicalWeight& Weight(size_t index) const { return inputs_.source.layout.weights[index]; }
+
+  static std::span<const ReadBlock> BlocksOf(const ReadJob& read, size_t rows) {
+    return std::span(read.blocks).subspan(2 * rows, 2);
+  }
+
+  // Nothing unless values are to be clamped.
+  std::vector<checkpoint::ClampedRows> Clamp(const ReadJob& read, const EncodeWork& work,
+                                             checkpoint::ClampedTally& tally) const {
+    std::vector<checkpoint::ClampedRows> clamped;
+    for (size_t i = 0; inputs_.read.clamp && i < work.rows.size(); ++i) {
+      clamped.emplace_back(inputs_.source.checkpoint, Weight(work.rows[i].weight),
+                           RawRowsOf(inputs_.source, work.rows[i], BlocksOf(read, i)));
+      tally.Add(clamped.back().clamped());
+    }
+    return clamped;
+  }
 
   size_t GroupOf(const EncodeWork& work) const {
     return inputs_.plan.weights[work.rows.front().weight].scale_group;
@@ -169,6 +205,8 @@ class ShardJobRunner {
   RowEncoder encoder_;
   DirectOutput& output_;
   ShardHash hash_;
+  checkpoint::TensorDigests digests_;
+  checkpoint::ClampedTally clamped_;
   CastStats cast_;
 };
 
@@ -222,7 +260,9 @@ calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputSh
       [&, it = jobs.begin()]() mutable -> std::optional<ReadJob> {
         std::optional<std::vector<ReadBlock>> blocks = reader.Next();
         if (!blocks) return std::nullopt;
-        return ReadJob{&*it++, *std::move(blocks)};
+        ReadJob read{&*it++, *std::move(blocks)};
+        runner.Hash(read);
+        return read;
       },
       [&runner](ReadJob read) { return runner.Convert(std::move(read)); },
       [&](const JobResult& result) {
@@ -230,10 +270,11 @@ calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputSh
         on_bytes(WrittenBytes(result));
       });
   output.Finish();
+  runner.ReportClamped();
   PublishPartial(path);
   return {.file_name = shard.file_name,
           .bytes = shard.file_bytes,
-          .hash = runner.Hash(),
+          .hash = runner.Digest(),
           .cast_blocks = runner.cast().blocks,
           .cast_requantised = runner.cast().requantised,
           .cast_inexact = runner.cast().inexact};

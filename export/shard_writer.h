@@ -9,6 +9,7 @@
 
 #include "base/buffer_pool.h"
 #include "calib/store/store.h"
+#include "checkpoint/read_observer.h"
 #include "checkpoint/source_model.h"
 #include "export/group_scale.h"
 #include "export/importance.h"
@@ -25,6 +26,7 @@ struct ShardInputs {
   const recipes::Plan& plan;
   const std::vector<InputScale>& input_scales;
   const Importance& importance;
+  checkpoint::ReadOptions read;
   StreamSettings settings;
   std::shared_ptr<BufferPool> pool;
 };
@@ -32,8 +34,9 @@ struct ShardInputs {
 // Writes `shard` into `directory` through "<file name>.partial": preallocated, read ahead in the
 // source's order, converted in parallel, written at planned offsets, fsynced and renamed.
 // `weight_scales` has an entry per scale group: those of groups that are not held (IsHeld) are
-// given, the others are set. The bytes do not depend on threads or I/O. Memory: the sum of
-// settings.limits. kBadWeightValue, kNoSpace, kFileRead, kFileWrite.
+// given, the others are set. The observer of inputs.read is given the digests of the source's
+// tensors before the shard is published. The bytes do not depend on threads or I/O. Memory: the sum
+// of settings.limits. kBadWeightValue, kNoSpace, kFileRead, kFileWrite.
 calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
                               const std::filesystem::path& directory, const OnBytes& on_bytes,
                               std::vector<WeightScale>& weight_scales);

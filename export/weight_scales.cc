@@ -8,7 +8,10 @@
 
 #include "base/bounded_pipeline.h"
 #include "base/buffer_pool.h"
+#include "base/interrupt.h"
 #include "base/read_ahead.h"
+#include "checkpoint/clamped_rows.h"
+#include "checkpoint/tensor_digests.h"
 #include "export/shard_jobs.h"
 #include "export/stream_limits.h"
 
@@ -103,8 +106,9 @@ uint64_t WeightScaleBytes(const SourceModel& source, const recipes::Plan& plan,
 }
 
 void ResolveWeightScales(const SourceModel& source, const recipes::Plan& plan,
-                         const std::vector<size_t>& groups, const StreamSettings& settings,
-                         const OnBytes& on_bytes, std::vector<WeightScale>& scales) {
+                         const std::vector<size_t>& groups, const checkpoint::ReadOptions& read,
+                         const StreamSettings& settings, const OnBytes& on_bytes,
+                         std::vector<WeightScale>& scales) {
   std::vector<Extremes> found(plan.scale_groups.size());
   std::deque<GroupRows> being_read;
   RowWalk walk(source, plan, groups);
@@ -120,19 +124,28 @@ void ResolveWeightScales(const SourceModel& source, const recipes::Plan& plan,
   ReadAhead reader(source.checkpoint.ShardPaths(), next_job, settings.limits.read_ahead_bytes,
                    BufferPool::Make(settings.limits.spare_bytes), settings.io);
 
+  checkpoint::TensorDigests digests(source.checkpoint, read.observer);
   const auto take = [&]() -> std::optional<ReadRows> {
+    ThrowIfInterrupted();
     std::optional<std::vector<ReadBlock>> blocks = reader.Next();
     if (!blocks) return std::nullopt;
-    ReadRows read{being_read.front(), *std::move(blocks)};
+    ReadRows rows{being_read.front(), *std::move(blocks)};
     being_read.pop_front();
-    return read;
+    AddDigests(source, rows.what.rows, rows.blocks, digests);
+    return rows;
   };
-  const auto work = [&](const ReadRows& read) {
-    const LogicalWeight& weight = source.layout.weights[read.what.rows.weight];
-    const bool lossless = plan.scale_groups[read.what.group].scale == ScaleMethod::kLossless;
-    return RowResult{read.what.group, read.blocks[lossless ? 1 : 0].bytes().size(),
-                     FindExtremes(source.checkpoint, weight, plan.scale_groups[read.what.group],
-                                  RawRowsOf(source, read.what.rows, read.blocks))};
+  const auto work = [&](const ReadRows& rows) {
+    const LogicalWeight& weight = source.layout.weights[rows.what.rows.weight];
+    const ScaleGroup& group = plan.scale_groups[rows.what.group];
+    const bool lossless = group.scale == ScaleMethod::kLossless;
+    const checkpoint::RawRows raw = RawRowsOf(source, rows.what.rows, rows.blocks);
+    const auto find = [&](const checkpoint::RawRows& finite) {
+      return FindExtremes(source.checkpoint, weight, group, finite);
+    };
+    return RowResult{rows.what.group, rows.blocks[lossless ? 1 : 0].bytes().size(),
+                     read.clamp
+                         ? find(checkpoint::ClampedRows(source.checkpoint, weight, raw).rows())
+                         : find(raw)};
   };
   const auto done = [&](const RowResult& result) {
     found[result.group].Merge(result.extremes);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "checkpoint/read_observer.h"
 #include "checkpoint/source_model.h"
 #include "export/group_scale.h"
 #include "export/on_bytes.h"
@@ -26,10 +27,12 @@ uint64_t WeightScaleBytes(const checkpoint::SourceModel& source, const recipes::
 
 // Sets scales[group] of each of `groups` from all of its members, whatever shards they are in.
 // Reads the block scales alone for a lossless cast, whole weights otherwise, in bounded chunks.
+// The observer of `read` is given digests; what is clamped is reported when it is converted.
 // kBadWeightValue names a tensor with NaN or Inf.
 void ResolveWeightScales(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                         const std::vector<size_t>& groups, const StreamSettings& settings,
-                         const OnBytes& on_bytes, std::vector<WeightScale>& scales);
+                         const std::vector<size_t>& groups, const checkpoint::ReadOptions& read,
+                         const StreamSettings& settings, const OnBytes& on_bytes,
+                         std::vector<WeightScale>& scales);
 
 }  // namespace vernier::exporter
 

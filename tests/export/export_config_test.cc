@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "export/exporter.h"
 #include "tests/export/export_fixture.h"
+#include "tests/support/expect_error.h"
 
 namespace vernier::exporter {
 namespace {
@@ -150,11 +151,11 @@ TEST_F(ExportConfigTest, CopiesWhatBelongsToTheModelAndNothingElse) {
   EXPECT_EQ(Written("hf_quant_config.json")["quantization"]["quant_algo"], "MIXED_PRECISION");
 }
 
-TEST_F(ExportConfigTest, AnOutputInsideItsSourceIsNotCopiedIntoItself) {
+TEST_F(ExportConfigTest, AnOutputInsideItsSourceIsRefused) {
   WriteSource({.layers = 1, .experts = 3, .shards = 2});
-  const std::filesystem::path output = Source() / "nvfp4";
-  const int64_t first = ExportTo(output).copied_files;
-  EXPECT_EQ(ExportTo(output).copied_files, first);
+  EXPECT_VERNIER_ERROR(ExportTo(Source() / "nvfp4"), ErrorCode::kOutputExists, "inside the source");
+  EXPECT_VERNIER_ERROR(ExportTo(Source()), ErrorCode::kOutputExists, "it is the source");
+  EXPECT_FALSE(std::filesystem::exists(Source() / "nvfp4"));
 }
 
 }  // namespace

@@ -11,7 +11,9 @@
 #include <string>
 
 #include "base/file.h"
+#include "export/directory_lock.h"
 #include "export/exporter.h"
+#include "export/output_directory.h"
 #include "tests/export/export_fixture.h"
 #include "tests/support/expect_error.h"
 
@@ -79,6 +81,14 @@ class ExportResumeTest : public ExportFixture {
     }
   }
 
+  // The manifest as it is before and while the export writes.
+  void LeaveOnlyTheClaim() const {
+    const fs::path manifest = Output() / "vernier_manifest.json";
+    const std::string& whole = finished_.at("vernier_manifest.json");
+    fs::remove(manifest);
+    std::ofstream(PartialPath(manifest)) << whole.substr(0, whole.find(','));
+  }
+
   ExportSummary finished_summary_;
   std::map<std::string, std::string> finished_;
   std::map<int, ino_t> inodes_;
@@ -93,7 +103,7 @@ TEST_F(ExportResumeTest, WritesOnlyTheShardThatIsMissing) {
 
 TEST_F(ExportResumeTest, StartsAHalfWrittenShardAgain) {
   fs::remove(Output() / ShardName(2));
-  fs::remove(Output() / "vernier_manifest.json");
+  LeaveOnlyTheClaim();
   fs::remove(Output() / "config.json");
   std::ofstream(PartialPath(Output() / ShardName(2))) << std::string(1 << 20, 'x');
   ResumeAndExpectSameBytes({2});
@@ -115,13 +125,10 @@ TEST_F(ExportResumeTest, NoticesATruncatedShard) {
 }
 
 TEST_F(ExportResumeTest, ACrashBeforeTheFirstShardLeavesAUsableDirectory) {
-  const fs::path manifest = Output() / "vernier_manifest.json";
-  const std::string& whole = finished_.at("vernier_manifest.json");
-  const std::string opening = whole.substr(0, whole.find(','));
   fs::remove_all(Output());
   fs::remove_all(RunDir());  // no shard was recorded
   fs::create_directories(Output());
-  std::ofstream(PartialPath(manifest)) << opening;
+  LeaveOnlyTheClaim();
   std::ofstream(PartialPath(Output() / ShardName(1))) << "half";
   ResumeAndExpectSameBytes({1, 2, 3, 4, 5, 6, 7});
 }
@@ -148,6 +155,22 @@ TEST_F(ExportResumeTest, AFullDiskLosesNothing) {
   ResumeAndExpectSameBytes(rest);
 }
 
+TEST_F(ExportResumeTest, AMovedOutputIsRecognised) {
+  const fs::path elsewhere = Output().parent_path() / "elsewhere/out";
+  fs::create_directories(elsewhere.parent_path());
+  fs::rename(Output(), elsewhere);
+  fs::remove(elsewhere / ShardName(4));
+  const ExportSummary summary = ExportTo(elsewhere);
+  EXPECT_EQ(ReadTree(elsewhere), finished_);
+  EXPECT_EQ(summary.shards_written, 1);
+}
+
+TEST_F(ExportResumeTest, ASecondOutputIsWrittenWhole) {
+  const fs::path second = Output().parent_path() / "second";
+  EXPECT_EQ(ExportTo(second).shards_written, kShards);
+  EXPECT_EQ(ReadTree(second), finished_);
+}
+
 TEST_F(ExportResumeTest, RefusesADirectoryWithSomethingElse) {
   const fs::path other = Output().parent_path() / "other";
   fs::create_directories(other);
@@ -164,8 +187,44 @@ TEST_F(ExportResumeTest, RefusesAnotherPlansOutput) {
 
 TEST_F(ExportResumeTest, RefusesTheSourceItself) {
   const auto before = ReadTree(Source());
-  EXPECT_VERNIER_ERROR(ExportTo(Source()), ErrorCode::kOutputExists, "not empty");
+  EXPECT_VERNIER_ERROR(ExportTo(Source()), ErrorCode::kOutputExists, "it is the source");
+  EXPECT_VERNIER_ERROR(ExportTo(Source() / "inner/out"), ErrorCode::kOutputExists,
+                       "inside the source");
   EXPECT_EQ(ReadTree(Source()), before);
+}
+
+TEST_F(ExportResumeTest, TakesOverWhatAnotherPlanHasOnlyBegun) {
+  const fs::path begun = Output().parent_path() / "begun";
+  fs::create_directories(begun);
+  std::ofstream(begun / "vernier_manifest.json.partial") << ManifestOpening("of another plan");
+  std::ofstream(begun / "model-00001-of-00009.safetensors.partial") << "half";
+  ExportTo(begun);
+  EXPECT_EQ(ReadTree(begun), finished_);
+}
+
+TEST_F(ExportResumeTest, ADeathBetweenCreatingAndWritingTheMarkHarmsNobody) {
+  const fs::path begun = Output().parent_path() / "begun";
+  fs::create_directories(begun);
+  std::ofstream(begun / "vernier_manifest.json.partial").close();
+  ExportTo(begun);
+  EXPECT_EQ(ReadTree(begun), finished_);
+}
+
+TEST_F(ExportResumeTest, KeepsWhatAnotherPlanHasFinished) {
+  const fs::path other = Output().parent_path() / "other";
+  fs::create_directories(other);
+  std::ofstream(other / "vernier_manifest.json.partial") << ManifestOpening("of another plan");
+  std::ofstream(other / "model-00001-of-00009.safetensors") << "whole";
+  EXPECT_VERNIER_ERROR(ExportTo(other), ErrorCode::kOutputExists, "not empty");
+  EXPECT_THAT(ReadTree(other), ::testing::SizeIs(2));
+}
+
+TEST_F(ExportResumeTest, RefusesADirectoryThatAnotherProcessWrites) {
+  {
+    const DirectoryLock other(Output());  // of another descriptor, as another process's is
+    EXPECT_VERNIER_ERROR(Export(), ErrorCode::kOutputLocked, Output().string());
+  }
+  ResumeAndExpectSameBytes({});
 }
 
 TEST_F(ExportResumeTest, RefusesAFileInThePlaceOfTheOutput) {

@@ -19,6 +19,12 @@ if(VERNIER_SANITIZE)
   add_link_options(-fsanitize=${VERNIER_SANITIZE})
 endif()
 
+if(VERNIER_FUZZ)
+  # Libraries tell the fuzzers which branches were taken, and every finding ends the program.
+  add_compile_options(-fsanitize=fuzzer-no-link -fno-sanitize-recover=all)
+  add_compile_definitions(_GLIBCXX_ASSERTIONS)
+endif()
+
 # vernier_library(NAME SOURCES ... DEPENDS ...): a static library whose includes start at the root.
 function(vernier_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
@@ -46,14 +52,15 @@ function(vernier_test name)
 endfunction()
 
 # vernier_fuzzer(NAME SOURCE FILE DEPENDS ...): with VERNIER_FUZZ a libFuzzer program; otherwise a
-# test that replays every file of tests/fuzz/corpus/NAME through the same entry point.
+# test that replays every file of tests/fuzz/corpus/NAME through the same entry point. The target
+# `fuzzers` builds all of them.
 function(vernier_fuzzer name)
   cmake_parse_arguments(ARG "" "SOURCE" "DEPENDS" ${ARGN})
   if(VERNIER_FUZZ)
     add_executable(${name} ${ARG_SOURCE})
-    target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
     target_link_options(${name} PRIVATE -fsanitize=fuzzer)
     target_link_libraries(${name} PRIVATE ${ARG_DEPENDS})
+    add_dependencies(fuzzers ${name})
   else()
     add_executable(${name} ${ARG_SOURCE} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
     target_link_libraries(${name} PRIVATE ${ARG_DEPENDS})

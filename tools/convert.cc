@@ -27,6 +27,7 @@ namespace {
 // What both commands take.
 struct Places {
   std::string source, output, run_dir, stream_memory;
+  std::optional<std::string> non_finite;
   int threads = 0;
 };
 
@@ -38,6 +39,10 @@ void AddPlaces(CLI::App& command, Places& places) {
                      "OUTPUT.run by default");
   command.add_option("--stream-memory", places.stream_memory,
                      "For source and output data held at a time, e.g. 512MiB; 1GiB by default");
+  command
+      .add_option("--non-finite", places.non_finite,
+                  "What happens when a weight is NaN or infinite: stop or clamp")
+      ->type_name("stop|clamp");
   command.add_option("--threads", places.threads, "CPU threads; 0: one per core")
       ->check(CLI::NonNegativeNumber);
 }
@@ -95,6 +100,7 @@ recipes::Overrides PlaceOverrides(const Places& places) {
   overrides.output = places.output;
   if (!places.run_dir.empty()) overrides.run_dir = places.run_dir;
   if (!places.stream_memory.empty()) overrides.stream_memory = places.stream_memory;
+  overrides.non_finite = places.non_finite;
   if (places.threads > 0) overrides.threads = places.threads;
   return overrides;
 }
@@ -193,7 +199,7 @@ void WriteKernelLayouts(const std::filesystem::path& output,
   }
 }
 
-void Convert(const ConvertOptions& options, ProgressStyle progress) {
+void Convert(const ConvertOptions& options, const CommandContext& context) {
   const std::vector<exporter::KernelLayout> layouts = KernelLayouts(options);
   checkpoint::SourceModel source = OpenWithConfig(options.places.source);
   const recipes::Recipe recipe =
@@ -201,15 +207,15 @@ void Convert(const ConvertOptions& options, ProgressStyle progress) {
   CheckKernelLayouts(source, recipe, layouts);
   std::vector<Step> steps = {Step::kExport};
   if (options.validate) steps.push_back(Step::kValidate);
-  RunPipeline(std::move(source), recipe, steps, progress);
-  WriteKernelLayouts(recipe.output, layouts);
+  RunPipeline(std::move(source), recipe, steps, context,
+              [&] { WriteKernelLayouts(recipe.output, layouts); });
 }
 
-void Dequantize(const Places& places, ProgressStyle progress) {
+void Dequantize(const Places& places, const CommandContext& context) {
   checkpoint::SourceModel source = OpenWithConfig(places.source);
   recipes::Recipe recipe = recipes::DequantizeRecipe(source, places.output);
   recipes::ApplyOverrides(PlaceOverrides(places), recipe);
-  RunPipeline(std::move(source), recipe, {Step::kExport}, progress);
+  RunPipeline(std::move(source), recipe, {Step::kExport}, context);
 }
 
 }  // namespace
@@ -221,7 +227,7 @@ void AddConvertCommand(CLI::App& app, CommandContext& context) {
       "and no libtorch. The same command continues after an interruption.");
   auto options = std::make_shared<ConvertOptions>();
   AddConvertOptions(*command, *options);
-  command->callback([&context, options] { Convert(*options, context.progress); });
+  command->callback([&context, options] { Convert(*options, context); });
 }
 
 void AddDequantizeCommand(CLI::App& app, CommandContext& context) {
@@ -229,7 +235,7 @@ void AddDequantizeCommand(CLI::App& app, CommandContext& context) {
       "dequantize", "Write every quantised weight of a checkpoint as BF16, and the rest as it is.");
   auto places = std::make_shared<Places>();
   AddPlaces(*command, *places);
-  command->callback([&context, places] { Dequantize(*places, context.progress); });
+  command->callback([&context, places] { Dequantize(*places, context); });
 }
 
 }  // namespace vernier::tools

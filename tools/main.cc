@@ -11,6 +11,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "tools/command.h"
 
 namespace vernier::tools {
@@ -25,6 +26,8 @@ void AddSubcommands(CLI::App& app, CommandContext& context) {
   AddConvertCommand(app, context);
   AddDequantizeCommand(app, context);
   AddValidateCommand(app, context);
+  AddStatusCommand(app, context);
+  AddAmaxCommand(app, context);
   AddPlanCommand(app, context);
   AddInspectCommand(app, context);
   AddTokenizeCommand(app, context);
@@ -65,10 +68,12 @@ int Main(int argc, char** argv) {
 int main(int argc, char** argv) {
   // A write beyond a file-size limit is then an error of that write.
   std::signal(SIGXFSZ, SIG_IGN);
+  vernier::CatchInterrupts();
   try {
     return vernier::tools::Main(argc, argv);
   } catch (const vernier::Error& error) {
     fmt::print(stderr, "vernier: {}\n", error.what());
+    if (error.code() == vernier::ErrorCode::kInterrupted) return vernier::kExitInterrupted;
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "vernier: out of memory; lower compute.device_memory or host_memory\n");
   } catch (const std::exception& error) {

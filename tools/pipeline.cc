@@ -13,16 +13,44 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "calib/store/export_record.h"
 #include "calib/store/run_identity.h"
+#include "calib/store/source_ledger.h"
+#include "export/output_directory.h"
 #include "recipes/budget.h"
 #include "recipes/plan_summary.h"
 #include "tools/audit_step.h"
+#include "tools/command_line.h"
 
 namespace vernier::tools {
 namespace {
 
 constexpr std::string_view kCalibratePhase = "calibrate";
 constexpr size_t kFallbacksShown = 5;
+
+std::string_view PhaseName(Step step) {
+  switch (step) {
+    case Step::kCalibrate:
+      return kCalibratePhase;
+    case Step::kExport:
+      return exporter::kExportPhase;
+    case Step::kValidate:
+      break;
+  }
+  return kValidatePhase;
+}
+
+std::string StepNames(const std::vector<Step>& steps) {
+  std::vector<std::string> names;
+  for (const Step step : steps) names.emplace_back(PhaseName(step));
+  return JoinNames(names, " ");
+}
+
+// Nothing is calibrated for a plan that observes nothing.
+std::vector<Step> StepsToTake(std::vector<Step> steps, const recipes::Plan& plan) {
+  if (plan.observed_modules.empty()) std::erase(steps, Step::kCalibrate);
+  return steps;
+}
 
 bool Has(const std::vector<Step>& steps, Step step) {
   return std::ranges::find(steps, step) != steps.end();
@@ -73,27 +101,50 @@ uint64_t PeakResidentBytes() {
 }  // namespace
 
 Pipeline::Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, std::vector<Step> steps,
-                   ProgressStyle progress)
+                   const CommandContext& context)
     : source_(std::move(source)),
       recipe_(std::move(recipe)),
-      steps_(std::move(steps)),
       plan_(recipes::MakePlan(source_, recipe_)),
+      steps_(StepsToTake(std::move(steps), plan_)),
       store_(OpenStore(recipe_, plan_, steps_)),
-      progress_(progress, stderr, ForecastPhases(source_, recipe_, plan_, steps_)) {
-  // Calibration checks it too, with the tokens that only it knows.
-  if (!Has(steps_, Step::kCalibrate)) {
-    store_.RequireIdentity(calib::PlanIdentity(source_, recipe_, plan_));
+      progress_(context.progress, stderr, ForecastPhases(source_, recipe_, plan_, steps_)) {
+  exporter::RequireOutsideSource(recipe_.output, recipe_.source);
+  // A calibrated plan's identity is recorded by calibration, with the tokens that only it knows.
+  const calib::RunIdentity identity = calib::PlanIdentity(source_, recipe_, plan_);
+  if (plan_.observed_modules.empty()) {
+    store_.RequireIdentity(identity);
+  } else {
+    store_.CheckIdentity(identity);
   }
+  calib::RequireSourceFiles(store_, source_.checkpoint);
+  command_ =
+      calib::BeginCommand(store_.database(), RepeatableCommand(context.argv), StepNames(steps_));
 }
 
 bool Pipeline::Run() {
-  if (Has(steps_, Step::kCalibrate) && !plan_.observed_modules.empty()) Calibrate();
-  if (Has(steps_, Step::kExport)) Export();
-  if (Has(steps_, Step::kValidate)) Validate();
-  for (const auto& [phase, seconds] : progress_.PhaseSeconds()) {
-    store_.AddPhaseSeconds(phase, seconds);
+  for (const Step step : steps_) {
+    calib::BeginPhase(store_.database(), PhaseName(step));
+    Take(step);
   }
   return !audit_ || audit_->Clean();
+}
+
+void Pipeline::Take(Step step) {
+  switch (step) {
+    case Step::kCalibrate:
+      return Calibrate();
+    case Step::kExport:
+      return Export();
+    case Step::kValidate:
+      return Validate();
+  }
+}
+
+void Pipeline::End(calib::CommandOutcome outcome, std::string_view message) {
+  for (const auto& [phase, seconds] : progress_.PhaseSeconds()) {
+    if (seconds > 0) calib::EndPhase(store_.database(), phase, seconds);
+  }
+  calib::EndCommand(store_.database(), command_, outcome, message);
 }
 
 void Pipeline::Calibrate() {
@@ -113,6 +164,10 @@ void Pipeline::Export() {
 
 void Pipeline::Validate() {
   audit_ = RunAudit({.directory = recipe_.output, .source = recipe_.source}, progress_);
+  if (export_) {
+    calib::RecordAudit(store_.database(), export_->plan_hash,
+                       audit_->Count(audit::Severity::kError));
+  }
 }
 
 void Pipeline::PrintSummary() const {
@@ -143,6 +198,11 @@ void Pipeline::PrintCalibration() const {
     fmt::print(" (resumed at layer {})", calibration_->resumed_at_layer);
   }
   fmt::print("\n");
+  const std::vector<calib::NonFiniteRecord> clamped = calib::LoadNonFinite(store_.database());
+  if (clamped.empty()) return;
+  fmt::print("clamped      activations of {} modules, the first: {} in {}, sample {}\n",
+             clamped.size(), clamped.front().value, clamped.front().module,
+             clamped.front().sample);
 }
 
 void Pipeline::PrintExport() const {
@@ -171,6 +231,11 @@ void Pipeline::PrintExport() const {
     fmt::print("importance   {} of {} searched weights have a vector\n", done.weighted_weights,
                done.searched_weights);
   }
+  if (done.clamped_elements > 0) {
+    fmt::print("clamped      {} NaN or infinite elements of {} source tensors, listed in {}\n",
+               HumanCount(static_cast<uint64_t>(done.clamped_elements)), done.clamped_tensors,
+               "vernier_manifest.json");
+  }
   if (plan_.observed_modules.empty()) return;
   fmt::print("fallbacks    {} of {} scale groups saw no token\n", done.fallbacks.size(),
              plan_.scale_groups.size());
@@ -186,20 +251,53 @@ void Pipeline::PrintExport() const {
 
 void Pipeline::PrintAudit() const { fmt::print("{}", audit::ReportText(*audit_)); }
 
+namespace {
+
+calib::CommandOutcome OutcomeOf(ErrorCode code) {
+  if (code == ErrorCode::kInterrupted) return calib::CommandOutcome::kInterrupted;
+  if (code == ErrorCode::kStoreIdentity) return calib::CommandOutcome::kRefused;
+  return calib::CommandOutcome::kFailed;
+}
+
+// The failure under way is what the user must see, even where the store cannot take a note of it.
+void EndAfterFailure(Pipeline& pipeline, calib::CommandOutcome outcome, std::string_view message) {
+  try {
+    pipeline.End(outcome, message);
+  } catch (const Error&) {
+    return;
+  }
+}
+
+[[noreturn]] void ThrowAuditFailed(const std::filesystem::path& output) {
+  throw Error(ErrorCode::kAuditFailed, output.string(),
+              "the audit above found errors in what was written",
+              "Do not serve it; correct the recipe or the source and export again");
+}
+
+}  // namespace
+
 checkpoint::SourceModel OpenSource(const recipes::Recipe& recipe) {
   return recipes::ObservesInputs(recipe) ? checkpoint::OpenSourceModel(recipe.source)
                                          : checkpoint::OpenAnySourceModel(recipe.source);
 }
 
 void RunPipeline(checkpoint::SourceModel source, const recipes::Recipe& recipe,
-                 const std::vector<Step>& steps, ProgressStyle progress) {
-  Pipeline pipeline(std::move(source), recipe, steps, progress);
-  const bool clean = pipeline.Run();
-  pipeline.PrintSummary();
-  if (clean) return;
-  throw Error(ErrorCode::kAuditFailed, recipe.output.string(),
-              "the audit above found errors in what was written",
-              "Do not serve it; correct the recipe or the source and export again");
+                 const std::vector<Step>& steps, const CommandContext& context,
+                 const std::function<void()>& afterwards) {
+  Pipeline pipeline(std::move(source), recipe, steps, context);
+  try {
+    const bool clean = pipeline.Run();
+    pipeline.PrintSummary();
+    if (!clean) ThrowAuditFailed(recipe.output);
+    if (afterwards) afterwards();
+  } catch (const Error& error) {
+    EndAfterFailure(pipeline, OutcomeOf(error.code()), error.what());
+    throw;
+  } catch (const std::exception& error) {
+    EndAfterFailure(pipeline, calib::CommandOutcome::kFailed, error.what());
+    throw;
+  }
+  pipeline.End(calib::CommandOutcome::kFinished, "");
 }
 
 }  // namespace vernier::tools

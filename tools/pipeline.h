@@ -2,18 +2,22 @@
 #ifndef VERNIER_TOOLS_PIPELINE_H_
 #define VERNIER_TOOLS_PIPELINE_H_
 
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "audit/report.h"
 #include "base/progress.h"
+#include "calib/store/run_log.h"
 #include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "export/exporter.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "tools/command.h"
 #include "tools/torch_steps.h"
 
 namespace vernier::tools {
@@ -24,17 +28,22 @@ enum class Step { kCalibrate, kExport, kValidate };
 class Pipeline {
  public:
   // Plans, and opens the store: an existing one when the plan needs a calibration that is not among
-  // the steps (kNotCalibrated otherwise), and one that belongs to this job (kStoreIdentity).
+  // the steps (kNotCalibrated otherwise), and one that belongs to this job (kStoreIdentity). The
+  // store then knows of the command.
   Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, std::vector<Step> steps,
-           ProgressStyle progress);
+           const CommandContext& context);
 
   // Takes every step. True when the audit, if there was one, found no error.
   bool Run();
+
+  // Tells the store how the command ended and how long its phases took.
+  void End(calib::CommandOutcome outcome, std::string_view message);
 
   // What happened, for a person; on standard output.
   void PrintSummary() const;
 
  private:
+  void Take(Step step);
   void Calibrate();
   void Export();
   void Validate();
@@ -44,10 +53,11 @@ class Pipeline {
 
   checkpoint::SourceModel source_;
   recipes::Recipe recipe_;
-  std::vector<Step> steps_;
   recipes::Plan plan_;
+  std::vector<Step> steps_;
   calib::Store store_;
   Progress progress_;
+  int64_t command_ = 0;
   std::optional<CalibrationOutcome> calibration_;
   std::optional<exporter::ExportSummary> export_;
   std::optional<audit::AuditReport> audit_;
@@ -56,9 +66,11 @@ class Pipeline {
 // The recipe's source. A recipe without calibrated scales runs no model, so that any will do.
 checkpoint::SourceModel OpenSource(const recipes::Recipe& recipe);
 
-// Takes all steps and prints the summary. kAuditFailed when there was an audit and it found errors.
+// Takes all steps, prints the summary and calls `afterwards`; the command has finished only then.
+// kAuditFailed when there was an audit and it found errors.
 void RunPipeline(checkpoint::SourceModel source, const recipes::Recipe& recipe,
-                 const std::vector<Step>& steps, ProgressStyle progress);
+                 const std::vector<Step>& steps, const CommandContext& context,
+                 const std::function<void()>& afterwards = {});
 
 }  // namespace vernier::tools
 

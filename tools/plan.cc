@@ -140,10 +140,10 @@ void PrintCalibration(const PlanReport& report) {
 void PrintNeeds(const PlanReport& report) {
   const recipes::DiskNeeds& disk = report.disk;
   fmt::print(
-      "\nDisk\n  output {} in {} files, activation checkpoints {}, spilled hidden states "
-      "{}, store about {}\n",
+      "\nDisk\n  output {} in {} files, activation checkpoints {}, an unfinished layer "
+      "up to {}, store about {}\n",
       HumanBytes(disk.output), report.plan.shards.size(), HumanBytes(disk.activations),
-      HumanBytes(disk.spill), HumanBytes(disk.store));
+      HumanBytes(disk.layer), HumanBytes(disk.store));
   fmt::print(
       "\nTime, if the machine computes {:.0f} GFLOP/s and moves {}/s\n"
       "  calibrate {}, export {}, validate {}\n",
@@ -219,7 +219,7 @@ Json ReportJson(const PlanReport& report) {
           {"disk",
            {{"output_bytes", report.disk.output},
             {"activation_bytes", report.disk.activations},
-            {"spill_bytes", report.disk.spill},
+            {"unfinished_layer_bytes", report.disk.layer},
             {"store_bytes", report.disk.store}}},
           {"seconds",
            {{"calibrate", report.time.calibrate_seconds},

@@ -24,6 +24,10 @@ void AddRecipeOptions(CLI::App& command, RecipeOptions& options) {
   add("--stream-memory", given.stream_memory, "SIZE",
       "For source and output data that an export holds at a time");
   add("--threads", given.threads, "N", "CPU threads; 0: one per core");
+  add("--save-interval", given.save_interval, "SECONDS",
+      "Work inside a layer that a crash may cost; 0: only the batch or experts in flight");
+  add("--non-finite", given.non_finite, "stop|clamp",
+      "What happens when a weight or an activation is NaN or infinite");
   add("--samples", given.samples, "N", "Calibration sequences");
   add("--sequence-length", given.sequence_length, "N", "Tokens of each sequence");
   add("--batch-size", given.batch_size, "N", "Sequences at a time; 0: as many as fit, up to 8");

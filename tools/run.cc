@@ -22,7 +22,7 @@ void AddPipelineCommand(CLI::App& app, CommandContext& context, const std::strin
     if (steps.front() == Step::kCalibrate && recipes::ObservesInputs(recipe)) {
       RequireTorch(context.argv);
     }
-    RunPipeline(OpenSource(recipe), recipe, steps, context.progress);
+    RunPipeline(OpenSource(recipe), recipe, steps, context);
   });
 }
 

@@ -14,6 +14,7 @@
 #include "calib/blas_core.h"
 #include "calib/calibrate.h"
 #include "calib/device.h"
+#include "calib/store/loop_sizes.h"
 #include "calib/trace.h"
 #include "datasets/calibration_set.h"
 #include "datasets/tokenizer.h"
@@ -70,13 +71,17 @@ CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,
                                   calib::Store& store, Progress& progress) {
   calib::SetThreads(recipe.compute.threads);
   const recipes::CalibrationBudget budget =
-      recipes::PlanBudget(source, recipe, ReadMachineMemory(recipe));
+      recipes::PlanBudget(source, recipe, ReadMachineMemory(recipe), calib::LoadLoopSizes(store));
   const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(recipe.source);
   const datasets::CalibrationSet tokens =
       datasets::BuildCalibrationSet(recipe.calibration.data, tokenizer);
-  const calib::CalibrationSummary summary = calib::Calibrate(
-      {.source = source, .recipe = recipe, .plan = plan, .budget = budget, .tokens = tokens}, store,
-      progress);
+  const calib::CalibrationSummary summary = calib::Calibrate({.source = source,
+                                                              .recipe = recipe,
+                                                              .plan = plan,
+                                                              .budget = budget,
+                                                              .tokens = tokens,
+                                                              .tokenizer = tokenizer.fingerprint()},
+                                                             store, progress);
   return {.layers = summary.layers,
           .resumed_at_layer = summary.resumed_at_layer,
           .samples = tokens.samples,

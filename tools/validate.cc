@@ -39,6 +39,7 @@ int RunValidate(const ValidateArguments& arguments, ProgressStyle style) {
                                     : audit::ReportText(report));
     return report.Clean() ? 0 : kExitDefects;
   } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInterrupted) throw;
     fmt::print(stderr, "vernier: {}\n", error.what());
     return kExitNotChecked;
   }

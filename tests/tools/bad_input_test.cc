@@ -117,8 +117,22 @@ TEST_F(BadInputTest, ActivationThatOverflowsNamesTheModuleAndKeepsEarlierLayers)
     huge.push_back(std::byte{0x7F});
   }
   Patch("layers.2.ffn_norm.weight", 0, huge);
-  ExpectOneLine("run", "VN-CALIB-002", {"layers.2.ffn."});
-  Patch("layers.2.ffn_norm.weight", 0, std::vector<std::byte>(256, std::byte{0x3F}));
+  ExpectOneLine("run", "VN-CALIB-002", {"layers.2.ffn.", "inf in layer 2, sample 0"});
+}
+
+TEST_F(BadInputTest, ActivationThatOverflowsIsClampedOnRequest) {
+  std::vector<std::byte> huge;
+  for (int i = 0; i < 128; ++i) huge.insert(huge.end(), {std::byte{0x7F}, std::byte{0x7F}});
+  Patch("layers.1.ffn_norm.weight", 0, huge);
+  const std::string recipe = WriteRecipe(dir_.path(), recipe_);
+  const CommandResult clamped =
+      RunVernier({"run", recipe, "--non-finite", "clamp", "--progress", "none"});
+  EXPECT_EQ(clamped.exit_code, 0) << clamped.errors;
+  EXPECT_THAT(clamped.output, HasSubstr("clamped"));
+  // Statistics with and without clamping are not the same.
+  const CommandResult other = RunVernier({"export", recipe, "--progress", "none"});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.errors, HasSubstr("VN-STORE-001"));
 }
 
 TEST_F(BadInputTest, TokenIdsOutsideTheVocabulary) {

@@ -20,8 +20,6 @@ using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Key;
 
-constexpr int kKilled = 128 + 9;
-
 class ConvertTest : public ConvertFixture {
  protected:
   ConvertTest() { WriteSource(); }
@@ -56,11 +54,8 @@ TEST_F(ConvertTest, AKilledConversionGoesOnAndKeepsFinishedShards) {
                                               "1.0"};
   int kills = 0;
   for (const double fraction : {0.0, 0.3, 0.6, 0.9}) {
-    const auto past = [fraction](const std::string& line) {
-      const Json event = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-      return event.is_object() && event.value("fraction", 0.0) >= fraction;
-    };
-    kills += RunVernier(arguments, {.kill_when = past}).exit_code == kKilled ? 1 : 0;
+    kills +=
+        RunVernier(arguments, {.kill_when = Past("export", fraction)}).exit_code == kKilled ? 1 : 0;
   }
   EXPECT_GE(kills, 1);
   const CommandResult resumed = RunVernier(arguments);

@@ -14,17 +14,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr int kKilled = 128 + 9;
-
-// A line of --progress json that reports `phase` past `fraction`.
-auto Past(const std::string& phase, double fraction) {
-  return [=](const std::string& line) {
-    const Json event = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    return event.is_object() && event.value("phase", "") == phase &&
-           event.value("fraction", 0.0) > fraction;
-  };
-}
-
 class ResumeTest : public ::testing::TestWithParam<bool> {
  protected:
   ResumeTest() {

@@ -1,0 +1,228 @@
+#include "tools/status_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <utility>
+
+#include "base/text.h"
+
+namespace vernier::tools {
+namespace {
+
+using calib::RunStatus;
+
+constexpr size_t kRecordsShown = 5;
+
+std::string Line(std::string_view label, std::string_view text) {
+  return fmt::format("{:<12} {}\n", label, text);
+}
+
+std::string Process(const RunStatus& status) {
+  if (!status.holder) return "none is using this run directory";
+  return *status.holder == 0 ? "one is using this run directory"
+                             : fmt::format("{} is using this run directory", *status.holder);
+}
+
+std::string Calibration(const RunStatus& status) {
+  if (!status.total_layers && status.layers.empty()) return "none";
+  std::string text =
+      fmt::format("{} of {} layers, {} statistics", status.layers.size(),
+                  status.total_layers.value_or(status.layers.size()), status.statistics);
+  if (!status.unseen.empty()) {
+    text += fmt::format(" ({} modules saw no token)", status.unseen.size());
+  }
+  return text + (status.calibration_finished ? ", finished" : "");
+}
+
+std::string Partial(const calib::PartialLayer& partial) {
+  return fmt::format("layer {}: stage {}, {} done there, {}", partial.layer, partial.stage,
+                     partial.next, HumanDuration(partial.seconds));
+}
+
+std::string Export(const calib::ExportRecord& record) {
+  return fmt::format("{} of {} shards, {} of {}, to {}{}", record.shards_done, record.shards,
+                     HumanBytes(record.bytes_done), HumanBytes(record.bytes), record.output,
+                     record.finished_at.empty() ? "" : ", finished " + record.finished_at);
+}
+
+std::string Audit(const calib::ExportRecord& record) {
+  if (record.audited_at.empty()) return "none";
+  if (record.audit_errors == 0) return "no errors, " + record.audited_at;
+  return fmt::format("{} errors, {}", record.audit_errors, record.audited_at);
+}
+
+std::string Phase(const calib::PhaseRecord& phase) {
+  return fmt::format("{} to {}, {}", phase.started_at,
+                     phase.ended_at.empty() ? "now or a kill" : phase.ended_at,
+                     HumanDuration(phase.seconds));
+}
+
+std::string NonFinite(const calib::NonFiniteRecord& record) {
+  return fmt::format("{}: {} values, the first {} in sample {}", record.module, record.count,
+                     record.value, record.sample);
+}
+
+std::string Files(const RunStatus& status) {
+  std::vector<std::string> names;
+  for (const calib::NeededFile& file : status.files) {
+    names.push_back(file.name + (file.present ? "" : " (missing)"));
+  }
+  return JoinNames(names);
+}
+
+std::string Ending(const RunStatus& status) {
+  const calib::CommandRecord& command = *status.command;
+  if (!command.outcome.empty()) {
+    return fmt::format("{} {}{}{}", command.outcome, command.ended_at,
+                       command.message.empty() ? "" : ": ", command.message);
+  }
+  return status.holder ? "running" : "killed, or stopped with the machine";
+}
+
+bool Finished(const RunStatus& status) {
+  return status.command->outcome == CommandOutcomeName(calib::CommandOutcome::kFinished);
+}
+
+// Empty: there is nothing to continue.
+std::string Continuation(const RunStatus& status) {
+  if (!status.command || Finished(status) || status.holder) return {};
+  return status.command->line;
+}
+
+std::string WhatToDo(const RunStatus& status) {
+  if (status.holder) return "wait: a process is at work";
+  if (!status.command || Finished(status)) return "nothing left to do";
+  return Continuation(status);
+}
+
+std::string Details(const RunStatus& status) {
+  std::string text;
+  if (status.partial) text += Line("", Partial(*status.partial));
+  for (const calib::ExportRecord& record : status.exports) {
+    text += Line("export", Export(record)) + Line("audit", Audit(record));
+  }
+  for (const calib::PhaseRecord& phase : status.phases) {
+    text += Line("time", fmt::format("{:<9} {}", phase.phase, Phase(phase)));
+  }
+  for (size_t i = 0; i < std::min(kRecordsShown, status.non_finite.size()); ++i) {
+    text += Line(i == 0 ? "clamped" : "", NonFinite(status.non_finite[i]));
+  }
+  if (status.non_finite.size() > kRecordsShown) {
+    text += Line("", fmt::format("... {} in all", status.non_finite.size()));
+  }
+  return text;
+}
+
+Json PartialJson(const RunStatus& status) {
+  if (!status.partial) return nullptr;
+  return {{"layer", status.partial->layer},
+          {"stage", status.partial->stage},
+          {"next", status.partial->next},
+          {"seconds", status.partial->seconds}};
+}
+
+Json OptionalTime(const std::string& time) { return time.empty() ? Json(nullptr) : Json(time); }
+
+Json CalibrationJson(const RunStatus& status) {
+  Json layers = Json::array();
+  for (const calib::FinishedLayer& layer : status.layers) {
+    layers.push_back(
+        {{"layer", layer.layer}, {"seconds", layer.seconds}, {"finished_at", layer.finished_at}});
+  }
+  return {{"finished", status.calibration_finished},
+          {"total_layers", status.total_layers ? Json(*status.total_layers) : Json(nullptr)},
+          {"layers", std::move(layers)},
+          {"partial", PartialJson(status)},
+          {"statistics", status.statistics},
+          {"unseen", status.unseen}};
+}
+
+Json ExportsJson(const RunStatus& status) {
+  Json exports = Json::array();
+  for (const calib::ExportRecord& record : status.exports) {
+    const bool audited = !record.audited_at.empty();
+    exports.push_back({{"output", record.output},
+                       {"plan_hash", record.plan_hash},
+                       {"shards", record.shards},
+                       {"shards_done", record.shards_done},
+                       {"bytes", record.bytes},
+                       {"bytes_done", record.bytes_done},
+                       {"started_at", record.started_at},
+                       {"finished_at", OptionalTime(record.finished_at)},
+                       {"audited_at", OptionalTime(record.audited_at)},
+                       {"audit_errors", audited ? Json(record.audit_errors) : Json(nullptr)}});
+  }
+  return exports;
+}
+
+Json PhasesJson(const RunStatus& status) {
+  Json phases = Json::array();
+  for (const calib::PhaseRecord& phase : status.phases) {
+    phases.push_back({{"phase", phase.phase},
+                      {"seconds", phase.seconds},
+                      {"started_at", phase.started_at},
+                      {"ended_at", OptionalTime(phase.ended_at)}});
+  }
+  return phases;
+}
+
+Json NonFiniteJson(const RunStatus& status) {
+  Json records = Json::array();
+  for (const calib::NonFiniteRecord& record : status.non_finite) {
+    records.push_back({{"layer", record.layer},
+                       {"module", record.module},
+                       {"sample", record.sample},
+                       {"value", record.value},
+                       {"count", record.count}});
+  }
+  return records;
+}
+
+Json CommandJson(const RunStatus& status) {
+  if (!status.command) return nullptr;
+  const calib::CommandRecord& command = *status.command;
+  return {{"line", command.line},
+          {"steps", command.steps},
+          {"started_at", command.started_at},
+          {"ended_at", OptionalTime(command.ended_at)},
+          {"outcome", OptionalTime(command.outcome)},
+          {"message", command.message}};
+}
+
+}  // namespace
+
+std::string StatusText(const RunStatus& status) {
+  std::string text = Line("run", std::filesystem::absolute(status.run_dir).string());
+  text += Line("process", Process(status));
+  if (status.command) {
+    text += Line("command", status.command->line);
+    text += Line("", fmt::format("begun {}, {}", status.command->started_at, Ending(status)));
+  }
+  text += Line("calibration", Calibration(status)) + Details(status);
+  text += Line("copy", Files(status));
+  const std::vector<std::string> left = WorkLeft(status);
+  if (!left.empty()) text += Line("left", JoinNames(left));
+  return text + Line("continue", WhatToDo(status));
+}
+
+Json StatusJson(const RunStatus& status) {
+  Json files = Json::array();
+  for (const calib::NeededFile& file : status.files) {
+    files.push_back({{"name", file.name}, {"present", file.present}});
+  }
+  const std::string continuation = Continuation(status);
+  return {{"run_dir", std::filesystem::absolute(status.run_dir).string()},
+          {"process", status.holder ? Json(*status.holder) : Json(nullptr)},
+          {"calibration", CalibrationJson(status)},
+          {"exports", ExportsJson(status)},
+          {"phases", PhasesJson(status)},
+          {"non_finite", NonFiniteJson(status)},
+          {"files", std::move(files)},
+          {"command", CommandJson(status)},
+          {"left", WorkLeft(status)},
+          {"continue", continuation.empty() ? Json(nullptr) : Json(continuation)}};
+}
+
+}  // namespace vernier::tools

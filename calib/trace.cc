@@ -15,6 +15,7 @@
 #include "calib/device.h"
 #include "calib/families/decoder.h"
 #include "calib/layer_loop.h"
+#include "calib/run_files.h"
 #include "checkpoint/safetensors.h"
 
 namespace vernier::calib {
@@ -24,7 +25,8 @@ namespace {
 class TracedForward {
  public:
   explicit TracedForward(const TraceRequest& request)
-      : device_(ParseDevice(request.recipe.compute.device)),
+      : scratch_(request.scratch_directory),
+        device_(ParseDevice(request.recipe.compute.device)),
         loader_(request.source, device_, ToScalarType(request.recipe.calibration.dtype)),
         decoder_(MakeDecoder(loader_)),
         loop_(*decoder_, request.tokens, device_, loader_.compute_dtype(),
@@ -51,12 +53,14 @@ class TracedForward {
                          fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
       });
       hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
+      if (hidden->in_file()) RemoveStaleFiles(scratch_, {hidden->path().filename().string()});
       seen(layer, *hidden);
     }
     return std::move(*hidden);
   }
 
  private:
+  std::filesystem::path scratch_;
   at::Device device_;
   TensorLoader loader_;
   std::unique_ptr<Decoder> decoder_;

@@ -19,7 +19,7 @@ struct TraceRequest {
   const recipes::Recipe& recipe;  // its calibration dtype, device and threads
   const recipes::CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;   // B samples of S ids
-  std::filesystem::path scratch_directory;  // for spilled buffers
+  std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
 };
 
 // Reads tensor "input_ids" (I64 or I32, [B, S] or [S]) of a safetensors file as B samples; every id

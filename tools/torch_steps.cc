@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/text.h"
 #include "calib/blas_core.h"
 #include "calib/calibrate.h"
@@ -46,6 +48,27 @@ recipes::Recipe MakeTraceRecipe(const TraceOptions& options,
                     .threads = options.threads};
   return recipe;
 }
+
+// A directory of this process, removed with what it holds. kFileWrite when none can be made.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string name = (std::filesystem::temp_directory_path() / "vernier-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) ThrowWriteError(name, errno);
+    path_ = name;
+  }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
 
 void PrintPerplexity(const calib::Perplexity& perplexity) {
   fmt::print("perplexity {:.6f}  ({} windows, {} predicted tokens)\n", perplexity.value,
@@ -96,11 +119,12 @@ void RunTrace(const TraceOptions& options, ProgressStyle style) {
   calib::SetThreads(options.threads);
   const recipes::CalibrationBudget budget =
       recipes::PlanBudget(source, recipe, ReadMachineMemory(recipe));
+  const ScratchDirectory scratch;
   const calib::TraceRequest request = {.source = source,
                                        .recipe = recipe,
                                        .budget = budget,
                                        .tokens = tokens,
-                                       .scratch_directory = std::filesystem::temp_directory_path()};
+                                       .scratch_directory = scratch.path()};
   Progress progress(style, stderr, {{"trace", 1.0}});
   if (options.perplexity) return PrintPerplexity(calib::MeasurePerplexity(request, progress));
   calib::WriteTrace(request, options.out, progress);

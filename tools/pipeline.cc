@@ -91,6 +91,21 @@ exporter::StreamSettings StreamSettingsOf(const recipes::ComputeSection& compute
           .limits = exporter::LimitsOf(compute.stream_memory)};
 }
 
+uint64_t BytesBelow(const std::filesystem::path& directory) {
+  if (!std::filesystem::is_directory(directory)) return 0;
+  uint64_t bytes = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  return bytes;
+}
+
+// The export looks again, but that is hours later. What an earlier run wrote needs no more room.
+void RequireRoomForOutput(const recipes::Plan& plan, const std::filesystem::path& output) {
+  const uint64_t needed = plan.OutputFileBytes();
+  RequireFreeSpace(output, needed - std::min(needed, BytesBelow(output)), "the output");
+}
+
 // Peak resident memory of this process so far, in bytes.
 uint64_t PeakResidentBytes() {
   rusage usage{};
@@ -148,6 +163,7 @@ void Pipeline::End(calib::CommandOutcome outcome, std::string_view message) {
 }
 
 void Pipeline::Calibrate() {
+  if (Has(steps_, Step::kExport)) RequireRoomForOutput(plan_, recipe_.output);
   calibration_ = RunCalibration(source_, recipe_, plan_, store_, progress_);
 }
 
@@ -201,8 +217,7 @@ void Pipeline::PrintCalibration() const {
   const std::vector<calib::NonFiniteRecord> clamped = calib::LoadNonFinite(store_.database());
   if (clamped.empty()) return;
   fmt::print("clamped      activations of {} modules, the first: {} in {}, sample {}\n",
-             clamped.size(), clamped.front().value, clamped.front().module,
-             clamped.front().sample);
+             clamped.size(), clamped.front().value, clamped.front().module, clamped.front().sample);
 }
 
 void Pipeline::PrintExport() const {

@@ -15,7 +15,6 @@
 #include "calib/device.h"
 #include "calib/families/decoder.h"
 #include "calib/layer_loop.h"
-#include "calib/run_files.h"
 #include "checkpoint/safetensors.h"
 
 namespace vernier::calib {
@@ -52,14 +51,25 @@ class TracedForward {
         progress.Advance(reached.Fraction() - std::exchange(reported, reached.Fraction()),
                          fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
       });
+      if (hidden->in_file()) RemoveFilesBehind(layer, hidden->path());
       hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
-      if (hidden->in_file()) RemoveStaleFiles(scratch_, {hidden->path().filename().string()});
       seen(layer, *hidden);
     }
     return std::move(*hidden);
   }
 
  private:
+  // A layer's output is all that the next one reads.
+  void RemoveFilesBehind(int64_t layer, const std::filesystem::path& input) const {
+    std::error_code ignored;  // they only take room
+    std::filesystem::remove(input, ignored);
+    for (size_t i = 0; i < kLayerParts; ++i) {
+      const auto part = static_cast<LayerPart>(i);
+      if (part == LayerPart::kOut) continue;
+      std::filesystem::remove(scratch_ / LayerPartFileName(layer, part, /*spare=*/false), ignored);
+    }
+  }
+
   std::filesystem::path scratch_;
   at::Device device_;
   TensorLoader loader_;

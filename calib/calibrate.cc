@@ -142,7 +142,6 @@ class CalibrationRun {
     LayerState& state = resumed->state;
     reported_ = state.Fraction();
     unit_start_ = start;
-    policy_.BeginStage();
     loop_.RunLayer(layer, state, observer_, [&](LayerState& reached) {
       AfterUnit(layer, reached, resumed->seconds + SecondsSince(start));
     });

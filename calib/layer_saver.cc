@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -163,7 +164,8 @@ void LayerSaver::Save(LayerState& state, const InputObserver& observer, double s
   SyncDirectory(store_.run_dir());
   SavePartialLayer(store_, partial);
   for (const auto& [part, old] : std::exchange(saved_, std::move(saved))) {
-    if (!saved_.contains(part)) std::filesystem::remove(store_.run_dir() / old.file_name);
+    std::error_code ignored;  // it only takes room
+    if (!saved_.contains(part)) std::filesystem::remove(store_.run_dir() / old.file_name, ignored);
   }
   state.ProtectSum();
 }

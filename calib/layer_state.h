@@ -6,7 +6,6 @@
 
 #include <array>
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -30,8 +29,6 @@ std::optional<LayerStage> LayerStageFromName(std::string_view name);
 struct LayerPlace {
   LayerStage stage = LayerStage::kDense;
   int64_t next = 0;  // the first sample that is not done; of kExperts: the first expert
-
-  friend bool operator==(const LayerPlace&, const LayerPlace&) = default;
 };
 
 // Buffers of a layer, one tensor per sample.

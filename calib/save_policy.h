@@ -16,9 +16,6 @@ class SavePolicy {
   // `interval` >= 0; 0 saves after every unit, whatever that costs.
   explicit SavePolicy(double interval) : interval_(interval) {}
 
-  // Units of other lengths come.
-  void BeginStage() { longest_unit_ = 0; }
-
   void UnitDone(double seconds) {
     unsaved_ += seconds;
     longest_unit_ = std::max(longest_unit_, seconds);
@@ -37,8 +34,11 @@ class SavePolicy {
     saved_seconds_ += seconds;
   }
 
-  // Everything before now was committed.
-  void LayerCommitted() { unsaved_ = 0; }
+  // Everything before now was committed, and units of other lengths may come.
+  void LayerCommitted() {
+    unsaved_ = 0;
+    longest_unit_ = 0;
+  }
 
   // As fast as all saves so far; 0 before the first one.
   double SaveSeconds(uint64_t bytes) const {

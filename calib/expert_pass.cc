@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <future>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -22,6 +23,18 @@ std::vector<std::vector<int64_t>> SplitIntoGroups(const std::vector<int64_t>& ex
   }
   return groups;
 }
+
+// Sees nothing, but replaces inputs as `observer` does.
+class Unseen final : public InputObserver {
+ public:
+  explicit Unseen(InputObserver& observer) : InputObserver({}), observer_(observer) {}
+  at::Tensor Replace(std::string_view module, const at::Tensor& x) override {
+    return observer_.Replace(module, x);
+  }
+
+ private:
+  InputObserver& observer_;
+};
 
 std::string ExpertName(int64_t layer, int64_t expert) {
   return fmt::format("layer {}, routed expert {}", layer, expert);
@@ -121,8 +134,8 @@ void ExpertPass::ObserveAll(const Group& group, const Batch& batch, const at::Te
 
 void ExpertPass::Add(const Group& group, const Batch& batch, const at::Tensor& x,
                      at::Tensor& y) const {
-  InputObserver nobody({});
-  InputObserver& observer = options_.all_experts ? nobody : observer_;
+  Unseen unseen(observer_);
+  InputObserver& observer = options_.all_experts ? unseen : observer_;
   for (size_t i = 0; i < group.experts.size(); ++i) {
     const Rows routed = RowsOf(batch, group.experts[i]);
     if (routed.rows.size(0) == 0) continue;

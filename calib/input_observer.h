@@ -24,6 +24,14 @@ enum class OnNonFinite {
   kClamp,  // left out of amax, clamped in hidden states, and recorded
 };
 
+// A linear layer that the forward pass is about to run.
+struct LinearSite {
+  std::string_view module;
+  const at::Tensor& weight;  // [N, K], compute dtype
+  // Group g of a token's input meets rows [g * N / groups, (g + 1) * N / groups) of the weight.
+  int64_t groups = 1;
+};
+
 // Holds device state for one layer at a time. Not thread-safe.
 class InputObserver {
  public:
@@ -37,6 +45,14 @@ class InputObserver {
   // `x` [..., K]: inputs that the linear layer `module` is about to see, one row a token (or a
   // token's group). Padding must have been left out. No rows: nothing happens.
   virtual void Observe(std::string_view module, const at::Tensor& x);
+
+  // The same, told of the layer as a whole; rows of several groups alternate, a token's first.
+  virtual void ObserveLinear(const LinearSite& site, const at::Tensor& x) {
+    Observe(site.module, x);
+  }
+  // What `module` is run on instead of its input `x` [..., K], rows of padding included: for those
+  // that imitate an engine's activations. Here `x` itself.
+  virtual at::Tensor Replace(std::string_view module, const at::Tensor& x);
 
   // The sample [tokens] (I64, on the host) of each token that is observed until the next call. Only
   // needed where clamps() or a message must name it.

@@ -1,8 +1,10 @@
 #include "calib/families/decoder.h"
 
+#include <cassert>
 #include <string>
 
 #include "base/error.h"
+#include "calib/families/linear.h"
 
 namespace vernier::calib {
 
@@ -12,9 +14,20 @@ at::Tensor TokenBatch::RealRows(const at::Tensor& x) const {
   return rows.index_select(0, at::nonzero(real.reshape({-1})).squeeze(-1));
 }
 
-void ObserveReal(InputObserver& observer, std::string_view module, const TokenBatch& batch,
-                 const at::Tensor& x) {
-  if (observer.Wants(module)) observer.Observe(module, batch.RealRows(x));
+at::Tensor TakeInput(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+                     const at::Tensor& x) {
+  if (observer.Wants(site.module)) {
+    const int64_t k = x.size(-1);
+    const at::Tensor tokens = x.reshape({-1, site.groups * k});
+    observer.ObserveLinear(site, batch.RealRows(tokens).reshape({-1, k}));
+  }
+  return observer.Replace(site.module, x);
+}
+
+at::Tensor RunLinear(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+                     const at::Tensor& x) {
+  assert(site.groups == 1);
+  return Linear(TakeInput(observer, site, batch, x), site.weight);
 }
 
 std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader) {

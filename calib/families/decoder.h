@@ -27,10 +27,16 @@ struct TokenBatch {
   at::Tensor RealRows(const at::Tensor& x) const;
 };
 
-// Observes the rows of `x` ([B, S, K] or [T, K], of `batch`'s tokens) that are no padding as inputs
-// of `module`; an unwanted module costs nothing.
-void ObserveReal(InputObserver& observer, std::string_view module, const TokenBatch& batch,
-                 const at::Tensor& x);
+// The seam between a forward pass and those who look at its linear layers: shows the observer the
+// rows of `x` ([..., K], of `batch`'s tokens, for several groups [T, groups, K]) that are no
+// padding, and returns what the layer is to be run on: x, unless the observer replaces it. A module
+// that nobody wants costs nothing.
+at::Tensor TakeInput(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+                     const at::Tensor& x);
+
+// Linear(TakeInput(x), weight): [..., N], x's dtype. For one group.
+at::Tensor RunLinear(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+                     const at::Tensor& x);
 
 // Choice of routed experts for T rows; padding rows are routed like any other (the loop drops
 // them).
@@ -53,9 +59,20 @@ class DecoderLayer {
  public:
   virtual ~DecoderLayer() = default;
 
-  // hidden: [B, S, ...] as returned by Embed or Finish.
-  virtual FfnStage RunUntilExperts(const at::Tensor& hidden, const TokenBatch& batch,
-                                   InputObserver& observer) = 0;
+  // Attention: hidden [B, S, ...] as returned by Embed or Finish -> the residual behind it, in the
+  // same shape.
+  virtual at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch,
+                            InputObserver& observer) = 0;
+
+  // The FFN but for its routed experts; `hidden`: what Attend returned.
+  virtual FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
+                            InputObserver& observer) = 0;
+
+  // Both.
+  FfnStage RunUntilExperts(const at::Tensor& hidden, const TokenBatch& batch,
+                           InputObserver& observer) {
+    return BeginFfn(Attend(hidden, batch, observer), batch, observer);
+  }
 
   // hidden, mix: from the FfnStage; y [T, D] F32: its y plus the weighted outputs of the routed
   // experts.

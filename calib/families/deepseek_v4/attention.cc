@@ -66,15 +66,18 @@ Attention::Sequence Attention::Project(const at::Tensor& x, const TokenBatch& ba
   Sequence sequence;
   sequence.x = x;
   sequence.rope = MakeRopeTable(rope_frequencies_, x.size(1), x.device());
-  ObserveReal(observer, prefix_ + "wq_a", batch, x);
-  sequence.qr = RmsNorm(Linear(x, wq_a_), q_norm_, norm_eps_);
-  ObserveReal(observer, prefix_ + "wq_b", batch, sequence.qr);
-  ObserveReal(observer, prefix_ + "wkv", batch, x);
-  sequence.kv = Rotate(RmsNorm(Linear(x, wkv_), kv_norm_, norm_eps_), sequence.rope,
-                       /*per_head=*/false);
+  const auto site = [&](const char* name) { return prefix_ + name; };
+  const at::Tensor qr = RmsNorm(
+      RunLinear(observer, {.module = site("wq_a"), .weight = wq_a_}, batch, x), q_norm_, norm_eps_);
+  sequence.q_in = TakeInput(observer, {.module = site("wq_b"), .weight = wq_b_}, batch, qr);
+  sequence.kv =
+      Rotate(RmsNorm(RunLinear(observer, {.module = site("wkv"), .weight = wkv_}, batch, x),
+                     kv_norm_, norm_eps_),
+             sequence.rope, /*per_head=*/false);
   if (compressor_) sequence.entries = compressor_->Entries(x, sequence.rope);
   if (indexer_) {
-    ObserveReal(observer, prefix_ + "indexer.wq_b", batch, sequence.qr);
+    sequence.index_q_in = TakeInput(
+        observer, {.module = site("indexer.wq_b"), .weight = indexer_->wq_b()}, batch, qr);
     sequence.index_keys = indexer_->Keys(x, sequence.rope);
   }
   return sequence;
@@ -97,16 +100,16 @@ Attention::Keys Attention::EntryKeys(const Sequence& sequence, int64_t begin, in
   const at::Tensor causal = (window_end <= query + 1).unsqueeze(0);
   const at::Tensor entries = sequence.entries.slice(1, 0, count);
   if (!indexer_) return {entries, causal.expand({entries.size(0), -1, -1})};
-  return {entries,
-          indexer_->Select(sequence.x.slice(1, begin, end), sequence.qr.slice(1, begin, end),
-                           sequence.rope.Slice(begin, end), sequence.index_keys.slice(1, 0, count),
-                           causal)};
+  return {entries, indexer_->Select(sequence.x.slice(1, begin, end),
+                                    sequence.index_q_in.slice(1, begin, end),
+                                    sequence.rope.Slice(begin, end),
+                                    sequence.index_keys.slice(1, 0, count), causal)};
 }
 
 // -> [B, C, h, d], the rotation of the values undone.
 at::Tensor Attention::AttendChunk(const Sequence& sequence, int64_t begin, int64_t end) const {
   const RopeTable rope = sequence.rope.Slice(begin, end);
-  const at::Tensor projected = Linear(sequence.qr.slice(1, begin, end), wq_b_)
+  const at::Tensor projected = Linear(sequence.q_in.slice(1, begin, end), wq_b_)
                                    .view({sequence.x.size(0), end - begin, heads_, head_dim_});
   const at::Tensor q = Rotate(RmsNormalize(projected, norm_eps_), rope, /*per_head=*/true);
   Keys keys = WindowKeys(sequence, begin, end);
@@ -122,12 +125,12 @@ at::Tensor Attention::ProjectOutput(const at::Tensor& heads, const TokenBatch& b
                                     InputObserver& observer) const {
   const int64_t batch_size = heads.size(0), queries = heads.size(1);
   const int64_t group_width = heads_ * head_dim_ / groups_;
-  if (observer.Wants(prefix_ + "wo_a")) {
-    observer.Observe(prefix_ + "wo_a", batch.RealRows(heads.flatten(2)).view({-1, group_width}));
-  }
-  const at::Tensor low_rank = GroupedLinear(heads.reshape({-1, groups_, group_width}), wo_a_);
-  ObserveReal(observer, prefix_ + "wo_b", batch, low_rank);
-  return Linear(low_rank, wo_b_).view({batch_size, queries, -1});
+  const at::Tensor grouped =
+      TakeInput(observer, {.module = prefix_ + "wo_a", .weight = wo_a_, .groups = groups_}, batch,
+                heads.reshape({-1, groups_, group_width}));
+  const at::Tensor low_rank = GroupedLinear(grouped, wo_a_);
+  return RunLinear(observer, {.module = prefix_ + "wo_b", .weight = wo_b_}, batch, low_rank)
+      .view({batch_size, queries, -1});
 }
 
 at::Tensor AttendWithSink(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& visible,

@@ -32,7 +32,9 @@ class Attention {
  private:
   // What all chunks of queries share.
   struct Sequence {
-    at::Tensor x, qr;       // [B, S, D], [B, S, q_lora_rank]
+    at::Tensor x;  // [B, S, D]
+    // Inputs of wq_b and of the indexer's, [B, S, q_lora_rank]; the latter undefined without one.
+    at::Tensor q_in, index_q_in;
     at::Tensor kv;          // [B, S, d]
     at::Tensor entries;     // [B, W, d]; undefined without a compressor
     at::Tensor index_keys;  // [B, W, index_head_dim]; undefined without an indexer

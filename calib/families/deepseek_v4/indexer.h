@@ -20,14 +20,17 @@ class Indexer {
   Indexer(const TensorLoader& loader, const std::string& prefix,
           const checkpoint::DeepseekV4Config& config);
 
+  const at::Tensor& wq_b() const { return wq_b_; }
+
   // Keys of all entries: x [B, S, D] -> [B, S / ratio, index_head_dim].
   at::Tensor Keys(const at::Tensor& x, const RopeTable& rope) const {
     return compressor_.Entries(x, rope);
   }
 
   // Narrows `causal` [1, C, V] (entry before query) to the index_topk best entries of each query,
-  // the lower entry first among equals -> bool [B, C, V]. x [B, C, D], qr [B, C, q_lora_rank] and
-  // `rope` are those of the C queries, keys [B, V, index_head_dim] those of the V entries.
+  // the lower entry first among equals -> bool [B, C, V]. x [B, C, D], qr (wq_b's input)
+  // [B, C, q_lora_rank] and `rope` are those of the C queries, keys [B, V, index_head_dim] those of
+  // the V entries.
   at::Tensor Select(const at::Tensor& x, const at::Tensor& qr, const RopeTable& rope,
                     const at::Tensor& keys, const at::Tensor& causal) const;
 

@@ -27,14 +27,18 @@ Layer::Layer(const TensorLoader& loader, int64_t layer, const checkpoint::Deepse
   }
 }
 
-FfnStage Layer::RunUntilExperts(const at::Tensor& hidden, const TokenBatch& batch,
-                                InputObserver& observer) {
+at::Tensor Layer::Attend(const at::Tensor& hidden, const TokenBatch& batch,
+                         InputObserver& observer) {
   const StreamRead attn = attn_site_.Read(hidden);
   const at::Tensor attended =
       attention_.Forward(RmsNorm(attn.x, attn_norm_, norm_eps_), batch, observer);
-  FfnStage stage;
-  stage.hidden = WriteStreams(hidden, attended, attn.mix);
+  return WriteStreams(hidden, attended, attn.mix);
+}
 
+FfnStage Layer::BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
+                         InputObserver& observer) {
+  FfnStage stage;
+  stage.hidden = hidden;
   const StreamRead ffn = ffn_site_.Read(stage.hidden);
   stage.mix = ffn.mix.Pack();
   stage.x = RmsNorm(ffn.x, ffn_norm_, norm_eps_).flatten(0, 1);

@@ -21,9 +21,11 @@ class Layer final : public DecoderLayer {
   Layer(const TensorLoader& loader, int64_t layer, const checkpoint::DeepseekV4Config& config,
         int64_t query_chunk);
 
+  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch,
+                    InputObserver& observer) override;
   // The stage's mix is the FFN site's StreamMix, packed.
-  FfnStage RunUntilExperts(const at::Tensor& hidden, const TokenBatch& batch,
-                           InputObserver& observer) override;
+  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
+                    InputObserver& observer) override;
   at::Tensor Finish(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor& mix) override;
 
  private:

@@ -13,69 +13,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "calib/device.h"
-#include "calib/families/decoder.h"
-#include "calib/layer_loop.h"
+#include "calib/forward.h"
 #include "checkpoint/safetensors.h"
 
 namespace vernier::calib {
 namespace {
-
-// A forward pass of all samples that shows every layer's output.
-class TracedForward {
- public:
-  explicit TracedForward(const TraceRequest& request)
-      : scratch_(request.scratch_directory),
-        device_(ParseDevice(request.recipe.compute.device)),
-        loader_(request.source, device_, ToScalarType(request.recipe.calibration.dtype)),
-        decoder_(MakeDecoder(loader_)),
-        loop_(*decoder_, request.tokens, device_, loader_.compute_dtype(),
-              {.batch_size = request.budget.batch_size,
-               .query_chunk = request.budget.query_chunk,
-               .experts_per_group = request.budget.experts_per_group,
-               .spill_directory = request.budget.spill_hidden ? request.scratch_directory
-                                                              : std::filesystem::path()}) {}
-
-  const Decoder& decoder() const { return *decoder_; }
-  const LayerLoop& loop() const { return loop_; }
-
-  // Calls `seen(layer, hidden)` as each layer ends; returns the last layer's hidden states.
-  SampleBuffer Run(Progress& progress,
-                   const std::function<void(int64_t, const SampleBuffer&)>& seen) const {
-    auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer("trace.scratch"));
-    InputObserver nobody({});
-    loop_.Embed(*hidden);
-    for (int64_t layer = 0; layer < decoder_->Layers(); ++layer) {
-      LayerState state = loop_.MakeState(layer, hidden);
-      double reported = 0;
-      loop_.RunLayer(layer, state, nobody, [&](const LayerState& reached) {
-        progress.Advance(reached.Fraction() - std::exchange(reported, reached.Fraction()),
-                         fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
-      });
-      if (hidden->in_file()) RemoveFilesBehind(layer, hidden->path());
-      hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
-      seen(layer, *hidden);
-    }
-    return std::move(*hidden);
-  }
-
- private:
-  // A layer's output is all that the next one reads.
-  void RemoveFilesBehind(int64_t layer, const std::filesystem::path& input) const {
-    std::error_code ignored;  // they only take room
-    std::filesystem::remove(input, ignored);
-    for (size_t i = 0; i < kLayerParts; ++i) {
-      const auto part = static_cast<LayerPart>(i);
-      if (part == LayerPart::kOut) continue;
-      std::filesystem::remove(scratch_ / LayerPartFileName(layer, part, /*spare=*/false), ignored);
-    }
-  }
-
-  std::filesystem::path scratch_;
-  at::Device device_;
-  TensorLoader loader_;
-  std::unique_ptr<Decoder> decoder_;
-  LayerLoop loop_;
-};
 
 // Writes F32 tensors at the places that a layout gave them.
 class TraceFile {
@@ -105,9 +47,18 @@ class TraceFile {
   File file_;
 };
 
+ForwardInputs InputsOf(const TraceRequest& request) {
+  return {.source = request.source,
+          .dtype = request.recipe.calibration.dtype,
+          .device = ParseDevice(request.recipe.compute.device),
+          .budget = request.budget,
+          .tokens = request.tokens,
+          .scratch_directory = request.scratch_directory};
+}
+
 std::string HiddenName(int64_t layer) { return fmt::format("hidden.{}", layer); }
 
-std::vector<checkpoint::TensorSpec> TraceTensors(const TracedForward& forward, int64_t samples,
+std::vector<checkpoint::TensorSpec> TraceTensors(const ModelForward& forward, int64_t samples,
                                                  int64_t length) {
   std::vector<int64_t> hidden_shape = forward.loop().HiddenSampleShape();
   hidden_shape.insert(hidden_shape.begin(), samples);
@@ -170,16 +121,17 @@ datasets::CalibrationSet ReadTokenIds(const std::filesystem::path& path, int64_t
 }
 
 void WriteTrace(const TraceRequest& request, const std::filesystem::path& out, Progress& progress) {
-  const TracedForward forward(request);
+  const ModelForward forward(InputsOf(request));
   TraceFile file(out,
                  TraceTensors(forward, request.tokens.samples, request.tokens.sequence_length));
   progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
-  const SampleBuffer last = forward.Run(progress, [&](int64_t layer, const SampleBuffer& hidden) {
-    for (int64_t sample = 0; sample < hidden.samples(); ++sample) {
-      file.Write(HiddenName(layer), sample, hidden.Get(sample, 1));
-    }
-  });
-  forward.loop().ForEachLogits(last,
+  const std::shared_ptr<SampleBuffer> last = forward.Run(
+      forward.decoder().Layers(), progress, [&](int64_t layer, const SampleBuffer& hidden) {
+        for (int64_t sample = 0; sample < hidden.samples(); ++sample) {
+          file.Write(HiddenName(layer), sample, hidden.Get(sample, 1));
+        }
+      });
+  forward.loop().ForEachLogits(*last,
                                [&](int64_t first, const at::Tensor&, const at::Tensor& logits) {
                                  file.Write("logits", first, logits);
                                });
@@ -193,16 +145,17 @@ Perplexity MeasurePerplexity(const TraceRequest& request, Progress& progress) {
     throw Error(ErrorCode::kBadTokenIds, "input_ids", "windows of one token predict nothing",
                 "Give windows of at least two tokens");
   }
-  const TracedForward forward(request);
+  const ModelForward forward(InputsOf(request));
   progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
-  const SampleBuffer last = forward.Run(progress, [](int64_t, const SampleBuffer&) {});
+  const std::shared_ptr<SampleBuffer> last = forward.Run(forward.decoder().Layers(), progress);
   double total = 0;
-  forward.loop().ForEachLogits(last, [&](int64_t, const at::Tensor& ids, const at::Tensor& logits) {
-    const at::Tensor targets = ids.narrow(1, 1, predicted).to(logits.device()).unsqueeze(-1);
-    const at::Tensor likelihood =
-        at::log_softmax(logits.narrow(1, 0, predicted), -1).gather(-1, targets);
-    total -= likelihood.to(at::kDouble).sum().item<double>();
-  });
+  forward.loop().ForEachLogits(
+      *last, [&](int64_t, const at::Tensor& ids, const at::Tensor& logits) {
+        const at::Tensor targets = ids.narrow(1, 1, predicted).to(logits.device()).unsqueeze(-1);
+        const at::Tensor likelihood =
+            at::log_softmax(logits.narrow(1, 0, predicted), -1).gather(-1, targets);
+        total -= likelihood.to(at::kDouble).sum().item<double>();
+      });
   progress.EndPhase();
   Perplexity result{.windows = request.tokens.samples,
                     .scored = request.tokens.samples * predicted};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -16,6 +17,7 @@
 #include "calib/blas_core.h"
 #include "calib/calibrate.h"
 #include "calib/device.h"
+#include "calib/layertest/layer_test.h"
 #include "calib/store/loop_sizes.h"
 #include "calib/trace.h"
 #include "datasets/calibration_set.h"
@@ -32,6 +34,10 @@ uint64_t ParseSizeOption(const std::string& text, std::string_view option) {
               "Give a number with a unit such as 8GiB");
 }
 
+recipes::ComputeDtype ToComputeDtype(std::string_view name) {
+  return name == "float32" ? recipes::ComputeDtype::kFloat32 : recipes::ComputeDtype::kBFloat16;
+}
+
 // The parts of a recipe that the loop and its budget read.
 recipes::Recipe MakeTraceRecipe(const TraceOptions& options,
                                 const datasets::CalibrationSet& tokens) {
@@ -39,8 +45,7 @@ recipes::Recipe MakeTraceRecipe(const TraceOptions& options,
   recipe.source = options.source;
   recipe.calibration.data.samples = tokens.samples;
   recipe.calibration.data.sequence_length = tokens.sequence_length;
-  recipe.calibration.dtype = options.dtype == "float32" ? recipes::ComputeDtype::kFloat32
-                                                        : recipes::ComputeDtype::kBFloat16;
+  recipe.calibration.dtype = ToComputeDtype(options.dtype);
   recipe.calibration.batch_size = options.batch_size;
   recipe.compute = {.device = options.device,
                     .device_memory = ParseSizeOption(options.device_memory, "--device-memory"),
@@ -69,6 +74,39 @@ class ScratchDirectory {
  private:
   std::filesystem::path path_;
 };
+
+// The recipe's calibration and compute sections with the overrides, or the defaults with them.
+recipes::Recipe MakeLayerTestRecipe(const LayerTestOptions& options) {
+  recipes::Recipe recipe;
+  // Nothing is read or written there, but overrides are refused where these are one.
+  recipe.source = "source";
+  recipe.output = "output";
+  recipe.run_dir = "run";
+  if (!options.recipe.empty()) recipe = recipes::LoadRecipe(options.recipe);
+  recipes::ApplyOverrides(options.overrides, recipe);
+  if (!options.dtype.empty()) recipe.calibration.dtype = ToComputeDtype(options.dtype);
+  return recipe;
+}
+
+// The first samples of `tokens`, at most `samples`.
+void KeepSamples(int64_t samples, datasets::CalibrationSet& tokens) {
+  tokens.samples = std::min(tokens.samples, samples);
+  tokens.ids.resize(static_cast<size_t>(tokens.samples * tokens.sequence_length));
+  tokens.lengths.resize(static_cast<size_t>(tokens.samples));
+}
+
+datasets::CalibrationSet ReadLayerTestTokens(const LayerTestOptions& options,
+                                             const checkpoint::SourceModel& source,
+                                             const recipes::Recipe& recipe) {
+  if (!options.recipe.empty()) {
+    return datasets::BuildCalibrationSet(recipe.calibration.data,
+                                         datasets::Tokenizer::Load(options.source));
+  }
+  datasets::CalibrationSet tokens =
+      calib::ReadTokenIds(options.input_ids, source.family->Dims().vocab_size);
+  if (options.overrides.samples) KeepSamples(*options.overrides.samples, tokens);
+  return tokens;
+}
 
 void PrintPerplexity(const calib::Perplexity& perplexity) {
   fmt::print("perplexity {:.6f}  ({} windows, {} predicted tokens)\n", perplexity.value,
@@ -128,6 +166,29 @@ void RunTrace(const TraceOptions& options, ProgressStyle style) {
   Progress progress(style, stderr, {{"trace", 1.0}});
   if (options.perplexity) return PrintPerplexity(calib::MeasurePerplexity(request, progress));
   calib::WriteTrace(request, options.out, progress);
+}
+
+calib::LayerTestResult RunLayerTest(const LayerTestOptions& options, ProgressStyle style) {
+  recipes::Recipe recipe = MakeLayerTestRecipe(options);
+  const checkpoint::SourceModel source = checkpoint::OpenSourceModel(options.source);
+  const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(options.quantized);
+  calib::RequireSameLayer(source, quantized, options.layer);
+  const datasets::CalibrationSet tokens = ReadLayerTestTokens(options, source, recipe);
+  recipe.calibration.data.samples = tokens.samples;
+  recipe.calibration.data.sequence_length = tokens.sequence_length;
+  calib::SetThreads(recipe.compute.threads);
+  const recipes::CalibrationBudget budget =
+      calib::PlanLayerTest(source, recipe, ReadMachineMemory(recipe));
+  const ScratchDirectory scratch;
+  Progress progress(style, stderr, calib::LayerTestPhases(options.layer));
+  return calib::RunLayerTest({.source = source,
+                              .quantized = quantized,
+                              .layer = options.layer,
+                              .recipe = recipe,
+                              .budget = budget,
+                              .tokens = tokens,
+                              .scratch_directory = scratch.path()},
+                             progress);
 }
 
 }  // namespace vernier::tools

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/progress.h"
+#include "calib/layertest/result.h"
 #include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "recipes/budget.h"
@@ -51,6 +52,18 @@ struct TraceOptions {
   int threads = 0;
 };
 void RunTrace(const TraceOptions& options, ProgressStyle style);
+
+struct LayerTestOptions {
+  std::string source, quantized;
+  int64_t layer = 0;
+  std::string recipe;            // its calibration data and compute section; or
+  std::string input_ids;         // token ids as for RunTrace
+  recipes::Overrides overrides;  // samples, batch_size, device, its and the host's memory, threads
+  std::string dtype;             // "float32" or "bfloat16"; empty: the recipe's, or bfloat16
+};
+// Progress phases "forward" and "compare". kBadArgument for a layer or a checkpoint that does not
+// fit (calib::RequireSameLayer), before anything runs.
+calib::LayerTestResult RunLayerTest(const LayerTestOptions& options, ProgressStyle style);
 
 }  // namespace vernier::tools
 

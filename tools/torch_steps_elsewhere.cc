@@ -35,4 +35,8 @@ void RunTrace(const TraceOptions&, ProgressStyle) {
   throw std::logic_error("RequireTorch was not called");
 }
 
+calib::LayerTestResult RunLayerTest(const LayerTestOptions&, ProgressStyle) {
+  throw std::logic_error("RequireTorch was not called");
+}
+
 }  // namespace vernier::tools

@@ -1,0 +1,99 @@
+#include "calib/activation_format.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstddef>
+#include <cstring>
+#include <span>
+
+#include "base/error.h"
+#include "checkpoint/dtype.h"
+#include "quantizers/float_formats.h"
+
+namespace vernier::calib {
+namespace {
+
+using checkpoint::Checkpoint;
+using checkpoint::DType;
+using checkpoint::LogicalWeight;
+using checkpoint::WeightFormat;
+
+// A scalar of F32, BF16 or F16: what the layout lets through as an input scale.
+float ReadScalar(const Checkpoint& checkpoint, size_t tensor) {
+  const DType dtype = checkpoint.tensor(tensor).info.dtype;
+  std::array<std::byte, sizeof(float)> bytes{};
+  const size_t size = dtype == DType::kF32 ? sizeof(float) : sizeof(uint16_t);
+  checkpoint.Read(tensor, 0, std::span(bytes).first(size));
+  if (dtype == DType::kF32) return std::bit_cast<float>(bytes);
+  uint16_t half = 0;
+  std::memcpy(&half, bytes.data(), sizeof(half));
+  return dtype == DType::kBF16 ? quantizers::Bf16ToFloat(half) : quantizers::F16ToFloat(half);
+}
+
+// As a multiplier.
+float ReadInputScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  const float stored = ReadScalar(checkpoint, weight.input_scale);
+  const bool divides = weight.format == WeightFormat::kNvfp4 && weight.global_scale_is_divisor;
+  const float scale = divides ? 1.0f / stored : stored;
+  if (std::isfinite(stored) && std::isnormal(scale) && scale > 0) return scale;
+  throw Error(ErrorCode::kBadWeightValue, checkpoint.tensor(weight.input_scale).info.name,
+              fmt::format("is {}, which is no scale of activations", stored),
+              "Calibrate again, or check the checkpoint with `vernier validate`");
+}
+
+bool HasPowerOfTwoScales(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  return checkpoint.tensor(weight.scale).info.dtype == DType::kF8E8M0;
+}
+
+}  // namespace
+
+std::string_view ActivationFormatName(ActivationFormat format) {
+  switch (format) {
+    case ActivationFormat::kUnquantized:
+      return "none";
+    case ActivationFormat::kNvfp4:
+      return "nvfp4";
+    case ActivationFormat::kFp8Tensor:
+      return "fp8-tensor";
+    case ActivationFormat::kFp8Token:
+      return "fp8-token";
+    case ActivationFormat::kFp8Group:
+      return "fp8-group";
+    case ActivationFormat::kNotEmulated:
+      break;
+  }
+  return "not-emulated";
+}
+
+ActivationQuantization ReadActivationQuantization(const Checkpoint& checkpoint,
+                                                  const LogicalWeight& weight) {
+  const bool has_input_scale = weight.input_scale != Checkpoint::kNotFound;
+  const auto with_scale = [&](ActivationFormat format) {
+    return ActivationQuantization{.format = format, .scale = ReadInputScale(checkpoint, weight)};
+  };
+  switch (weight.format) {
+    case WeightFormat::kNvfp4:
+      if (has_input_scale) return with_scale(ActivationFormat::kNvfp4);
+      return {};
+    case WeightFormat::kFp8Tensor:
+      if (has_input_scale) return with_scale(ActivationFormat::kFp8Tensor);
+      return {.format = ActivationFormat::kNotEmulated};
+    case WeightFormat::kFp8Channel:
+      if (has_input_scale) return with_scale(ActivationFormat::kFp8Tensor);
+      return {.format = ActivationFormat::kFp8Token};
+    case WeightFormat::kFp8Block:
+      return {.format = ActivationFormat::kFp8Group,
+              .group = weight.block_columns,
+              .power_of_two = HasPowerOfTwoScales(checkpoint, weight)};
+    case WeightFormat::kMxfp8:
+    case WeightFormat::kMxfp4:
+      return {.format = ActivationFormat::kNotEmulated};
+    default:
+      return {};
+  }
+}
+
+}  // namespace vernier::calib

@@ -1,0 +1,52 @@
+// What engines do to the input of a linear layer, told by how the checkpoint stores its weight.
+#ifndef VERNIER_CALIB_ACTIVATION_FORMAT_H_
+#define VERNIER_CALIB_ACTIVATION_FORMAT_H_
+
+#include <cstdint>
+#include <string_view>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/logical_weight.h"
+
+namespace vernier::calib {
+
+enum class ActivationFormat {
+  kUnquantized,  // the product is one of 16-bit activations
+  kNvfp4,      // E2M1 with the checkpoint's global scale and E4M3 per 16 columns, found at run time
+  kFp8Tensor,  // E4M3 with the checkpoint's scale
+  kFp8Token,   // E4M3 with a scale per row, found at run time
+  kFp8Group,   // the same per group of columns
+  kNotEmulated,  // engines differ, or it is not known what they do
+};
+// "none", "nvfp4", "fp8-tensor", "fp8-token", "fp8-group", "not-emulated"
+std::string_view ActivationFormatName(ActivationFormat format);
+
+struct ActivationQuantization {
+  ActivationFormat format = ActivationFormat::kUnquantized;
+  float scale = 1;            // a multiplier; of kNvfp4 and kFp8Tensor
+  int64_t group = 0;          // columns; of kFp8Group
+  bool power_of_two = false;  // scales of kFp8Group
+
+  bool Quantizes() const {
+    return format != ActivationFormat::kUnquantized && format != ActivationFormat::kNotEmulated;
+  }
+};
+
+// By the weight's format:
+//   NVFP4        with an input scale kNvfp4; without one W4A16
+//   FP8, tensor  with an input scale kFp8Tensor; without one kNotEmulated: some engines take a
+//                scale per tensor at run time, others one per token, others none
+//   FP8, row     kFp8Token, or kFp8Tensor when it has an input scale
+//   FP8, block   kFp8Group of the block's columns; with scales that are powers of two where the
+//                weight's are (DeepSeek's scale_fmt ue8m0)
+//   MXFP8, MXFP4 kNotEmulated
+//   others       kUnquantized
+// Every module has its own input scale here. Engines merge those of layers that they fuse (the
+// largest counts), and some those of all experts: what Vernier writes is merged already within a
+// fused group. kBadWeightValue for an input scale that is not a positive number.
+ActivationQuantization ReadActivationQuantization(const checkpoint::Checkpoint& checkpoint,
+                                                  const checkpoint::LogicalWeight& weight);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_ACTIVATION_FORMAT_H_

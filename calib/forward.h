@@ -1,0 +1,65 @@
+// A forward pass of all samples, layer by layer, by the calibration's loop but without a store.
+#ifndef VERNIER_CALIB_FORWARD_H_
+#define VERNIER_CALIB_FORWARD_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "base/progress.h"
+#include "calib/families/decoder.h"
+#include "calib/layer_loop.h"
+#include "calib/tensor_loader.h"
+#include "checkpoint/source_model.h"
+#include "datasets/calibration_set.h"
+#include "recipes/budget.h"
+#include "recipes/recipe.h"
+
+namespace vernier::calib {
+
+struct ForwardInputs {
+  const checkpoint::SourceModel& source;
+  recipes::ComputeDtype dtype;
+  at::Device device;
+  const recipes::CalibrationBudget& budget;
+  const datasets::CalibrationSet& tokens;
+  std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
+};
+
+// How a loop of this budget runs; files, if it needs any, lie in `scratch_directory`.
+LayerLoopOptions LoopOptions(const recipes::CalibrationBudget& budget,
+                             const std::filesystem::path& scratch_directory);
+
+// kInterrupted after the first Ctrl-C, for work of which nothing is kept.
+void StopIfInterrupted();
+
+class ModelForward {
+ public:
+  // What `inputs` refers to must outlive it.
+  explicit ModelForward(const ForwardInputs& inputs);
+
+  const Decoder& decoder() const { return *decoder_; }
+  const LayerLoop& loop() const { return loop_; }
+
+  // Runs layers [0, layers) and calls `seen(layer, hidden)` as each one ends; returns the hidden
+  // states behind the last (of no layers: the embedding). Advances the phase that `progress` is in
+  // by one unit a layer. kInterrupted between two units of a layer's work.
+  std::shared_ptr<SampleBuffer> Run(
+      int64_t layers, Progress& progress,
+      const std::function<void(int64_t, const SampleBuffer&)>& seen = {}) const;
+
+ private:
+  void RemoveFilesBehind(int64_t layer, const std::filesystem::path& input) const;
+
+  std::filesystem::path scratch_;
+  TensorLoader loader_;
+  std::unique_ptr<Decoder> decoder_;
+  LayerLoop loop_;
+};
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_FORWARD_H_

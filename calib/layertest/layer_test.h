@@ -1,0 +1,51 @@
+// One decoder layer of two checkpoints on the same calibration activations, compared stage by
+// stage.
+#ifndef VERNIER_CALIB_LAYERTEST_LAYER_TEST_H_
+#define VERNIER_CALIB_LAYERTEST_LAYER_TEST_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "base/progress.h"
+#include "calib/layertest/result.h"
+#include "checkpoint/source_model.h"
+#include "datasets/calibration_set.h"
+#include "recipes/budget.h"
+#include "recipes/recipe.h"
+
+namespace vernier::calib {
+
+struct LayerTestRequest {
+  const checkpoint::SourceModel& source;
+  const checkpoint::SourceModel& quantized;
+  int64_t layer = 0;
+  const recipes::Recipe& recipe;  // its calibration dtype and device
+  const recipes::CalibrationBudget& budget;
+  const datasets::CalibrationSet& tokens;
+  std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
+};
+
+// Whether `quantized` has layer `layer` of the same model: kBadArgument for a layer out of range
+// and for another model_type or other sizes, kMissingTensor and kWrongShape for a weight of that
+// layer. Reads headers only.
+void RequireSameLayer(const checkpoint::SourceModel& source,
+                      const checkpoint::SourceModel& quantized, int64_t layer);
+
+// The budget of a layer test: weights of both checkpoints and three copies of the hidden states are
+// held beside what calibration holds, so the loop gets a part of the memory that `recipe` allows.
+recipes::CalibrationBudget PlanLayerTest(const checkpoint::SourceModel& source,
+                                         recipes::Recipe recipe, recipes::MachineMemory machine);
+
+// The job's phases: "forward" (the source's layers before) and "compare".
+std::vector<PhaseForecast> LayerTestPhases(int64_t layer);
+
+// Runs the source's layers before `request.layer`, and then that layer of the source once, of the
+// quantised checkpoint's weights, quantised inputs, and both, twice each: from the source's hidden
+// states before the layer, and from those behind attention. Memory is that of `request.budget`,
+// whatever the model's depth. Errors: RequireSameLayer's and those of LayerLoop.
+LayerTestResult RunLayerTest(const LayerTestRequest& request, Progress& progress);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_LAYERTEST_LAYER_TEST_H_

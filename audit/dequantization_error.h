@@ -1,22 +1,21 @@
-// How far the values of converted weights are from those of their source.
+// Judges how far the values of converted weights are from those of their source.
 #ifndef VERNIER_AUDIT_DEQUANTIZATION_ERROR_H_
 #define VERNIER_AUDIT_DEQUANTIZATION_ERROR_H_
 
+#include <span>
 #include <vector>
 
-#include "audit/read_meter.h"
+#include "audit/module_facts.h"
 #include "audit/report.h"
-#include "audit/source_rules.h"
 #include "audit/subject.h"
 
 namespace vernier::audit {
 
-// Dequantises every converted weight and its source in F32, some rows at a time, and compares
-// (V12, C02). Returns the statistics per role, in order of roles; the same on any number of
-// threads. Both checkpoints must have passed the header rules.
-std::vector<RoleError> MeasureErrors(const Subject& subject, const Subject& source,
-                                     const SourceMatch& match, ReadMeter* meter,
-                                     FindingList* findings);
+// Names weights that differ from their source more than their format explains (V12), or that could
+// not be read (C02) though nothing else is known to be wrong with their values. Returns the
+// statistics per role, in order of roles. `facts` by module.
+std::vector<RoleError> CheckErrors(const Subject& subject, std::span<const ModuleFacts> facts,
+                                   FindingList* findings);
 
 }  // namespace vernier::audit
 

@@ -1,12 +1,9 @@
 #include "audit/source_rules.h"
 
 #include <algorithm>
-#include <cstring>
-#include <filesystem>
-#include <set>
 #include <string>
 
-#include "audit/parallel.h"
+#include "audit/rules.h"
 
 namespace vernier::audit {
 namespace {
@@ -26,30 +23,11 @@ constexpr Defect kBytesChanged = {"C02", Severity::kError,
                                   "a carried tensor differs from its source",
                                   "Export again: this tensor must be copied byte for byte"};
 
-constexpr std::string_view kManifestFileName = "vernier_manifest.json";
-
-// Names that the manifest lists with the action "dropped".
-std::set<std::string> ReadDropped(const std::filesystem::path& directory) {
-  std::set<std::string> dropped;
-  const std::filesystem::path path = directory / kManifestFileName;
-  if (!std::filesystem::exists(path)) return dropped;
-  const Json manifest = ReadJsonFile(path);
-  const auto tensors = manifest.find("tensors");
-  if (tensors == manifest.end() || !tensors->is_array()) return dropped;
-  for (const Json& entry : *tensors) {
-    if (GetFieldOr<std::string>(entry, "action", path.string(), "") != "dropped") continue;
-    dropped.insert(GetField<std::string>(entry, "name", path.string()));
-  }
-  return dropped;
-}
-
 class Matcher {
  public:
-  Matcher(const Subject& subject, const Subject& source, FindingList* findings)
-      : subject_(subject),
-        source_(source),
-        dropped_(ReadDropped(subject.checkpoint.directory())),
-        findings_(findings) {}
+  Matcher(const Subject& subject, const Subject& source, const std::set<std::string>& dropped,
+          FindingList* findings)
+      : subject_(subject), source_(source), dropped_(dropped), findings_(findings) {}
 
   SourceMatch Match() {
     for (size_t i = 0; i < source_.index.modules.size(); ++i) MatchModule(i);
@@ -106,9 +84,10 @@ class Matcher {
     match_.carried.emplace_back(tensor, source_tensor);
   }
 
+  // Calibration adds scales of a key/value cache.
   void ExplainTensor(size_t tensor) {
     const std::string& name = subject_.Info(tensor).name;
-    if (source_.checkpoint.Find(name) != kAbsent) return;
+    if (source_.checkpoint.Find(name) != kAbsent || IsKvCacheScale(name)) return;
     const Module& module = subject_.index.modules[subject_.index.module_of_tensor[tensor]];
     const Module* source_module = source_.index.Find(module.name);
     if (source_module != nullptr && ConvertedFrom(*source_module) != nullptr) return;
@@ -117,42 +96,25 @@ class Matcher {
 
   const Subject& subject_;
   const Subject& source_;
-  std::set<std::string> dropped_;
+  const std::set<std::string>& dropped_;
   FindingList* findings_;
   SourceMatch match_;
 };
 
-bool SameBytes(const Subject& subject, const Subject& source,
-               const std::pair<size_t, size_t>& tensors) {
-  bool same = true;
-  std::vector<uint8_t> expected;
-  ForEachChunk(
-      subject.checkpoint, tensors.first, [&](uint64_t offset, std::span<const uint8_t> bytes) {
-        if (!same) return;
-        expected.resize(bytes.size());
-        source.checkpoint.Read(tensors.second, offset, std::as_writable_bytes(std::span(expected)));
-        same = std::memcmp(bytes.data(), expected.data(), bytes.size()) == 0;
-      });
-  return same;
-}
-
 }  // namespace
 
-SourceMatch MatchSource(const Subject& subject, const Subject& source, FindingList* findings) {
-  return Matcher(subject, source, findings).Match();
+SourceMatch MatchSource(const Subject& subject, const Subject& source,
+                        const std::set<std::string>& dropped, FindingList* findings) {
+  return Matcher(subject, source, dropped, findings).Match();
 }
 
-int64_t CompareCarried(const Subject& subject, const Subject& source, const SourceMatch& match,
-                       ReadMeter* meter, FindingList* findings) {
-  const std::vector<char> same = ParallelMap(match.carried.size(), [&](size_t i) -> char {
-    const bool result = SameBytes(subject, source, match.carried[i]);
-    meter->Add(subject.Info(match.carried[i].first).Bytes());
-    return result;
-  });
+int64_t CheckCarried(const Subject& subject, const SourceMatch& match,
+                     std::span<const ModuleFacts> facts, FindingList* findings) {
   int64_t equal = 0;
-  for (size_t i = 0; i < same.size(); ++i) {
-    equal += same[i];
-    if (!same[i]) findings->Add(kBytesChanged, subject.Info(match.carried[i].first).name);
+  for (const auto& [tensor, source_tensor] : match.carried) {
+    const bool changed = facts[subject.index.module_of_tensor[tensor]].changed.contains(tensor);
+    equal += !changed;
+    if (changed) findings->Add(kBytesChanged, subject.Info(tensor).name);
   }
   return equal;
 }

@@ -1,12 +1,16 @@
-// A checkpoint against the source that it was made from.
+// A checkpoint against the source that it was made from: what headers say, and carried bytes.
 #ifndef VERNIER_AUDIT_SOURCE_RULES_H_
 #define VERNIER_AUDIT_SOURCE_RULES_H_
 
 #include <cstddef>
+#include <cstdint>
+#include <set>
+#include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
-#include "audit/read_meter.h"
+#include "audit/module_facts.h"
 #include "audit/report.h"
 #include "audit/subject.h"
 
@@ -18,13 +22,15 @@ struct SourceMatch {
   std::vector<std::pair<size_t, size_t>> converted;  // (module, source module) stored otherwise
 };
 
-// Accounts for every source tensor (C01): carried, converted, or dropped according to the manifest;
-// and for every tensor that the source does not explain.
-SourceMatch MatchSource(const Subject& subject, const Subject& source, FindingList* findings);
+// Accounts for every source tensor (C01): carried, converted, or among `dropped`, the names that
+// the manifest lists so; and for every tensor that the source does not explain.
+SourceMatch MatchSource(const Subject& subject, const Subject& source,
+                        const std::set<std::string>& dropped, FindingList* findings);
 
-// Compares the carried tensors byte by byte (C02); returns how many are equal.
-int64_t CompareCarried(const Subject& subject, const Subject& source, const SourceMatch& match,
-                       ReadMeter* meter, FindingList* findings);
+// Names the carried tensors whose bytes differ (C02); returns how many are equal. `facts` by
+// module.
+int64_t CheckCarried(const Subject& subject, const SourceMatch& match,
+                     std::span<const ModuleFacts> facts, FindingList* findings);
 
 }  // namespace vernier::audit
 

@@ -45,6 +45,10 @@ struct RawRows {
   float global_scale = 1;
 };
 
+// Rows [row_begin, row_begin + row_count) out of `rows`, which holds them.
+RawRows SubRows(const Checkpoint& checkpoint, const LogicalWeight& weight, const RawRows& rows,
+                int64_t row_begin, int64_t row_count);
+
 // Whether every value is a BF16 number exactly, by format and dtypes alone: BF16, MXFP4, and FP8
 // with E8M0 scales. (FP8 values below 2^-133 under a scale below 2^-124 still round.)
 bool ExactInBf16(const Checkpoint& checkpoint, const LogicalWeight& weight);

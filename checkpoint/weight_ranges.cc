@@ -38,6 +38,20 @@ ByteRange ScaleRange(const Checkpoint& checkpoint, const LogicalWeight& weight, 
                     CeilDivide(row_begin + row_count, weight.block_rows));
 }
 
+RawRows SubRows(const Checkpoint& checkpoint, const LogicalWeight& weight, const RawRows& rows,
+                int64_t row_begin, int64_t row_count) {
+  const auto part = [](std::span<const std::byte> bytes, ByteRange all, ByteRange some) {
+    return bytes.subspan(some.begin - all.begin, some.size());
+  };
+  return {.row_begin = row_begin,
+          .row_count = row_count,
+          .main = part(rows.main, MainRange(checkpoint, weight, rows.row_begin, rows.row_count),
+                       MainRange(checkpoint, weight, row_begin, row_count)),
+          .scale = part(rows.scale, ScaleRange(checkpoint, weight, rows.row_begin, rows.row_count),
+                        ScaleRange(checkpoint, weight, row_begin, row_count)),
+          .global_scale = rows.global_scale};
+}
+
 float ReadGlobalScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
   if (weight.global_scale == Checkpoint::kNotFound) return 1.0f;
   float value = 0;

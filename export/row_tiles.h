@@ -12,24 +12,6 @@
 
 namespace vernier::exporter {
 
-// Rows [row_begin, row_begin + row_count) out of `rows`, which holds them.
-inline checkpoint::RawRows SubRows(const checkpoint::Checkpoint& checkpoint,
-                                   const checkpoint::LogicalWeight& weight,
-                                   const checkpoint::RawRows& rows, int64_t row_begin,
-                                   int64_t row_count) {
-  const auto part = [](std::span<const std::byte> bytes, checkpoint::ByteRange all,
-                       checkpoint::ByteRange some) {
-    return bytes.subspan(some.begin - all.begin, some.end - some.begin);
-  };
-  return {.row_begin = row_begin,
-          .row_count = row_count,
-          .main = part(rows.main, MainRange(checkpoint, weight, rows.row_begin, rows.row_count),
-                       MainRange(checkpoint, weight, row_begin, row_count)),
-          .scale = part(rows.scale, ScaleRange(checkpoint, weight, rows.row_begin, rows.row_count),
-                        ScaleRange(checkpoint, weight, row_begin, row_count)),
-          .global_scale = rows.global_scale};
-}
-
 // Calls visit(tile, values) for consecutive tiles of `quantum` rows or a multiple; `values` are the
 // tile's values as BF16 (uint16_t) where that is exact, as F32 otherwise.
 template <typename Visit>

@@ -1,0 +1,51 @@
+// A source and what of a checkpoint is to be compared with it.
+#ifndef VERNIER_AUDIT_COMPARISON_H_
+#define VERNIER_AUDIT_COMPARISON_H_
+
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "audit/report.h"
+#include "audit/source_rules.h"
+#include "audit/subject.h"
+#include "checkpoint/model_layout.h"
+
+namespace vernier::audit {
+
+// A converted weight and what it was made from, as indices into the layouts' weights.
+struct WeightPair {
+  size_t own = 0;
+  size_t source = 0;
+};
+
+struct Comparison {
+  Subject source;
+  SourceMatch match;
+  std::vector<size_t> carried_from = {};  // by tensor: the source's, kAbsent where none is carried
+  // Whether converted weights are compared too; then the layouts are there, and `pairs` by module.
+  bool measured = false;
+  checkpoint::ModelLayout layout = {};
+  checkpoint::ModelLayout source_layout = {};
+  std::unordered_map<size_t, WeightPair> pairs = {};
+};
+
+// Opens the source and matches it with the checkpoint (C01, C02). Nothing, and a finding, when the
+// source itself is defective; throws as OpenSubject does. Converted weights are compared unless
+// `findings` says that they cannot be dequantised.
+std::optional<Comparison> OpenComparison(const Subject& subject,
+                                         const std::filesystem::path& directory,
+                                         const std::set<std::string>& dropped,
+                                         FindingList* findings);
+
+// Dimensions against config.json (C03), with the reader that calibration and export use. Only where
+// formats are right: the rules say more than the reader's first complaint.
+void CheckReadable(const Subject& subject, FindingList* findings);
+
+}  // namespace vernier::audit
+
+#endif  // VERNIER_AUDIT_COMPARISON_H_

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,20 +35,20 @@ constexpr Defect kAttentionNvfp4 = {
 constexpr Defect kAttentionNotFp8 = {
     "V15", Severity::kWarning, "an attention weight is neither FP8 nor NVFP4",
     "Carry attention over in FP8 with 128 x 128 blocks, the only form that engines load"};
-constexpr Defect kMtpMxfp4 = {
-    "V03", Severity::kWarning,
-    "MTP experts are MXFP4 beside NVFP4 experts, and vLLM and TensorRT-LLM build them as NVFP4",
-    "Serve without speculative decoding there; SGLang reads them as they are"};
-constexpr Defect kMtpNvfp4 = {
-    "V03", Severity::kWarning, "MTP experts are NVFP4: SGLang reads MTP experts as MXFP4",
-    "Carry MTP over as released, or serve without speculative decoding in SGLang"};
 constexpr Defect kCompressRatios = {
     "C03", Severity::kError, "a layer holds a compressor or indexer that compress_ratios denies",
     "Restore compress_ratios: 4 means compressor and indexer, 128 a compressor, 0 neither"};
-constexpr Defect kNoCompressRatios = {"C03", Severity::kError,
-                                      "config.json lacks compress_ratios, which engines demand",
-                                      "Export with Vernier's configuration patches"};
+constexpr Defect kRatioCount = {
+    "C03", Severity::kWarning, "compress_ratios has not one entry per layer and MTP layer",
+    "Restore the list: an engine that builds MTP layers reads an entry for each"};
+constexpr Defect kNotFlat = {
+    "C03", Severity::kError, "config.json describes the model otherwise than engines read it",
+    "Export with Vernier's configuration patches, or write the field as the release has it"};
+constexpr Defect kScaleFmt = {
+    "C03", Severity::kError, "FP8 scales are E8M0, but scale_fmt does not say ue8m0",
+    "Set quantization_config.scale_fmt to ue8m0: engines choose their kernels by it"};
 
+constexpr std::string_view kUe8m0 = "ue8m0";
 constexpr int64_t kFp8Block = 128;
 constexpr int64_t kIndexedRatio = 4;
 
@@ -81,7 +82,6 @@ class ProfileChecker {
       Expect("quant_method", config_.quant_method, "fp8");
     }
     Expect("quant_algo", config_.quant_algo, kAlgoMixed);
-    Expect("scale_fmt", config_.scale_fmt, "ue8m0");
     if (config_.group_size && *config_.group_size != quantizers::kNvfp4BlockSize) {
       findings_->Add(kWrongField,
                      "group_size (" + std::to_string(*config_.group_size) + ", not 16)");
@@ -121,13 +121,7 @@ class ProfileChecker {
     if (module.IsMainExpert() && !is_nvfp4 && config_.moe_quant_algo == kAlgoNvfp4) {
       findings_->Add(kExpertNotNvfp4, module.name);
     }
-    if (module.IsMtp() && module.meaning.expert >= 0) CheckMtpExpert(module);
     CheckAttention(module);
-  }
-
-  void CheckMtpExpert(const Module& module) const {
-    if (module.format == StoredFormat::kMxfp4) findings_->Add(kMtpMxfp4, module.name);
-    if (module.format == StoredFormat::kNvfp4) findings_->Add(kMtpNvfp4, module.name);
   }
 
   void CheckAttention(const Module& module) const {
@@ -173,15 +167,50 @@ void CheckRatios(const Subject& subject, FindingList* findings) {
   }
 }
 
+void CheckRatioCount(const Subject& subject, FindingList* findings) {
+  const Json& config = subject.checkpoint.config();
+  const auto ratios = config.find("compress_ratios");
+  if (ratios == config.end()) return;
+  std::set<int> mtp_layers;
+  for (const Module& module : subject.index.modules) {
+    if (module.IsMtp()) mtp_layers.insert(module.meaning.layer);
+  }
+  const int64_t layers = subject.family->Dims().layers + static_cast<int64_t>(mtp_layers.size());
+  const auto held = static_cast<int64_t>(ratios->size());
+  if (held == layers) return;
+  findings->Add(kRatioCount, "compress_ratios (" + std::to_string(held) + " entries, " +
+                                 std::to_string(layers) + " layers)");
+}
+
+// What an export would still change.
+void CheckEngineForm(const Subject& subject, FindingList* findings) {
+  Json config = subject.checkpoint.config();
+  for (const checkpoint::ConfigPatch& patch : subject.family->PatchConfig(config)) {
+    findings->Add(kNotFlat, patch.path + " (" + patch.reason + ")");
+  }
+}
+
+void CheckScaleFmt(const Subject& subject, FindingList* findings) {
+  const QuantConfig& config = subject.inline_config;
+  if (subject.dialect != QuantDialect::kNative || !config.present || config.scale_fmt == kUe8m0) {
+    return;
+  }
+  for (const Module& module : subject.index.modules) {
+    if (module.format != StoredFormat::kFp8Block || module.AnyScale() == kAbsent) continue;
+    if (subject.Info(module.AnyScale()).dtype != DType::kF8E8M0) continue;
+    return findings->Add(kScaleFmt, module.name);
+  }
+}
+
 }  // namespace
 
 void CheckDeepseekV4(const Subject& subject, FindingList* findings) {
   if (!subject.IsDeepseekV4()) return;
   CheckRatios(subject, findings);
+  CheckRatioCount(subject, findings);
+  CheckScaleFmt(subject, findings);
   if (!subject.IsNvfp4()) return;
-  if (!subject.checkpoint.config().contains("compress_ratios")) {
-    findings->Add(kNoCompressRatios, "compress_ratios");
-  }
+  CheckEngineForm(subject, findings);
   ProfileChecker(subject, findings).Check();
 }
 

@@ -1,11 +1,18 @@
 #include "audit/exclusion.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <string_view>
 
 #include "base/text.h"
 
 namespace vernier::audit {
 namespace {
+
+std::string_view LeafOf(std::string_view name) { return name.substr(name.rfind('.') + 1); }
+
+Exclusion By(std::string_view pattern) { return {true, std::string(pattern), {}}; }
 
 bool VllmPatternMatches(std::string_view pattern, std::string_view module) {
   return module.find(pattern) != std::string_view::npos || GlobMatch(pattern, module);
@@ -18,8 +25,49 @@ bool VllmExcludes(std::string_view pattern, std::string_view module) {
   return VllmPatternMatches(stem, module) || VllmPatternMatches(stem + ".*", module);
 }
 
+bool IsListed(std::span<const NamePattern> patterns, const Module& module) {
+  return std::any_of(patterns.begin(), patterns.end(),
+                     [&](const NamePattern& pattern) { return pattern.text() == module.name; });
+}
+
+// The part of vLLM's decision that knows of fused matrices and experts.
+Exclusion VllmExact(std::span<const NamePattern> patterns, const RuntimeModule& module) {
+  if (module.is_fused()) {
+    const auto listed =
+        std::count_if(module.members.begin(), module.members.end(),
+                      [&](const Module* member) { return IsListed(patterns, *member); });
+    if (listed == 0) return {};
+    if (listed == static_cast<ptrdiff_t>(module.members.size())) {
+      return By(module.members.front()->name);
+    }
+    return {false, {}, "only some of its members are in the exclusion list"};
+  }
+  if (module.kind == ModuleKind::kExperts) {
+    for (const NamePattern& pattern : patterns) {
+      if (pattern.text().find(module.name) != std::string::npos) return By(pattern.text());
+    }
+  }
+  return {};
+}
+
+Exclusion FindVllm(std::span<const NamePattern> patterns, const RuntimeModule& module) {
+  const Exclusion exact = VllmExact(patterns, module);
+  if (exact.excluded || !exact.error.empty()) return exact;
+  for (const NamePattern& pattern : patterns) {
+    if (VllmExcludes(pattern.text(), module.name)) return By(pattern.text());
+  }
+  return {};
+}
+
 bool SglangExcludes(std::string_view pattern, std::string_view module) {
   if (GlobMatch(pattern, module)) return true;
+  constexpr std::array<std::string_view, 4> kMlaParts = {"q_a_proj", "q_b_proj",
+                                                         "kv_a_proj_with_mqa", "kv_b_proj"};
+  const std::string_view last = LeafOf(pattern);
+  if (std::find(kMlaParts.begin(), kMlaParts.end(), last) != kMlaParts.end() &&
+      LeafOf(module).find(last) != std::string_view::npos) {
+    return true;
+  }
   for (size_t begin = 0; begin <= module.size();) {
     const size_t end = std::min(module.find('.', begin), module.size());
     if (GlobMatch(pattern, module.substr(begin, end - begin))) return true;
@@ -28,34 +76,60 @@ bool SglangExcludes(std::string_view pattern, std::string_view module) {
   return false;
 }
 
+// SGLang's name of the fused low-rank projections of MLA.
+std::string SglangName(const RuntimeModule& module) {
+  constexpr std::string_view kVllm = "fused_qkv_a_proj";
+  return module.name.ends_with(kVllm) ? module.name + "_with_mqa" : module.name;
+}
+
+Exclusion FindSglang(std::span<const NamePattern> patterns, const RuntimeModule& module) {
+  const bool all_listed =
+      std::all_of(module.members.begin(), module.members.end(),
+                  [&](const Module* each) { return IsListed(patterns, *each); });
+  if (all_listed) return By(module.members.front()->name);
+  const std::string name = SglangName(module);
+  for (const NamePattern& pattern : patterns) {
+    if (SglangExcludes(pattern.text(), name)) return By(pattern.text());
+  }
+  return {};
+}
+
+bool TensorRtLlmExcludes(const NamePattern& pattern, std::string_view module) {
+  const std::string_view glob = pattern.text();
+  const bool is_subtree = !pattern.is_regex() && glob.ends_with(".*");
+  for (std::string_view name = module;;) {
+    if (pattern.is_regex() ? pattern.MatchesWhole(name) : GlobMatch(glob, name)) return true;
+    if (is_subtree && GlobMatch(glob.substr(0, glob.size() - 2), name)) return true;
+    const size_t dot = name.rfind('.');
+    if (dot == std::string_view::npos) return false;
+    name = name.substr(0, dot);
+  }
+}
+
+Exclusion FindTensorRtLlm(std::span<const NamePattern> patterns, const RuntimeModule& module) {
+  for (const NamePattern& pattern : patterns) {
+    if (TensorRtLlmExcludes(pattern, module.name)) return By(pattern.text());
+    if (!module.is_fused()) continue;
+    for (const Module* member : module.members) {
+      if (TensorRtLlmExcludes(pattern, member->name)) return By(pattern.text());
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-bool ExcludedByVllm(std::span<const std::string> patterns, std::string_view module) {
-  return std::any_of(patterns.begin(), patterns.end(), [module](const std::string& pattern) {
-    return VllmExcludes(pattern, module);
-  });
-}
-
-bool ExcludedBySglang(std::span<const std::string> patterns, std::string_view module) {
-  return std::any_of(patterns.begin(), patterns.end(), [module](const std::string& pattern) {
-    return SglangExcludes(pattern, module);
-  });
-}
-
-bool ExcludedByTensorRtLlm(std::span<const std::string> patterns, std::string_view module) {
-  return std::any_of(patterns.begin(), patterns.end(),
-                     [module](const std::string& pattern) { return GlobMatch(pattern, module); });
-}
-
-std::vector<std::string> EngineNames() { return {"vLLM", "SGLang", "TensorRT-LLM"}; }
-
-std::vector<std::string> EnginesExcluding(std::span<const std::string> patterns,
-                                          std::string_view module) {
-  std::vector<std::string> engines;
-  if (ExcludedByVllm(patterns, module)) engines.emplace_back("vLLM");
-  if (ExcludedBySglang(patterns, module)) engines.emplace_back("SGLang");
-  if (ExcludedByTensorRtLlm(patterns, module)) engines.emplace_back("TensorRT-LLM");
-  return engines;
+Exclusion FindExclusion(Engine engine, std::span<const NamePattern> patterns,
+                        const RuntimeModule& module) {
+  switch (engine) {
+    case Engine::kVllm:
+      return FindVllm(patterns, module);
+    case Engine::kSglang:
+      return FindSglang(patterns, module);
+    case Engine::kTensorRtLlm:
+      break;
+  }
+  return FindTensorRtLlm(patterns, module);
 }
 
 }  // namespace vernier::audit

@@ -1,30 +1,36 @@
-// How the engines decide, from the exclusion patterns, that a module is not quantised. They differ,
+// How the engines decide, from a configuration's list, that a module is not quantised. They differ,
 // and a checkpoint must come out the same under all of them.
 #ifndef VERNIER_AUDIT_EXCLUSION_H_
 #define VERNIER_AUDIT_EXCLUSION_H_
 
 #include <span>
 #include <string>
-#include <string_view>
-#include <vector>
+
+#include "audit/engine.h"
+#include "audit/engines/runtime_module.h"
+#include "audit/name_pattern.h"
 
 namespace vernier::audit {
 
-// vLLM (modelopt.py is_layer_excluded): equal, substring, or glob; a pattern "abc*" with no dot
-// before the star also stands for "abc" and "abc.*".
-bool ExcludedByVllm(std::span<const std::string> patterns, std::string_view module);
+struct Exclusion {
+  bool excluded = false;
+  std::string pattern;  // the first that decided it
+  std::string error;    // why the engine fails instead of deciding; empty: it decides
+};
 
-// SGLang (modelopt_quant.py): the glob matches the whole name or any one of its dotted parts.
-bool ExcludedBySglang(std::span<const std::string> patterns, std::string_view module);
-
-// TensorRT-LLM (QuantConfig.is_module_excluded_from_quantization): the glob matches the whole name.
-bool ExcludedByTensorRtLlm(std::span<const std::string> patterns, std::string_view module);
-
-// Names of the engines that exclude `module`.
-std::vector<std::string> EnginesExcluding(std::span<const std::string> patterns,
-                                          std::string_view module);
-// Of all engines.
-std::vector<std::string> EngineNames();
+// - vLLM (modelopt.py is_layer_excluded, quant_utils.py is_layer_skipped): first exact names, where
+//   a fused matrix must have all of its members listed or none, and experts are left out together
+//   as soon as an entry begins with their module's name; then any substring; then globs, of which
+//   "abc*" with no dot before the star also stands for "abc" and "abc.*".
+// - SGLang (modelopt_quant.py is_layer_excluded): the glob matches the whole name or, for the parts
+//   of MLA's projections, the last part of a pattern is contained in the name's last part, whatever
+//   the layer; newer versions also let a glob match any one dotted part.
+// - TensorRT-LLM (models/modeling_utils.py is_module_excluded_from_quantization and
+//   apply_quant_config_exclude_modules): the glob, or a "re:" pattern, matches the whole name or
+//   that of a module around it; "abc.*" also stands for "abc"; a fused matrix is left out when one
+//   member is.
+Exclusion FindExclusion(Engine engine, std::span<const NamePattern> patterns,
+                        const RuntimeModule& module);
 
 }  // namespace vernier::audit
 

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "audit/rules.h"
@@ -14,6 +16,9 @@ using checkpoint::Role;
 constexpr Defect kMtpMissing = {
     "V06", Severity::kError, "config.json announces MTP layers that the checkpoint does not hold",
     "Carry the MTP tensors over, or set num_nextn_predict_layers to the number of MTP layers"};
+constexpr Defect kMtpMissingElsewhere = {
+    "V06", Severity::kWarning, "config.json announces MTP layers that the checkpoint does not hold",
+    "Serve without speculative decoding, or set num_nextn_predict_layers to 0"};
 constexpr Defect kMtpUnannounced = {
     "V06", Severity::kError, "the checkpoint holds MTP layers that config.json does not announce",
     "Set num_nextn_predict_layers to the number of MTP layers"};
@@ -39,7 +44,18 @@ constexpr Defect kRequiredMissing = {"C03", Severity::kError,
                                      "a tensor that the model needs is missing",
                                      "Carry the tensor over from the source"};
 
+constexpr Defect kEmbeddingShape = {"C03", Severity::kError,
+                                    "the embedding has not the shape that config.json gives it",
+                                    "Restore vocab_size and hidden_size, or the embedding"};
+
 constexpr size_t kExpertProjections = 3;
+
+// Linear layers too small or too delicate for four bits, by the last part of their names, and parts
+// of a model that engines never quantise.
+constexpr std::array<std::string_view, 5> kDelicateLeaves = {"in_proj_a", "in_proj_b", "in_proj_ba",
+                                                             "conv1d", "shared_expert_gate"};
+constexpr std::array<std::string_view, 4> kTowers = {"vision", "visual", "audio",
+                                                     "multi_modal_projector"};
 
 void CheckMtp(const Subject& subject, FindingList* findings) {
   std::set<int> stored;
@@ -53,7 +69,8 @@ void CheckMtp(const Subject& subject, FindingList* findings) {
   const auto held = static_cast<int64_t>(stored.size());
   const std::string numbers = "num_nextn_predict_layers (" + std::to_string(announced) + ", but " +
                               std::to_string(held) + " stored)";
-  if (announced > held) findings->Add(kMtpMissing, numbers);
+  const Defect& missing = subject.KnowsModel() ? kMtpMissing : kMtpMissingElsewhere;
+  if (announced > held) findings->Add(missing, numbers);
   if (announced < held) findings->Add(kMtpUnannounced, numbers);
 }
 
@@ -63,6 +80,8 @@ void CheckLayers(const Subject& subject, FindingList* findings) {
   for (const Module& module : subject.index.modules) {
     if (!module.IsMtp() && module.meaning.layer >= 0) stored.insert(module.meaning.layer);
   }
+  // Names without numbers that are understood tell nothing.
+  if (stored.empty() && !subject.KnowsModel()) return;
   for (int64_t layer = 0; layer < layers; ++layer) {
     if (!stored.contains(layer)) findings->Add(kLayerMissing, "layer " + std::to_string(layer));
   }
@@ -118,27 +137,43 @@ std::map<std::pair<bool, int>, ExpertLayer> GroupExperts(const ModuleIndex& inde
   return layers;
 }
 
-void CheckExpertLayer(const ExpertLayer& layer, int64_t expert_count, FindingList* findings) {
+void CheckExpertLayer(const ExpertLayer& layer, int64_t expert_count, size_t projections,
+                      FindingList* findings) {
   std::set<StoredFormat> formats;
-  for (const auto& [expert, projections] : layer.experts) {
-    for (const auto& [projection, format] : projections) formats.insert(format);
+  for (const auto& [expert, stored] : layer.experts) {
+    for (const auto& [projection, format] : stored) formats.insert(format);
     if (expert >= expert_count) {
       findings->Add(kUnplaced, layer.container + "." + std::to_string(expert));
     }
   }
   for (int expert = 0; expert < expert_count; ++expert) {
     const auto found = layer.experts.find(expert);
-    if (found == layer.experts.end() || found->second.size() < kExpertProjections) {
+    if (found == layer.experts.end() || found->second.size() < projections) {
       findings->Add(kExpertMissing, layer.container + "." + std::to_string(expert));
     }
   }
   if (formats.size() > 1) findings->Add(kExpertFormats, layer.container);
 }
 
+// Of a model that is not known, what the fullest expert has: some have no gate.
+size_t ProjectionsOf(const Subject& subject, const ExpertLayer& layer) {
+  if (subject.KnowsModel()) return kExpertProjections;
+  size_t most = 0;
+  for (const auto& [expert, stored] : layer.experts) most = std::max(most, stored.size());
+  return most;
+}
+
 void CheckExperts(const Subject& subject, FindingList* findings) {
+  const int64_t experts = subject.family->Dims().experts;
+  if (experts == 0 && !subject.KnowsModel()) return;
   for (const auto& [key, layer] : GroupExperts(subject.index)) {
-    CheckExpertLayer(layer, subject.family->Dims().experts, findings);
+    CheckExpertLayer(layer, experts, ProjectionsOf(subject, layer), findings);
   }
+}
+
+// Engines load stacked experts of a few models in BF16, and none that are quantised.
+void CheckStackedExperts(const Subject& subject, FindingList* findings) {
+  if (!subject.KnowsModel() && !subject.IsNvfp4()) return;
   for (const Module& module : subject.index.modules) {
     if (module.IsMainExpert() && module.meaning.expert < 0 && module.weight != kAbsent) {
       findings->Add(kStackedExperts, module.name);
@@ -146,10 +181,29 @@ void CheckExperts(const Subject& subject, FindingList* findings) {
   }
 }
 
-bool MustKeepPrecision(const Module& module) {
+// Where config.json gives both sizes.
+void CheckEmbedding(const Subject& subject, FindingList* findings) {
+  const checkpoint::ModelDims dims = subject.family->Dims();
+  if (dims.vocab_size == 0 || dims.hidden_size == 0) return;
+  for (const Module& module : subject.index.modules) {
+    if (module.meaning.role != Role::kEmbedding || module.format != StoredFormat::kPlain) continue;
+    if (subject.Info(module.weight).shape == std::vector{dims.vocab_size, dims.hidden_size})
+      continue;
+    findings->Add(kEmbeddingShape, module.name);
+  }
+}
+
+bool IsDelicate(std::string_view module) {
+  const std::string_view leaf = module.substr(module.rfind('.') + 1);
+  const auto is_in_name = [&](std::string_view tower) {
+    return module.find(tower) != std::string_view::npos;
+  };
+  return std::find(kDelicateLeaves.begin(), kDelicateLeaves.end(), leaf) != kDelicateLeaves.end() ||
+         std::any_of(kTowers.begin(), kTowers.end(), is_in_name);
+}
+
+bool MustKeepPrecision(const Module& module, bool knows_model) {
   switch (module.meaning.role) {
-    case Role::kEmbedding:
-    case Role::kLmHead:
     case Role::kNorm:
     case Role::kAttentionAux:
     case Role::kCompressor:
@@ -157,15 +211,19 @@ bool MustKeepPrecision(const Module& module) {
     case Role::kHyperConnection:
       return true;
     case Role::kMtp:
+    case Role::kEmbedding:  // V04
+    case Role::kLmHead:     // V04
       return false;
+    case Role::kOther:
+      return knows_model || IsDelicate(module.name);
     default:
-      return !module.meaning.linear;
+      return !module.meaning.linear || IsDelicate(module.name);
   }
 }
 
 void CheckPrecision(const Subject& subject, FindingList* findings) {
   for (const Module& module : subject.index.modules) {
-    if (module.format == StoredFormat::kNvfp4 && MustKeepPrecision(module)) {
+    if (module.format == StoredFormat::kNvfp4 && MustKeepPrecision(module, subject.KnowsModel())) {
       findings->Add(kNeverQuantised, module.name);
     }
   }
@@ -175,12 +233,13 @@ void CheckPrecision(const Subject& subject, FindingList* findings) {
 
 void CheckModel(const Subject& subject, FindingList* findings) {
   CheckPrecision(subject, findings);
-  if (!subject.KnowsModel()) return;
   CheckLayers(subject, findings);
-  CheckPlaces(subject, findings);
-  CheckRequired(subject, findings);
   CheckMtp(subject, findings);
   CheckExperts(subject, findings);
+  CheckStackedExperts(subject, findings);
+  if (!subject.KnowsModel()) return CheckEmbedding(subject, findings);
+  CheckPlaces(subject, findings);
+  CheckRequired(subject, findings);
 }
 
 }  // namespace vernier::audit

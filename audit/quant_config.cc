@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <regex>
 #include <utility>
 
 #include "quantizers/nvfp4.h"
@@ -47,7 +46,7 @@ void ReadExclusions(const Json& object, std::string_view key, QuantConfig* confi
   if (field == nullptr || !field->is_array()) return;
   config->has_exclusions = true;
   for (const Json& pattern : *field) {
-    if (pattern.is_string()) config->exclusions.push_back(pattern.get<std::string>());
+    if (pattern.is_string()) config->exclusions.emplace_back(pattern.get<std::string>());
   }
   std::sort(config->exclusions.begin(), config->exclusions.end());
 }
@@ -58,10 +57,45 @@ std::string ProducerText(const Json& object) {
   return StringField(*producer, "name") + " " + StringField(*producer, "version");
 }
 
+std::string ReadKvCacheAlgo(const Json& object) {
+  if (FindField(object, "kv_cache_quant_algo") != nullptr) {
+    return StringField(object, "kv_cache_quant_algo");
+  }
+  const Json* scheme = FindField(object, "kv_cache_scheme");
+  if (scheme == nullptr) return {};
+  const bool is_fp8 =
+      StringField(*scheme, "type") == "float" && IntegerField(*scheme, "num_bits") == 8;
+  return is_fp8 ? std::string(kAlgoFp8) : std::string();
+}
+
+void ReadUnconverted(const Json& object, QuantConfig* config) {
+  for (const char* key : {"ignored_layers", "modules_to_not_convert"}) {
+    const Json* field = FindField(object, key);
+    if (field == nullptr || !field->is_array()) continue;
+    for (const Json& name : *field) {
+      if (name.is_string()) config->unconverted.emplace_back(name.get<std::string>());
+    }
+  }
+}
+
+// Of the first group that says one, where the configuration itself does not.
+std::optional<int64_t> ReadGroupSize(const Json& object) {
+  if (const std::optional<int64_t> size = IntegerField(object, "group_size")) return size;
+  const Json* groups = FindField(object, "config_groups");
+  if (groups == nullptr || !groups->is_object()) return std::nullopt;
+  for (const Json& group : *groups) {
+    const Json* weights = FindField(group, "weights");
+    if (weights == nullptr) continue;
+    if (const std::optional<int64_t> size = IntegerField(*weights, "group_size")) return size;
+  }
+  return std::nullopt;
+}
+
 void ReadCommonFields(const Json& object, std::string_view exclusions_key, QuantConfig* config) {
   config->quant_algo = StringField(object, "quant_algo");
-  config->kv_cache_quant_algo = StringField(object, "kv_cache_quant_algo");
-  config->group_size = IntegerField(object, "group_size");
+  config->has_kv_cache_quant_algo = object.is_object() && object.contains("kv_cache_quant_algo");
+  config->kv_cache_quant_algo = ReadKvCacheAlgo(object);
+  config->group_size = ReadGroupSize(object);
   config->quantized_layers = ReadQuantizedLayers(object);
   ReadExclusions(object, exclusions_key, config);
 }
@@ -86,33 +120,26 @@ std::optional<WeightFormat> FormatOfWeights(const Json& weights) {
 void ReadGroups(const Json& object, QuantConfig* config) {
   const Json* groups = FindField(object, "config_groups");
   if (groups == nullptr || !groups->is_object()) return;
-  for (const Json& group : *groups) {
+  for (const auto& [name, group] : groups->items()) {
     ConfigGroup result;
+    result.name = name;
     const Json* weights = FindField(group, "weights");
     if (weights != nullptr) result.format = FormatOfWeights(*weights);
     result.quantises_inputs = FindField(group, "input_activations") != nullptr;
     const Json* targets = FindField(group, "targets");
     if (targets != nullptr && targets->is_array()) {
       for (const Json& target : *targets) {
-        if (target.is_string()) result.targets.push_back(target.get<std::string>());
+        if (target.is_string()) result.targets.emplace_back(target.get<std::string>());
       }
     }
     config->groups.push_back(std::move(result));
   }
 }
 
-// An entry of compressed-tensors' lists: a module's name, or a regular expression that must match
-// at the name's beginning. One that does not compile matches nothing.
-bool NamesModule(const std::string& entry, std::string_view module) {
-  constexpr std::string_view kPattern = "re:";
-  if (!entry.starts_with(kPattern)) return entry == module;
-  try {
-    return std::regex_search(module.begin(), module.end(),
-                             std::regex(entry.substr(kPattern.size())),
-                             std::regex_constants::match_continuous);
-  } catch (const std::regex_error&) {
-    return false;
-  }
+// An entry of compressed-tensors' lists: a module's name, or an expression that must match at the
+// name's beginning.
+bool NamesModule(const NamePattern& entry, std::string_view module) {
+  return entry.is_regex() ? entry.MatchesBeginning(module) : entry.text() == module;
 }
 
 }  // namespace
@@ -124,7 +151,7 @@ std::optional<WeightFormat> FormatOfAlgo(std::string_view algo) {
        {"mxfp4", WeightFormat::kMxfp4},
        {"MXFP4", WeightFormat::kMxfp4},
        {"MXFP8", WeightFormat::kMxfp8},
-       {"FP8", WeightFormat::kFp8Tensor},
+       {kAlgoFp8, WeightFormat::kFp8Tensor},
        {"FP8_PER_CHANNEL_PER_TOKEN", WeightFormat::kFp8Channel},
        {"fp8_pb_wo", WeightFormat::kFp8Block},
        {"FP8_PB_WO", WeightFormat::kFp8Block}}};
@@ -157,17 +184,28 @@ bool QuantConfig::WeightOnly(std::string_view module) const {
 const ConfigGroup* QuantConfig::CoveringGroup(std::string_view module) const {
   const ConfigGroup* any_linear = nullptr;
   for (const ConfigGroup& group : groups) {
-    for (const std::string& target : group.targets) {
+    for (const NamePattern& target : group.targets) {
       if (NamesModule(target, module)) return &group;
-      if (target == kAnyLinear && any_linear == nullptr) any_linear = &group;
+      if (target.text() == kAnyLinear && any_linear == nullptr) any_linear = &group;
     }
   }
   return any_linear;
 }
 
+std::vector<const ConfigGroup*> QuantConfig::GroupsNaming(std::string_view module) const {
+  std::vector<const ConfigGroup*> naming;
+  for (const ConfigGroup& group : groups) {
+    if (std::any_of(group.targets.begin(), group.targets.end(),
+                    [&](const NamePattern& target) { return NamesModule(target, module); })) {
+      naming.push_back(&group);
+    }
+  }
+  return naming;
+}
+
 bool QuantConfig::Ignores(std::string_view module) const {
   return std::any_of(exclusions.begin(), exclusions.end(),
-                     [&](const std::string& entry) { return NamesModule(entry, module); });
+                     [&](const NamePattern& entry) { return NamesModule(entry, module); });
 }
 
 const LayerAlgo* QuantConfig::Covering(std::string_view module) const {
@@ -190,6 +228,7 @@ QuantConfig ReadInlineQuantConfig(const Json& config) {
   result.quant_method = StringField(*object, "quant_method");
   result.moe_quant_algo = StringField(*object, "moe_quant_algo");
   result.scale_fmt = StringField(*object, "scale_fmt");
+  ReadUnconverted(*object, &result);
   if (result.IsCompressedTensors()) ReadGroups(*object, &result);
   const Json* block = FindField(*object, "weight_block_size");
   if (block != nullptr && block->is_array()) {
@@ -217,7 +256,8 @@ std::vector<std::string> DifferingFields(const QuantConfig& a, const QuantConfig
   std::vector<std::string> fields;
   if (a.quant_algo != b.quant_algo) fields.emplace_back("quant_algo");
   if (a.kv_cache_quant_algo != b.kv_cache_quant_algo) fields.emplace_back("kv_cache_quant_algo");
-  if (a.group_size != b.group_size) fields.emplace_back("group_size");
+  const bool sizes_differ = a.group_size && b.group_size && *a.group_size != *b.group_size;
+  if (sizes_differ) fields.emplace_back("group_size");
   if (a.quantized_layers != b.quantized_layers) fields.emplace_back("quantized_layers");
   if (a.exclusions != b.exclusions) fields.emplace_back("ignore / exclude_modules");
   if (a.producer != b.producer) fields.emplace_back("producer");

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit/name_pattern.h"
 #include "base/json.h"
 #include "checkpoint/logical_weight.h"
 
@@ -18,6 +19,7 @@ namespace vernier::audit {
 inline constexpr std::string_view kQuantConfigFileName = "hf_quant_config.json";
 inline constexpr std::string_view kAlgoNvfp4 = "NVFP4";
 inline constexpr std::string_view kAlgoWeightOnlyNvfp4 = "W4A16_NVFP4";
+inline constexpr std::string_view kAlgoFp8 = "FP8";
 inline constexpr std::string_view kAlgoMixed = "MIXED_PRECISION";
 inline constexpr std::string_view kModelopt = "modelopt";
 inline constexpr std::string_view kCompressedTensors = "compressed-tensors";
@@ -27,7 +29,8 @@ std::optional<checkpoint::WeightFormat> FormatOfAlgo(std::string_view algo);
 
 // One of compressed-tensors' config_groups.
 struct ConfigGroup {
-  std::vector<std::string> targets;
+  std::string name;  // "group_0"
+  std::vector<NamePattern> targets;
   std::optional<checkpoint::WeightFormat> format;  // nothing: not known
   bool quantises_inputs = false;
 };
@@ -43,11 +46,13 @@ struct LayerAlgo {
 struct QuantConfig {
   bool present = false;
   std::string quant_algo;
+  bool has_kv_cache_quant_algo = false;  // the field is there, perhaps null
+  // Of kv_cache_scheme, where there is no kv_cache_quant_algo: FP8 for floats of 8 bits.
   std::string kv_cache_quant_algo;
   std::string producer;
   std::optional<int64_t> group_size;
   bool has_exclusions = false;
-  std::vector<std::string> exclusions;  // `ignore` or `exclude_modules`, sorted
+  std::vector<NamePattern> exclusions;  // `ignore` or `exclude_modules`, sorted
   std::map<std::string, LayerAlgo> quantized_layers;
 
   // What only config.json says.
@@ -55,7 +60,8 @@ struct QuantConfig {
   std::string moe_quant_algo;
   std::string scale_fmt;
   std::vector<int64_t> weight_block_size;
-  std::vector<ConfigGroup> groups;  // of compressed-tensors
+  std::vector<NamePattern> unconverted;  // what quant_method "fp8" leaves out, by exact name
+  std::vector<ConfigGroup> groups;       // of compressed-tensors
 
   bool IsCompressedTensors() const { return quant_method == kCompressedTensors; }
   bool MentionsNvfp4() const;
@@ -64,6 +70,8 @@ struct QuantConfig {
   // The group that covers `module`, by its name, by a "re:" pattern, or as any linear layer. Null
   // when there is none.
   const ConfigGroup* CoveringGroup(std::string_view module) const;
+  // All groups of which a target names `module`, in order of their names.
+  std::vector<const ConfigGroup*> GroupsNaming(std::string_view module) const;
   // Whether compressed-tensors' ignore list names `module`.
   bool Ignores(std::string_view module) const;
   // The entry that covers `module`: its own, or that of a module around it. Null when there is

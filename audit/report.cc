@@ -1,8 +1,6 @@
 #include "audit/report.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <tuple>
 
 namespace vernier::audit {
@@ -24,16 +22,23 @@ std::string_view SeverityName(Severity severity) {
   return "info";
 }
 
-void FindingList::Add(const Defect& defect, std::string_view subject) {
-  const auto [entry, is_new] = by_rule_and_text_.try_emplace(
-      {std::string(defect.rule), std::string(defect.what)}, findings_.size());
+std::string_view AuditDepthName(AuditDepth depth) {
+  return depth == AuditDepth::kFull ? "full" : "scales";
+}
+
+void FindingList::Add(const Defect& defect, std::string_view subject, EngineSet engines) {
+  const EngineSet concerned = engines & engines_;
+  if (concerned.empty()) return;
+  const auto [entry, is_new] = index_.try_emplace(
+      {std::string(defect.rule), std::string(defect.what), engines}, findings_.size());
   if (is_new) {
-    findings_.push_back({std::string(defect.rule),
-                         defect.severity,
-                         std::string(defect.what),
-                         {},
-                         0,
-                         std::string(defect.remedy)});
+    findings_.push_back({.rule = std::string(defect.rule),
+                         .severity = defect.severity,
+                         .what = std::string(defect.what),
+                         .engines = engines,
+                         .tensors = {},
+                         .tensor_count = 0,
+                         .remedy = std::string(defect.remedy)});
   }
   Finding& finding = findings_[entry->second];
   if (finding.tensors.size() < kShownTensors) finding.tensors.emplace_back(subject);
@@ -45,37 +50,19 @@ bool FindingList::HasErrors() const {
                      [](const Finding& finding) { return finding.severity == Severity::kError; });
 }
 
+bool FindingList::HasErrorsOf(std::span<const std::string_view> rules) const {
+  return std::any_of(findings_.begin(), findings_.end(), [&](const Finding& finding) {
+    return finding.severity == Severity::kError &&
+           std::find(rules.begin(), rules.end(), finding.rule) != rules.end();
+  });
+}
+
 std::vector<Finding> FindingList::Sorted() const {
   std::vector<Finding> sorted = findings_;
   std::stable_sort(sorted.begin(), sorted.end(), [](const Finding& a, const Finding& b) {
     return std::tie(a.severity, a.rule) < std::tie(b.severity, b.rule);
   });
   return sorted;
-}
-
-void ErrorStatistics::Merge(const ErrorStatistics& other) {
-  weights += other.weights;
-  exact += other.exact;
-  values += other.values;
-  saturated += other.saturated;
-  squared_error += other.squared_error;
-  squared_source += other.squared_source;
-  max_abs_error = std::max(max_abs_error, other.max_abs_error);
-}
-
-double ErrorStatistics::RelativeError() const {
-  if (squared_error == 0) return 0;
-  if (squared_source == 0) return std::numeric_limits<double>::infinity();
-  return std::sqrt(squared_error / squared_source);
-}
-
-double ErrorStatistics::SqnrDb() const {
-  if (squared_error == 0) return std::numeric_limits<double>::infinity();
-  return 10 * std::log10(squared_source / squared_error);
-}
-
-double ErrorStatistics::SaturatedShare() const {
-  return values == 0 ? 0 : static_cast<double>(saturated) / static_cast<double>(values);
 }
 
 int64_t AuditReport::Count(Severity severity) const {

@@ -4,11 +4,15 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
-#include <utility>
+#include <tuple>
 #include <vector>
 
+#include "audit/engine.h"
+#include "audit/statistics.h"
+#include "base/json.h"
 #include "checkpoint/logical_weight.h"
 
 namespace vernier::audit {
@@ -30,6 +34,7 @@ struct Finding {
   std::string rule;
   Severity severity = Severity::kError;
   std::string what;
+  EngineSet engines = EngineSet::All();  // that stumble over it
   std::vector<std::string> tensors;  // the first few, with the offending value where there is one
   int64_t tensor_count = 0;
   std::string remedy;
@@ -38,50 +43,88 @@ struct Finding {
 // Collects findings; the same defect of many tensors is one finding. Not thread-safe.
 class FindingList {
  public:
+  // Findings that concern none of `engines` are left out.
+  explicit FindingList(EngineSet engines = EngineSet::All()) : engines_(engines) {}
+
   // `subject` is the tensor, module or config field at fault.
-  void Add(const Defect& defect, std::string_view subject);
+  void Add(const Defect& defect, std::string_view subject, EngineSet engines = EngineSet::All());
   bool HasErrors() const;
+  // Of one of these rules.
+  bool HasErrorsOf(std::span<const std::string_view> rules) const;
   // Errors first, then by rule.
   std::vector<Finding> Sorted() const;
 
  private:
+  EngineSet engines_;
   std::vector<Finding> findings_;
-  std::map<std::pair<std::string, std::string>, size_t> by_rule_and_text_;
+  std::map<std::tuple<std::string, std::string, EngineSet>, size_t> index_;
 };
 
-// Difference between converted weights and their source, a against b.
-struct ErrorStatistics {
-  int64_t weights = 0;
-  int64_t exact = 0;  // weights whose values are all equal
-  int64_t values = 0;
-  int64_t saturated = 0;      // source values beyond the largest that their NVFP4 block holds
-  double squared_error = 0;   // sum (a - b)^2
-  double squared_source = 0;  // sum b^2
-  double max_abs_error = 0;
-
-  void Merge(const ErrorStatistics& other);
-  // sqrt(squared_error / squared_source); 0 without error, infinite when the source is all zero.
-  double RelativeError() const;
-  // 10 log10(squared_source / squared_error), infinite without error.
-  double SqnrDb() const;
-  double SaturatedShare() const;
+// How much of the files an audit has read.
+enum class AuditDepth {
+  kScales,  // headers, configurations, scales; of very many block scales a sample
+  kFull,    // every byte
 };
+std::string_view AuditDepthName(AuditDepth depth);  // "scales"
 
 struct RoleError {
   checkpoint::Role role = checkpoint::Role::kOther;
   ErrorStatistics statistics;
 };
 
+// What loads, or does not, when the model is split over `size` devices.
+struct TensorParallelVerdict {
+  int size = 1;
+  int64_t problems = 0;       // modules that cannot be split so
+  std::string first_problem;  // of them; empty without
+};
+
+// What one engine makes of the checkpoint.
+struct EngineVerdict {
+  Engine engine = Engine::kVllm;
+  std::string path;     // the reader it chooses, in its own words: "modelopt_fp4"
+  std::string refusal;  // why it does not load the checkpoint at all; empty when it does
+  // Modules by the format that it would build them in: "nvfp4", "unquantised".
+  std::map<std::string, int64_t> modules;
+  int64_t disagreements = 0;  // modules stored otherwise
+  std::vector<TensorParallelVerdict> tensor_parallel;
+};
+
+// A difference between the source's config.json and the checkpoint's.
+struct ConfigChange {
+  std::string path;    // JSON pointer: "/rope_scaling/factor"
+  Json before;         // null: absent
+  Json after;          // null: absent
+  std::string reason;  // from the manifest, or empty
+};
+
+// How many calibration tokens each routed expert of a layer saw.
+struct ExpertTokens {
+  int layer = 0;
+  std::vector<int64_t> tokens;  // by expert
+};
+
 struct AuditReport {
   std::string directory;
   std::string source;  // empty: not compared
+  AuditDepth depth = AuditDepth::kScales;
+  std::string model_type;
+  bool guessed_model = false;  // roles come from names alone
+  std::string dialect;         // "modelopt"
   int64_t tensors = 0;
   uint64_t bytes = 0;
   std::map<checkpoint::WeightFormat, int64_t> quantised_weights;  // by format, none of them 0
-  int64_t carried_tensors = 0;                                    // byte-equal to the source
+  uint64_t scale_bytes = 0;       // block scales: E4M3, E8M0 or numbers
+  uint64_t scale_bytes_read = 0;  // of these; fewer where AuditDepth::kScales looks at a sample
+  int64_t carried_tensors = 0;    // byte-equal to the source
   std::vector<Finding> findings;
+  std::vector<EngineVerdict> engines;  // those asked for
+  std::vector<CellStatistics> cells;   // by layer, then role
   std::vector<RoleError> role_errors;  // of converted weights, in order of roles
   ErrorStatistics overall_error;
+  std::vector<WeightError> worst_weights;  // of converted ones, the largest relative error first
+  std::vector<ConfigChange> config_changes;
+  std::vector<ExpertTokens> expert_tokens;  // from the manifest, by layer
 
   int64_t Count(Severity severity) const;
   // No errors; warnings are allowed.

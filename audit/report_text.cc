@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <iterator>
 
 #include "base/text.h"
@@ -24,12 +23,51 @@ std::string Verdict(const AuditReport& report) {
 
 std::string FindingText(const Finding& finding) {
   std::string text =
-      fmt::format("{:<7} {}  {}\n", SeverityName(finding.severity), finding.rule, finding.what);
+      fmt::format("{:<7} {}  {}", SeverityName(finding.severity), finding.rule, finding.what);
+  if (finding.engines != EngineSet::All()) text += fmt::format(" [{}]", finding.engines.Names());
+  text += "\n";
   constexpr std::string_view kIndent = "             ";
   for (const std::string& tensor : finding.tensors) text += fmt::format("{}{}\n", kIndent, tensor);
   const int64_t rest = finding.tensor_count - static_cast<int64_t>(finding.tensors.size());
   if (rest > 0) text += fmt::format("{}and {} more\n", kIndent, HumanCount(rest));
   return text + fmt::format("{}-> {}\n", kIndent, finding.remedy);
+}
+
+std::string ModulesText(const EngineVerdict& verdict) {
+  std::string text;
+  for (const auto& [format, count] : verdict.modules) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ",
+                        HumanCount(static_cast<uint64_t>(count)), format);
+  }
+  return text;
+}
+
+// "devices       1, 2, 4; not 8: layers.0.ffn.experts.0.w2 (64 columns over 8, blocks of
+// 16)": the same for all engines.
+std::string SplitsText(const EngineVerdict& verdict) {
+  std::string works;
+  std::string fails;
+  for (const TensorParallelVerdict& split : verdict.tensor_parallel) {
+    std::string& list = split.problems == 0 ? works : fails;
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", split.size);
+  }
+  if (fails.empty()) return fmt::format("{:<13} {}\n", "devices", works);
+  for (const TensorParallelVerdict& split : verdict.tensor_parallel) {
+    if (split.problems == 0) continue;
+    return fmt::format("{:<13} {}; not {}: {}\n", "devices", works, fails, split.first_problem);
+  }
+  return {};
+}
+
+std::string EngineText(const EngineVerdict& verdict) {
+  std::string text = fmt::format("{:<13} {}: ", EngineName(verdict.engine), verdict.path);
+  if (!verdict.refusal.empty()) return text + fmt::format("refuses it, {}\n", verdict.refusal);
+  text += verdict.modules.empty() ? "nothing to build" : ModulesText(verdict);
+  if (verdict.disagreements > 0) {
+    text += fmt::format("; {} stored otherwise",
+                        HumanCount(static_cast<uint64_t>(verdict.disagreements)));
+  }
+  return text + "\n";
 }
 
 std::string ErrorRow(std::string_view name, const ErrorStatistics& statistics) {
@@ -49,24 +87,6 @@ std::string ErrorTable(const AuditReport& report) {
   return text + ErrorRow("all", report.overall_error);
 }
 
-Json FiniteOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
-
-Json StatisticsJson(const ErrorStatistics& statistics) {
-  return {{"weights", statistics.weights},
-          {"exact", statistics.exact},
-          {"values", statistics.values},
-          {"relative_error", FiniteOrNull(statistics.RelativeError())},
-          {"sqnr_db", FiniteOrNull(statistics.SqnrDb())},
-          {"max_abs_error", statistics.max_abs_error},
-          {"saturated_share", statistics.SaturatedShare()}};
-}
-
-Json FindingJson(const Finding& finding) {
-  return {{"rule", finding.rule},          {"severity", SeverityName(finding.severity)},
-          {"what", finding.what},          {"tensors", finding.tensors},
-          {"count", finding.tensor_count}, {"remedy", finding.remedy}};
-}
-
 }  // namespace
 
 std::string ReportText(const AuditReport& report) {
@@ -76,38 +96,19 @@ std::string ReportText(const AuditReport& report) {
     text += fmt::format(", {}", Plural(count, fmt::format("{} weight", WeightFormatName(format))));
   }
   text += ")\n";
+  if (report.scale_bytes_read < report.scale_bytes) {
+    text += fmt::format("block scales  a sample: {} of {}\n", HumanBytes(report.scale_bytes_read),
+                        HumanBytes(report.scale_bytes));
+  }
   for (const Finding& finding : report.findings) text += FindingText(finding);
+  for (const EngineVerdict& verdict : report.engines) text += EngineText(verdict);
+  if (!report.engines.empty()) text += SplitsText(report.engines.front());
   if (report.source.empty()) return text;
   text += fmt::format("against {}: {} byte-equal, {} converted\n", report.source,
                       Plural(report.carried_tensors, "tensor"),
                       Plural(report.overall_error.weights, "weight"));
   if (report.role_errors.empty()) return text;
   return text + ErrorTable(report);
-}
-
-Json ReportJson(const AuditReport& report) {
-  Json json = {{"directory", report.directory},
-               {"source", report.source.empty() ? Json(nullptr) : Json(report.source)},
-               {"clean", report.Clean()},
-               {"tensors", report.tensors},
-               {"bytes", report.bytes},
-               {"quantised_weights", Json::object()},
-               {"carried_tensors", report.carried_tensors},
-               {"counts",
-                {{"error", report.Count(Severity::kError)},
-                 {"warning", report.Count(Severity::kWarning)},
-                 {"info", report.Count(Severity::kInfo)}}}};
-  for (const auto& [format, count] : report.quantised_weights) {
-    json["quantised_weights"][std::string(WeightFormatName(format))] = count;
-  }
-  json["findings"] = Json::array();
-  for (const Finding& finding : report.findings) json["findings"].push_back(FindingJson(finding));
-  json["errors"] = {{"overall", StatisticsJson(report.overall_error)}, {"roles", Json::object()}};
-  for (const RoleError& role : report.role_errors) {
-    json["errors"]["roles"][std::string(checkpoint::RoleName(role.role))] =
-        StatisticsJson(role.statistics);
-  }
-  return json;
 }
 
 }  // namespace vernier::audit

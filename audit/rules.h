@@ -2,37 +2,68 @@
 #ifndef VERNIER_AUDIT_RULES_H_
 #define VERNIER_AUDIT_RULES_H_
 
-#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
 
-#include "audit/read_meter.h"
+#include "audit/manifest_facts.h"
+#include "audit/module_facts.h"
 #include "audit/report.h"
+#include "audit/scale_readings.h"
 #include "audit/subject.h"
 
 namespace vernier::audit {
 
+// All rules that need headers and configurations alone; returns what each engine asked for makes of
+// them.
+std::vector<EngineVerdict> CheckHeaders(const Subject& subject, EngineSet engines,
+                                        int tensor_parallel, FindingList* findings);
+
 // Dtypes, shapes and presence of scales (V02, V10 for tiny weights, B04). Headers only.
 void CheckFormats(const Subject& subject, FindingList* findings);
 
-// Weights that no engine reads in NVFP4 (V10); for models that are known also layers, experts and
-// MTP against config.json (V06, V09, C03). Headers only.
+// Weights that no engine reads in NVFP4 (V10), layers, experts and MTP against config.json (V06,
+// V09, C03); of models that are not known as far as names and the usual fields tell. Headers only.
 void CheckModel(const Subject& subject, FindingList* findings);
 
-// The quantisation configurations against each other and against what is stored (V05, V13), by
-// dialect. Nothing but the index's total_size is checked on a native checkpoint.
+// The quantisation configurations against each other (V13), and what a release's own lists as NVFP4
+// against what is stored (V05). Nothing but the index's total_size is checked on a checkpoint as
+// released; what engines make of a configuration is SimulateEngines' business.
 void CheckConfigs(const Subject& subject, FindingList* findings);
 
-// What the engines expect of a DeepSeek-V4 checkpoint with NVFP4 weights (V03, V15; the release's
-// fields only where its formats remain), and of compress_ratios (C03). Nothing on other families.
+// Groups and layers that overlap or do not compile (V14).
+void CheckGroups(const Subject& subject, FindingList* findings);
+
+// Scales of an FP8 key/value cache: names, values and completeness (V07). Reads these few numbers.
+void CheckKvCache(const Subject& subject, FindingList* findings);
+bool IsKvCacheScale(std::string_view tensor);  // k_scale or v_scale, of whatever module
+
+// The output head and tied embeddings (V04). Headers only.
+void CheckHead(const Subject& subject, FindingList* findings);
+
+// What the engines expect of a DeepSeek-V4 checkpoint with NVFP4 weights (V15; the release's
+// fields only where its formats remain), and of compress_ratios, rope and scale_fmt (C03). Nothing
+// on other families.
 void CheckDeepseekV4(const Subject& subject, FindingList* findings);
 
-// The bytes of every scale (V01, V02, V08, B01, B02, B03). Reads scales, and nibbles below zero
-// scales only. `meter` counts the bytes of scales.
-void CheckScales(const Subject& subject, ReadMeter* meter, FindingList* findings);
-uint64_t ScaleBytes(const Subject& subject);
+// The scales of single numbers: usable ones, and the same for what engines fuse (V01, V02, V08).
+// `scalars` by module.
+void CheckScalars(const Subject& subject, std::span<const ModuleScalars> scalars,
+                  FindingList* findings);
 
-// NaN and infinities among all stored values (B05). Reads every FP8 and floating-point tensor.
-void CheckValues(const Subject& subject, ReadMeter* meter, FindingList* findings);
-uint64_t ValueBytes(const Subject& subject);
+// Block scales (V02, B01, B02, B03) and stored values (B05), as far as they were read. `facts` by
+// module.
+void CheckScales(const Subject& subject, std::span<const ModuleFacts> facts, FindingList* findings);
+void CheckValues(const Subject& subject, std::span<const ModuleFacts> facts, FindingList* findings);
+
+// What the statistics of input scales hint at: experts far from their neighbours (S01), experts
+// that were hardly calibrated (S02; certain with a manifest, guessed without).
+void CheckInputScales(const Subject& subject, std::span<const ModuleScalars> scalars,
+                      const ManifestFacts& manifest, FindingList* findings);
+
+// What the statistics of blocks hint at: NVFP4 weights that were clipped (S03), and blocks that
+// became zero (S04; against a source).
+void CheckBlocks(const Subject& subject, std::span<const ModuleFacts> facts, FindingList* findings);
 
 }  // namespace vernier::audit
 

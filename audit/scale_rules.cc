@@ -48,7 +48,7 @@ std::string Counted(std::string_view name, int64_t count) {
 void ReportScalar(const Subject& subject, const std::optional<float>& value, size_t tensor,
                   FindingList* findings) {
   if (value && !IsUsableScale(*value)) {
-    findings->Add(kBadScale, subject.Info(tensor).name + " (" + std::to_string(*value) + ")");
+    findings->Add(kBadScale, fmt::format("{} ({:g})", subject.Info(tensor).name, *value));
   }
 }
 

@@ -56,6 +56,18 @@ Subject Open(const std::filesystem::path& directory) {
 
 }  // namespace
 
+std::string_view QuantDialectName(QuantDialect dialect) {
+  switch (dialect) {
+    case QuantDialect::kNative:
+      return "native";
+    case QuantDialect::kModelopt:
+      return kModelopt;
+    case QuantDialect::kCompressedTensors:
+      break;
+  }
+  return kCompressedTensors;
+}
+
 int64_t Subject::CountFormat(StoredFormat format) const {
   return std::count_if(index.modules.begin(), index.modules.end(),
                        [format](const Module& module) { return module.format == format; });

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "audit/modules.h"
 #include "audit/quant_config.h"
@@ -22,6 +23,7 @@ enum class QuantDialect {
   kModelopt,
   kCompressedTensors,
 };
+std::string_view QuantDialectName(QuantDialect dialect);  // "modelopt"
 
 struct Subject {
   checkpoint::Checkpoint checkpoint;

@@ -1,82 +1,154 @@
 #include "audit/validate.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "audit/cells.h"
+#include "audit/comparison.h"
+#include "audit/config_changes.h"
 #include "audit/dequantization_error.h"
+#include "audit/journal.h"
+#include "audit/manifest_facts.h"
 #include "audit/rules.h"
+#include "audit/scale_sample.h"
 #include "audit/source_rules.h"
+#include "audit/stream.h"
 #include "audit/subject.h"
-#include "checkpoint/model_layout.h"
 
 namespace vernier::audit {
 namespace {
 
-constexpr Defect kUnreadableLayout = {
-    "C03", Severity::kError, "a weight cannot be read, or does not fit the model in config.json",
-    "Compare the dimensions in config.json with the weight's shape"};
-constexpr Defect kSourceDefect = {"C01", Severity::kError, "the source itself is defective",
-                                  "Download the source again; nothing was compared"};
-constexpr Defect kNotMeasured = {
-    "C02", Severity::kInfo, "dequantisation errors were not measured because of the errors above",
-    "Repair them and validate again"};
+constexpr Defect kJournalAnew = {"J01", Severity::kInfo,
+                                 "the journal of an earlier audit was not used and is begun anew",
+                                 "Give each checkpoint a journal of its own"};
 
-// Dimensions against config.json, with the reader that calibration and export use. Only on
-// checkpoints without errors so far: the rules say more than the reader's first complaint.
-void CheckReadable(const Subject& subject, FindingList* findings) {
-  if (findings->HasErrors()) return;
-  std::vector<std::string> problems;
-  BuildModelLayout(subject.checkpoint, *subject.family, &problems);
-  for (const std::string& problem : problems) findings->Add(kUnreadableLayout, problem);
-}
+constexpr size_t kWorstWeights = 32;
 
-void CompareWithSource(const Subject& subject, const std::filesystem::path& directory,
-                       ReadMeter* meter, FindingList* findings, AuditReport* report) {
-  const bool readable = !findings->HasErrors();
-  FindingList source_findings;
-  const std::optional<Subject> source = OpenSubject(directory, &source_findings);
-  if (source) CheckFormats(*source, &source_findings);
-  if (source) CheckReadable(*source, &source_findings);
-  if (source_findings.HasErrors()) {
-    for (const Finding& finding : source_findings.Sorted()) {
-      findings->Add(kSourceDefect, finding.what + ": " + finding.tensors.front());
-    }
-    return;
-  }
-  const SourceMatch match = MatchSource(subject, *source, findings);
-  report->carried_tensors = CompareCarried(subject, *source, match, meter, findings);
-  if (match.converted.empty()) return;
-  if (!readable) {
-    findings->Add(kNotMeasured, std::to_string(match.converted.size()) + " weights");
-    return;
-  }
-  report->role_errors = MeasureErrors(subject, *source, match, meter, findings);
-  for (const RoleError& role : report->role_errors) report->overall_error.Merge(role.statistics);
-}
-
-void CheckSubject(const Subject& subject, const AuditOptions& options, FindingList* findings,
-                  AuditReport* report) {
-  const bool compare = !options.source.empty();
-  const bool full = options.full || compare;
+void Describe(const Subject& subject, AuditReport* report) {
+  report->model_type = subject.family->model_type();
+  report->guessed_model = subject.family->guessed();
+  report->dialect = QuantDialectName(subject.dialect);
   report->tensors = static_cast<int64_t>(subject.checkpoint.tensors().size());
   report->bytes = subject.checkpoint.TensorBytes();
+  report->scale_bytes = BlockScaleBytes(subject);
   for (const Module& module : subject.index.modules) {
     if (IsQuantised(module.format) && module.weight != kAbsent) {
       ++report->quantised_weights[module.format];
     }
   }
-  ReadMeter meter(ScaleBytes(subject) + (full ? ValueBytes(subject) : 0) +
-                      (compare ? subject.checkpoint.TensorBytes() : 0),
-                  options.on_read);
-  CheckFormats(subject, findings);
-  CheckModel(subject, findings);
-  CheckConfigs(subject, findings);
-  CheckDeepseekV4(subject, findings);
+}
+
+uint64_t BytesOf(const std::vector<TensorPiece>& pieces) {
+  uint64_t bytes = 0;
+  for (const TensorPiece& piece : pieces) bytes += piece.end - piece.begin;
+  return bytes;
+}
+
+ScaleReadings ReadSampledScales(const Subject& subject, ReadMeter* meter) {
+  std::vector<TensorPiece> pieces = ScalarPieces(subject);
+  const std::vector<TensorPiece> sample = SampleBlockScales(subject);
+  pieces.insert(pieces.end(), sample.begin(), sample.end());
+  meter->Expect(BytesOf(pieces));
+  return ReadScales(subject, std::move(pieces), [meter](uint64_t bytes) { meter->Add(bytes); });
+}
+
+// All facts of a full audit, of which the journal knows some.
+std::vector<ModuleFacts> ReadFacts(const Subject& subject, const Comparison* comparison,
+                                   const std::vector<ModuleScalars>& scalars,
+                                   const AuditOptions& options, ReadMeter* meter,
+                                   FindingList* findings) {
+  if (options.journal.empty()) {
+    const auto forget = [](size_t, const ModuleFacts&) {};
+    return StreamFacts(subject, comparison, scalars, KnownFacts(subject.index.modules.size()),
+                       forget, options.window_bytes, meter);
+  }
+  Journal journal(options.journal, JournalIdentity(subject, comparison), subject);
+  if (!journal.refusal().empty()) {
+    findings->Add(kJournalAnew, options.journal.string() + " (" + journal.refusal() + ")");
+  }
+  const auto remember = [&](size_t module, const ModuleFacts& facts) {
+    journal.Add(module, facts);
+  };
+  try {
+    auto facts = StreamFacts(subject, comparison, scalars, journal.TakeKnown(), remember,
+                             options.window_bytes, meter);
+    journal.Flush();
+    return facts;
+  } catch (const Error&) {
+    journal.Flush();
+    throw;
+  }
+}
+
+// Rules and statistics about what was read.
+void CheckReadings(const Subject& subject, const ScaleReadings& readings,
+                   const ManifestFacts& manifest, FindingList* findings, AuditReport* report) {
+  const std::vector<ModuleFacts>& facts = readings.facts;
+  for (const ModuleFacts& module : facts) report->scale_bytes_read += module.scales.bytes;
+  CheckScales(subject, facts, findings);
+  CheckValues(subject, facts, findings);
+  CheckInputScales(subject, readings.scalars, manifest, findings);
+  CheckBlocks(subject, facts, findings);
+  report->cells = CellsOf(subject, readings.scalars, facts);
+  report->expert_tokens = ExpertTokensOf(subject, manifest);
+}
+
+void CompareReadings(const Subject& subject, const Comparison& comparison,
+                     const ScaleReadings& readings, const ManifestFacts& manifest,
+                     FindingList* findings, AuditReport* report) {
+  report->carried_tensors = CheckCarried(subject, comparison.match, readings.facts, findings);
+  report->role_errors = CheckErrors(subject, readings.facts, findings);
+  for (const RoleError& role : report->role_errors) report->overall_error.Merge(role.statistics);
+  report->worst_weights = WorstWeights(subject, readings.facts, kWorstWeights);
+  report->config_changes = ConfigChanges(comparison.source.checkpoint.config(),
+                                         subject.checkpoint.config(), manifest.config_reasons);
+}
+
+void CheckScalesOnly(const Subject& subject, const ManifestFacts& manifest, ReadMeter* meter,
+                     FindingList* findings, AuditReport* report) {
+  const ScaleReadings readings = ReadSampledScales(subject, meter);
+  CheckScalars(subject, readings.scalars, findings);
+  CheckReadings(subject, readings, manifest, findings, report);
+}
+
+void CheckEverything(const Subject& subject, const AuditOptions& options,
+                     const ManifestFacts& manifest, ReadMeter* meter, FindingList* findings,
+                     AuditReport* report) {
+  uint64_t scalar_bytes = 0;
+  ScaleReadings readings =
+      ReadScales(subject, ScalarPieces(subject), [&](uint64_t bytes) { scalar_bytes += bytes; });
+  CheckScalars(subject, readings.scalars, findings);
+  std::optional<Comparison> comparison;
+  if (!options.source.empty()) {
+    comparison = OpenComparison(subject, options.source, manifest.dropped, findings);
+  }
+  meter->Expect(scalar_bytes);
+  readings.facts = ReadFacts(subject, comparison ? &*comparison : nullptr, readings.scalars,
+                             options, meter, findings);
+  meter->Add(scalar_bytes);
+  CheckReadings(subject, readings, manifest, findings, report);
+  if (comparison) {
+    CompareReadings(subject, *comparison, readings, manifest, findings, report);
+  }
+}
+
+void CheckSubject(const Subject& subject, const AuditOptions& options, FindingList* findings,
+                  AuditReport* report) {
+  const bool full =
+      options.depth == AuditDepth::kFull || !options.source.empty() || !options.journal.empty();
+  report->depth = full ? AuditDepth::kFull : AuditDepth::kScales;
+  Describe(subject, report);
+  report->engines = CheckHeaders(subject, options.engines, options.tensor_parallel, findings);
   CheckReadable(subject, findings);
-  CheckScales(subject, &meter, findings);
-  if (full) CheckValues(subject, &meter, findings);
-  if (compare) CompareWithSource(subject, options.source, &meter, findings, report);
+  const ManifestFacts manifest = ReadManifestFacts(options.directory);
+  ReadMeter meter(options.on_read);
+  if (full) {
+    CheckEverything(subject, options, manifest, &meter, findings, report);
+  } else {
+    CheckScalesOnly(subject, manifest, &meter, findings, report);
+  }
 }
 
 }  // namespace
@@ -85,7 +157,7 @@ AuditReport Validate(const AuditOptions& options) {
   AuditReport report;
   report.directory = options.directory.string();
   report.source = options.source.string();
-  FindingList findings;
+  FindingList findings(options.engines);
   const std::optional<Subject> subject = OpenSubject(options.directory, &findings);
   if (subject) CheckSubject(*subject, options, &findings, &report);
   report.findings = findings.Sorted();

@@ -2,6 +2,7 @@
 #ifndef VERNIER_AUDIT_VALIDATE_H_
 #define VERNIER_AUDIT_VALIDATE_H_
 
+#include <cstdint>
 #include <filesystem>
 
 #include "audit/read_meter.h"
@@ -9,13 +10,23 @@
 
 namespace vernier::audit {
 
+inline constexpr uint64_t kDefaultWindowBytes = uint64_t{64} << 20;
+
 struct AuditOptions {
   std::filesystem::path directory;
   // The checkpoint that `directory` was made from; empty: no comparison.
   std::filesystem::path source = {};
-  // Also look for NaN in every tensor. Without this and without a source, headers and scales are
-  // all that is read.
-  bool full = false;
+  // A source or a journal implies kFull.
+  AuditDepth depth = AuditDepth::kScales;
+  // Findings that concern none of these are left out.
+  EngineSet engines = EngineSet::All();
+  // Weights that cannot be cut for so many devices are errors.
+  int tensor_parallel = 1;
+  // What is finished of a full audit is remembered in this file, and not done again by the next
+  // audit of the same checkpoints; empty: nothing is remembered.
+  std::filesystem::path journal = {};
+  // What a full audit reads ahead of its use, in bytes.
+  uint64_t window_bytes = kDefaultWindowBytes;
   ReadCallback on_read = {};
 };
 

@@ -5,17 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <set>
 #include <string>
 
 #include "audit/report_text.h"
 #include "audit/validate.h"
+#include "tests/audit/corpus.h"
 #include "tests/audit/nvfp4_model.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::audit {
-
-using Rules = std::set<std::string>;
 
 inline Rules RulesOf(const AuditReport& report) {
   Rules rules;
@@ -39,7 +37,8 @@ class AuditTest : public ::testing::Test {
 
   AuditReport Audit(const ModelFiles& model, bool full = false) const {
     model.Write(Directory());
-    return Validate({.directory = Directory(), .full = full});
+    return Validate(
+        {.directory = Directory(), .depth = full ? AuditDepth::kFull : AuditDepth::kScales});
   }
 
   AuditReport AuditAgainst(const ModelFiles& source, const ModelFiles& model) const {

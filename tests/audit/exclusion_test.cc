@@ -2,49 +2,120 @@
 
 #include <gtest/gtest.h>
 
+#include <vector>
+
 namespace vernier::audit {
 namespace {
+
+// Members that a test's RuntimeModule points to.
+std::vector<Module> Members(const std::vector<std::string>& names) {
+  std::vector<Module> members(names.size());
+  for (size_t i = 0; i < names.size(); ++i) members[i].name = names[i];
+  return members;
+}
+
+RuntimeModule Fuse(std::string name, const std::vector<Module>& members,
+                   ModuleKind kind = ModuleKind::kLinear) {
+  RuntimeModule module = {.name = std::move(name), .kind = kind, .members = {}, .is_mtp = false};
+  for (const Module& member : members) module.members.push_back(&member);
+  return module;
+}
+
+EngineSet Excluding(const std::vector<std::string>& patterns, const RuntimeModule& module) {
+  const std::vector<NamePattern> list(patterns.begin(), patterns.end());
+  EngineSet engines;
+  for (const Engine engine : kEngines) {
+    if (FindExclusion(engine, list, module).excluded) engines.Add(engine);
+  }
+  return engines;
+}
+
+constexpr EngineSet kNobody = {};
+constexpr EngineSet kAll = EngineSet::All();
+constexpr EngineSet kVllmAlone = {Engine::kVllm};
+constexpr EngineSet kSglangAlone = {Engine::kSglang};
 
 struct MatchCase {
   std::string pattern;
   std::string module;
-  bool vllm;
-  bool sglang;
-  bool tensorrt_llm;
+  EngineSet engines;
 };
+
+void PrintTo(const MatchCase& match, std::ostream* stream) {
+  *stream << match.pattern << " on " << match.module;
+}
 
 class ExclusionTest : public ::testing::TestWithParam<MatchCase> {};
 
 TEST_P(ExclusionTest, EnginesDecideAsDocumented) {
   const MatchCase& match = GetParam();
-  const std::vector<std::string> patterns = {match.pattern};
-  EXPECT_EQ(ExcludedByVllm(patterns, match.module), match.vllm);
-  EXPECT_EQ(ExcludedBySglang(patterns, match.module), match.sglang);
-  EXPECT_EQ(ExcludedByTensorRtLlm(patterns, match.module), match.tensorrt_llm);
+  const std::vector<Module> members = Members({match.module});
+  EXPECT_EQ(Excluding({match.pattern}, Fuse(match.module, members)).Names(), match.engines.Names());
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Patterns, ExclusionTest,
     ::testing::Values(
         // A star without a dot also catches layers 10 to 19.
-        MatchCase{"model.layers.1*", "model.layers.10.mlp", true, true, true},
-        MatchCase{"model.layers.1.*", "model.layers.10.mlp", false, false, false},
-        MatchCase{"model.layers.1.*", "model.layers.1.mlp", true, true, true},
-        // vLLM looks for substrings, SGLang for whole parts.
-        MatchCase{"model.layers.0.mlp.gate", "model.layers.0.mlp.gate_up_proj", true, false, false},
-        MatchCase{"gate", "layers.0.ffn.gate", true, true, false},
-        MatchCase{"gate", "layers.0.ffn.gate_up_proj", true, false, false},
-        MatchCase{"head", "lm_head", true, false, false},
-        MatchCase{"head", "head", true, true, true},
-        MatchCase{"*.attn.*", "layers.3.attn.wq_a", true, true, true},
-        MatchCase{"*.attn.*", "layers.3.ffn.experts", false, false, false},
-        MatchCase{"mtp.*", "mtp.0.e_proj", true, true, true}));
+        MatchCase{"model.layers.1*", "model.layers.10.mlp", kAll},
+        MatchCase{"model.layers.1.*", "model.layers.10.mlp", kNobody},
+        MatchCase{"model.layers.1.*", "model.layers.1.mlp", kAll},
+        // vLLM looks for substrings, SGLang for whole parts, TensorRT-LLM for modules around.
+        MatchCase{"model.layers.0.mlp.gate", "model.layers.0.mlp.gate_up_proj", kVllmAlone},
+        MatchCase{"gate", "layers.0.ffn.gate", EngineSet({Engine::kVllm, Engine::kSglang})},
+        MatchCase{"gate", "layers.0.ffn.gate_up_proj", kVllmAlone},
+        MatchCase{"head", "lm_head", kVllmAlone}, MatchCase{"head", "head", kAll},
+        MatchCase{"model.layers.0.self_attn", "model.layers.0.self_attn.o_proj",
+                  EngineSet({Engine::kVllm, Engine::kTensorRtLlm})},
+        MatchCase{"model.layers.0.self_attn*", "model.layers.0.self_attn.o_proj", kAll},
+        MatchCase{"*.attn.*", "layers.3.attn.wq_a", kAll},
+        MatchCase{"*.attn.*", "layers.3.ffn.experts", kNobody},
+        MatchCase{"mtp.*", "mtp.0.e_proj", kAll},
+        // In SGLang a part of MLA's projections stands for all layers.
+        MatchCase{"model.layers.0.self_attn.q_b_proj", "model.layers.7.self_attn.q_b_proj",
+                  kSglangAlone},
+        // Expressions are TensorRT-LLM's alone in ModelOpt's lists.
+        MatchCase{"re:.*o_proj", "model.layers.0.self_attn.o_proj",
+                  EngineSet({Engine::kTensorRtLlm})}));
 
-TEST(EnginesExcluding, NamesThem) {
-  const std::vector<std::string> patterns = {"gate"};
-  EXPECT_EQ(EnginesExcluding(patterns, "layers.0.ffn.gate"),
-            (std::vector<std::string>{"vLLM", "SGLang"}));
-  EXPECT_TRUE(EnginesExcluding({}, "layers.0.ffn.gate").empty());
+TEST(Exclusion, AFusedMatrixNeedsAllOfItsMembers) {
+  const std::vector<Module> members = Members({"a.q_proj", "a.k_proj", "a.v_proj"});
+  const RuntimeModule qkv = Fuse("a.qkv_proj", members);
+  EXPECT_EQ(Excluding({"a.q_proj", "a.k_proj", "a.v_proj"}, qkv), kAll);
+  const std::vector<NamePattern> some = {NamePattern("a.q_proj"), NamePattern("a.k_proj")};
+  EXPECT_NE(FindExclusion(Engine::kVllm, some, qkv).error, "");
+  EXPECT_FALSE(FindExclusion(Engine::kSglang, some, qkv).excluded);
+  EXPECT_TRUE(FindExclusion(Engine::kTensorRtLlm, some, qkv).excluded);
+}
+
+TEST(Exclusion, OneListedExpertExcludesAllInVllm) {
+  const std::vector<Module> members = Members({"m.experts.0.up_proj", "m.experts.1.up_proj"});
+  const RuntimeModule experts = Fuse("m.experts", members, ModuleKind::kExperts);
+  EXPECT_EQ(Excluding({"m.experts.1.up_proj"}, experts), kVllmAlone);
+}
+
+TEST(NamePattern, ExpressionsMatchAtTheBeginningOrAsAWhole) {
+  const NamePattern pattern("re:model\\.layers\\.[0-9]+\\.mlp");
+  EXPECT_TRUE(pattern.MatchesBeginning("model.layers.3.mlp.gate"));
+  EXPECT_FALSE(pattern.MatchesWhole("model.layers.3.mlp.gate"));
+  EXPECT_TRUE(pattern.MatchesWhole("model.layers.3.mlp"));
+  EXPECT_FALSE(pattern.MatchesBeginning("x.model.layers.3.mlp"));
+}
+
+TEST(NamePattern, LookaheadWorks) {
+  const NamePattern pattern("re:^(?!.*experts).*proj$");
+  EXPECT_TRUE(pattern.MatchesBeginning("a.q_proj"));
+  EXPECT_FALSE(pattern.MatchesBeginning("a.experts.0.up_proj"));
+}
+
+TEST(NamePattern, AHostileOrMalformedExpressionMatchesNothing) {
+  const std::string name(60, 'a');
+  EXPECT_FALSE(NamePattern("re:(a+)+b").MatchesBeginning(name));
+  EXPECT_TRUE(NamePattern("re:(a+)+b").usable());
+  EXPECT_FALSE(NamePattern("re:(").usable());
+  EXPECT_FALSE(NamePattern("re:(").MatchesBeginning("("));
+  const std::string deep = "re:" + std::string(100'000, '(') + std::string(100'000, ')');
+  EXPECT_FALSE(NamePattern(deep).usable());
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "audit/report_json.h"
 #include "audit/report_text.h"
 
 namespace vernier::audit {

@@ -1,8 +1,10 @@
-// Any bytes as a config.json: the outcome is a family with its facts or vernier::Error.
+// Any bytes as a config.json: the outcome is a family and a quantisation config with their
+// facts, or vernier::Error.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 
+#include "audit/quant_config.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "checkpoint/block_size.h"
@@ -33,6 +35,16 @@ void ReadAsFamily(const Json& config) {
   PatchTwice(*family, config);
 }
 
+// Lists of names, patterns and groups that anybody may have written.
+void ReadAsQuantConfig(const Json& config) {
+  constexpr std::string_view kModule = "model.layers.1.mlp.experts.7.gate_proj";
+  const auto quant_config = vernier::audit::ReadInlineQuantConfig(config);
+  quant_config.Ignores(kModule);
+  quant_config.CoveringGroup(kModule);
+  quant_config.WeightOnly(kModule);
+  if (!vernier::audit::DifferingFields(quant_config, quant_config).empty()) __builtin_trap();
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -42,6 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!config.is_object()) return 0;  // which Checkpoint::Open refuses
     const auto block = vernier::checkpoint::ReadFp8BlockSize(config);
     if (block.rows <= 0 || block.columns <= 0) __builtin_trap();
+    ReadAsQuantConfig(config);
     ReadAsFamily(config);
   } catch (const vernier::Error&) {
     // The documented way to refuse an input.

@@ -1,0 +1,132 @@
+// DeepSeek-V4: FP8 blocks everywhere but in the routed experts, whose format each engine finds out
+// in its own way.
+#include <string>
+
+#include "audit/engines/engine_reader.h"
+#include "audit/exclusion.h"
+
+namespace vernier::audit {
+namespace {
+
+using checkpoint::DType;
+
+// What TensorRT-LLM and SGLang look at to learn the format of all routed experts.
+constexpr std::string_view kProbe = "layers.0.ffn.experts.0.w1";
+
+class DeepseekV4Reader final : public EngineReader {
+ public:
+  DeepseekV4Reader(Engine engine, const Subject& subject)
+      : engine_(engine),
+        subject_(subject),
+        config_(subject.inline_config),
+        expert_format_(ExpertFormat()) {}
+
+  std::string path() const override {
+    const bool nvfp4 = expert_format_ == StoredFormat::kNvfp4;
+    switch (engine_) {
+      case Engine::kVllm:
+        return "deepseek_v4_fp8";
+      case Engine::kSglang:
+        return nvfp4 ? "hybrid FP8 and NVFP4" : "fp8";
+      case Engine::kTensorRtLlm:
+        break;
+    }
+    return nvfp4 ? "FP8_BLOCK_SCALES with NVFP4 experts" : "FP8_BLOCK_SCALES";
+  }
+
+  std::string refusal() const override {
+    const std::string dtype = ExpertDtype();
+    const bool known = dtype == "fp4" || dtype == "fp8";
+    if (engine_ == Engine::kVllm && !known) return "expert_dtype " + dtype + " is not known";
+    return {};
+  }
+
+  Decision Decide(const RuntimeModule& module) const override {
+    if (module.kind == ModuleKind::kExperts) return DecideExperts(module);
+    if (module.kind == ModuleKind::kLmHead || !module.members.front()->meaning.linear) {
+      return Decision::Unquantised("built without a quantisation method");
+    }
+    if (BuiltPlain(module.name))
+      return Decision::Unquantised("built without a quantisation method");
+    return Decision::Quantised(StoredFormat::kFp8Block, "quant_method fp8");
+  }
+
+ private:
+  static bool BuiltPlain(std::string_view name) {
+    return name.find(".compressor.") != std::string_view::npos ||
+           name.ends_with(".indexer.weights_proj") || name.ends_with(".ffn.gate");
+  }
+
+  std::string ExpertDtype() const {
+    const Json& config = subject_.checkpoint.config();
+    const auto field = config.find("expert_dtype");
+    if (field == config.end()) return "fp4";
+    return field->is_string() ? field->get<std::string>() : field->dump();
+  }
+
+  bool AnnouncesNvfp4() const { return config_.moe_quant_algo == kAlgoNvfp4; }
+
+  StoredFormat ExpertFormat() const {
+    switch (engine_) {
+      case Engine::kVllm:
+        if (ExpertDtype() == "fp8") return StoredFormat::kFp8Block;
+        return AnnouncesNvfp4() ? StoredFormat::kNvfp4 : StoredFormat::kMxfp4;
+      case Engine::kSglang: {
+        const bool hybrid = AnnouncesNvfp4() && config_.quant_algo == kAlgoMixed &&
+                            config_.group_size && config_.has_exclusions;
+        return hybrid ? StoredFormat::kNvfp4 : Probed();
+      }
+      case Engine::kTensorRtLlm:
+        break;
+    }
+    return Probed();
+  }
+
+  StoredFormat Probed() const {
+    const Module* probe = subject_.index.Find(kProbe);
+    if (probe == nullptr || probe->weight == kAbsent) return StoredFormat::kFp8Block;
+    const DType dtype = subject_.Info(probe->weight).dtype;
+    if (dtype == DType::kF8E4M3) return StoredFormat::kFp8Block;
+    // SGLang takes any nibbles for MXFP4 unless the configuration says otherwise.
+    const bool nvfp4 = dtype == DType::kU8 && engine_ == Engine::kTensorRtLlm;
+    return nvfp4 ? StoredFormat::kNvfp4 : StoredFormat::kMxfp4;
+  }
+
+  Decision DecideExperts(const RuntimeModule& module) const {
+    const bool nvfp4 = expert_format_ == StoredFormat::kNvfp4;
+    // SGLang builds MTP layers as released.
+    if (module.is_mtp && nvfp4 && engine_ == Engine::kSglang) {
+      return Decision::Quantised(StoredFormat::kMxfp4, "MTP layers are taken for MXFP4");
+    }
+    if (nvfp4 && !module.is_mtp && engine_ != Engine::kVllm) {
+      const Exclusion exclusion = FindExclusion(engine_, config_.exclusions, module);
+      if (exclusion.excluded) {
+        return Decision::Unquantised("excluded by \"" + exclusion.pattern + "\"");
+      }
+    }
+    return Decision::Quantised(expert_format_, Reason());
+  }
+
+  std::string Reason() const {
+    if (engine_ == Engine::kTensorRtLlm) {
+      return "the dtype of " + std::string(kProbe) + ".weight";
+    }
+    if (engine_ == Engine::kVllm && ExpertDtype() == "fp8") return "expert_dtype fp8";
+    if (!AnnouncesNvfp4()) return "moe_quant_algo is not NVFP4";
+    if (expert_format_ == StoredFormat::kNvfp4) return "moe_quant_algo NVFP4";
+    return "quant_algo, group_size and exclusions do not announce the hybrid";
+  }
+
+  Engine engine_;
+  const Subject& subject_;
+  const QuantConfig& config_;
+  StoredFormat expert_format_;
+};
+
+}  // namespace
+
+std::unique_ptr<EngineReader> MakeDeepseekV4Reader(Engine engine, const Subject& subject) {
+  return std::make_unique<DeepseekV4Reader>(engine, subject);
+}
+
+}  // namespace vernier::audit

@@ -1,0 +1,158 @@
+// ModelOpt's configuration as each engine reads it.
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "audit/engines/engine_reader.h"
+#include "audit/exclusion.h"
+
+namespace vernier::audit {
+namespace {
+
+std::string UpperCase(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return text;
+}
+
+std::string PathOf(Engine engine, const std::string& algo) {
+  if (engine == Engine::kTensorRtLlm) return algo;
+  const std::string upper = UpperCase(algo);
+  if (upper == kAlgoMixed) return "modelopt_mixed";
+  if (upper == "MXFP8") return "modelopt_mxfp8";
+  if (upper.find("FP4") != std::string::npos) return "modelopt_fp4";
+  return engine == Engine::kSglang ? "modelopt_fp8" : "modelopt";
+}
+
+// Algorithms that the engine's reader of one algorithm for all modules takes.
+bool TakesAlgo(Engine engine, std::string_view algo) {
+  constexpr std::array<std::string_view, 6> kVllm = {
+      "FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO", "NVFP4", "W4A16_NVFP4", "MXFP8"};
+  if (algo == kAlgoMixed || algo.find(kAlgoNvfp4) != std::string_view::npos) return true;
+  if (engine == Engine::kSglang) return algo.find("FP8") != std::string_view::npos;
+  if (engine == Engine::kTensorRtLlm && algo == "MXFP4") return true;
+  return std::find(kVllm.begin(), kVllm.end(), algo) != kVllm.end();
+}
+
+// Whether the engine builds a module of a mixed configuration in `algo`.
+bool TakesLayerAlgo(Engine engine, std::string_view algo) {
+  constexpr std::array<std::string_view, 4> kLayerAlgos = {"FP8", "NVFP4", "W4A16_NVFP4", "MXFP8"};
+  return engine == Engine::kTensorRtLlm ||
+         std::find(kLayerAlgos.begin(), kLayerAlgos.end(), algo) != kLayerAlgos.end();
+}
+
+class ModeloptReader final : public EngineReader {
+ public:
+  ModeloptReader(Engine engine, const QuantConfig& config, bool is_flat)
+      : engine_(engine), config_(config), is_flat_(is_flat), algo_(UpperCase(config.quant_algo)) {}
+
+  std::string path() const override { return PathOf(engine_, config_.quant_algo); }
+
+  std::string refusal() const override {
+    if (config_.quant_algo.empty()) return "quant_algo is missing";
+    if (!TakesAlgo(engine_, algo_)) return "quant_algo " + config_.quant_algo + " is not known";
+    if (algo_ == kAlgoMixed && config_.quantized_layers.empty()) {
+      return "quantized_layers is missing or empty";
+    }
+    const bool is_nvfp4 = algo_.find(kAlgoNvfp4) != std::string::npos;
+    return is_nvfp4 ? MissingField() : std::string();
+  }
+
+  Decision Decide(const RuntimeModule& module) const override {
+    const Exclusion exclusion = FindExclusion(engine_, config_.exclusions, module);
+    if (!exclusion.error.empty()) return Decision::Fails(exclusion.error);
+    if (exclusion.excluded) {
+      return Decision::Unquantised("excluded by \"" + exclusion.pattern + "\"");
+    }
+    return algo_ == kAlgoMixed ? DecideMixed(module) : Built(config_.quant_algo, "quant_algo");
+  }
+
+ private:
+  std::string MissingField() const {
+    const bool flat_vllm = is_flat_ && engine_ == Engine::kVllm;
+    if (engine_ == Engine::kTensorRtLlm) return {};
+    if (!config_.group_size && !flat_vllm) return "group_size is missing";
+    if (!config_.has_exclusions && !flat_vllm) return "the list of exclusions is missing";
+    if (engine_ == Engine::kVllm && !is_flat_ && !config_.has_kv_cache_quant_algo) {
+      return "kv_cache_quant_algo is missing";
+    }
+    return {};
+  }
+
+  static Decision Built(const std::string& algo, std::string_view where) {
+    const std::optional<StoredFormat> format = FormatOfAlgo(algo);
+    if (!format) return Decision::Unknown();
+    return Decision::Quantised(*format, std::string(where) + " " + algo);
+  }
+
+  Decision DecideMixed(const RuntimeModule& module) const {
+    const std::vector<const LayerAlgo*> found =
+        engine_ == Engine::kTensorRtLlm ? FindLikeTensorRtLlm(module) : FindLikeVllm(module);
+    if (found.empty()) return Decision::Unquantised("not in quantized_layers");
+    const bool alike = std::all_of(found.begin(), found.end(), [&](const LayerAlgo* each) {
+      return each->algo == found.front()->algo;
+    });
+    if (!alike) return Decision::Fails("its members have different algorithms in quantized_layers");
+    const std::string& algo = found.front()->algo;
+    if (!TakesLayerAlgo(engine_, UpperCase(algo))) {
+      return Decision::Fails("quantized_layers gives it " + algo + ", which is not read there");
+    }
+    return Built(algo, "quantized_layers:");
+  }
+
+  void Look(const std::string& name, std::vector<const LayerAlgo*>* found) const {
+    const auto entry = config_.quantized_layers.find(name);
+    if (entry != config_.quantized_layers.end()) found->push_back(&entry->second);
+  }
+
+  // The exact name, then the members of a fused matrix, then any module within.
+  std::vector<const LayerAlgo*> FindLikeVllm(const RuntimeModule& module) const {
+    std::vector<const LayerAlgo*> found;
+    Look(module.name, &found);
+    if (found.empty() && module.is_fused()) {
+      for (const Module* member : module.members) Look(member->name, &found);
+    }
+    if (found.empty() && module.kind == ModuleKind::kExperts) {
+      const std::string prefix = module.name + ".";
+      const auto entry = config_.quantized_layers.lower_bound(prefix);
+      if (entry != config_.quantized_layers.end() && entry->first.starts_with(prefix)) {
+        found.push_back(&entry->second);
+      }
+    }
+    return found;
+  }
+
+  // Experts by any entry that contains their module's name, a fused matrix by its first members, a
+  // matrix of its own by its exact name.
+  std::vector<const LayerAlgo*> FindLikeTensorRtLlm(const RuntimeModule& module) const {
+    std::vector<const LayerAlgo*> found;
+    if (module.kind != ModuleKind::kExperts) {
+      Look(module.name, &found);
+      if (found.empty() && module.is_fused()) Look(module.members.front()->name, &found);
+      return found;
+    }
+    for (const auto& [name, algo] : config_.quantized_layers) {
+      if (name.find(module.name) == std::string::npos) continue;
+      found.push_back(&algo);
+      break;
+    }
+    return found;
+  }
+
+  Engine engine_;
+  const QuantConfig& config_;
+  bool is_flat_;
+  std::string algo_;  // in upper case
+};
+
+}  // namespace
+
+std::unique_ptr<EngineReader> MakeModeloptReader(Engine engine, const QuantConfig& config,
+                                                 bool is_flat) {
+  return std::make_unique<ModeloptReader>(engine, config, is_flat);
+}
+
+}  // namespace vernier::audit

@@ -1,0 +1,18 @@
+#include "audit/engines/simulation.h"
+#include "audit/rules.h"
+
+namespace vernier::audit {
+
+std::vector<EngineVerdict> CheckHeaders(const Subject& subject, EngineSet engines,
+                                        int tensor_parallel, FindingList* findings) {
+  CheckFormats(subject, findings);
+  CheckModel(subject, findings);
+  CheckHead(subject, findings);
+  CheckKvCache(subject, findings);
+  CheckConfigs(subject, findings);
+  CheckGroups(subject, findings);
+  CheckDeepseekV4(subject, findings);
+  return SimulateEngines(subject, engines, tensor_parallel, findings);
+}
+
+}  // namespace vernier::audit

@@ -1,0 +1,117 @@
+// Scales of an FP8 key/value cache (V07).
+#include <fmt/format.h>
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "audit/byte_scan.h"
+#include "audit/rules.h"
+
+namespace vernier::audit {
+namespace {
+
+using checkpoint::TensorInfo;
+
+constexpr Defect kOneMissing = {"V07", Severity::kError,
+                                "an attention has a scale for its keys or for its values, not both",
+                                "Write both scales, or neither"};
+constexpr Defect kForeignName = {
+    "V07", Severity::kError, "a scale of the key/value cache has a name that no engine reads",
+    "Name it self_attn.k_proj.k_scale or self_attn.v_proj.v_scale (modelopt), or self_attn.k_scale "
+    "and self_attn.v_scale (compressed-tensors)"};
+constexpr Defect kBadTensor = {"V07", Severity::kError,
+                               "a scale of the key/value cache is not one floating-point number",
+                               "Store amax / 448 as one number"};
+constexpr Defect kUnusable = {
+    "V07", Severity::kError, "a scale of the key/value cache is not a finite number above zero",
+    "Calibrate the cache again, or leave both scales out: they are then 1"};
+constexpr Defect kIgnored = {
+    "V07", Severity::kWarning,
+    "there are scales of a key/value cache, but the configuration announces none",
+    "Set kv_cache_quant_algo or kv_cache_scheme: engines ignore the scales without it"};
+constexpr Defect kAbsentScales = {
+    "V07", Severity::kInfo,
+    "an FP8 key/value cache is announced without scales, which are then 1.0",
+    "Calibrate k_scale and v_scale where keys or values exceed 448 or are tiny"};
+
+constexpr std::string_view kKey = ".k_scale";
+constexpr std::string_view kValue = ".v_scale";
+
+// What stands before ".k_scale" or ".v_scale".
+struct ScaleName {
+  std::string attention;  // "model.layers.0.self_attn"
+  bool is_key = false;
+  bool is_known = false;  // one of the two forms that engines read
+};
+
+ScaleName ParseScaleName(std::string_view tensor) {
+  ScaleName name;
+  name.is_key = tensor.ends_with(kKey);
+  std::string_view owner = tensor.substr(0, tensor.size() - kKey.size());
+  const std::string_view projection = name.is_key ? ".k_proj" : ".v_proj";
+  if (owner.ends_with(projection)) owner.remove_suffix(projection.size());
+  name.attention = owner;
+  name.is_known = owner.ends_with("attn") || owner.ends_with("attention");
+  return name;
+}
+
+float ReadScalar(const Subject& subject, size_t tensor) {
+  std::array<std::byte, sizeof(float)> bytes;
+  const TensorInfo& info = subject.Info(tensor);
+  subject.checkpoint.Read(tensor, 0, std::span(bytes).first(info.Bytes()));
+  return FloatAt(info.dtype, bytes.data());
+}
+
+void CheckTensor(const Subject& subject, size_t tensor, FindingList* findings) {
+  const TensorInfo& info = subject.Info(tensor);
+  if (!IsScalar(info)) {
+    findings->Add(kBadTensor, info.name);
+    return;
+  }
+  const float value = ReadScalar(subject, tensor);
+  if (!IsUsableScale(value)) {
+    findings->Add(kUnusable, fmt::format("{} ({:g})", info.name, value));
+  }
+}
+
+struct Pair {
+  bool key = false;
+  bool value = false;
+};
+
+}  // namespace
+
+bool IsKvCacheScale(std::string_view tensor) {
+  return tensor.ends_with(kKey) || tensor.ends_with(kValue);
+}
+
+void CheckKvCache(const Subject& subject, FindingList* findings) {
+  std::map<std::string, Pair> attentions;
+  for (size_t tensor = 0; tensor < subject.checkpoint.tensors().size(); ++tensor) {
+    const std::string& name = subject.Info(tensor).name;
+    if (name.ends_with(".kv_scale")) findings->Add(kForeignName, name);
+    if (!IsKvCacheScale(name)) continue;
+    CheckTensor(subject, tensor, findings);
+    const ScaleName parsed = ParseScaleName(name);
+    if (!parsed.is_known) {
+      findings->Add(kForeignName, name);
+      continue;
+    }
+    Pair& pair = attentions[parsed.attention];
+    (parsed.is_key ? pair.key : pair.value) = true;
+  }
+  for (const auto& [attention, pair] : attentions) {
+    if (pair.key != pair.value) findings->Add(kOneMissing, attention);
+  }
+  const std::string& algo = subject.Config().kv_cache_quant_algo;
+  if (!attentions.empty() && algo.empty()) {
+    findings->Add(kIgnored, std::to_string(attentions.size()) + " attentions");
+  }
+  if (attentions.empty() && algo == kAlgoFp8) findings->Add(kAbsentScales, "kv_cache_quant_algo");
+}
+
+}  // namespace vernier::audit

@@ -26,9 +26,11 @@ void AddConvertCommand(CLI::App& app, CommandContext& context);
 void AddDequantizeCommand(CLI::App& app, CommandContext& context);
 void AddValidateCommand(CLI::App& app, CommandContext& context);
 void AddTokenizeCommand(CLI::App& app, CommandContext& context);
+void AddReportCommand(CLI::App& app, CommandContext& context);
 void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddAmaxCommand(CLI::App& app, CommandContext& context);
 void AddTraceCommand(CLI::App& app, CommandContext& context);
+void AddLayertestCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace vernier::tools
 

@@ -26,12 +26,14 @@ void AddSubcommands(CLI::App& app, CommandContext& context) {
   AddConvertCommand(app, context);
   AddDequantizeCommand(app, context);
   AddValidateCommand(app, context);
+  AddReportCommand(app, context);
   AddStatusCommand(app, context);
   AddAmaxCommand(app, context);
   AddPlanCommand(app, context);
   AddInspectCommand(app, context);
   AddTokenizeCommand(app, context);
   AddTraceCommand(app, context);
+  AddLayertestCommand(app, context);
 }
 
 int Main(int argc, char** argv) {

@@ -1,7 +1,6 @@
 #include "tools/pipeline.h"
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <iterator>
@@ -9,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "audit/report_text.h"
+#include "audit/report_json.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
@@ -18,15 +17,15 @@
 #include "calib/store/source_ledger.h"
 #include "export/output_directory.h"
 #include "recipes/budget.h"
-#include "recipes/plan_summary.h"
+#include "report/audit_record.h"
 #include "tools/audit_step.h"
 #include "tools/command_line.h"
+#include "tools/run_summary.h"
 
 namespace vernier::tools {
 namespace {
 
 constexpr std::string_view kCalibratePhase = "calibrate";
-constexpr size_t kFallbacksShown = 5;
 
 std::string_view PhaseName(Step step) {
   switch (step) {
@@ -91,6 +90,11 @@ exporter::StreamSettings StreamSettingsOf(const recipes::ComputeSection& compute
           .limits = exporter::LimitsOf(compute.stream_memory)};
 }
 
+// The audit holds about twice what it reads ahead, which beyond some tens of MiB gains nothing.
+uint64_t AuditWindow(uint64_t stream_memory) {
+  return std::clamp(stream_memory / 8, uint64_t{8} << 20, audit::kDefaultWindowBytes);
+}
+
 uint64_t BytesBelow(const std::filesystem::path& directory) {
   if (!std::filesystem::is_directory(directory)) return 0;
   uint64_t bytes = 0;
@@ -104,13 +108,6 @@ uint64_t BytesBelow(const std::filesystem::path& directory) {
 void RequireRoomForOutput(const recipes::Plan& plan, const std::filesystem::path& output) {
   const uint64_t needed = plan.OutputFileBytes();
   RequireFreeSpace(output, needed - std::min(needed, BytesBelow(output)), "the output");
-}
-
-// Peak resident memory of this process so far, in bytes.
-uint64_t PeakResidentBytes() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
 }  // namespace
@@ -179,92 +176,29 @@ void Pipeline::Export() {
 }
 
 void Pipeline::Validate() {
-  audit_ = RunAudit({.directory = recipe_.output, .source = recipe_.source}, progress_);
-  if (export_) {
-    calib::RecordAudit(store_.database(), export_->plan_hash,
-                       audit_->Count(audit::Severity::kError));
-  }
+  audit_ = RunAudit({.directory = recipe_.output,
+                     .source = recipe_.source,
+                     .window_bytes = AuditWindow(recipe_.compute.stream_memory)},
+                    progress_);
+  if (!export_) return;
+  report::SaveAudit(store_.run_dir(), {.plan_hash = export_->plan_hash,
+                                       .output = std::filesystem::absolute(recipe_.output),
+                                       .source = std::filesystem::absolute(recipe_.source),
+                                       .output_state = report::OutputState(recipe_.output),
+                                       .audit = audit::ReportJson(*audit_)});
+  calib::RecordAudit(store_.database(), export_->plan_hash, audit_->Count(audit::Severity::kError));
 }
 
 void Pipeline::PrintSummary() const {
-  fmt::print("\n");
-  if (calibration_) PrintCalibration();
-  if (export_) PrintExport();
-  if (audit_) PrintAudit();
-
-  std::string times;
-  for (const auto& [phase, seconds] : progress_.PhaseSeconds()) {
-    times += fmt::format("{}{} {}", times.empty() ? "" : ", ", phase, HumanDuration(seconds));
-  }
-  fmt::print("time         {}\n", times);
-  fmt::print("peak memory  {}\n", HumanBytes(PeakResidentBytes()));
-  fmt::print("state        {}\n", store_.run_dir().string());
-  if (!export_) return;
-  fmt::print("output       {}\n", recipe_.output.string());
-  fmt::print("check again  vernier validate {} --source {}\n", recipe_.output.string(),
-             recipe_.source.string());
+  PrintRunSummary({.source = source_,
+                   .recipe = recipe_,
+                   .plan = plan_,
+                   .store = store_,
+                   .progress = progress_,
+                   .calibration = calibration_,
+                   .exported = export_,
+                   .audit = audit_});
 }
-
-void Pipeline::PrintCalibration() const {
-  fmt::print("calibration  {} samples, {} tokens through {} layers", calibration_->samples,
-             HumanCount(static_cast<uint64_t>(calibration_->tokens)), calibration_->layers);
-  if (calibration_->resumed_at_layer == calibration_->layers) {
-    fmt::print(" (finished by an earlier run)");
-  } else if (calibration_->resumed_at_layer > 0) {
-    fmt::print(" (resumed at layer {})", calibration_->resumed_at_layer);
-  }
-  fmt::print("\n");
-  const std::vector<calib::NonFiniteRecord> clamped = calib::LoadNonFinite(store_.database());
-  if (clamped.empty()) return;
-  fmt::print("clamped      activations of {} modules, the first: {} in {}, sample {}\n",
-             clamped.size(), clamped.front().value, clamped.front().module, clamped.front().sample);
-}
-
-void Pipeline::PrintExport() const {
-  const exporter::ExportSummary& done = *export_;
-  fmt::print("tensors      {} in ({} carried, {} converted, {} dropped), {} out\n",
-             HumanCount(source_.checkpoint.tensors().size()),
-             HumanCount(static_cast<uint64_t>(done.carried_tensors)),
-             HumanCount(static_cast<uint64_t>(done.converted_tensors)),
-             HumanCount(static_cast<uint64_t>(done.dropped_tensors)),
-             HumanCount(static_cast<uint64_t>(done.output_tensors)));
-  fmt::print("bytes        {} in, {} out, {} shards ({} finished earlier)\n",
-             HumanBytes(done.source_tensor_bytes), HumanBytes(done.output_tensor_bytes),
-             done.shards_written + done.shards_reused, done.shards_reused);
-  if (done.cast.blocks > 0 && done.output_tensor_bytes > done.source_tensor_bytes) {
-    fmt::print(
-        "             (NVFP4 has one scale per 16 values, MXFP4 one per 32: the result is "
-        "larger, and faster to serve)\n");
-  }
-  if (done.cast.blocks > 0) {
-    fmt::print("cast         {} MXFP4 blocks, {} re-encoded, {} inexact\n",
-               HumanCount(static_cast<uint64_t>(done.cast.blocks)),
-               HumanCount(static_cast<uint64_t>(done.cast.requantised)),
-               HumanCount(static_cast<uint64_t>(done.cast.inexact)));
-  }
-  if (done.weighted_weights > 0) {
-    fmt::print("importance   {} of {} searched weights have a vector\n", done.weighted_weights,
-               done.searched_weights);
-  }
-  if (done.clamped_elements > 0) {
-    fmt::print("clamped      {} NaN or infinite elements of {} source tensors, listed in {}\n",
-               HumanCount(static_cast<uint64_t>(done.clamped_elements)), done.clamped_tensors,
-               "vernier_manifest.json");
-  }
-  if (plan_.observed_modules.empty()) return;
-  fmt::print("fallbacks    {} of {} scale groups saw no token\n", done.fallbacks.size(),
-             plan_.scale_groups.size());
-  for (size_t i = 0; i < std::min(kFallbacksShown, done.fallbacks.size()); ++i) {
-    const exporter::FallbackScale& fallback = done.fallbacks[i];
-    fmt::print("             {}: amax {:g} from its {}\n", fallback.group, fallback.amax,
-               exporter::AmaxOriginName(fallback.from));
-  }
-  if (done.fallbacks.size() > kFallbacksShown) {
-    fmt::print("             ... all are listed in vernier_manifest.json\n");
-  }
-}
-
-void Pipeline::PrintAudit() const { fmt::print("{}", audit::ReportText(*audit_)); }
 
 namespace {
 

@@ -1,4 +1,4 @@
-// The steps that run, calibrate and export are made of, and the summary at their end.
+// The steps that run, calibrate and export are made of.
 #ifndef VERNIER_TOOLS_PIPELINE_H_
 #define VERNIER_TOOLS_PIPELINE_H_
 
@@ -47,9 +47,6 @@ class Pipeline {
   void Calibrate();
   void Export();
   void Validate();
-  void PrintCalibration() const;
-  void PrintExport() const;
-  void PrintAudit() const;
 
   checkpoint::SourceModel source_;
   recipes::Recipe recipe_;

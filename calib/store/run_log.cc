@@ -2,10 +2,35 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "calib/store/sqlite.h"
 #include "calib/store/store_schema.h"
 
 namespace vernier::calib {
+namespace {
+
+// Those that were not refused, by id as `order` says.
+std::vector<CommandRecord> SelectCommands(const Database& database, std::string_view order) {
+  Statement rows = database.Prepare(
+      fmt::format("SELECT id, started_at, line, steps, ended_at, outcome, message FROM command"
+                  " WHERE outcome IS NOT ?1 ORDER BY id {}",
+                  order));
+  rows.Bind(1, CommandOutcomeName(CommandOutcome::kRefused));
+  std::vector<CommandRecord> commands;
+  while (rows.Step()) {
+    commands.push_back({.id = rows.Integer(0),
+                        .started_at = rows.Text(1),
+                        .line = rows.Text(2),
+                        .steps = rows.Text(3),
+                        .ended_at = rows.Text(4),
+                        .outcome = rows.Text(5),
+                        .message = rows.Text(6)});
+  }
+  return commands;
+}
+
+}  // namespace
 
 std::string_view CommandOutcomeName(CommandOutcome outcome) {
   switch (outcome) {
@@ -42,18 +67,13 @@ void EndCommand(const Database& database, int64_t id, CommandOutcome outcome,
 }
 
 std::optional<CommandRecord> LastCommand(const Database& database) {
-  Statement row = database.Prepare(
-      "SELECT id, started_at, line, steps, ended_at, outcome, message FROM command"
-      " WHERE outcome IS NOT ?1 ORDER BY id DESC LIMIT 1");
-  row.Bind(1, CommandOutcomeName(CommandOutcome::kRefused));
-  if (!row.Step()) return std::nullopt;
-  return CommandRecord{.id = row.Integer(0),
-                       .started_at = row.Text(1),
-                       .line = row.Text(2),
-                       .steps = row.Text(3),
-                       .ended_at = row.Text(4),
-                       .outcome = row.Text(5),
-                       .message = row.Text(6)};
+  std::vector<CommandRecord> last = SelectCommands(database, "DESC LIMIT 1");
+  if (last.empty()) return std::nullopt;
+  return std::move(last.front());
+}
+
+std::vector<CommandRecord> Commands(const Database& database) {
+  return SelectCommands(database, "ASC");
 }
 
 void BeginPhase(const Database& database, std::string_view phase) {

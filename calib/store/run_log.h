@@ -35,6 +35,8 @@ void EndCommand(const Database& database, int64_t id, CommandOutcome outcome,
                 std::string_view message);
 // The newest one that was not refused.
 std::optional<CommandRecord> LastCommand(const Database& database);
+// All that were not refused, in order of their start.
+std::vector<CommandRecord> Commands(const Database& database);
 
 // A phase over all commands: its first start and its last end. `seconds` are those of commands that
 // ended by themselves: a killed one cannot say how long it took.

@@ -32,9 +32,10 @@ const std::map<std::string, std::set<std::string>> kMayKnow = {
     {"calib", {"base", "quantizers", "checkpoint", "recipes", "datasets", "calib/store"}},
     {"export", {"base", "quantizers", "checkpoint", "recipes", "calib/store"}},
     {"audit", {"base", "quantizers", "checkpoint", "recipes"}},
+    {"report", {"base", "checkpoint", "recipes", "calib/store", "audit"}},
     {"tools",
      {"base", "quantizers", "checkpoint", "datasets", "recipes", "calib", "calib/store", "export",
-      "audit"}},
+      "audit", "report"}},
 };
 
 std::string RoomOf(const std::string& path) {
@@ -133,7 +134,7 @@ TEST(Architecture, EveryErrorCodeIsThrownSomewhere) {
 
 TEST(Architecture, EveryTopLevelFolderHasAReadme) {
   for (const char* folder : {"audit", "base", "calib", "checkpoint", "datasets", "docs", "examples",
-                             "export", "quantizers", "recipes", "tests", "tools"}) {
+                             "export", "quantizers", "recipes", "report", "tests", "tools"}) {
     EXPECT_TRUE(fs::exists(kRoot / folder / "README.md")) << folder;
   }
 }

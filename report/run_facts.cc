@@ -1,0 +1,244 @@
+#include "report/run_facts.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "audit/statistics.h"
+#include "calib/store/run_log.h"
+#include "calib/store/run_status.h"
+
+namespace vernier::report {
+namespace {
+
+constexpr std::string_view kExperts = "experts";
+constexpr size_t kNamesShown = 20;  // of modules without tokens
+constexpr size_t kRecordsShown = 100;
+// No model has near as many in a layer: a larger number in a name is no expert's.
+constexpr int64_t kMostExperts = 1 << 16;
+
+std::vector<std::string_view> SplitAtDots(std::string_view name) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const size_t dot = name.find('.');
+    parts.push_back(name.substr(0, dot));
+    if (dot == std::string_view::npos) return parts;
+    name.remove_prefix(dot + 1);
+  }
+}
+
+std::optional<int64_t> Number(std::string_view text) {
+  int64_t number = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return number;
+}
+
+Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json NumberOrNull(const std::optional<int64_t>& number) {
+  return number ? Json(*number) : Json(nullptr);
+}
+
+std::optional<int64_t> Setting(const calib::RunIdentity& identity, std::string_view field) {
+  const auto found = identity.find(std::string(calib::kCalibrationPrefix) + std::string(field));
+  return found == identity.end() ? std::nullopt : Number(found->second);
+}
+
+// What is told of one layer's inputs.
+struct LayerInputs {
+  int64_t modules = 0;
+  int64_t unseen = 0;
+  std::map<std::string, std::vector<float>> amax_by_kind;  // of modules that saw a token
+  std::map<int, int64_t> tokens_by_expert;
+};
+
+std::map<int, LayerInputs> ByLayer(const std::vector<calib::InputAmax>& inputs) {
+  std::map<int, LayerInputs> layers;
+  for (const calib::InputAmax& input : inputs) {
+    LayerInputs& layer = layers[input.layer];
+    ++layer.modules;
+    if (input.tokens == 0) ++layer.unseen;
+    std::vector<float>& amax = layer.amax_by_kind[ModuleKind(input.module)];
+    if (input.tokens > 0) amax.push_back(input.amax);
+    const int expert = ModuleExpert(input.module);
+    if (expert < 0) continue;
+    int64_t& tokens = layer.tokens_by_expert[expert];
+    tokens = std::max(tokens, input.tokens);
+  }
+  return layers;
+}
+
+Json CalibrationJson(const calib::RunStatus& status, const calib::RunIdentity& identity,
+                     const std::map<int, LayerInputs>& inputs) {
+  Json layers = Json::array();
+  for (const calib::FinishedLayer& layer : status.layers) {
+    const auto found = inputs.find(layer.layer);
+    const bool known = found != inputs.end();
+    layers.push_back({{"layer", layer.layer},
+                      {"seconds", layer.seconds},
+                      {"modules", known ? found->second.modules : 0},
+                      {"unseen", known ? found->second.unseen : 0}});
+  }
+  const auto shown = std::min(kNamesShown, status.unseen.size());
+  const std::vector<std::string> names(status.unseen.begin(), status.unseen.begin() + shown);
+  const std::optional<int64_t> samples = Setting(identity, "samples");
+  const std::optional<int64_t> length = Setting(identity, "sequence_length");
+  return {{"finished", status.calibration_finished},
+          {"total_layers", NumberOrNull(status.total_layers)},
+          {"samples", NumberOrNull(samples)},
+          {"sequence_length", NumberOrNull(length)},
+          {"most_tokens", samples && length ? Json(*samples * *length) : Json(nullptr)},
+          {"statistics", status.statistics},
+          {"unseen", status.unseen.size()},
+          {"unseen_modules", names},
+          {"layers", std::move(layers)}};
+}
+
+Json SettingsJson(const calib::RunIdentity& identity) {
+  Json settings = Json::array();
+  for (const auto& [field, value] : identity) {
+    if (!field.starts_with(calib::kCalibrationPrefix)) continue;
+    settings.push_back(
+        {{"name", field.substr(calib::kCalibrationPrefix.size())}, {"value", value}});
+  }
+  return settings;
+}
+
+Json PhasesJson(const calib::RunStatus& status) {
+  Json phases = Json::array();
+  for (const calib::PhaseRecord& phase : status.phases) {
+    phases.push_back({{"phase", phase.phase},
+                      {"seconds", phase.seconds},
+                      {"started_at", phase.started_at},
+                      {"ended_at", TextOrNull(phase.ended_at)}});
+  }
+  return phases;
+}
+
+Json InputsJson(const std::map<int, LayerInputs>& layers) {
+  Json inputs = Json::array();
+  for (const auto& [layer, of_layer] : layers) {
+    for (const auto& [kind, amax] : of_layer.amax_by_kind) {
+      const audit::Distribution numbers = audit::DistributionOf(amax);
+      inputs.push_back({{"layer", layer},
+                        {"kind", kind},
+                        {"count", numbers.count},
+                        {"min", numbers.min},
+                        {"lower_quartile", numbers.lower_quartile},
+                        {"median", numbers.median},
+                        {"upper_quartile", numbers.upper_quartile},
+                        {"max", numbers.max}});
+    }
+  }
+  return inputs;
+}
+
+Json ExpertTokensJson(const std::map<int, LayerInputs>& layers) {
+  Json json = Json::array();
+  for (const auto& [layer, inputs] : layers) {
+    if (inputs.tokens_by_expert.empty()) continue;
+    const int experts = inputs.tokens_by_expert.rbegin()->first + 1;
+    std::vector<int64_t> tokens(static_cast<size_t>(experts), 0);
+    for (const auto& [expert, count] : inputs.tokens_by_expert) {
+      tokens[static_cast<size_t>(expert)] = count;
+    }
+    json.push_back({{"layer", layer}, {"tokens", tokens}});
+  }
+  return json;
+}
+
+Json NonFiniteJson(const calib::RunStatus& status) {
+  Json records = Json::array();
+  for (size_t i = 0; i < std::min(kRecordsShown, status.non_finite.size()); ++i) {
+    const calib::NonFiniteRecord& record = status.non_finite[i];
+    records.push_back({{"layer", record.layer},
+                       {"module", record.module},
+                       {"sample", record.sample},
+                       {"value", record.value},
+                       {"count", record.count}});
+  }
+  return {{"modules", status.non_finite.size()}, {"records", std::move(records)}};
+}
+
+Json ExportsJson(const calib::RunStatus& status) {
+  Json exports = Json::array();
+  for (const calib::ExportRecord& record : status.exports) {
+    const bool audited = !record.audited_at.empty();
+    exports.push_back({{"output", record.output},
+                       {"shards", record.shards},
+                       {"shards_done", record.shards_done},
+                       {"bytes", record.bytes},
+                       {"bytes_done", record.bytes_done},
+                       {"started_at", record.started_at},
+                       {"finished_at", TextOrNull(record.finished_at)},
+                       {"audited_at", TextOrNull(record.audited_at)},
+                       {"audit_errors", audited ? Json(record.audit_errors) : Json(nullptr)}});
+  }
+  return exports;
+}
+
+Json CommandsJson(const std::vector<calib::CommandRecord>& commands) {
+  Json json = Json::array();
+  for (const calib::CommandRecord& command : commands) {
+    json.push_back({{"line", command.line},
+                    {"steps", command.steps},
+                    {"started_at", command.started_at},
+                    {"ended_at", TextOrNull(command.ended_at)},
+                    {"outcome", TextOrNull(command.outcome)},
+                    {"message", command.message}});
+  }
+  return json;
+}
+
+// Where a routed expert's number stands in `parts`: behind "experts".
+std::optional<size_t> ExpertPlace(const std::vector<std::string_view>& parts) {
+  for (size_t i = 1; i < parts.size(); ++i) {
+    if (parts[i - 1] != kExperts) continue;
+    const std::optional<int64_t> expert = Number(parts[i]);
+    if (expert && *expert >= 0 && *expert < kMostExperts) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string ModuleKind(const std::string& module) {
+  std::vector<std::string_view> parts = SplitAtDots(module);
+  if (const std::optional<size_t> expert = ExpertPlace(parts)) parts[*expert] = "*";
+  // The first number is the layer's: "model.layers.3.self_attn.q_proj".
+  const auto layer =
+      std::ranges::find_if(parts, [](std::string_view part) { return Number(part).has_value(); });
+  if (layer != parts.end()) parts.erase(parts.begin(), layer + 1);
+  std::string kind;
+  for (const std::string_view part : parts) kind += (kind.empty() ? "" : ".") + std::string(part);
+  return kind;
+}
+
+int ModuleExpert(const std::string& module) {
+  const std::vector<std::string_view> parts = SplitAtDots(module);
+  const std::optional<size_t> place = ExpertPlace(parts);
+  return place ? static_cast<int>(*Number(parts[*place])) : -1;
+}
+
+Json RunFacts(const calib::Store& store) {
+  const calib::RunStatus status = calib::ReadRunStatus(store);
+  const calib::RunIdentity identity = store.Identity();
+  const std::map<int, LayerInputs> inputs = ByLayer(store.Inputs());
+  return {{"directory", store.run_dir().string()},
+          {"calibration", CalibrationJson(status, identity, inputs)},
+          {"settings", SettingsJson(identity)},
+          {"phases", PhasesJson(status)},
+          {"inputs", InputsJson(inputs)},
+          {"expert_tokens", ExpertTokensJson(inputs)},
+          {"non_finite", NonFiniteJson(status)},
+          {"exports", ExportsJson(status)},
+          {"commands", CommandsJson(calib::Commands(store.database()))}};
+}
+
+}  // namespace vernier::report

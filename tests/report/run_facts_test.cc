@@ -1,0 +1,108 @@
+#include "report/run_facts.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "calib/store/export_record.h"
+#include "calib/store/run_log.h"
+#include "tests/support/temp_dir.h"
+
+namespace vernier::report {
+namespace {
+
+using calib::InputAmax;
+using calib::Store;
+
+TEST(ModuleKind, DropsLayerAndExpert) {
+  EXPECT_EQ(ModuleKind("layers.3.ffn.experts.17.w2"), "ffn.experts.*.w2");
+  EXPECT_EQ(ModuleKind("model.layers.12.mlp.experts.0.down_proj"), "mlp.experts.*.down_proj");
+  EXPECT_EQ(ModuleKind("layers.3.attn.wq_b"), "attn.wq_b");
+  EXPECT_EQ(ModuleKind("layers.0.ffn.shared_experts.w1"), "ffn.shared_experts.w1");
+  EXPECT_EQ(ModuleKind("head"), "head");
+}
+
+TEST(ModuleExpert, IsTheNumberBehindExperts) {
+  EXPECT_EQ(ModuleExpert("layers.3.ffn.experts.17.w2"), 17);
+  EXPECT_EQ(ModuleExpert("layers.3.ffn.shared_experts.w2"), -1);
+  EXPECT_EQ(ModuleExpert("layers.3.attn.wq_b"), -1);
+  EXPECT_EQ(ModuleExpert("layers.3.ffn.experts.99999999999.w2"), -1);
+  EXPECT_EQ(ModuleExpert("experts"), -1);
+}
+
+class RunFactsTest : public ::testing::Test {
+ protected:
+  RunFactsTest() : store_(Store::Open(dir_.path() / "run")) {}
+
+  void CommitLayer(int layer, std::vector<InputAmax> inputs) {
+    for (InputAmax& input : inputs) input.layer = layer;
+    store_.CommitLayer({.layer = layer,
+                        .seconds = 1.5,
+                        .inputs = std::move(inputs),
+                        .activations = {.file_name = "h", .bytes = 1, .hash = "h"}});
+  }
+
+  testing::TempDir dir_;
+  Store store_;
+};
+
+TEST_F(RunFactsTest, AnEmptyStoreHasEmptyFacts) {
+  const Json facts = RunFacts(store_);
+  EXPECT_EQ(facts.at("calibration").at("statistics"), 0);
+  EXPECT_TRUE(facts.at("calibration").at("samples").is_null());
+  EXPECT_TRUE(facts.at("calibration").at("most_tokens").is_null());
+  for (const char* field :
+       {"settings", "phases", "inputs", "expert_tokens", "exports", "commands"}) {
+    EXPECT_TRUE(facts.at(field).empty()) << field;
+  }
+}
+
+TEST_F(RunFactsTest, SumsUpByLayerAndKind) {
+  CommitLayer(0, {{.module = "layers.0.ffn.experts.0.w1", .amax = 4, .tokens = 10},
+                  {.module = "layers.0.ffn.experts.2.w1", .amax = 2, .tokens = 30},
+                  {.module = "layers.0.ffn.experts.1.w1", .amax = 0, .tokens = 0}});
+  CommitLayer(1, {{.module = "layers.1.attn.wo", .amax = 7, .tokens = 40}});
+  const Json facts = RunFacts(store_);
+  ASSERT_EQ(facts.at("inputs").size(), 2u);
+  EXPECT_EQ(facts.at("inputs")[0], Json({{"layer", 0},
+                                         {"kind", "ffn.experts.*.w1"},
+                                         {"count", 2},
+                                         {"min", 2.0},
+                                         {"lower_quartile", 2.0},
+                                         {"median", 2.0},
+                                         {"upper_quartile", 4.0},
+                                         {"max", 4.0}}))
+      << "without the module that saw no token";
+  EXPECT_EQ(facts.at("inputs")[1].at("kind"), "attn.wo");
+  EXPECT_EQ(facts.at("expert_tokens"), Json::array({{{"layer", 0}, {"tokens", {10, 0, 30}}}}));
+  const Json& layer = facts.at("calibration").at("layers").at(0);
+  EXPECT_EQ(layer.at("modules"), 3);
+  EXPECT_EQ(layer.at("unseen"), 1);
+  EXPECT_DOUBLE_EQ(layer.at("seconds").get<double>(), 1.5);
+  EXPECT_EQ(facts.at("calibration").at("unseen_modules"), Json({"layers.0.ffn.experts.1.w1"}));
+}
+
+TEST_F(RunFactsTest, TellsSettingsCommandsAndExports) {
+  store_.RequireIdentity(
+      {{"source", "f"}, {"calibration.samples", "32"}, {"calibration.sequence_length", "512"}});
+  const calib::Database& database = store_.database();
+  const int64_t first = calib::BeginCommand(database, "vernier run a.json", "calibrate export");
+  calib::EndCommand(database, first, calib::CommandOutcome::kInterrupted, "stopped");
+  const int64_t refused = calib::BeginCommand(database, "vernier run b.json", "calibrate");
+  calib::EndCommand(database, refused, calib::CommandOutcome::kRefused, "another run");
+  calib::BeginCommand(database, "vernier run a.json", "calibrate export");
+  calib::BeginExport(database, {.plan_hash = "p", .output = "/out", .shards = 2, .bytes = 99});
+
+  const Json facts = RunFacts(store_);
+  EXPECT_EQ(facts.at("calibration").at("most_tokens"), 32 * 512);
+  EXPECT_EQ(facts.at("settings").size(), 2u) << "of the calibration alone";
+  ASSERT_EQ(facts.at("commands").size(), 2u) << "without the one that was refused";
+  EXPECT_EQ(facts.at("commands")[0].at("outcome"), "interrupted");
+  EXPECT_TRUE(facts.at("commands")[1].at("outcome").is_null());
+  EXPECT_EQ(facts.at("exports")[0].at("shards"), 2);
+  EXPECT_EQ(facts.at("exports")[0].at("shards_done"), 0);
+  EXPECT_TRUE(facts.at("exports")[0].at("finished_at").is_null());
+  EXPECT_TRUE(facts.at("exports")[0].at("audit_errors").is_null());
+}
+
+}  // namespace
+}  // namespace vernier::report

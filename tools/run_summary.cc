@@ -1,0 +1,108 @@
+#include "tools/run_summary.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "audit/report_text.h"
+#include "base/text.h"
+
+namespace vernier::tools {
+namespace {
+
+constexpr size_t kFallbacksShown = 5;
+
+// Peak resident memory of this process so far, in bytes.
+uint64_t PeakResidentBytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
+}
+
+void PrintCalibration(const CalibrationOutcome& calibration, const calib::Store& store) {
+  fmt::print("calibration  {} samples, {} tokens through {} layers", calibration.samples,
+             HumanCount(static_cast<uint64_t>(calibration.tokens)), calibration.layers);
+  if (calibration.resumed_at_layer == calibration.layers) {
+    fmt::print(" (finished by an earlier run)");
+  } else if (calibration.resumed_at_layer > 0) {
+    fmt::print(" (resumed at layer {})", calibration.resumed_at_layer);
+  }
+  fmt::print("\n");
+  const std::vector<calib::NonFiniteRecord> clamped = calib::LoadNonFinite(store.database());
+  if (clamped.empty()) return;
+  fmt::print("clamped      activations of {} modules, the first: {} in {}, sample {}\n",
+             clamped.size(), clamped.front().value, clamped.front().module, clamped.front().sample);
+}
+
+void PrintFallbacks(const exporter::ExportSummary& done, const recipes::Plan& plan) {
+  fmt::print("fallbacks    {} of {} scale groups saw no token\n", done.fallbacks.size(),
+             plan.scale_groups.size());
+  for (size_t i = 0; i < std::min(kFallbacksShown, done.fallbacks.size()); ++i) {
+    const exporter::FallbackScale& fallback = done.fallbacks[i];
+    fmt::print("             {}: amax {:g} from its {}\n", fallback.group, fallback.amax,
+               exporter::AmaxOriginName(fallback.from));
+  }
+  if (done.fallbacks.size() > kFallbacksShown) {
+    fmt::print("             ... all are listed in vernier_manifest.json\n");
+  }
+}
+
+void PrintExport(const RunSummary& summary) {
+  const exporter::ExportSummary& done = *summary.exported;
+  fmt::print("tensors      {} in ({} carried, {} converted, {} dropped), {} out\n",
+             HumanCount(summary.source.checkpoint.tensors().size()),
+             HumanCount(static_cast<uint64_t>(done.carried_tensors)),
+             HumanCount(static_cast<uint64_t>(done.converted_tensors)),
+             HumanCount(static_cast<uint64_t>(done.dropped_tensors)),
+             HumanCount(static_cast<uint64_t>(done.output_tensors)));
+  fmt::print("bytes        {} in, {} out, {} shards ({} finished earlier)\n",
+             HumanBytes(done.source_tensor_bytes), HumanBytes(done.output_tensor_bytes),
+             done.shards_written + done.shards_reused, done.shards_reused);
+  if (done.cast.blocks > 0 && done.output_tensor_bytes > done.source_tensor_bytes) {
+    fmt::print(
+        "             (NVFP4 has one scale per 16 values, MXFP4 one per 32: the result is "
+        "larger, and faster to serve)\n");
+  }
+  if (done.cast.blocks > 0) {
+    fmt::print("cast         {} MXFP4 blocks, {} re-encoded, {} inexact\n",
+               HumanCount(static_cast<uint64_t>(done.cast.blocks)),
+               HumanCount(static_cast<uint64_t>(done.cast.requantised)),
+               HumanCount(static_cast<uint64_t>(done.cast.inexact)));
+  }
+  if (done.weighted_weights > 0) {
+    fmt::print("importance   {} of {} searched weights have a vector\n", done.weighted_weights,
+               done.searched_weights);
+  }
+  if (done.clamped_elements > 0) {
+    fmt::print("clamped      {} NaN or infinite elements of {} source tensors, listed in {}\n",
+               HumanCount(static_cast<uint64_t>(done.clamped_elements)), done.clamped_tensors,
+               "vernier_manifest.json");
+  }
+  if (!summary.plan.observed_modules.empty()) PrintFallbacks(done, summary.plan);
+}
+
+}  // namespace
+
+void PrintRunSummary(const RunSummary& summary) {
+  fmt::print("\n");
+  if (summary.calibration) PrintCalibration(*summary.calibration, summary.store);
+  if (summary.exported) PrintExport(summary);
+  if (summary.audit) fmt::print("{}", audit::ReportText(*summary.audit));
+
+  std::string times;
+  for (const auto& [phase, seconds] : summary.progress.PhaseSeconds()) {
+    times += fmt::format("{}{} {}", times.empty() ? "" : ", ", phase, HumanDuration(seconds));
+  }
+  fmt::print("time         {}\n", times);
+  fmt::print("peak memory  {}\n", HumanBytes(PeakResidentBytes()));
+  fmt::print("state        {}\n", summary.store.run_dir().string());
+  if (!summary.exported) return;
+  fmt::print("output       {}\n", summary.recipe.output.string());
+  fmt::print("check again  vernier validate {} --source {}\n", summary.recipe.output.string(),
+             summary.recipe.source.string());
+}
+
+}  // namespace vernier::tools

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "audit/catalogue.h"
+#include "audit/engines/explanation.h"
 #include "audit/engines/tensor_parallel.h"
 #include "audit/report_json.h"
 #include "audit/report_text.h"
@@ -30,6 +31,7 @@ struct ValidateArguments {
   bool full = false;
   bool json = false;
   std::string page;
+  std::string explain;
 };
 
 audit::AuditReport Audit(const ValidateArguments& arguments, ProgressStyle style) {
@@ -44,8 +46,22 @@ audit::AuditReport Audit(const ValidateArguments& arguments, ProgressStyle style
   return RunAudit(options, progress);
 }
 
+int Explain(const ValidateArguments& arguments) {
+  const std::vector<audit::ModuleExplanation> modules = audit::ExplainModules(
+      arguments.directory, *audit::EnginesFromOption(arguments.engine), arguments.explain);
+  if (modules.empty()) {
+    throw Error(ErrorCode::kBadArgument, "--explain",
+                "no module that engines build matches \"" + arguments.explain + "\"",
+                "Give a name or a glob such as \"*.0.*\"");
+  }
+  fmt::print("{}", arguments.json ? audit::ExplanationJson(modules).dump(2) + "\n"
+                                  : audit::ExplanationText(modules));
+  return 0;
+}
+
 int RunValidate(const ValidateArguments& arguments, ProgressStyle style) {
   try {
+    if (!arguments.explain.empty()) return Explain(arguments);
     const audit::AuditReport report = Audit(arguments, style);
     fmt::print("{}", arguments.json ? audit::ReportJson(report).dump(2) + "\n"
                                     : audit::ReportText(report));
@@ -96,6 +112,11 @@ void AddOptions(CLI::App& command, ValidateArguments& arguments) {
   command.add_flag("--json", arguments.json, "Print the report as JSON");
   command.add_option("--report", arguments.page,
                      "Also write the report as one HTML page, to be read without a network");
+  command
+      .add_option("--explain", arguments.explain,
+                  "Instead of the audit: what each engine would build the modules of this name or "
+                  "glob as, and why")
+      ->excludes("--source", "--full", "--journal", "--report");
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "audit/engines/engine_reader.h"
+#include "audit/engines/explanation.h"
 #include "audit/engines/tensor_parallel.h"
 
 namespace vernier::audit {
@@ -35,34 +36,6 @@ constexpr Defect kRouterNotExcluded = {
     "Add it to the exclusions: model code that gives routers a quantisation method fails on it"};
 
 bool IsPlain(StoredFormat format) { return !IsQuantised(format); }
-
-bool Agrees(const Decision& decision, StoredFormat stored) {
-  switch (decision.kind) {
-    case Decision::Kind::kQuantised:
-      return decision.format == stored;
-    case Decision::Kind::kUnquantised:
-      return IsPlain(stored);
-    case Decision::Kind::kFails:
-      return false;
-    case Decision::Kind::kUnknown:
-      break;
-  }
-  return true;
-}
-
-std::string BuiltAs(const Decision& decision) {
-  switch (decision.kind) {
-    case Decision::Kind::kQuantised:
-      return std::string(WeightFormatName(decision.format));
-    case Decision::Kind::kUnquantised:
-      return "unquantised";
-    case Decision::Kind::kFails:
-      return "fails";
-    case Decision::Kind::kUnknown:
-      break;
-  }
-  return "unknown";
-}
 
 std::string Describe(const RuntimeModule& module, StoredFormat stored, const Decision& decision) {
   if (decision.kind == Decision::Kind::kFails) return module.name + " (" + decision.reason + ")";

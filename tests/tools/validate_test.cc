@@ -118,6 +118,21 @@ TEST_F(ValidateTest, ErrorsAreExitCodeOne) {
                                    HasSubstr("moe_quant_algo")));
 }
 
+TEST_F(ValidateTest, ExplainsWhatEachEngineMakesOfAModule) {
+  const CommandResult result = Validate({"--explain", "mtp.0.ffn.experts"});
+  EXPECT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_THAT(result.output,
+              AllOf(HasSubstr("stored mxfp4"), HasSubstr("vLLM          nvfp4 (!): "),
+                    HasSubstr("SGLang        mxfp4: ")));
+  const CommandResult json = Validate({"--explain", "*.wkv", "--engine", "vllm", "--json"});
+  const Json modules = ParseJson(json.output, "modules");
+  ASSERT_EQ(modules.size(), 7u);  // six layers and MTP
+  EXPECT_EQ(modules[0].at("module"), "layers.0.attn.fused_wqa_wkv");
+  EXPECT_EQ(modules[0].at("members"), Json({"layers.0.attn.wq_a", "layers.0.attn.wkv"}));
+  EXPECT_EQ(modules[0].at("/engines/0/built"_json_pointer), "fp8_block");
+  EXPECT_EQ(Validate({"--explain", "no.such.module"}).exit_code, 2);
+}
+
 TEST_F(ValidateTest, UnknownEnginesAndSizesAreRefused) {
   EXPECT_NE(Validate({"--engine", "llama.cpp"}).exit_code, 0);
   EXPECT_NE(Validate({"--tensor-parallel", "3"}).exit_code, 0);

@@ -4,25 +4,37 @@
 #include <map>
 #include <string_view>
 
+#include "base/json_entries.h"
+
 namespace vernier::audit {
 namespace {
 
 constexpr std::string_view kManifestFileName = "vernier_manifest.json";
 constexpr std::array<std::string_view, 2> kFirstProjections = {".w1", ".gate_proj"};
 
-// Calls visit for each object in the array `field`; an absent one is empty.
-template <typename Visit>
-void ForEachEntry(const Json& manifest, std::string_view field, const Visit& visit) {
-  const auto entries = manifest.find(field);
-  if (entries == manifest.end() || !entries->is_array()) return;
-  for (const Json& entry : *entries) visit(entry);
-}
-
 bool IsFirstProjection(std::string_view module) {
   for (const std::string_view suffix : kFirstProjections) {
     if (module.ends_with(suffix)) return true;
   }
   return false;
+}
+
+void ReadTensor(const Json& entry, std::string_view origin, ManifestFacts* facts) {
+  if (GetFieldOr<std::string>(entry, "action", origin, "") != "dropped") return;
+  facts->dropped.insert(GetField<std::string>(entry, "name", origin));
+}
+
+void ReadPatch(const Json& entry, std::string_view origin, ManifestFacts* facts) {
+  facts->config_reasons[GetField<std::string>(entry, "path", origin)] =
+      GetFieldOr<std::string>(entry, "reason", origin, "");
+}
+
+void ReadScaleGroup(const Json& entry, std::string_view origin, ManifestFacts* facts) {
+  if (!entry.contains("tokens")) return;
+  const auto tokens = GetField<int64_t>(entry, "tokens", origin);
+  for (const auto& module : GetField<std::vector<std::string>>(entry, "modules", origin)) {
+    facts->tokens[module] = tokens;
+  }
 }
 
 }  // namespace
@@ -32,22 +44,11 @@ ManifestFacts ReadManifestFacts(const std::filesystem::path& directory) {
   const std::filesystem::path path = directory / kManifestFileName;
   if (!std::filesystem::exists(path)) return facts;
   const std::string origin = path.string();
-  const Json manifest = ReadJsonFile(path);
   facts.present = true;
-  ForEachEntry(manifest, "tensors", [&](const Json& entry) {
-    if (GetFieldOr<std::string>(entry, "action", origin, "") != "dropped") return;
-    facts.dropped.insert(GetField<std::string>(entry, "name", origin));
-  });
-  ForEachEntry(manifest, "config_patches", [&](const Json& entry) {
-    facts.config_reasons[GetField<std::string>(entry, "path", origin)] =
-        GetFieldOr<std::string>(entry, "reason", origin, "");
-  });
-  ForEachEntry(manifest, "scale_groups", [&](const Json& entry) {
-    if (!entry.contains("tokens")) return;
-    const auto tokens = GetField<int64_t>(entry, "tokens", origin);
-    for (const auto& module : GetField<std::vector<std::string>>(entry, "modules", origin)) {
-      facts.tokens[module] = tokens;
-    }
+  ForEachArrayEntry(path, [&](std::string_view field, const Json& entry) {
+    if (field == "tensors") ReadTensor(entry, origin, &facts);
+    if (field == "config_patches") ReadPatch(entry, origin, &facts);
+    if (field == "scale_groups") ReadScaleGroup(entry, origin, &facts);
   });
   return facts;
 }

@@ -3,13 +3,10 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/json_error.h"
 
 namespace vernier {
 namespace {
-
-// The most levels of any published file are below 20. Copying, comparing and printing a value call
-// themselves for each level, so that an unlimited depth would exhaust the stack.
-constexpr int kMaxDepth = 256;
 
 bool NestsDeeper(const Json& value, int levels) {
   if (!value.is_structured()) return false;
@@ -23,12 +20,7 @@ Json ParseAnyDepth(std::string_view text, std::string_view origin, JsonComments 
     return Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/true,
                        /*ignore_comments=*/comments == JsonComments::kAllow);
   } catch (const nlohmann::json::exception& error) {
-    // "[json.exception.parse_error.101] parse error at line 3, column 5: ..." without its tag.
-    std::string_view reason = error.what();
-    if (const size_t end = reason.find("] "); end != std::string_view::npos) {
-      reason.remove_prefix(end + 2);
-    }
-    throw Error(ErrorCode::kBadJson, origin, reason, "Correct the file");
+    ThrowBadJson(origin, error);
   }
 }
 
@@ -36,9 +28,8 @@ Json ParseAnyDepth(std::string_view text, std::string_view origin, JsonComments 
 
 Json ParseJson(std::string_view text, std::string_view origin, JsonComments comments) {
   Json value = ParseAnyDepth(text, origin, comments);
-  if (!NestsDeeper(value, kMaxDepth)) return value;
-  throw Error(ErrorCode::kBadJson, origin,
-              "values nest more than " + std::to_string(kMaxDepth) + " deep", "Correct the file");
+  if (NestsDeeper(value, kMaxJsonDepth)) ThrowJsonTooDeep(origin);
+  return value;
 }
 
 Json ReadJsonFile(const std::filesystem::path& path, JsonComments comments) {

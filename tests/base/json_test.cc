@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "base/file.h"
+#include "base/json_entries.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/temp_dir.h"
 
 namespace vernier {
 namespace {
@@ -29,6 +32,31 @@ TEST(JsonTest, RefusesValuesThatWouldExhaustTheStack) {
   EXPECT_EQ(ParseJson(nested(256), "t").dump(), nested(256));
   EXPECT_VERNIER_ERROR(ParseJson(nested(257), "t"), ErrorCode::kBadJson, "more than 256 deep");
   EXPECT_VERNIER_ERROR(ParseJson(nested(1'000'000), "t"), ErrorCode::kBadJson, "256 deep");
+}
+
+TEST(JsonEntriesTest, VisitsEntriesOfArraysInTheirOrder) {
+  const testing::TempDir dir;
+  const std::filesystem::path path = dir.path() / "long.json";
+  WriteFileAtomically(path, R"({"n": 1, "a": [{"x": [1, 2]}, 3], "tool": {"v": [4]}, "b": [[5]]})");
+  std::string visited;
+  ForEachArrayEntry(path, [&](std::string_view field, const Json& entry) {
+    visited += std::string(field) + "=" + entry.dump() + ";";
+  });
+  EXPECT_EQ(visited, R"(a={"x":[1,2]};a=3;b=[5];)");
+}
+
+TEST(JsonEntriesTest, RefusesWhatParseJsonRefuses) {
+  const testing::TempDir dir;
+  const std::filesystem::path path = dir.path() / "long.json";
+  const auto read = [&](const std::string& text) {
+    WriteFileAtomically(path, text);
+    ForEachArrayEntry(path, [](std::string_view, const Json&) {});
+  };
+  EXPECT_VERNIER_ERROR(read("{\n\"a\": [1,]}"), ErrorCode::kBadJson, "parse error at line 2");
+  EXPECT_VERNIER_ERROR(read("[1]"), ErrorCode::kBadJson, "no JSON object");
+  EXPECT_VERNIER_ERROR(read("{\"a\": " + std::string(1000, '[')), ErrorCode::kBadJson, "256 deep");
+  EXPECT_VERNIER_ERROR(ForEachArrayEntry(dir.path() / "absent", {}), ErrorCode::kFileOpen,
+                       "absent");
 }
 
 TEST(JsonTest, FieldsAreTypedAndNamedInErrors) {

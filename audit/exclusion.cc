@@ -25,27 +25,39 @@ bool VllmExcludes(std::string_view pattern, std::string_view module) {
   return VllmPatternMatches(stem, module) || VllmPatternMatches(stem + ".*", module);
 }
 
-bool IsListed(std::span<const NamePattern> patterns, const Module& module) {
+// Without the prefix that multimodal models put around their text model, if there is one.
+std::string_view TextName(std::string_view module) {
+  constexpr std::string_view kPrefix = "language_model.";
+  return module.starts_with(kPrefix) ? module.substr(kPrefix.size()) : module;
+}
+
+bool IsListed(std::span<const NamePattern> patterns, std::string_view name) {
   return std::any_of(patterns.begin(), patterns.end(),
-                     [&](const NamePattern& pattern) { return pattern.text() == module.name; });
+                     [&](const NamePattern& pattern) { return pattern.text() == name; });
+}
+
+// All members of a fused matrix must be left out, or none.
+template <typename IsSkipped>
+Exclusion AllOrNone(const RuntimeModule& module, const IsSkipped& is_skipped) {
+  const auto skipped = std::count_if(module.members.begin(), module.members.end(), is_skipped);
+  if (skipped == 0) return {};
+  if (skipped == static_cast<ptrdiff_t>(module.members.size())) {
+    return By(module.members.front()->name);
+  }
+  return {false, {}, "only some of its members are in the exclusion list"};
 }
 
 // The part of vLLM's decision that knows of fused matrices and experts.
 Exclusion VllmExact(std::span<const NamePattern> patterns, const RuntimeModule& module) {
+  if (IsListed(patterns, module.name)) return By(module.name);
   if (module.is_fused()) {
-    const auto listed =
-        std::count_if(module.members.begin(), module.members.end(),
-                      [&](const Module* member) { return IsListed(patterns, *member); });
-    if (listed == 0) return {};
-    if (listed == static_cast<ptrdiff_t>(module.members.size())) {
-      return By(module.members.front()->name);
-    }
-    return {false, {}, "only some of its members are in the exclusion list"};
+    return AllOrNone(module,
+                     [&](const Module* member) { return IsListed(patterns, member->name); });
   }
-  if (module.kind == ModuleKind::kExperts) {
-    for (const NamePattern& pattern : patterns) {
-      if (pattern.text().find(module.name) != std::string::npos) return By(pattern.text());
-    }
+  constexpr std::string_view kExperts = "experts";
+  if (module.name.find(kExperts) == std::string::npos) return {};
+  for (const NamePattern& pattern : patterns) {
+    if (pattern.text().find(module.name) != std::string::npos) return By(pattern.text());
   }
   return {};
 }
@@ -59,21 +71,48 @@ Exclusion FindVllm(std::span<const NamePattern> patterns, const RuntimeModule& m
   return {};
 }
 
-bool SglangExcludes(std::string_view pattern, std::string_view module) {
-  if (GlobMatch(pattern, module)) return true;
-  constexpr std::array<std::string_view, 4> kMlaParts = {"q_a_proj", "q_b_proj",
-                                                         "kv_a_proj_with_mqa", "kv_b_proj"};
-  const std::string_view last = LeafOf(pattern);
-  if (std::find(kMlaParts.begin(), kMlaParts.end(), last) != kMlaParts.end() &&
-      LeafOf(module).find(last) != std::string_view::npos) {
-    return true;
+// Whether `path` stands in `module` between dots.
+bool SglangPathMatches(std::string_view path, std::string_view module) {
+  while (path.ends_with('.')) path.remove_suffix(1);
+  const std::string inner = "." + std::string(module) + ".";
+  return inner.find("." + std::string(path) + ".") != std::string::npos;
+}
+
+bool SglangSkips(std::span<const NamePattern> patterns, std::string_view module) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const NamePattern& pattern) {
+    return SglangPathMatches(pattern.text(), module);
+  });
+}
+
+// What linear layers are tested for before any pattern.
+Exclusion SglangExact(std::span<const NamePattern> patterns, const RuntimeModule& module) {
+  const bool splits = module.name.ends_with("qkv_proj") || module.name.ends_with("gate_up_proj");
+  if (module.is_fused() && splits) {
+    return AllOrNone(module,
+                     [&](const Module* member) { return SglangSkips(patterns, member->name); });
   }
+  return SglangSkips(patterns, module.name) ? By(module.name) : Exclusion();
+}
+
+bool SglangGlobMatches(std::string_view pattern, std::string_view module) {
+  if (GlobMatch(pattern, module)) return true;
   for (size_t begin = 0; begin <= module.size();) {
     const size_t end = std::min(module.find('.', begin), module.size());
     if (GlobMatch(pattern, module.substr(begin, end - begin))) return true;
     begin = end + 1;
   }
   return false;
+}
+
+bool SglangExcludes(std::string_view pattern, std::string_view module) {
+  constexpr std::array<std::string_view, 4> kMlaParts = {"q_a_proj", "q_b_proj",
+                                                         "kv_a_proj_with_mqa", "kv_b_proj"};
+  if (SglangGlobMatches(pattern, module) || SglangGlobMatches(pattern, TextName(module))) {
+    return true;
+  }
+  const std::string_view last = LeafOf(pattern);
+  return std::find(kMlaParts.begin(), kMlaParts.end(), last) != kMlaParts.end() &&
+         LeafOf(module).find(last) != std::string_view::npos;
 }
 
 // SGLang's name of the fused low-rank projections of MLA.
@@ -83,10 +122,10 @@ std::string SglangName(const RuntimeModule& module) {
 }
 
 Exclusion FindSglang(std::span<const NamePattern> patterns, const RuntimeModule& module) {
-  const bool all_listed =
-      std::all_of(module.members.begin(), module.members.end(),
-                  [&](const Module* each) { return IsListed(patterns, *each); });
-  if (all_listed) return By(module.members.front()->name);
+  if (module.kind != ModuleKind::kExperts) {
+    const Exclusion exact = SglangExact(patterns, module);
+    if (exact.excluded || !exact.error.empty()) return exact;
+  }
   const std::string name = SglangName(module);
   for (const NamePattern& pattern : patterns) {
     if (SglangExcludes(pattern.text(), name)) return By(pattern.text());

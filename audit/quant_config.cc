@@ -41,8 +41,10 @@ std::map<std::string, LayerAlgo> ReadQuantizedLayers(const Json& object) {
   return layers;
 }
 
+// Under `key`, or, as some versions of ModelOpt write it, the other form's.
 void ReadExclusions(const Json& object, std::string_view key, QuantConfig* config) {
   const Json* field = FindField(object, key);
+  if (field == nullptr) field = FindField(object, "exclude_modules");
   if (field == nullptr || !field->is_array()) return;
   config->has_exclusions = true;
   for (const Json& pattern : *field) {
@@ -145,9 +147,11 @@ bool NamesModule(const NamePattern& entry, std::string_view module) {
 }  // namespace
 
 std::optional<WeightFormat> FormatOfAlgo(std::string_view algo) {
-  static constexpr std::array<std::pair<std::string_view, WeightFormat>, 9> kAlgos = {
+  static constexpr std::array<std::pair<std::string_view, WeightFormat>, 11> kAlgos = {
       {{kAlgoNvfp4, WeightFormat::kNvfp4},
        {kAlgoWeightOnlyNvfp4, WeightFormat::kNvfp4},
+       {"NVFP4_AWQ", WeightFormat::kNvfp4},
+       {"FP8_BLOCK_SCALES", WeightFormat::kFp8Block},
        {"mxfp4", WeightFormat::kMxfp4},
        {"MXFP4", WeightFormat::kMxfp4},
        {"MXFP8", WeightFormat::kMxfp8},

@@ -1,5 +1,6 @@
 // DeepSeek-V4: FP8 blocks everywhere but in the routed experts, whose format each engine finds out
 // in its own way.
+#include <algorithm>
 #include <string>
 
 #include "audit/engines/engine_reader.h"
@@ -72,8 +73,8 @@ class DeepseekV4Reader final : public EngineReader {
         if (ExpertDtype() == "fp8") return StoredFormat::kFp8Block;
         return AnnouncesNvfp4() ? StoredFormat::kNvfp4 : StoredFormat::kMxfp4;
       case Engine::kSglang: {
-        const bool hybrid = AnnouncesNvfp4() && config_.quant_algo == kAlgoMixed &&
-                            config_.group_size && config_.has_exclusions;
+        const bool hybrid =
+            AnnouncesNvfp4() && config_.quant_algo == kAlgoMixed && config_.group_size.has_value();
         return hybrid ? StoredFormat::kNvfp4 : Probed();
       }
       case Engine::kTensorRtLlm:
@@ -93,18 +94,24 @@ class DeepseekV4Reader final : public EngineReader {
   }
 
   Decision DecideExperts(const RuntimeModule& module) const {
-    const bool nvfp4 = expert_format_ == StoredFormat::kNvfp4;
-    // SGLang builds MTP layers as released.
-    if (module.is_mtp && nvfp4 && engine_ == Engine::kSglang) {
-      return Decision::Quantised(StoredFormat::kMxfp4, "MTP layers are taken for MXFP4");
+    if (engine_ == Engine::kVllm && Lists(module.name)) {
+      return Decision::Unquantised("in ignored_layers");
     }
-    if (nvfp4 && !module.is_mtp && engine_ != Engine::kVllm) {
+    // What its list excludes, MTP layers above all, SGLang builds as released.
+    if (expert_format_ == StoredFormat::kNvfp4 && engine_ != Engine::kVllm) {
       const Exclusion exclusion = FindExclusion(engine_, config_.exclusions, module);
-      if (exclusion.excluded) {
-        return Decision::Unquantised("excluded by \"" + exclusion.pattern + "\"");
+      const std::string reason = "excluded by \"" + exclusion.pattern + "\"";
+      if (exclusion.excluded && engine_ == Engine::kSglang) {
+        return Decision::Quantised(StoredFormat::kMxfp4, reason);
       }
+      if (exclusion.excluded && !module.is_mtp) return Decision::Unquantised(reason);
     }
     return Decision::Quantised(expert_format_, Reason());
+  }
+
+  bool Lists(const std::string& name) const {
+    return std::any_of(config_.unconverted.begin(), config_.unconverted.end(),
+                       [&](const NamePattern& entry) { return entry.text() == name; });
   }
 
   std::string Reason() const {
@@ -114,7 +121,7 @@ class DeepseekV4Reader final : public EngineReader {
     if (engine_ == Engine::kVllm && ExpertDtype() == "fp8") return "expert_dtype fp8";
     if (!AnnouncesNvfp4()) return "moe_quant_algo is not NVFP4";
     if (expert_format_ == StoredFormat::kNvfp4) return "moe_quant_algo NVFP4";
-    return "quant_algo, group_size and exclusions do not announce the hybrid";
+    return "quant_algo and group_size do not announce the hybrid";
   }
 
   Engine engine_;

@@ -1,7 +1,7 @@
 // What an engine decides about each module, by its own rules.
 //
-// Written from reading the engines' loaders in 2026: vLLM model_executor/layers/quantization
-// (modelopt.py, fp8.py, compressed_tensors) and models/deepseek_v4/quant_config.py; SGLang
+// Written from reading the engines' loaders in 2026: vLLM 0.33 model_executor/layers/quantization
+// (modelopt.py, fp8.py, compressed_tensors) and models/deepseek_v4/quant_config.py; SGLang 0.5.23
 // srt/layers/quantization/modelopt_quant.py and configs/deepseek_v4.py; TensorRT-LLM
 // quantization/modelopt_config.py, _torch/model_config.py and _torch/models/modeling_utils.py. No
 // engine is run.

@@ -27,21 +27,32 @@ std::string PathOf(Engine engine, const std::string& algo) {
   return engine == Engine::kSglang ? "modelopt_fp8" : "modelopt";
 }
 
-// Algorithms that the engine's reader of one algorithm for all modules takes.
-bool TakesAlgo(Engine engine, std::string_view algo) {
-  constexpr std::array<std::string_view, 6> kVllm = {
-      "FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO", "NVFP4", "W4A16_NVFP4", "MXFP8"};
-  if (algo == kAlgoMixed || algo.find(kAlgoNvfp4) != std::string_view::npos) return true;
-  if (engine == Engine::kSglang) return algo.find("FP8") != std::string_view::npos;
-  if (engine == Engine::kTensorRtLlm && algo == "MXFP4") return true;
-  return std::find(kVllm.begin(), kVllm.end(), algo) != kVllm.end();
+template <size_t n>
+bool IsOneOf(std::string_view algo, const std::array<std::string_view, n>& algos) {
+  return std::find(algos.begin(), algos.end(), algo) != algos.end();
 }
 
-// Whether the engine builds a module of a mixed configuration in `algo`.
+constexpr std::array<std::string_view, 6> kVllmAlgos = {
+    "FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO", "NVFP4", "W4A16_NVFP4", "MXFP8"};
+
+// Algorithms that the engine's reader of one algorithm for all modules takes.
+bool TakesAlgo(Engine engine, std::string_view algo) {
+  constexpr std::array<std::string_view, 3> kSglangFp4 = {"NVFP4", "NVFP4_AWQ", "W4A16_NVFP4"};
+  if (algo == kAlgoMixed) return true;
+  if (engine == Engine::kVllm) return IsOneOf(algo, kVllmAlgos);
+  if (engine == Engine::kSglang) {
+    return IsOneOf(algo, kSglangFp4) || algo.find("FP8") != std::string_view::npos;
+  }
+  return IsOneOf(algo, kVllmAlgos) || algo == "MXFP4";
+}
+
+// Whether the engine builds a module of a mixed configuration in `algo`; it leaves others as they
+// are.
 bool TakesLayerAlgo(Engine engine, std::string_view algo) {
-  constexpr std::array<std::string_view, 4> kLayerAlgos = {"FP8", "NVFP4", "W4A16_NVFP4", "MXFP8"};
-  return engine == Engine::kTensorRtLlm ||
-         std::find(kLayerAlgos.begin(), kLayerAlgos.end(), algo) != kLayerAlgos.end();
+  constexpr std::array<std::string_view, 6> kSglang = {"FP8",   "FP8_PB_WO", "FP8_BLOCK_SCALES",
+                                                       "MXFP8", "NVFP4",     "W4A16_NVFP4"};
+  if (engine == Engine::kVllm) return IsOneOf(algo, kVllmAlgos) || algo == "FP8_BLOCK_SCALES";
+  return engine == Engine::kTensorRtLlm || IsOneOf(algo, kSglang);
 }
 
 class ModeloptReader final : public EngineReader {
@@ -71,15 +82,13 @@ class ModeloptReader final : public EngineReader {
   }
 
  private:
+  // Only the nested form must be complete; the flat one has defaults.
   std::string MissingField() const {
-    const bool flat_vllm = is_flat_ && engine_ == Engine::kVllm;
-    if (engine_ == Engine::kTensorRtLlm) return {};
-    if (!config_.group_size && !flat_vllm) return "group_size is missing";
-    if (!config_.has_exclusions && !flat_vllm) return "the list of exclusions is missing";
-    if (engine_ == Engine::kVllm && !is_flat_ && !config_.has_kv_cache_quant_algo) {
-      return "kv_cache_quant_algo is missing";
-    }
-    return {};
+    if (is_flat_ || engine_ == Engine::kTensorRtLlm) return {};
+    if (!config_.group_size) return "group_size is missing";
+    if (engine_ == Engine::kSglang) return {};
+    if (!config_.has_exclusions) return "exclude_modules is missing";
+    return config_.has_kv_cache_quant_algo ? "" : "kv_cache_quant_algo is missing";
   }
 
   static Decision Built(const std::string& algo, std::string_view where) {
@@ -98,7 +107,7 @@ class ModeloptReader final : public EngineReader {
     if (!alike) return Decision::Fails("its members have different algorithms in quantized_layers");
     const std::string& algo = found.front()->algo;
     if (!TakesLayerAlgo(engine_, UpperCase(algo))) {
-      return Decision::Fails("quantized_layers gives it " + algo + ", which is not read there");
+      return Decision::Unquantised("quantized_layers gives it " + algo + ", which is not read");
     }
     return Built(algo, "quantized_layers:");
   }
@@ -108,19 +117,25 @@ class ModeloptReader final : public EngineReader {
     if (entry != config_.quantized_layers.end()) found->push_back(&entry->second);
   }
 
-  // The exact name, then the members of a fused matrix, then any module within.
+  void LookBelow(const std::string& prefix, std::vector<const LayerAlgo*>* found) const {
+    const auto entry = config_.quantized_layers.lower_bound(prefix);
+    if (entry != config_.quantized_layers.end() && entry->first.starts_with(prefix)) {
+      found->push_back(&entry->second);
+    }
+  }
+
+  // The exact name, then the members of a fused matrix, then any module within; in vLLM experts
+  // also by any module beside them.
   std::vector<const LayerAlgo*> FindLikeVllm(const RuntimeModule& module) const {
     std::vector<const LayerAlgo*> found;
     Look(module.name, &found);
+    if (found.empty() && module.kind == ModuleKind::kLmHead) Look("lm_head", &found);
     if (found.empty() && module.is_fused()) {
       for (const Module* member : module.members) Look(member->name, &found);
     }
-    if (found.empty() && module.kind == ModuleKind::kExperts) {
-      const std::string prefix = module.name + ".";
-      const auto entry = config_.quantized_layers.lower_bound(prefix);
-      if (entry != config_.quantized_layers.end() && entry->first.starts_with(prefix)) {
-        found.push_back(&entry->second);
-      }
+    if (found.empty()) LookBelow(module.name + ".", &found);
+    if (found.empty() && engine_ == Engine::kVllm && module.kind == ModuleKind::kExperts) {
+      LookBelow(module.name.substr(0, module.name.rfind('.') + 1), &found);
     }
     return found;
   }

@@ -329,7 +329,7 @@ std::vector<DefectCase> ConfigDefects() {
          m.Inline().erase("ignore");
          m.Nested().erase("exclude_modules");
        },
-       {"V05", "V13"}},
+       {"V13"}},
       {"WrongQuantMethod",
        [](ModelFiles& m) { m.Inline()["quant_method"] = "modelopt"; },
        {"V05", "V15"}},

@@ -2,7 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
+#include <string>
 #include <vector>
+
+#include "base/json.h"
 
 namespace vernier::audit {
 namespace {
@@ -65,8 +70,7 @@ INSTANTIATE_TEST_SUITE_P(
         MatchCase{"gate", "layers.0.ffn.gate", EngineSet({Engine::kVllm, Engine::kSglang})},
         MatchCase{"gate", "layers.0.ffn.gate_up_proj", kVllmAlone},
         MatchCase{"head", "lm_head", kVllmAlone}, MatchCase{"head", "head", kAll},
-        MatchCase{"model.layers.0.self_attn", "model.layers.0.self_attn.o_proj",
-                  EngineSet({Engine::kVllm, Engine::kTensorRtLlm})},
+        MatchCase{"model.layers.0.self_attn", "model.layers.0.self_attn.o_proj", kAll},
         MatchCase{"model.layers.0.self_attn*", "model.layers.0.self_attn.o_proj", kAll},
         MatchCase{"*.attn.*", "layers.3.attn.wq_a", kAll},
         MatchCase{"*.attn.*", "layers.3.ffn.experts", kNobody},
@@ -92,6 +96,45 @@ TEST(Exclusion, OneListedExpertExcludesAllInVllm) {
   const std::vector<Module> members = Members({"m.experts.0.up_proj", "m.experts.1.up_proj"});
   const RuntimeModule experts = Fuse("m.experts", members, ModuleKind::kExperts);
   EXPECT_EQ(Excluding({"m.experts.1.up_proj"}, experts), kVllmAlone);
+}
+
+// The checkpoint's modules that a fused one is made of.
+std::vector<std::string> MemberNames(const std::string& module) {
+  const std::map<std::string, std::vector<std::string>> kFused = {
+      {"qkv_proj", {"q_proj", "k_proj", "v_proj"}},
+      {"gate_up_proj", {"gate_proj", "up_proj"}},
+      {"fused_qkv_a_proj", {"q_a_proj", "kv_a_proj_with_mqa"}}};
+  const size_t leaf = module.rfind('.') + 1;
+  const auto fused = kFused.find(module.substr(leaf));
+  if (fused == kFused.end()) return {module};
+  std::vector<std::string> names;
+  for (const std::string& name : fused->second) names.push_back(module.substr(0, leaf) + name);
+  return names;
+}
+
+std::string OutcomeOf(const Exclusion& exclusion) {
+  if (!exclusion.error.empty()) return "fails";
+  return exclusion.excluded ? "excluded" : "kept";
+}
+
+TEST(ExclusionGolden, AgreesWithTheEnginesOwnCode) {
+  const Json cases =
+      ReadJsonFile(std::filesystem::path(VERNIER_TEST_DATA) / "engines" / "exclusions.json");
+  ASSERT_GT(cases.size(), 500u);
+  for (const Json& golden : cases) {
+    const auto name = golden.at("module").get<std::string>();
+    const std::vector<Module> members = Members(MemberNames(name));
+    const bool experts = name.ends_with(".experts");
+    const RuntimeModule module =
+        Fuse(name, members, experts ? ModuleKind::kExperts : ModuleKind::kLinear);
+    const auto texts = golden.at("patterns").get<std::vector<std::string>>();
+    const std::vector<NamePattern> patterns(texts.begin(), texts.end());
+    for (const Engine engine : {Engine::kVllm, Engine::kSglang}) {
+      EXPECT_EQ(OutcomeOf(FindExclusion(engine, patterns, module)),
+                golden.at(std::string(EngineName(engine))).get<std::string>())
+          << EngineName(engine) << ": " << golden.dump();
+    }
+  }
 }
 
 TEST(NamePattern, ExpressionsMatchAtTheBeginningOrAsAWhole) {

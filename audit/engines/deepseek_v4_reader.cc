@@ -4,7 +4,7 @@
 #include <string>
 
 #include "audit/engines/engine_reader.h"
-#include "audit/exclusion.h"
+#include "audit/engines/exclusion.h"
 
 namespace vernier::audit {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "audit/engines/engine_reader.h"
-#include "audit/exclusion.h"
+#include "audit/engines/exclusion.h"
 
 namespace vernier::audit {
 namespace {

@@ -24,8 +24,6 @@ constexpr std::array<FusedName, 5> kFusedNames = {{
     {"gate_up_proj", {"w1", "w3", ""}},
 }};
 
-std::string_view LeafOf(std::string_view name) { return name.substr(name.rfind('.') + 1); }
-
 std::string_view PrefixOf(std::string_view name) {
   return name.substr(0, name.size() - LeafOf(name).size());
 }

@@ -5,11 +5,15 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audit/modules.h"
 
 namespace vernier::audit {
+
+// "q_proj" of "model.layers.0.self_attn.q_proj".
+inline std::string_view LeafOf(std::string_view name) { return name.substr(name.rfind('.') + 1); }
 
 enum class ModuleKind { kLinear, kExperts, kLmHead };
 

@@ -80,7 +80,7 @@ class Splitter {
         module.meaning.role == Role::kIndexer) {
       return std::nullopt;
     }
-    const std::string_view leaf = std::string_view(module.name).substr(module.name.rfind('.') + 1);
+    const std::string_view leaf = LeafOf(module.name);
     const Block block = BlockOf(subject_, module.format);
     switch (CutOf(leaf)) {
       case Cut::kRows:

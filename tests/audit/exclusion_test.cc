@@ -1,4 +1,4 @@
-#include "audit/exclusion.h"
+#include "audit/engines/exclusion.h"
 
 #include <gtest/gtest.h>
 

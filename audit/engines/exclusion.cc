@@ -1,4 +1,4 @@
-#include "audit/exclusion.h"
+#include "audit/engines/exclusion.h"
 
 #include <algorithm>
 #include <array>
@@ -9,8 +9,6 @@
 
 namespace vernier::audit {
 namespace {
-
-std::string_view LeafOf(std::string_view name) { return name.substr(name.rfind('.') + 1); }
 
 Exclusion By(std::string_view pattern) { return {true, std::string(pattern), {}}; }
 

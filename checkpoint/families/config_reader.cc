@@ -53,14 +53,18 @@ double ConfigReader::Number(std::string_view key, bool allow_zero) const {
   return value;
 }
 
-double ConfigReader::NumberOr(std::string_view key, double fallback) const {
-  return Find(key) == nullptr ? fallback : Number(key);
+double ConfigReader::NumberOr(std::string_view key, double fallback, bool allow_zero) const {
+  return Find(key) == nullptr ? fallback : Number(key, allow_zero);
 }
 
 bool ConfigReader::Boolean(std::string_view key) const {
   const Json& field = Require(key);
   if (!field.is_boolean()) Fail(key, "is " + field.dump() + ", not true or false");
   return field.get<bool>();
+}
+
+bool ConfigReader::BooleanOr(std::string_view key, bool fallback) const {
+  return Find(key) == nullptr ? fallback : Boolean(key);
 }
 
 void ConfigReader::RequireValue(std::string_view key, const Json& value) const {

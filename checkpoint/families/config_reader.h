@@ -19,6 +19,8 @@ class ConfigReader {
   // `path` is put before field names in messages: "rope_scaling.".
   explicit ConfigReader(const Json& object, std::string path = {});
 
+  // Whether the field is there, be it null.
+  bool Has(std::string_view key) const { return object_->contains(key); }
   // The field, or nullptr when it is absent or null.
   const Json* Find(std::string_view key) const;
   const Json& Require(std::string_view key) const;
@@ -28,8 +30,9 @@ class ConfigReader {
                     int64_t max = kMaxSize) const;
   // A finite number > 0, or >= 0 when `allow_zero`.
   double Number(std::string_view key, bool allow_zero = false) const;
-  double NumberOr(std::string_view key, double fallback) const;
+  double NumberOr(std::string_view key, double fallback, bool allow_zero = false) const;
   bool Boolean(std::string_view key) const;
+  bool BooleanOr(std::string_view key, bool fallback) const;
 
   // A field that has one legal value; absent is fine.
   void RequireValue(std::string_view key, const Json& value) const;

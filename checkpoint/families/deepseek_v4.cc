@@ -136,7 +136,9 @@ class DeepseekV4Family : public Family {
     dims.experts = config_.n_routed_experts;
     dims.experts_per_token = config_.num_experts_per_tok;
     dims.expert_width = config_.moe_intermediate_size;
+    dims.mlp_width = config_.n_shared_experts * config_.moe_intermediate_size;
     dims.attention_heads = config_.num_attention_heads;
+    dims.key_value_heads = 1;
     dims.head_dim = config_.head_dim;
     dims.max_keys = config_.sliding_window;
     for (const int64_t ratio : config_.compress_ratios) {
@@ -152,16 +154,12 @@ class DeepseekV4Family : public Family {
   }
 
   std::vector<std::string> RequiredTensors() const override {
-    std::vector<std::string> names;
-    for (ExpectedTensor& tensor : DeepseekV4MainTensors(config_)) {
-      names.push_back(std::move(tensor.name));
-    }
-    return names;
+    return NamesOf(DeepseekV4MainTensors(config_));
   }
 
   void CheckShapes(const ModelLayout& layout) const override {
-    CheckShapesOf(DeepseekV4MainTensors(config_), layout);
-    CheckShapesOf(DeepseekV4MtpTensors(config_), layout);
+    CheckExpectedShapes(DeepseekV4MainTensors(config_), layout);
+    CheckExpectedShapes(DeepseekV4MtpTensors(config_), layout);
   }
 
  private:
@@ -174,13 +172,6 @@ class DeepseekV4Family : public Family {
     meaning.role = Role::kMtp;
     meaning.layer = *layer;
     return meaning;
-  }
-
-  static void CheckShapesOf(const std::vector<ExpectedTensor>& tensors, const ModelLayout& layout) {
-    for (const ExpectedTensor& expected : tensors) {
-      const LogicalWeight* weight = layout.FindName(expected.name);
-      if (weight != nullptr) RequireWeightShape(*weight, expected.shape);
-    }
   }
 
   DeepseekV4Config config_;

@@ -2,19 +2,13 @@
 #ifndef VERNIER_CHECKPOINT_FAMILIES_DEEPSEEK_V4_TENSORS_H_
 #define VERNIER_CHECKPOINT_FAMILIES_DEEPSEEK_V4_TENSORS_H_
 
-#include <cstdint>
-#include <string>
 #include <vector>
 
 #include "checkpoint/families/deepseek_v4_config.h"
+#include "checkpoint/families/expected_tensors.h"
 #include "checkpoint/safetensors.h"
 
 namespace vernier::checkpoint {
-
-struct ExpectedTensor {
-  std::string name;            // of the main tensor
-  std::vector<int64_t> shape;  // of the dequantised values
-};
 
 // Embedding, decoder layers, final norm and head, in the order in which the model uses them.
 std::vector<ExpectedTensor> DeepseekV4MainTensors(const DeepseekV4Config& config);

@@ -40,8 +40,10 @@ struct ModelDims {
   int64_t vocab_size = 0;
   int64_t experts = 0;  // routed experts per MoE layer, 0 for dense models
   int64_t experts_per_token = 0;
-  int64_t expert_width = 0;  // intermediate size of an expert
+  int64_t expert_width = 0;  // intermediate size of a routed expert
+  int64_t mlp_width = 0;     // the largest intermediate size of a dense MLP or of shared experts
   int64_t attention_heads = 0;
+  int64_t key_value_heads = 0;  // heads of keys and values that the forward pass holds
   int64_t head_dim = 0;
   int64_t max_keys = 0;         // uncompressed keys a query may see (a window), or 0 for all
   int64_t key_compression = 0;  // smallest positive compression ratio, 0 if none
@@ -86,7 +88,14 @@ std::unique_ptr<Family> MakeFamily(const Json& config);
 std::unique_ptr<Family> MakeAnyFamily(const Json& config);
 
 // One per family file.
+std::unique_ptr<Family> MakeDeepseekV3Family(const Json& config);
 std::unique_ptr<Family> MakeDeepseekV4Family(const Json& config);
+std::unique_ptr<Family> MakeLlamaFamily(const Json& config);
+std::unique_ptr<Family> MakeMistralFamily(const Json& config);
+std::unique_ptr<Family> MakeMixtralFamily(const Json& config);
+std::unique_ptr<Family> MakeQwen2Family(const Json& config);
+std::unique_ptr<Family> MakeQwen3Family(const Json& config);
+std::unique_ptr<Family> MakeQwen3MoeFamily(const Json& config);
 
 // For any model in Hugging Face's names: roles, layers, experts and fused groups are guessed from
 // the names, dimensions read from the usual fields (0 where config.json gives none). It requires no

@@ -16,7 +16,14 @@ struct FamilyRow {
 
 // Sorted by model_type.
 constexpr auto kFamilies = std::to_array<FamilyRow>({
+    {"deepseek_v3", MakeDeepseekV3Family},
     {"deepseek_v4", MakeDeepseekV4Family},
+    {"llama", MakeLlamaFamily},
+    {"mistral", MakeMistralFamily},
+    {"mixtral", MakeMixtralFamily},
+    {"qwen2", MakeQwen2Family},
+    {"qwen3", MakeQwen3Family},
+    {"qwen3_moe", MakeQwen3MoeFamily},
 });
 
 const FamilyRow* FindRow(const Json& model_type) {

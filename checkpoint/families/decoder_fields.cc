@@ -1,0 +1,104 @@
+#include "checkpoint/families/decoder_fields.h"
+
+#include <algorithm>
+#include <string>
+
+namespace vernier::checkpoint {
+namespace {
+
+// Bounds on what is enumerated tensor by tensor.
+constexpr int64_t kMaxLayers = 10'000;
+constexpr int64_t kMaxExperts = 100'000;
+constexpr int64_t kMaxExpertsOfAllLayers = 1'000'000;
+
+constexpr int64_t kDefaultWindow = 4096;  // of transformers' Qwen configurations
+constexpr int64_t kDefaultMaxWindowLayers = 28;
+
+// Which layers have a window by layer_types.
+std::vector<int64_t> WindowsOfTypes(const ConfigReader& reader, const Json& types, int64_t layers,
+                                    int64_t window) {
+  if (!types.is_array() || static_cast<int64_t>(types.size()) != layers) {
+    reader.Fail("layer_types",
+                "is no list with an entry for each of the " + std::to_string(layers) + " layers");
+  }
+  std::vector<int64_t> windows;
+  for (const Json& type : types) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      reader.Fail("layer_types", "holds " + type.dump() +
+                                     "; known are \"full_attention\" and \"sliding_attention\"");
+    }
+    windows.push_back(type == "sliding_attention" ? window : 0);
+  }
+  return windows;
+}
+
+}  // namespace
+
+DecoderConfig ReadDecoderSizes(const ConfigReader& reader) {
+  reader.RequireValue("hidden_act", "silu");
+  DecoderConfig config;
+  config.vocab_size = reader.Integer("vocab_size");
+  config.hidden_size = reader.Integer("hidden_size");
+  config.layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
+  config.heads = reader.Integer("num_attention_heads");
+  config.dense_mlp_width = reader.Integer("intermediate_size");
+  config.norm_eps = reader.NumberOr("rms_norm_eps", 1e-6);
+  config.tied_embeddings = reader.BooleanOr("tie_word_embeddings", false);
+  config.routed.assign(static_cast<size_t>(config.layers), false);
+  config.grouped_query.windows.assign(static_cast<size_t>(config.layers), 0);
+  return config;
+}
+
+void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> default_head_dim,
+                           DecoderConfig* config) {
+  GroupedQueryConfig& attention = config->grouped_query;
+  attention.key_value_heads = reader.IntegerOr("num_key_value_heads", config->heads);
+  attention.head_dim =
+      reader.IntegerOr("head_dim", default_head_dim.value_or(config->hidden_size / config->heads));
+  if (config->heads % attention.key_value_heads != 0) {
+    reader.Fail("num_key_value_heads", "is " + std::to_string(attention.key_value_heads) +
+                                           ", which does not divide " +
+                                           std::to_string(config->heads) + " heads");
+  }
+  if (attention.head_dim % 2 != 0 || attention.head_dim == 0) {
+    reader.Fail("head_dim", "is " + std::to_string(attention.head_dim) +
+                                "; a rotary embedding needs an even number of channels");
+  }
+}
+
+void ReadWindow(const ConfigReader& reader, int64_t fallback, DecoderConfig* config) {
+  const int64_t absent = reader.Has("sliding_window") ? 0 : fallback;
+  const int64_t window = reader.IntegerOr("sliding_window", absent);
+  config->grouped_query.windows.assign(static_cast<size_t>(config->layers), window);
+}
+
+void ReadWindowsByLayer(const ConfigReader& reader, DecoderConfig* config) {
+  if (!reader.BooleanOr("use_sliding_window", false)) return;
+  ReadWindow(reader, kDefaultWindow, config);
+  std::vector<int64_t>& windows = config->grouped_query.windows;
+  if (const Json* types = reader.Find("layer_types")) {
+    windows = WindowsOfTypes(reader, *types, config->layers, windows.front());
+    return;
+  }
+  const int64_t first = reader.IntegerOr("max_window_layers", kDefaultMaxWindowLayers, 0);
+  for (int64_t layer = 0; layer < std::min(first, config->layers); ++layer) {
+    windows[static_cast<size_t>(layer)] = 0;
+  }
+}
+
+ExpertsConfig ReadExperts(const ConfigReader& reader, const ExpertFields& fields,
+                          const DecoderConfig& config) {
+  ExpertsConfig experts;
+  experts.count = reader.Integer(fields.count, 1, kMaxExperts);
+  const int64_t layers = config.layers + config.mtp_layers;
+  if (experts.count * layers > kMaxExpertsOfAllLayers) {
+    reader.Fail(fields.count, "is " + std::to_string(experts.count) + " in each of " +
+                                  std::to_string(layers) + " layers, more than " +
+                                  std::to_string(kMaxExpertsOfAllLayers) + " in all");
+  }
+  experts.per_token = reader.Integer(fields.per_token, 1, experts.count);
+  experts.width = reader.Integer(fields.width);
+  return experts;
+}
+
+}  // namespace vernier::checkpoint

@@ -1,0 +1,40 @@
+// Fields that several families' config.json have in common.
+#ifndef VERNIER_CHECKPOINT_FAMILIES_DECODER_FIELDS_H_
+#define VERNIER_CHECKPOINT_FAMILIES_DECODER_FIELDS_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "checkpoint/families/config_reader.h"
+#include "checkpoint/families/decoder_config.h"
+
+namespace vernier::checkpoint {
+
+// Sizes, norm, tied embeddings: what every family has. No layer has routed experts, and none has a
+// window.
+DecoderConfig ReadDecoderSizes(const ConfigReader& reader);
+
+// Heads of keys and values, and the head's size: `default_head_dim`, or hidden_size / heads.
+void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> default_head_dim,
+                           DecoderConfig* config);
+
+// sliding_window of all layers; `fallback` where the field is absent, 0 where it is null.
+void ReadWindow(const ConfigReader& reader, int64_t fallback, DecoderConfig* config);
+
+// Qwen's: sliding_window where use_sliding_window is true and layer_types says sliding_attention,
+// or without layer_types from layer max_window_layers on.
+void ReadWindowsByLayer(const ConfigReader& reader, DecoderConfig* config);
+
+// Routed experts under the given fields: their count, checked against what can be enumerated, how
+// many a token gets, and their width.
+struct ExpertFields {
+  const char* count;
+  const char* per_token;
+  const char* width;
+};
+ExpertsConfig ReadExperts(const ConfigReader& reader, const ExpertFields& fields,
+                          const DecoderConfig& config);
+
+}  // namespace vernier::checkpoint
+
+#endif  // VERNIER_CHECKPOINT_FAMILIES_DECODER_FIELDS_H_

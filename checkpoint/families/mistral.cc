@@ -1,0 +1,25 @@
+// Mistral: Llama's layers with a window of keys in all of them.
+#include "checkpoint/families/decoder_fields.h"
+#include "checkpoint/families/hf_family.h"
+
+namespace vernier::checkpoint {
+namespace {
+
+constexpr int64_t kDefaultWindow = 4096;  // of the first release, whose config need not say so
+
+}  // namespace
+
+DecoderConfig ParseMistralConfig(const Json& json) {
+  const ConfigReader reader(json);
+  DecoderConfig config = ReadDecoderSizes(reader);
+  ReadGroupedQueryHeads(reader, /*default_head_dim=*/{}, &config);
+  config.rope = ParseRopeConfig(reader);
+  ReadWindow(reader, kDefaultWindow, &config);
+  return config;
+}
+
+std::unique_ptr<Family> MakeMistralFamily(const Json& config) {
+  return MakeHfFamily("mistral", ParseMistralConfig(config));
+}
+
+}  // namespace vernier::checkpoint

@@ -1,0 +1,80 @@
+#include "checkpoint/families/rope_config.h"
+
+#include <cmath>
+#include <string>
+
+namespace vernier::checkpoint {
+namespace {
+
+// YaRN's temperature: 0.1 m ln(s) + 1 for a scale s > 1.
+double Mscale(double scale, double m) { return scale <= 1 ? 1.0 : 0.1 * m * std::log(scale) + 1.0; }
+
+RopeType ParseType(const ConfigReader& rope) {
+  const char* key = rope.Find("rope_type") != nullptr ? "rope_type" : "type";
+  const Json* type = rope.Find(key);
+  if (type == nullptr || *type == "default") return RopeType::kDefault;
+  if (*type == "linear") return RopeType::kLinear;
+  if (*type == "llama3") return RopeType::kLlama3;
+  if (*type == "yarn") return RopeType::kYarn;
+  rope.Fail(key, "is " + type->dump() + "; known are default, linear, llama3 and yarn");
+}
+
+double OriginalPositions(const ConfigReader& model, const ConfigReader& rope) {
+  constexpr const char* kField = "original_max_position_embeddings";
+  if (model.Find(kField) != nullptr) return model.Number(kField);
+  if (rope.Find(kField) != nullptr) return rope.Number(kField);
+  return model.Number("max_position_embeddings");
+}
+
+void ReadLlama3(const ConfigReader& rope, RopeConfig* config) {
+  config->low_freq_factor = rope.Number("low_freq_factor");
+  config->high_freq_factor = rope.Number("high_freq_factor");
+  if (config->high_freq_factor <= config->low_freq_factor) {
+    rope.Fail("high_freq_factor", "is not above low_freq_factor");
+  }
+}
+
+void ReadYarn(const ConfigReader& rope, RopeConfig* config) {
+  config->beta_fast = rope.NumberOr("beta_fast", config->beta_fast);
+  config->beta_slow = rope.NumberOr("beta_slow", config->beta_slow);
+  config->truncate = rope.BooleanOr("truncate", true);
+  const double mscale = rope.NumberOr("mscale", 0, /*allow_zero=*/true);
+  const double mscale_all = rope.NumberOr("mscale_all_dim", 0, /*allow_zero=*/true);
+  const double numerator = Mscale(config->factor, mscale > 0 && mscale_all > 0 ? mscale : 1);
+  const double denominator =
+      mscale > 0 && mscale_all > 0 ? Mscale(config->factor, mscale_all) : 1.0;
+  config->attention_factor = rope.NumberOr("attention_factor", numerator / denominator);
+  config->score_factor = mscale_all > 0 ? Mscale(config->factor, mscale_all) : 1.0;
+}
+
+double ReadFactor(const ConfigReader& model, const ConfigReader& rope, const RopeConfig& config) {
+  // YaRN's may be left to the ratio of the context lengths.
+  if (config.type == RopeType::kYarn && rope.Find("factor") == nullptr) {
+    return model.Number("max_position_embeddings") / config.original_positions;
+  }
+  return rope.Number("factor");
+}
+
+}  // namespace
+
+RopeConfig ParseRopeConfig(const ConfigReader& model, double default_theta) {
+  model.RequireValue("partial_rotary_factor", 1.0);
+  RopeConfig config;
+  config.theta = model.NumberOr("rope_theta", default_theta);
+  const char* section =
+      model.Find("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
+  const Json* object = model.Find(section);
+  if (object == nullptr) return config;
+  const ConfigReader rope(*object, section + std::string("."));
+  rope.RequireValue("partial_rotary_factor", 1.0);
+  config.theta = rope.NumberOr("rope_theta", config.theta);
+  config.type = ParseType(rope);
+  if (config.type == RopeType::kDefault) return config;
+  if (config.type != RopeType::kLinear) config.original_positions = OriginalPositions(model, rope);
+  config.factor = ReadFactor(model, rope, config);
+  if (config.type == RopeType::kLlama3) ReadLlama3(rope, &config);
+  if (config.type == RopeType::kYarn) ReadYarn(rope, &config);
+  return config;
+}
+
+}  // namespace vernier::checkpoint

@@ -1,0 +1,38 @@
+// Rotary position embedding as a config.json describes it.
+#ifndef VERNIER_CHECKPOINT_FAMILIES_ROPE_CONFIG_H_
+#define VERNIER_CHECKPOINT_FAMILIES_ROPE_CONFIG_H_
+
+#include "checkpoint/families/config_reader.h"
+
+namespace vernier::checkpoint {
+
+enum class RopeType {
+  kDefault,
+  kLinear,  // all frequencies divided by the factor
+  kLlama3,  // low frequencies divided by the factor, with a ramp (Llama 3.1)
+  kYarn,    // the same between two numbers of rotations (arXiv 2309.00071)
+};
+
+struct RopeConfig {
+  RopeType type = RopeType::kDefault;
+  double theta = 10000;
+  double factor = 1;
+  double original_positions = 0;  // context length before scaling; of kLlama3 and kYarn
+  double low_freq_factor = 1;     // kLlama3
+  double high_freq_factor = 4;
+  double beta_fast = 32;  // kYarn: rotations within original_positions
+  double beta_slow = 1;
+  bool truncate = true;         // kYarn: the ramp begins and ends at whole channels
+  double attention_factor = 1;  // kYarn: cos and sin are multiplied by it
+  // kYarn, latent attention only: scores are multiplied by the square of it.
+  double score_factor = 1;
+};
+
+// Reads rope_theta and rope_scaling, or transformers 5's rope_parameters, with the defaults of
+// transformers (modeling_rope_utils.py). kBadConfig for another type than these four, rotations of
+// a part of a head only, and numbers that make no sense.
+RopeConfig ParseRopeConfig(const ConfigReader& model, double default_theta = 10000);
+
+}  // namespace vernier::checkpoint
+
+#endif  // VERNIER_CHECKPOINT_FAMILIES_ROPE_CONFIG_H_

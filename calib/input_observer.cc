@@ -48,6 +48,8 @@ void InputObserver::Observe(std::string_view module, const at::Tensor& x) {
 
 at::Tensor InputObserver::Replace(std::string_view, const at::Tensor& x) { return x; }
 
+at::Tensor InputObserver::ReplaceCache(std::string_view, const at::Tensor& x) { return x; }
+
 at::Tensor InputObserver::Clamp(std::string_view module, const at::Tensor& x) {
   assert(clamps());
   const auto found = FindNonFinite(x);

@@ -53,6 +53,8 @@ class InputObserver {
   // What `module` is run on instead of its input `x` [..., K], rows of padding included: for those
   // that imitate an engine's activations. Here `x` itself.
   virtual at::Tensor Replace(std::string_view module, const at::Tensor& x);
+  // The same for what attention caches as `entry`.
+  virtual at::Tensor ReplaceCache(std::string_view entry, const at::Tensor& x);
 
   // The sample [tokens] (I64, on the host) of each token that is observed until the next call. Only
   // needed where clamps() or a message must name it.

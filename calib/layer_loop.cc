@@ -156,7 +156,7 @@ void LayerLoop::KeepFfnStage(const Batch& batch, const FfnStage& stage, LayerSta
   state.part(LayerPart::kMiddle).Put(batch.first, stage.hidden);
   keep(LayerPart::kExpertInput, stage.x);
   keep(LayerPart::kSum, stage.y);
-  keep(LayerPart::kMix, stage.mix);
+  if (state.Has(LayerPart::kMix)) keep(LayerPart::kMix, stage.mix);
   keep(LayerPart::kRoutingExperts, experts);
   keep(LayerPart::kRoutingWeights, stage.routing.weights);
 }
@@ -167,7 +167,10 @@ void LayerLoop::RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state,
     const Batch batch = batches_.At(first);
     const at::Tensor hidden = batches_.Get(state.part(LayerPart::kMiddle), batch);
     const at::Tensor y = batches_.Get(state.part(LayerPart::kSum), batch).flatten(0, 1);
-    const at::Tensor mix = batches_.Get(state.part(LayerPart::kMix), batch).flatten(0, 1);
+    at::Tensor mix;
+    if (state.Has(LayerPart::kMix)) {
+      mix = batches_.Get(state.part(LayerPart::kMix), batch).flatten(0, 1);
+    }
     const at::Tensor out = dense.Finish(hidden, y, mix);
     state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, observer));
     first = batch.end();
@@ -193,10 +196,10 @@ void LayerLoop::ForEachLogits(
     const SampleBuffer& hidden,
     const std::function<void(int64_t, const at::Tensor&, const at::Tensor&)>& use) const {
   const c10::InferenceMode inference;
+  const std::unique_ptr<Head> head = decoder_->LoadHead();
   for (int64_t first = 0; first < batches_.samples(); first = batches_.At(first).end()) {
     const Batch batch = batches_.At(first);
-    use(first, batches_.Tokens(batch).ids.to(at::kCPU),
-        decoder_->Logits(batches_.Get(hidden, batch)));
+    use(first, batches_.Tokens(batch).ids.to(at::kCPU), head->Logits(batches_.Get(hidden, batch)));
   }
 }
 

@@ -86,8 +86,12 @@ class LayerState {
   bool routed() const { return shape_.experts > 0; }
   const SampleBuffer& in() const { return *in_; }
 
-  // Parts that the layer has: a dense one only kOut. They are made when they are first asked for.
-  bool Has(LayerPart part) const { return routed() || part == LayerPart::kOut; }
+  // Parts that the layer has: a dense one only kOut, and kMix only where the family needs it. They
+  // are made when they are first asked for.
+  bool Has(LayerPart part) const {
+    if (part == LayerPart::kMix && shape_.mix == 0) return false;
+    return routed() || part == LayerPart::kOut;
+  }
   SampleBuffer& part(LayerPart part);
   // Of one that was made.
   const SampleBuffer& part(LayerPart part) const { return *Pointer(part); }

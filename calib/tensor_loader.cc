@@ -94,10 +94,6 @@ at::Tensor TensorLoader::LoadRows(std::string_view name, const at::Tensor& rows)
   return values.index_select(0, position).to(device_);
 }
 
-at::Tensor TensorLoader::LoadRowRange(std::string_view name, int64_t begin, int64_t count) const {
-  return ReadRows(Find(name), begin, count, compute_dtype_).to(device_);
-}
-
 const LogicalWeight& TensorLoader::Find(std::string_view name) const {
   const LogicalWeight* weight = source_->layout.FindModule(ModuleOf(name));
   if (weight == nullptr || weight->name != name) {

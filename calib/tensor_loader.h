@@ -36,8 +36,6 @@ class TensorLoader {
   // Rows of a 2-D weight by index (host I64 [n], any order, repeats allowed) in the compute dtype,
   // on the device: reads only those rows, so a vocabulary need not fit in memory.
   at::Tensor LoadRows(std::string_view name, const at::Tensor& rows) const;
-  // Rows [begin, begin + count) of a 2-D weight, compute dtype, on the device.
-  at::Tensor LoadRowRange(std::string_view name, int64_t begin, int64_t count) const;
 
  private:
   const checkpoint::LogicalWeight& Find(std::string_view name) const;

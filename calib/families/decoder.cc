@@ -1,17 +1,45 @@
 #include "calib/families/decoder.h"
 
+#include <array>
 #include <cassert>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "calib/families/linear.h"
 
 namespace vernier::calib {
+namespace {
+
+struct DecoderRow {
+  std::string_view model_type;
+  std::unique_ptr<Decoder> (*make)(const TensorLoader& loader);
+};
+
+// Sorted by model_type.
+constexpr auto kDecoders = std::to_array<DecoderRow>({
+    {"deepseek_v3", MakeDeepseekV3Decoder},
+    {"deepseek_v4", MakeDeepseekV4Decoder},
+    {"llama", MakeLlamaDecoder},
+    {"mistral", MakeMistralDecoder},
+    {"mixtral", MakeMixtralDecoder},
+    {"qwen2", MakeQwen2Decoder},
+    {"qwen3", MakeQwen3Decoder},
+    {"qwen3_moe", MakeQwen3MoeDecoder},
+});
+
+}  // namespace
 
 at::Tensor TokenBatch::RealRows(const at::Tensor& x) const {
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   if (!real.defined()) return rows;
   return rows.index_select(0, at::nonzero(real.reshape({-1})).squeeze(-1));
+}
+
+TokenBatch TokenBatch::Positions(int64_t begin, int64_t end) const {
+  return {ids.defined() ? ids.slice(1, begin, end) : ids,
+          real.defined() ? real.slice(1, begin, end) : real};
 }
 
 at::Tensor TakeInput(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
@@ -30,12 +58,22 @@ at::Tensor RunLinear(InputObserver& observer, const LinearSite& site, const Toke
   return Linear(TakeInput(observer, site, batch, x), site.weight);
 }
 
+at::Tensor TakeCache(InputObserver& observer, std::string_view entry, const TokenBatch& batch,
+                     const at::Tensor& x) {
+  if (observer.Wants(entry)) observer.Observe(entry, batch.RealRows(x));
+  return observer.ReplaceCache(entry, x);
+}
+
 std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader) {
   const std::string_view model_type = loader.source().family->model_type();
-  if (model_type == "deepseek_v4") return MakeDeepseekV4Decoder(loader);
-  throw Error(ErrorCode::kUnknownModelType, model_type,
-              "has no forward pass, so it cannot be calibrated",
-              "Choose a recipe without calibration, or a model of type deepseek_v4");
+  for (const DecoderRow& row : kDecoders) {
+    if (row.model_type == model_type) return row.make(loader);
+  }
+  std::vector<std::string> known;
+  for (const DecoderRow& row : kDecoders) known.emplace_back(row.model_type);
+  throw Error(
+      ErrorCode::kUnknownModelType, model_type, "has no forward pass, so it cannot be calibrated",
+      "Choose a recipe without calibration, or a model of one of the types " + JoinNames(known));
 }
 
 }  // namespace vernier::calib

@@ -25,6 +25,8 @@ struct TokenBatch {
 
   // Rows of `x` [B, S, K] or [T, K] that are no padding, as [rows, K].
   at::Tensor RealRows(const at::Tensor& x) const;
+  // Positions [begin, end) of every sequence.
+  TokenBatch Positions(int64_t begin, int64_t end) const;
 };
 
 // The seam between a forward pass and those who look at its linear layers: shows the observer the
@@ -36,6 +38,11 @@ at::Tensor TakeInput(InputObserver& observer, const LinearSite& site, const Toke
 
 // Linear(TakeInput(x), weight): [..., N], x's dtype. For one group.
 at::Tensor RunLinear(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+                     const at::Tensor& x);
+
+// The same seam for what attention keeps of every token for later ones: rows x [B, S, K] of the
+// cache `entry` ("model.layers.0.self_attn.k_cache").
+at::Tensor TakeCache(InputObserver& observer, std::string_view entry, const TokenBatch& batch,
                      const at::Tensor& x);
 
 // Choice of routed experts for T rows; padding rows are routed like any other (the loop drops
@@ -50,7 +57,7 @@ struct FfnStage {
   at::Tensor hidden;  // the residual, not yet joined by the FFN: shape of a batch's hidden states
   at::Tensor x;       // [T, D] input of the experts, compute dtype
   at::Tensor y;       // [T, D] F32: what the FFN adds so far (shared expert or dense MLP)
-  at::Tensor mix;     // F32 [T, m]: whatever Finish needs per row; m >= 0 is the family's own
+  at::Tensor mix;     // F32 [T, m]: whatever Finish needs per row; undefined where m is 0
   Routing routing;    // undefined tensors when the layer has no routed experts
 };
 
@@ -83,6 +90,16 @@ class DecoderLayer {
 // Weights of one routed expert, in an order that the family chooses.
 using ExpertWeights = std::vector<at::Tensor>;
 
+// The last norm and the projection onto the vocabulary. Its weights stay on the device as long as
+// it lives.
+class Head {
+ public:
+  virtual ~Head() = default;
+
+  // hidden of the last layer [B, S, ...] -> logits [B, S, V] F32.
+  virtual at::Tensor Logits(const at::Tensor& hidden) const = 0;
+};
+
 // A model's forward pass. The loader outlives it.
 class Decoder {
  public:
@@ -96,7 +113,7 @@ class Decoder {
   // Routed experts of a layer; 0 for a dense one.
   virtual int64_t Experts(int64_t layer) const = 0;
   virtual int64_t ExpertsPerToken() const = 0;
-  // m of FfnStage::mix, in layers with routed experts.
+  // m of FfnStage::mix, in layers with routed experts; 0 where Finish needs nothing.
   virtual int64_t MixWidth() const = 0;
 
   // ids [B, S] -> hidden [B, S, HiddenShape()...] in the compute dtype, on the device.
@@ -112,16 +129,21 @@ class Decoder {
   virtual at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
                                const at::Tensor& x, InputObserver& observer) const = 0;
 
-  // hidden of the last layer [B, S, ...] -> logits [B, S, VocabSize()] F32. The head is read in row
-  // ranges.
-  virtual at::Tensor Logits(const at::Tensor& hidden) const = 0;
+  virtual std::unique_ptr<Head> LoadHead() const = 0;
 };
 
 // The decoder of loader.source()'s family (kUnknownModelType when the family has no forward pass).
 std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader);
 
 // One per family.
+std::unique_ptr<Decoder> MakeDeepseekV3Decoder(const TensorLoader& loader);
 std::unique_ptr<Decoder> MakeDeepseekV4Decoder(const TensorLoader& loader);
+std::unique_ptr<Decoder> MakeLlamaDecoder(const TensorLoader& loader);
+std::unique_ptr<Decoder> MakeMistralDecoder(const TensorLoader& loader);
+std::unique_ptr<Decoder> MakeMixtralDecoder(const TensorLoader& loader);
+std::unique_ptr<Decoder> MakeQwen2Decoder(const TensorLoader& loader);
+std::unique_ptr<Decoder> MakeQwen3Decoder(const TensorLoader& loader);
+std::unique_ptr<Decoder> MakeQwen3MoeDecoder(const TensorLoader& loader);
 
 }  // namespace vernier::calib
 

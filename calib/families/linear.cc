@@ -10,21 +10,24 @@ at::ScalarType ProductDtype(const at::Tensor& x) {
   return x.is_cuda() ? x.scalar_type() : at::kFloat;
 }
 
-at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, at::ScalarType product_dtype) {
+at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
+                    at::ScalarType product_dtype) {
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = w.size(0);
   const at::Tensor rows = x.reshape({-1, x.size(-1)}).to(product_dtype);
-  return at::mm(rows, w.to(product_dtype).t()).view(shape);
+  const at::Tensor columns = w.to(product_dtype).t();
+  if (!bias.defined()) return at::mm(rows, columns).view(shape);
+  return at::addmm(bias.to(product_dtype), rows, columns).view(shape);
 }
 
 }  // namespace
 
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& w) {
-  return Multiply(x, w, ProductDtype(x)).to(x.scalar_type());
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
+  return Multiply(x, w, bias, ProductDtype(x)).to(x.scalar_type());
 }
 
 at::Tensor LinearF32(const at::Tensor& x, const at::Tensor& w) {
-  return Multiply(x, w, at::kFloat);
+  return Multiply(x, w, /*bias=*/{}, at::kFloat);
 }
 
 at::Tensor GroupedLinear(const at::Tensor& x, const at::Tensor& w) {

@@ -10,8 +10,9 @@
 
 namespace vernier::calib {
 
-// x [..., K] times w [N, K] transposed -> [..., N], x's dtype. Both have the same dtype.
-at::Tensor Linear(const at::Tensor& x, const at::Tensor& w);
+// x [..., K] times w [N, K] transposed, plus `bias` [N] if it is defined -> [..., N], x's dtype.
+// All have the same dtype.
+at::Tensor Linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias = {});
 
 // The same without the last rounding: F32. For small layers whose result decides something, and
 // for the head.

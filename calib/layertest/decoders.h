@@ -42,7 +42,7 @@ class ForwardingDecoder : public Decoder {
                        const at::Tensor& x, InputObserver& observer) const override {
     return inner_.RunExpert(layer, expert, weights, x, observer);
   }
-  at::Tensor Logits(const at::Tensor& hidden) const override { return inner_.Logits(hidden); }
+  std::unique_ptr<Head> LoadHead() const override { return inner_.LoadHead(); }
 
  protected:
   const Decoder& inner_;

@@ -115,7 +115,6 @@ TEST(TensorLoader, ReadsRowsInAnyOrderWithRepeats) {
   const at::Tensor rows = at::tensor({900, 3, 4, 5, 3, 0}, at::kLong);
   EXPECT_EQ(whole.scalar_type(), at::kBFloat16);
   EXPECT_TRUE(at::equal(model.loader.LoadRows("embed.weight", rows), whole.index_select(0, rows)));
-  EXPECT_TRUE(at::equal(model.loader.LoadRowRange("embed.weight", 10, 6), whole.slice(0, 10, 16)));
 }
 
 TEST(TensorLoader, WidensOnlyWhatIsAskedForExactly) {

@@ -51,11 +51,7 @@ class OpenChoices {
 void ExpectAgreement(const at::Tensor& actual, const at::Tensor& expected,
                      const at::Tensor& positions, const std::string& what) {
   const at::Tensor a = actual.index_select(1, positions), b = expected.index_select(1, positions);
-  const double whole = RelativeError(a, b);
-  double worst = 0;
-  for (int64_t t = 0; t < positions.numel(); ++t) {
-    worst = std::max(worst, RelativeError(a.select(1, t), b.select(1, t)));
-  }
+  const double whole = RelativeError(a, b), worst = WorstPositionError(a, b);
   EXPECT_LE(whole, kTolerance) << what;
   EXPECT_LE(worst, kTolerance) << what;
   ::testing::Test::RecordProperty(what, std::to_string(whole));

@@ -16,11 +16,6 @@ at::Tensor Positions(int64_t begin, int64_t end, const at::Tensor& like) {
   return at::arange(begin, end, at::TensorOptions(at::kLong).device(like.device()));
 }
 
-TokenBatch ColumnsOf(const TokenBatch& batch, int64_t begin, int64_t end) {
-  return {batch.ids.slice(1, begin, end),
-          batch.real.defined() ? batch.real.slice(1, begin, end) : batch.real};
-}
-
 }  // namespace
 
 Attention::Attention(const TensorLoader& loader, int64_t layer,
@@ -56,7 +51,7 @@ at::Tensor Attention::Forward(const at::Tensor& x, const TokenBatch& batch,
   for (int64_t begin = 0; begin < x.size(1); begin += query_chunk_) {
     const int64_t end = std::min(begin + query_chunk_, x.size(1));
     const at::Tensor heads = AttendChunk(sequence, begin, end);
-    chunks.push_back(ProjectOutput(heads, ColumnsOf(batch, begin, end), observer));
+    chunks.push_back(ProjectOutput(heads, batch.Positions(begin, end), observer));
   }
   return at::cat(chunks, 1);
 }

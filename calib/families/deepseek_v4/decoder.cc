@@ -1,37 +1,41 @@
 #include "calib/families/decoder.h"
 
-#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "calib/families/deepseek_v4/expert.h"
 #include "calib/families/deepseek_v4/hyper_connection.h"
 #include "calib/families/deepseek_v4/layer.h"
-#include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
+#include "calib/families/vocabulary.h"
 #include "checkpoint/families/deepseek_v4_config.h"
 
 namespace vernier::calib {
 namespace deepseek_v4 {
 namespace {
 
-// Rows of the head that are in memory at once.
-constexpr int64_t kHeadRows = 8192;
-
 std::string ExpertModule(int64_t layer, int64_t expert) {
   return "layers." + std::to_string(layer) + ".ffn.experts." + std::to_string(expert);
 }
 
-void RequireTokenIds(const at::Tensor& ids, int64_t vocab_size) {
-  const int64_t lowest = ids.min().item<int64_t>();
-  const int64_t highest = ids.max().item<int64_t>();
-  if (lowest >= 0 && highest < vocab_size) return;
-  throw Error(ErrorCode::kBadTokenIds, "token id " + std::to_string(lowest < 0 ? lowest : highest),
-              "lies outside the vocabulary of " + std::to_string(vocab_size) + " tokens",
-              "Use ids of the checkpoint's own tokenizer");
-}
+class DeepseekV4Head final : public Head {
+ public:
+  DeepseekV4Head(const TensorLoader& loader, const checkpoint::DeepseekV4Config& config)
+      : norm_eps_(config.rms_norm_eps),
+        streams_(loader, config),
+        norm_(loader.LoadExact("norm.weight")),
+        projection_(loader.Load("head.weight")) {}
+
+  at::Tensor Logits(const at::Tensor& hidden) const override {
+    return ProjectToVocabulary(RmsNorm(streams_.Collapse(hidden), norm_, norm_eps_), projection_);
+  }
+
+ private:
+  double norm_eps_;
+  StreamCollapse streams_;
+  at::Tensor norm_, projection_;
+};
 
 class DeepseekV4Decoder final : public Decoder {
  public:
@@ -49,10 +53,8 @@ class DeepseekV4Decoder final : public Decoder {
   int64_t MixWidth() const override { return config_.hc_mult * (1 + config_.hc_mult); }
 
   at::Tensor Embed(const at::Tensor& ids) const override {
-    const at::Tensor host_ids = ids.cpu();
-    RequireTokenIds(host_ids, config_.vocab_size);
-    const at::Tensor rows = loader_->LoadRows("embed.weight", host_ids.reshape({-1}));
-    return rows.view({ids.size(0), ids.size(1), 1, -1})
+    return EmbedTokens(*loader_, "embed.weight", config_.vocab_size, ids)
+        .unsqueeze(2)
         .expand({-1, -1, config_.hc_mult, -1})
         .contiguous();
   }
@@ -76,17 +78,8 @@ class DeepseekV4Decoder final : public Decoder {
                      observer);
   }
 
-  at::Tensor Logits(const at::Tensor& hidden) const override {
-    const at::Tensor x = RmsNorm(CollapseForHead(hidden, *loader_, config_),
-                                 loader_->LoadExact("norm.weight"), config_.rms_norm_eps);
-    at::Tensor logits =
-        at::empty({x.size(0), x.size(1), config_.vocab_size}, x.options().dtype(at::kFloat));
-    for (int64_t begin = 0; begin < config_.vocab_size; begin += kHeadRows) {
-      const int64_t count = std::min(kHeadRows, config_.vocab_size - begin);
-      logits.slice(-1, begin, begin + count)
-          .copy_(LinearF32(x, loader_->LoadRowRange("head.weight", begin, count)));
-    }
-    return logits;
+  std::unique_ptr<Head> LoadHead() const override {
+    return std::make_unique<DeepseekV4Head>(*loader_, config_);
   }
 
  private:

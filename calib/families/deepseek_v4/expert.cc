@@ -1,5 +1,7 @@
 #include "calib/families/deepseek_v4/expert.h"
 
+#include "calib/families/swiglu.h"
+
 namespace vernier::calib::deepseek_v4 {
 
 at::Tensor RunSwiglu(const at::Tensor& x, const ExpertWeights& weights, double limit,
@@ -8,10 +10,7 @@ at::Tensor RunSwiglu(const at::Tensor& x, const ExpertWeights& weights, double l
   const auto run = [&](const char* part, const at::Tensor& weight, const at::Tensor& input) {
     return RunLinear(observer, {.module = module + part, .weight = weight}, batch, input);
   };
-  const at::Tensor gate = run(".w1", w1, x).to(at::kFloat).clamp_max(limit);
-  const at::Tensor up = run(".w3", w3, x).to(at::kFloat).clamp(-limit, limit);
-  const at::Tensor product = (at::silu(gate) * up).to(x.scalar_type());
-  return run(".w2", w2, product);
+  return run(".w2", w2, SwigluProduct(run(".w1", w1, x), run(".w3", w3, x), limit));
 }
 
 }  // namespace vernier::calib::deepseek_v4

@@ -72,13 +72,17 @@ at::Tensor WriteStreams(const at::Tensor& hidden, const at::Tensor& y, const Str
   return streams.to(hidden.scalar_type()).view(hidden.sizes());
 }
 
-at::Tensor CollapseForHead(const at::Tensor& hidden, const TensorLoader& loader,
-                           const checkpoint::DeepseekV4Config& config) {
-  const at::Tensor logits = MixLogits(hidden, loader.LoadExact("hc_head_fn"), config.rms_norm_eps);
-  const at::Tensor pre =
-      at::sigmoid(logits * loader.LoadExact("hc_head_scale") + loader.LoadExact("hc_head_base")) +
-      config.hc_eps;
-  return WeightedSum(hidden, pre);
+StreamCollapse::StreamCollapse(const TensorLoader& loader,
+                               const checkpoint::DeepseekV4Config& config)
+    : fn_(loader.LoadExact("hc_head_fn")),
+      base_(loader.LoadExact("hc_head_base")),
+      scale_(loader.LoadExact("hc_head_scale")),
+      hc_eps_(config.hc_eps),
+      norm_eps_(config.rms_norm_eps) {}
+
+at::Tensor StreamCollapse::Collapse(const at::Tensor& hidden) const {
+  const at::Tensor logits = MixLogits(hidden, fn_, norm_eps_);
+  return WeightedSum(hidden, at::sigmoid(logits * scale_ + base_) + hc_eps_);
 }
 
 }  // namespace vernier::calib::deepseek_v4

@@ -47,10 +47,19 @@ class HyperConnection {
 // floating dtype -> hidden's shape and dtype.
 at::Tensor WriteStreams(const at::Tensor& hidden, const at::Tensor& y, const StreamMix& mix);
 
-// The streams behind the last layer, weighted and added: hidden [B, S, n, D] -> [B, S, D].
-// Weights: hc_head_fn, hc_head_base, hc_head_scale.
-at::Tensor CollapseForHead(const at::Tensor& hidden, const TensorLoader& loader,
-                           const checkpoint::DeepseekV4Config& config);
+// The streams behind the last layer, weighted and added. Weights: hc_head_fn, hc_head_base,
+// hc_head_scale.
+class StreamCollapse {
+ public:
+  StreamCollapse(const TensorLoader& loader, const checkpoint::DeepseekV4Config& config);
+
+  // hidden [B, S, n, D] -> [B, S, D].
+  at::Tensor Collapse(const at::Tensor& hidden) const;
+
+ private:
+  at::Tensor fn_, base_, scale_;
+  double hc_eps_, norm_eps_;
+};
 
 }  // namespace vernier::calib::deepseek_v4
 

@@ -1,0 +1,86 @@
+#include "calib/families/latent_attention.h"
+
+#include <cmath>
+#include <memory>
+
+#include "calib/families/rms_norm.h"
+
+namespace vernier::calib {
+namespace {
+
+RopePairs PairsOf(const checkpoint::LatentAttentionConfig& config) {
+  return config.interleaved ? RopePairs::kNeighbours : RopePairs::kHalves;
+}
+
+}  // namespace
+
+LatentAttention::LatentAttention(const TensorLoader& loader,
+                                 const checkpoint::DecoderConfig& config, const std::string& module,
+                                 int64_t query_chunk)
+    : module_(module),
+      config_(config.latent),
+      heads_(config.heads),
+      query_chunk_(query_chunk),
+      norm_eps_(config.norm_eps),
+      rope_factor_(config.rope.attention_factor),
+      scale_(config.rope.score_factor * config.rope.score_factor /
+             std::sqrt(static_cast<double>(config_.qk_head_dim()))),
+      q_(loader, module + (config_.q_lora_rank == 0 ? ".q_proj" : ".q_b_proj")),
+      kv_a_(loader, module + ".kv_a_proj_with_mqa", config_.bias),
+      kv_b_(loader, module + ".kv_b_proj"),
+      o_(loader, module + ".o_proj", config_.bias),
+      kv_a_norm_(loader.LoadExact(module + ".kv_a_layernorm.weight")),
+      rope_frequencies_(RopeFrequencies(config.rope, config_.qk_rope_head_dim)) {
+  if (config_.q_lora_rank == 0) return;
+  q_a_.emplace(loader, module + ".q_a_proj", config_.bias);
+  q_a_norm_ = loader.LoadExact(module + ".q_a_layernorm.weight");
+}
+
+at::Tensor LatentAttention::Forward(const at::Tensor& x, const TokenBatch& batch,
+                                    InputObserver& observer) const {
+  const RopeTable rope = MakeRopeTable(rope_frequencies_, x.size(1), x.device(), rope_factor_);
+  const at::Tensor q_in = TakeQueryInput(x, batch, observer);
+  const KeyValues past = ProjectKeyValues(x, rope, batch, observer);
+  return InChunks(x.size(1), query_chunk_, [&](int64_t begin, int64_t end) {
+    const at::Tensor projected =
+        q_.Apply(q_in.slice(1, begin, end)).view({x.size(0), end - begin, heads_, -1});
+    const at::Tensor q =
+        Rotate(projected, rope.Slice(begin, end), /*per_head=*/true, PairsOf(config_));
+    const at::Tensor out = past.Attend(q, begin, /*window=*/0, scale_);
+    return o_.Run(out.flatten(2), batch.Positions(begin, end), observer);
+  });
+}
+
+at::Tensor LatentAttention::TakeQueryInput(const at::Tensor& x, const TokenBatch& batch,
+                                           InputObserver& observer) const {
+  if (!q_a_) return q_.TakeInput(x, batch, observer);
+  const at::Tensor low_rank = RmsNorm(q_a_->Run(x, batch, observer), q_a_norm_, norm_eps_);
+  return q_.TakeInput(low_rank, batch, observer);
+}
+
+KeyValues LatentAttention::ProjectKeyValues(const at::Tensor& x, const RopeTable& rope,
+                                            const TokenBatch& batch,
+                                            InputObserver& observer) const {
+  const int64_t latent_width = config_.kv_lora_rank;
+  const at::Tensor compressed = kv_a_.Run(x, batch, observer);
+  const at::Tensor latent = RmsNorm(compressed.slice(-1, 0, latent_width), kv_a_norm_, norm_eps_);
+  const at::Tensor rotated =
+      Rotate(compressed.slice(-1, latent_width), rope, /*per_head=*/false, PairsOf(config_));
+  const at::Tensor cached =
+      TakeCache(observer, module_ + ".kv_cache", batch, at::cat({latent, rotated}, -1));
+
+  const at::Tensor projected = kv_b_.Run(cached.slice(-1, 0, latent_width), batch, observer)
+                                   .view({x.size(0), x.size(1), heads_, -1});
+  const at::Tensor shared =
+      cached.slice(-1, latent_width).unsqueeze(2).expand({-1, -1, heads_, -1});
+  const int64_t plain = config_.qk_nope_head_dim;
+  return {at::cat({projected.slice(-1, 0, plain), shared}, -1), projected.slice(-1, plain)};
+}
+
+MakeAttention LatentLayers(const TensorLoader& loader, const checkpoint::DecoderConfig& config) {
+  return [&loader, config](int64_t, const std::string& module, int64_t query_chunk) {
+    return std::make_unique<LatentAttention>(loader, config, module, query_chunk);
+  };
+}
+
+}  // namespace vernier::calib

@@ -1,0 +1,14 @@
+// Qwen2's forward pass.
+#include "calib/families/grouped_query_attention.h"
+#include "calib/families/residual_decoder.h"
+#include "checkpoint/families/decoder_config.h"
+
+namespace vernier::calib {
+
+std::unique_ptr<Decoder> MakeQwen2Decoder(const TensorLoader& loader) {
+  const checkpoint::DecoderConfig config =
+      checkpoint::ParseQwen2Config(loader.source().checkpoint.config());
+  return MakeResidualDecoder(loader, config, {.attention = GroupedQueryLayers(loader, config)});
+}
+
+}  // namespace vernier::calib

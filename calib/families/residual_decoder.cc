@@ -1,0 +1,179 @@
+#include "calib/families/residual_decoder.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "calib/families/linear.h"
+#include "calib/families/linear_layer.h"
+#include "calib/families/rms_norm.h"
+#include "calib/families/swiglu.h"
+#include "calib/families/vocabulary.h"
+#include "checkpoint/families/hf_family.h"
+
+namespace vernier::calib {
+namespace {
+
+using checkpoint::DecoderConfig;
+using checkpoint::FfnNames;
+
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+constexpr const char* kHead = "lm_head.weight";
+
+std::string FfnModule(const DecoderConfig& config, int64_t layer) {
+  return checkpoint::DecoderLayerPrefix(layer) + config.names.module;
+}
+
+// x + y in F32, rounded to x's dtype. y has x's elements in any shape.
+at::Tensor AddToResidual(const at::Tensor& x, const at::Tensor& y) {
+  return (x.to(at::kFloat) + y.view(x.sizes())).to(x.scalar_type());
+}
+
+// A dense MLP, or the shared experts.
+class SwigluMlp {
+ public:
+  SwigluMlp(const TensorLoader& loader, const std::string& module, const FfnNames& names, bool bias)
+      : gate_(loader, module + "." + names.gate, bias),
+        up_(loader, module + "." + names.up, bias),
+        down_(loader, module + "." + names.down, bias) {}
+
+  at::Tensor Run(const at::Tensor& x, const TokenBatch& batch, InputObserver& observer) const {
+    return down_.Run(SwigluProduct(gate_.Run(x, batch, observer), up_.Run(x, batch, observer)),
+                     batch, observer);
+  }
+
+ private:
+  LinearLayer gate_, up_, down_;
+};
+
+class ResidualLayer final : public DecoderLayer {
+ public:
+  ResidualLayer(const TensorLoader& loader, int64_t layer, const DecoderConfig& config,
+                const DecoderParts& parts, int64_t query_chunk)
+      : norm_eps_(config.norm_eps) {
+    const std::string prefix = checkpoint::DecoderLayerPrefix(layer);
+    input_norm_ = loader.LoadExact(prefix + "input_layernorm.weight");
+    ffn_norm_ = loader.LoadExact(prefix + "post_attention_layernorm.weight");
+    attention_ = parts.attention(layer, prefix + "self_attn", query_chunk);
+    const std::string ffn = FfnModule(config, layer);
+    if (!config.routed[static_cast<size_t>(layer)]) {
+      mlp_.emplace(loader, ffn, config.names, config.mlp_bias);
+      return;
+    }
+    router_ = parts.router(ffn + ".gate");
+    if (config.experts.shared_width > 0) {
+      mlp_.emplace(loader, ffn + ".shared_experts", config.names, /*bias=*/false);
+    }
+  }
+
+  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch,
+                    InputObserver& observer) override {
+    return AddToResidual(
+        hidden, attention_->Forward(RmsNorm(hidden, input_norm_, norm_eps_), batch, observer));
+  }
+
+  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
+                    InputObserver& observer) override {
+    FfnStage stage;
+    stage.hidden = hidden;
+    stage.x = RmsNorm(hidden, ffn_norm_, norm_eps_).flatten(0, 1);
+    stage.y = mlp_ ? mlp_->Run(stage.x, batch, observer).to(at::kFloat)
+                   : at::zeros(stage.x.sizes(), stage.x.options().dtype(at::kFloat));
+    if (router_) stage.routing = router_->Route(stage.x);
+    return stage;
+  }
+
+  at::Tensor Finish(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor&) override {
+    return AddToResidual(hidden, y);
+  }
+
+ private:
+  double norm_eps_;
+  at::Tensor input_norm_, ffn_norm_;  // F32
+  std::unique_ptr<Attention> attention_;
+  std::optional<SwigluMlp> mlp_;    // dense MLP or shared experts
+  std::unique_ptr<Router> router_;  // of a layer with routed experts
+};
+
+class ResidualHead final : public Head {
+ public:
+  ResidualHead(const TensorLoader& loader, const DecoderConfig& config)
+      : norm_eps_(config.norm_eps),
+        norm_(loader.LoadExact("model.norm.weight")),
+        projection_(loader.Load(config.tied_embeddings ? kEmbedding : kHead)) {}
+
+  at::Tensor Logits(const at::Tensor& hidden) const override {
+    return ProjectToVocabulary(RmsNorm(hidden, norm_, norm_eps_), projection_);
+  }
+
+ private:
+  double norm_eps_;
+  at::Tensor norm_, projection_;
+};
+
+class ResidualDecoder final : public Decoder {
+ public:
+  ResidualDecoder(const TensorLoader& loader, DecoderConfig config, DecoderParts parts)
+      : loader_(&loader), config_(std::move(config)), parts_(std::move(parts)) {}
+
+  int64_t Layers() const override { return config_.layers; }
+  int64_t VocabSize() const override { return config_.vocab_size; }
+  std::vector<int64_t> HiddenShape() const override { return {config_.hidden_size}; }
+  int64_t Experts(int64_t layer) const override {
+    return config_.routed[static_cast<size_t>(layer)] ? config_.experts.count : 0;
+  }
+  int64_t ExpertsPerToken() const override { return config_.experts.per_token; }
+  int64_t MixWidth() const override { return 0; }
+
+  at::Tensor Embed(const at::Tensor& ids) const override {
+    return EmbedTokens(*loader_, kEmbedding, config_.vocab_size, ids);
+  }
+
+  std::unique_ptr<DecoderLayer> LoadLayer(int64_t layer, int64_t query_chunk) const override {
+    return std::make_unique<ResidualLayer>(*loader_, layer, config_, parts_, query_chunk);
+  }
+
+  ExpertWeights LoadExpert(int64_t layer, int64_t expert) const override {
+    ExpertWeights weights;
+    for (const std::string& module : ExpertModules(layer, expert)) {
+      weights.push_back(loader_->LoadToHost(module + ".weight"));
+    }
+    return weights;
+  }
+
+  at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
+                       const at::Tensor& x, InputObserver& observer) const override {
+    const std::vector<std::string> modules = ExpertModules(layer, expert);
+    const TokenBatch no_padding;
+    const auto run = [&](size_t part, const at::Tensor& input) {
+      return RunLinear(observer, {.module = modules[part], .weight = weights.at(part)}, no_padding,
+                       input);
+    };
+    return run(2, SwigluProduct(run(0, x), run(1, x)));
+  }
+
+  std::unique_ptr<Head> LoadHead() const override {
+    return std::make_unique<ResidualHead>(*loader_, config_);
+  }
+
+ private:
+  // Gate, up and down: the order of an expert's weights.
+  std::vector<std::string> ExpertModules(int64_t layer, int64_t expert) const {
+    const std::string prefix =
+        FfnModule(config_, layer) + ".experts." + std::to_string(expert) + ".";
+    return {prefix + config_.names.gate, prefix + config_.names.up, prefix + config_.names.down};
+  }
+
+  const TensorLoader* loader_;
+  DecoderConfig config_;
+  DecoderParts parts_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> MakeResidualDecoder(const TensorLoader& loader, DecoderConfig config,
+                                             DecoderParts parts) {
+  return std::make_unique<ResidualDecoder>(loader, std::move(config), std::move(parts));
+}
+
+}  // namespace vernier::calib

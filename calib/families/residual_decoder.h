@@ -1,0 +1,55 @@
+// The decoder that most families are: one residual stream, a norm before attention and one before
+// the feed-forward network. A family says what attention and which router its layers have.
+#ifndef VERNIER_CALIB_FAMILIES_RESIDUAL_DECODER_H_
+#define VERNIER_CALIB_FAMILIES_RESIDUAL_DECODER_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "calib/families/decoder.h"
+#include "calib/input_observer.h"
+#include "calib/tensor_loader.h"
+#include "checkpoint/families/decoder_config.h"
+
+namespace vernier::calib {
+
+class Attention {
+ public:
+  virtual ~Attention() = default;
+
+  // x [B, S, D], normalised -> [B, S, D]. Observes the inputs of its linear layers, and what it
+  // keeps of every token for later ones.
+  virtual at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch,
+                             InputObserver& observer) const = 0;
+};
+
+class Router {
+ public:
+  virtual ~Router() = default;
+
+  // x [T, D] -> experts and weights [T, k].
+  virtual Routing Route(const at::Tensor& x) const = 0;
+};
+
+// Make a part of one layer. `module`: where its weights are ("model.layers.3.self_attn",
+// "model.layers.3.mlp.gate"); `query_chunk`: queries of a sequence whose scores may exist at once.
+using MakeAttention = std::function<std::unique_ptr<Attention>(
+    int64_t layer, const std::string& module, int64_t query_chunk)>;
+using MakeRouter = std::function<std::unique_ptr<Router>(const std::string& module)>;
+
+struct DecoderParts {
+  MakeAttention attention;
+  MakeRouter router = {};  // of layers with routed experts
+};
+
+// `config` must be of the loader's model.
+std::unique_ptr<Decoder> MakeResidualDecoder(const TensorLoader& loader,
+                                             checkpoint::DecoderConfig config, DecoderParts parts);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_FAMILIES_RESIDUAL_DECODER_H_

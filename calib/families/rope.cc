@@ -1,0 +1,99 @@
+#include "calib/families/rope.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace vernier::calib {
+namespace {
+
+using checkpoint::RopeConfig;
+using checkpoint::RopeType;
+
+// The channel (of rd) whose wave turns `rotations` times within the original positions.
+double ChannelOfRotations(const RopeConfig& config, double rotations, double rope_dim) {
+  return rope_dim * std::log(config.original_positions / (rotations * 2.0 * std::numbers::pi)) /
+         (2.0 * std::log(config.theta));
+}
+
+// 1 where a frequency is interpolated (divided by the factor), 0 where it stays, a ramp between.
+at::Tensor YarnShare(const RopeConfig& config, int64_t rope_dim) {
+  const double dim = static_cast<double>(rope_dim);
+  double low = ChannelOfRotations(config, config.beta_fast, dim);
+  double high = ChannelOfRotations(config, config.beta_slow, dim);
+  if (config.truncate) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, dim - 1.0);
+  if (high == low) high += 1e-3;  // a step instead of a division by zero
+  return at::clamp((at::arange(rope_dim / 2, at::kFloat) - low) / (high - low), 0.0, 1.0);
+}
+
+at::Tensor YarnFrequencies(const RopeConfig& config, const at::Tensor& periods, int64_t rope_dim) {
+  const at::Tensor interpolated = (periods * config.factor).reciprocal();
+  const at::Tensor kept = 1.0 - YarnShare(config, rope_dim);
+  return interpolated * (1.0 - kept) + periods.reciprocal() * kept;
+}
+
+// Wavelengths above original_positions / low_freq_factor are stretched by the factor, those below
+// original_positions / high_freq_factor stay, and between them the share grows with the frequency.
+at::Tensor Llama3Frequencies(const RopeConfig& config, const at::Tensor& plain) {
+  const at::Tensor rotations = config.original_positions / (2.0 * std::numbers::pi) * plain;
+  const at::Tensor kept = at::clamp(
+      (rotations - config.low_freq_factor) / (config.high_freq_factor - config.low_freq_factor),
+      0.0, 1.0);
+  return (1.0 - kept) * (plain / config.factor) + kept * plain;
+}
+
+}  // namespace
+
+RopeTable RopeTable::Slice(int64_t begin, int64_t end, int64_t step) const {
+  return {cos.slice(0, begin, end, step), sin.slice(0, begin, end, step)};
+}
+
+RopeTable RopeTable::Inverse() const { return {cos, -sin}; }
+
+at::Tensor RopeFrequencies(const RopeConfig& config, int64_t rope_dim) {
+  const at::Tensor exponents =
+      at::arange(0, rope_dim, 2, at::kFloat) / static_cast<double>(rope_dim);
+  const at::Tensor periods = at::pow(at::Scalar(config.theta), exponents);
+  switch (config.type) {
+    case RopeType::kDefault:
+      break;
+    case RopeType::kLinear:
+      return periods.reciprocal() / config.factor;
+    case RopeType::kLlama3:
+      return Llama3Frequencies(config, periods.reciprocal());
+    case RopeType::kYarn:
+      return YarnFrequencies(config, periods, rope_dim);
+  }
+  return periods.reciprocal();
+}
+
+RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t positions, at::Device device,
+                        double factor) {
+  const at::Tensor position = at::arange(positions, at::TensorOptions(at::kFloat).device(device));
+  const at::Tensor angles = position.unsqueeze(-1) * frequencies.to(device);
+  return {angles.cos() * factor, angles.sin() * factor};
+}
+
+at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
+  const at::Tensor cos = per_head ? table.cos.unsqueeze(1) : table.cos;
+  const at::Tensor sin = per_head ? table.sin.unsqueeze(1) : table.sin;
+  const int64_t count = cos.size(-1);
+  const int64_t fixed = x.size(-1) - 2 * count;
+  const bool neighbours = pairs == RopePairs::kNeighbours;
+  const at::Tensor paired =
+      x.slice(-1, fixed)
+          .to(at::kFloat)
+          .unflatten(-1, neighbours ? at::IntArrayRef{count, 2} : at::IntArrayRef{2, count});
+  const int64_t axis = neighbours ? -1 : -2;
+  const at::Tensor first = paired.select(axis, 0), second = paired.select(axis, 1);
+  const at::Tensor rotated =
+      at::stack({first * cos - second * sin, second * cos + first * sin}, axis);
+  return at::cat({x.slice(-1, 0, fixed), rotated.flatten(-2).to(x.scalar_type())}, -1);
+}
+
+}  // namespace vernier::calib

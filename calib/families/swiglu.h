@@ -1,0 +1,18 @@
+// Gated feed-forward networks, dense, shared or routed: down(silu(gate x) * up x).
+#ifndef VERNIER_CALIB_FAMILIES_SWIGLU_H_
+#define VERNIER_CALIB_FAMILIES_SWIGLU_H_
+
+#include <ATen/ATen.h>
+
+#include <limits>
+
+namespace vernier::calib {
+
+// silu(min(gate, limit)) * clamp(up, -limit, limit), computed in F32 and rounded once to gate's
+// dtype. Both [..., I].
+at::Tensor SwigluProduct(const at::Tensor& gate, const at::Tensor& up,
+                         double limit = std::numeric_limits<double>::infinity());
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_FAMILIES_SWIGLU_H_

@@ -1,0 +1,109 @@
+// The layer loop with families of dense and of routed layers: cuts change memory, never results.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "calib/layer_loop.h"
+#include "tests/calib/loop_support.h"
+#include "tests/calib/model_support.h"
+#include "tests/support/temp_dir.h"
+
+namespace vernier::calib {
+namespace {
+
+constexpr int64_t kSamples = 5, kLength = 24;
+
+class FamilyLoop : public ::testing::TestWithParam<const char*> {
+ protected:
+  // Every layer in F32, observing all linear layers and the caches of keys and values.
+  LoopResult Run(LayerLoopOptions options) {
+    const LayerLoop loop(*model_.decoder, tokens_, at::kCPU, at::kFloat, options);
+    auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer("hidden"));
+    loop.Embed(*hidden);
+    InputObserver observer(modules_);
+    LoopResult result;
+    for (int64_t layer = 0; layer < model_.decoder->Layers(); ++layer) {
+      LayerState state = loop.MakeState(layer, hidden);
+      loop.RunLayer(layer, state, observer, [](const LayerState&) {});
+      for (InputAmax& input : observer.Snapshot(static_cast<int>(layer))) {
+        result.inputs.push_back(std::move(input));
+      }
+      hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
+    }
+    result.hidden = hidden->Get(0, tokens_.samples).clone();
+    return result;
+  }
+
+  std::vector<std::string> Observable() const {
+    std::vector<std::string> modules;
+    for (const checkpoint::LogicalWeight& weight : model_.source.layout.weights) {
+      if (weight.linear && weight.layer >= 0) modules.push_back(weight.module);
+    }
+    for (int64_t layer = 0; layer < model_.decoder->Layers(); ++layer) {
+      for (const char* cache : {"k_cache", "v_cache", "kv_cache"}) {
+        modules.push_back("model.layers." + std::to_string(layer) + ".self_attn." + cache);
+      }
+    }
+    return modules;
+  }
+
+  testing::TempDir dir_;
+  const LoadedModel model_{kTestModels / GetParam(), at::kFloat};
+  datasets::CalibrationSet tokens_ = RandomTokens(kSamples, kLength, model_.decoder->VocabSize());
+  const std::vector<std::string> modules_ = Observable();
+};
+
+TEST_P(FamilyLoop, RunsTheModel) {
+  const at::Tensor ids =
+      at::tensor(std::vector<int64_t>(tokens_.ids.begin(), tokens_.ids.end()), at::kLong)
+          .view({kSamples, kLength});
+  const LoopResult result = Run({.batch_size = 2, .query_chunk = 7, .experts_per_group = 2});
+  EXPECT_LT(RelativeError(result.hidden, RunModel(*model_.decoder, {ids, {}}).hidden.back()), 1e-5);
+}
+
+TEST_P(FamilyLoop, GroupsAndFilesDoNotMatter) {
+  const LoopResult plain = Run({.batch_size = 2, .experts_per_group = 100});
+  ExpectSame(plain, Run({.batch_size = 2, .experts_per_group = 1}));
+  ExpectSame(plain, Run({.batch_size = 2, .experts_per_group = 3, .spill_directory = dir_.path()}));
+}
+
+TEST_P(FamilyLoop, ObservesEveryLinearLayerOverRealTokensAlone) {
+  tokens_.lengths = {24, 7, 24, 1, 13};
+  constexpr int64_t kRealTokens = 24 + 7 + 24 + 1 + 13;
+  const LoopResult result = Run({.batch_size = 5, .experts_per_group = 2});
+  int64_t whole = 0, caches = 0;
+  for (const InputAmax& input : result.inputs) {
+    EXPECT_GT(input.amax, 0) << input.module;
+    if (input.module.find(".experts.") != std::string::npos) {
+      EXPECT_LE(input.tokens, kRealTokens) << input.module;
+      continue;
+    }
+    ++whole;
+    caches += input.module.ends_with("_cache");
+    EXPECT_EQ(input.tokens, kRealTokens) << input.module;
+  }
+  EXPECT_GT(whole, caches);
+  EXPECT_GE(caches, model_.decoder->Layers()) << "each layer keeps keys and values, or latents";
+}
+
+TEST_P(FamilyLoop, PaddingChangesNothingForRealTokens) {
+  const at::Tensor whole = Run({.batch_size = 5}).hidden;
+  tokens_.lengths.assign(kSamples, 11);
+  const at::Tensor cut = Run({.batch_size = 5}).hidden;
+  EXPECT_LT(RelativeError(cut.slice(1, 0, 11), whole.slice(1, 0, 11)), 1e-5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, FamilyLoop,
+                         ::testing::Values("tiny-llama", "mixtral_window", "tiny-qwen3-moe",
+                                           "tiny-deepseek-v3"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           return name;
+                         });
+
+}  // namespace
+}  // namespace vernier::calib

@@ -1,0 +1,69 @@
+// Every family's forward pass against transformers' activations, in float32.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/calib/model_support.h"
+
+namespace vernier::calib {
+namespace {
+
+constexpr double kTolerance = 2e-5;
+
+// Folders with the hidden states of all layers; DeepSeek-V4's are compared elsewhere, because its
+// references leave some choices open.
+std::vector<std::string> ReferenceModels() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kTestModels)) {
+    const std::string name = entry.path().filename();
+    if (name.find("deepseek-v4") != std::string::npos) continue;
+    if (std::filesystem::exists(entry.path() / "reference.safetensors")) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string TestName(const ::testing::TestParamInfo<std::string>& info) {
+  std::string name = info.param;
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+class FamilyReference : public ::testing::TestWithParam<std::string> {
+ protected:
+  static void ExpectAgreement(const at::Tensor& actual, const at::Tensor& expected,
+                              const std::string& what) {
+    const double whole = RelativeError(actual, expected);
+    const double worst = WorstPositionError(actual, expected);
+    EXPECT_LE(whole, kTolerance) << what;
+    EXPECT_LE(worst, kTolerance) << what;
+    std::printf("%-24s %-14s error %.2e  worst position %.2e\n", GetParam().c_str(), what.c_str(),
+                whole, worst);
+  }
+};
+
+TEST_P(FamilyReference, AgreesBehindEveryLayer) {
+  const std::filesystem::path directory = kTestModels / GetParam();
+  const std::map<std::string, at::Tensor> reference =
+      ReadTensors(directory / "reference.safetensors");
+  const LoadedModel model(directory, at::kFloat);
+  // Chunks that do not divide the length.
+  const ModelOutput output = RunModel(*model.decoder, {reference.at("input_ids"), {}},
+                                      /*query_chunk=*/20);
+  ASSERT_GT(model.decoder->Layers(), 1);
+  for (int64_t layer = 0; layer < model.decoder->Layers(); ++layer) {
+    const std::string name = "f32.hidden." + std::to_string(layer);
+    ExpectAgreement(output.hidden.at(static_cast<size_t>(layer)), reference.at(name), name);
+  }
+  ExpectAgreement(output.logits, reference.at("f32.logits"), "f32.logits");
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, FamilyReference, ::testing::ValuesIn(ReferenceModels()), TestName);
+
+}  // namespace
+}  // namespace vernier::calib

@@ -1,0 +1,89 @@
+#include "tests/calib/model_support.h"
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "checkpoint/safetensors.h"
+
+namespace vernier::calib {
+namespace {
+
+// Adds the weighted output of `expert` to y for the rows that chose it.
+void AddExpert(const Decoder& decoder, int64_t layer, int64_t expert, const FfnStage& stage,
+               const at::Tensor& chosen, InputObserver& observer, at::Tensor& y) {
+  const at::Tensor places = at::nonzero(chosen.eq(expert));  // [m, 2]: row, column
+  if (places.size(0) == 0) return;
+  const at::Tensor rows = places.select(1, 0);
+  const at::Tensor weights = stage.routing.weights.index({rows, places.select(1, 1)});
+  const at::Tensor out = decoder.RunExpert(layer, expert, decoder.LoadExpert(layer, expert),
+                                           stage.x.index_select(0, rows), observer);
+  y.index_add_(0, rows, out.to(at::kFloat) * weights.unsqueeze(-1));
+}
+
+}  // namespace
+
+LoadedModel::LoadedModel(const std::filesystem::path& directory, at::ScalarType compute_dtype)
+    : source(checkpoint::OpenSourceModel(directory)),
+      loader(source, at::kCPU, compute_dtype),
+      decoder(MakeDecoder(loader)) {}
+
+std::map<std::string, at::Tensor> ReadTensors(const std::filesystem::path& path) {
+  const File file = File::OpenForRead(path);
+  std::map<std::string, at::Tensor> tensors;
+  for (const checkpoint::TensorInfo& info : checkpoint::ReadSafetensorsHeader(file).tensors) {
+    const at::ScalarType dtype = info.dtype == checkpoint::DType::kF32   ? at::kFloat
+                                 : info.dtype == checkpoint::DType::kI64 ? at::kLong
+                                                                         : at::kInt;
+    at::Tensor tensor = at::empty(info.shape, at::TensorOptions().dtype(dtype));
+    file.ReadAt(info.begin, {static_cast<std::byte*>(tensor.data_ptr()), tensor.nbytes()});
+    tensors.emplace(info.name, tensor);
+  }
+  return tensors;
+}
+
+at::Tensor RunLayer(const Decoder& decoder, int64_t layer, const at::Tensor& hidden,
+                    const TokenBatch& batch, int64_t query_chunk, InputObserver& observer) {
+  const std::unique_ptr<DecoderLayer> dense = decoder.LoadLayer(layer, query_chunk);
+  const FfnStage stage = dense->RunUntilExperts(hidden, batch, observer);
+  at::Tensor chosen = stage.routing.experts;
+  if (batch.real.defined()) {
+    chosen = chosen.masked_fill(batch.real.reshape({-1, 1}).logical_not(), -1);
+  }
+  at::Tensor y = stage.y.clone();
+  for (int64_t expert = 0; expert < decoder.Experts(layer); ++expert) {
+    AddExpert(decoder, layer, expert, stage, chosen, observer, y);
+  }
+  return dense->Finish(stage.hidden, y, stage.mix);
+}
+
+ModelOutput RunModel(const Decoder& decoder, const TokenBatch& batch, int64_t query_chunk,
+                     InputObserver& observer) {
+  ModelOutput output;
+  at::Tensor hidden = decoder.Embed(batch.ids);
+  for (int64_t layer = 0; layer < decoder.Layers(); ++layer) {
+    hidden = RunLayer(decoder, layer, hidden, batch, query_chunk, observer);
+    output.hidden.push_back(hidden);
+  }
+  output.logits = decoder.LoadHead()->Logits(hidden);
+  return output;
+}
+
+ModelOutput RunModel(const Decoder& decoder, const TokenBatch& batch, int64_t query_chunk) {
+  InputObserver nobody({});
+  return RunModel(decoder, batch, query_chunk, nobody);
+}
+
+double RelativeError(const at::Tensor& a, const at::Tensor& b) {
+  const at::Tensor expected = b.to(at::kDouble);
+  return ((a.to(at::kDouble) - expected).norm() / expected.norm()).item<double>();
+}
+
+double WorstPositionError(const at::Tensor& a, const at::Tensor& b) {
+  double worst = 0;
+  for (int64_t t = 0; t < a.size(1); ++t) {
+    worst = std::max(worst, RelativeError(a.select(1, t), b.select(1, t)));
+  }
+  return worst;
+}
+
+}  // namespace vernier::calib

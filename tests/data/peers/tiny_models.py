@@ -27,17 +27,17 @@ COMMON = dict(
 )
 
 
-def randomise(model, seed):
-    """Gaussian rows of log-normal magnitude; norm weights near one."""
+def randomise(model, seed, scale=0.03):
+    """Gaussian rows of log-normal magnitude; norm weights near one, biases near zero."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for _, parameter in sorted(model.named_parameters()):
+        for name, parameter in sorted(model.named_parameters()):
             noise = torch.randn(parameter.shape, generator=generator)
             if parameter.dim() == 1:
-                parameter.copy_(1 + 0.1 * noise)
+                parameter.copy_(0.1 * noise if name.endswith("bias") else 1 + 0.1 * noise)
                 continue
             magnitude = torch.exp(0.5 * torch.randn(parameter.shape[:-1], generator=generator))
-            parameter.copy_(0.03 * magnitude.unsqueeze(-1) * noise)
+            parameter.copy_(scale * magnitude.unsqueeze(-1) * noise)
     biases = {name: buffer for name, buffer in model.named_buffers() if "correction_bias" in name}
     model = model.to(torch.bfloat16).eval()
     for name, bias in biases.items():  # F32 in released models too

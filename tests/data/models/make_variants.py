@@ -1,0 +1,170 @@
+"""Writes the small variants of each family: transformers 5.17.0, torch 2.13.0 (CPU), safetensors 0.8.0.
+
+Each folder gets config.json, model.safetensors in the released layout and reference.safetensors,
+computed in float32 with eager attention from exactly the stored weights.
+
+Usage: make_variants.py OUTPUT_DIRECTORY [VARIANT...]
+"""
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModelForCausalLM
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "peers"))
+import tiny_models  # noqa: E402
+from variants import VARIANTS  # noqa: E402
+
+SEQUENCES = 2
+WEIGHT_SCALE = 0.08  # attention scores and router logits of about one
+FLOAT64_TOLERANCE = 1e-4  # a router's tie within rounding would exceed it
+CONTROL_DIFFERENCE = 0.05  # at least, in a logit, without what the variant is about
+FP8_BLOCK, FP8_MAX = 128, 448.0
+
+
+def write_config(variant, folder):
+    """As a release has it, or as transformers rewrites it."""
+    (folder / "config.json").write_text(json.dumps(variant.config, indent=2) + "\n")
+    if variant.rewritten:
+        AutoConfig.from_pretrained(folder).save_pretrained(folder)
+
+
+def random_weights(folder, seed, extra_layers):
+    """Tensors by released names: `save_pretrained` takes stacked experts apart."""
+    config = AutoConfig.from_pretrained(folder)
+    config.num_hidden_layers += extra_layers
+    model = tiny_models.randomise(AutoModelForCausalLM.from_config(config), seed, WEIGHT_SCALE)
+    with tempfile.TemporaryDirectory() as saved:
+        model.save_pretrained(saved)
+        return load_file(Path(saved) / "model.safetensors")
+
+
+def add_mtp_tensors(weights, layer, seed):
+    """What a multi-token prediction layer has beside a decoder layer; it shares embedding and head."""
+    generator = torch.Generator().manual_seed(seed)
+    hidden = weights["model.norm.weight"].numel()
+    prefix = f"model.layers.{layer}."
+    for norm in ("enorm", "hnorm", "shared_head.norm"):
+        weights[f"{prefix}{norm}.weight"] = (
+            1 + 0.1 * torch.randn(hidden, generator=generator)).bfloat16()
+    weights[f"{prefix}eh_proj.weight"] = (
+        WEIGHT_SCALE * torch.randn(hidden, 2 * hidden, generator=generator)).bfloat16()
+    weights[f"{prefix}embed_tokens.weight"] = weights["model.embed_tokens.weight"].clone()
+    weights[f"{prefix}shared_head.head.weight"] = weights["lm_head.weight"].clone()
+
+
+def spread(scales, shape):
+    """[row blocks, column blocks] to `shape`."""
+    blocks = scales.repeat_interleave(FP8_BLOCK, 0).repeat_interleave(FP8_BLOCK, 1)
+    return blocks[: shape[0], : shape[1]]
+
+
+def fp8_blocks(weight):
+    """E4M3 values and amax / 448 of each 128x128 block; blocks at the edges may be partial."""
+    rows, columns = weight.shape
+    padded = torch.nn.functional.pad(
+        weight.float().abs(), (0, -columns % FP8_BLOCK, 0, -rows % FP8_BLOCK))
+    tiles = padded.unflatten(1, (-1, FP8_BLOCK)).unflatten(0, (-1, FP8_BLOCK))
+    scales = tiles.amax(dim=(1, 3)) / FP8_MAX
+    return (weight.float() / spread(scales, weight.shape)).to(torch.float8_e4m3fn), scales
+
+
+def to_fp8(weights):
+    result = {}
+    for name, weight in weights.items():
+        linear = name.endswith(("_proj.weight", "_proj_with_mqa.weight"))
+        if not linear or "eh_proj" in name:
+            result[name] = weight
+            continue
+        result[name], result[name.replace(".weight", ".weight_scale_inv")] = fp8_blocks(weight)
+    return result
+
+
+def dequantise(weights):
+    result = {}
+    for name, weight in weights.items():
+        if name.endswith(".weight_scale_inv"):
+            continue
+        if weight.dtype == torch.float8_e4m3fn:
+            scales = weights[name.replace(".weight", ".weight_scale_inv")]
+            weight = weight.float() * spread(scales, weight.shape)
+        result[name] = weight
+    return result
+
+
+def readable_copy(folder, target):
+    """The checkpoint as transformers can compute it on a CPU: without FP8 and without MTP layers."""
+    config = json.loads((folder / "config.json").read_text())
+    config.pop("quantization_config", None)
+    (target / "config.json").write_text(json.dumps(config))
+    mtp = f"model.layers.{config['num_hidden_layers']}."
+    weights = dequantise(load_file(folder / "model.safetensors"))
+    save_file({name: w for name, w in weights.items() if not name.startswith(mtp)},
+              target / "model.safetensors", {"format": "pt"})
+
+
+def run(folder, ids, dtype=torch.float32, changes=None):
+    """Logits and the output of every decoder layer, before the final norm."""
+    config = AutoConfig.from_pretrained(folder)
+    for field, value in (changes or {}).items():
+        setattr(config, field, value)
+    model, loading = AutoModelForCausalLM.from_pretrained(
+        folder, config=config, dtype=dtype, attn_implementation="eager",
+        experts_implementation="eager", output_loading_info=True)
+    if changes is None and any(loading.values()):
+        raise SystemExit(f"{folder}: {loading}")
+    hidden = {}
+    for i, layer in enumerate(model.model.layers):
+        layer.register_forward_hook(lambda _, __, output, i=i: hidden.__setitem__(i, output))
+    with torch.no_grad():
+        return model.eval()(ids, use_cache=False).logits, hidden
+
+
+def distance(a, b):
+    return (a.double() - b.double()).abs().max().item()
+
+
+def write_reference(variant, folder):
+    generator = torch.Generator().manual_seed(variant.seed + 1000)
+    vocabulary = variant.config["vocab_size"]
+    ids = torch.randint(0, vocabulary, (SEQUENCES, variant.positions), generator=generator)
+    with tempfile.TemporaryDirectory() as name:
+        copy = Path(name)
+        readable_copy(folder, copy)
+        logits, hidden = run(copy, ids)
+        rounding = distance(logits, run(copy, ids, torch.float64)[0])
+        controls = [distance(logits, run(copy, ids, changes=c)[0]) for c in variant.controls]
+    if rounding > FLOAT64_TOLERANCE or min(controls, default=1) < CONTROL_DIFFERENCE:
+        raise SystemExit(f"{folder.name}: float64 {rounding}, controls {controls}")
+    reference = {f"f32.hidden.{i}": state for i, state in hidden.items()}
+    save_file({"input_ids": ids, "f32.logits": logits, **reference},
+              folder / "reference.safetensors")
+    print(f"{folder.name}: logits up to {logits.abs().max():.2f}, float64 differs by "
+          f"{rounding:.1e}, controls by {', '.join(f'{c:.2f}' for c in controls)}")
+
+
+def make(variant, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    write_config(variant, folder)
+    layers = variant.config["num_hidden_layers"]
+    mtp_layers = variant.config.get("num_nextn_predict_layers", 0)
+    weights = random_weights(folder, variant.seed, mtp_layers)
+    if mtp_layers:
+        add_mtp_tensors(weights, layers, variant.seed)
+    if "quantization_config" in variant.config:
+        weights = to_fp8(weights)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    write_reference(variant, folder)
+
+
+def main():
+    for name in sys.argv[2:] or VARIANTS:
+        make(VARIANTS[name], Path(sys.argv[1]) / name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The table of variants: config.json of each, and what must change the result if it is taken away."""
+
+from dataclasses import dataclass, field
+
+COMMON = dict(
+    vocab_size=96,
+    hidden_size=64,
+    intermediate_size=96,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    hidden_act="silu",
+    initializer_range=0.02,
+    max_position_embeddings=256,
+    rms_norm_eps=1e-5,
+    rope_theta=10000.0,
+    tie_word_embeddings=False,
+    torch_dtype="bfloat16",
+    use_cache=True,
+    bos_token_id=0,
+    eos_token_id=1,
+)
+
+
+@dataclass
+class Variant:
+    config: dict
+    seed: int
+    positions: int = 48
+    rewritten: bool = False  # config.json as transformers 5 writes it, else as given here
+    controls: list = field(default_factory=list)  # changes, each of which must change the logits
+
+
+def config(architecture, model_type, version, **fields):
+    return {"architectures": [architecture + "ForCausalLM"], "model_type": model_type,
+            **COMMON, **fields, "transformers_version": version}
+
+
+def llama(**fields):
+    return config("Llama", "llama", "4.37.2",
+                  **{"attention_bias": False, "pretraining_tp": 1, "rope_scaling": None, **fields})
+
+
+def mistral(**fields):
+    return config("Mistral", "mistral", "4.42.0", **fields)
+
+
+def mixtral(**fields):
+    return config("Mixtral", "mixtral", "4.36.0",
+                  **{"intermediate_size": 32, "num_experts_per_tok": 2, "num_local_experts": 4,
+                     "output_router_logits": False, "router_aux_loss_coef": 0.02, **fields})
+
+
+def qwen2(**fields):
+    return config("Qwen2", "qwen2", "4.43.1", rope_scaling=None, **fields)
+
+
+WINDOWED_QWEN2 = dict(
+    num_hidden_layers=3, num_key_value_heads=1, use_sliding_window=True, sliding_window=16,
+    max_window_layers=1, tie_word_embeddings=True)
+
+
+def qwen3_moe(**fields):
+    return config("Qwen3Moe", "qwen3_moe", "4.51.0", head_dim=16, rope_scaling=None,
+                  use_sliding_window=False, sliding_window=None, max_window_layers=2,
+                  output_router_logits=False, router_aux_loss_coef=0.001, **fields)
+
+
+def deepseek_v3(**fields):
+    return config("DeepseekV3", "deepseek_v3", "4.33.1", **{
+        "num_key_value_heads": 4, "rms_norm_eps": 1e-6, "attention_bias": False,
+        "q_lora_rank": 24, "kv_lora_rank": 24, "qk_nope_head_dim": 16, "qk_rope_head_dim": 8,
+        "v_head_dim": 16, "first_k_dense_replace": 1, "moe_layer_freq": 1,
+        "moe_intermediate_size": 32, "n_routed_experts": 4, "n_shared_experts": 1,
+        "num_experts_per_tok": 2, "n_group": 2, "topk_group": 1, "topk_method": "noaux_tc",
+        "scoring_func": "sigmoid", "norm_topk_prob": True, "routed_scaling_factor": 2.5,
+        "num_nextn_predict_layers": 0, "rope_scaling": None, "ep_size": 1, **fields})
+
+
+LINEAR = {"type": "linear", "factor": 4.0}
+LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+          "original_max_position_embeddings": 128}
+YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 64}
+DEEPSEEK_YARN = {"type": "yarn", "factor": 4, "original_max_position_embeddings": 64,
+                 "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 0.707}
+
+
+def plain_rope(theta=10000.0):
+    return {"rope_parameters": {"rope_type": "default", "rope_theta": theta}}
+
+
+def yarn_with(**fields):
+    return {"rope_parameters": {**DEEPSEEK_YARN, "rope_type": "yarn", "rope_theta": 10000.0,
+                                **fields}}
+
+
+VARIANTS = {
+    "llama2": Variant(
+        llama(num_key_value_heads=4), 11, controls=[plain_rope(100.0)]),
+    "llama_linear": Variant(llama(rope_scaling=LINEAR), 12, controls=[plain_rope()]),
+    "llama3_tied": Variant(
+        llama(num_key_value_heads=1, rope_theta=50000.0, rope_scaling=LLAMA3, mlp_bias=False,
+              head_dim=16, tie_word_embeddings=True), 13, controls=[plain_rope(50000.0)]),
+    "llama_bias": Variant(
+        llama(attention_bias=True, mlp_bias=True, head_dim=24), 14, rewritten=True,
+        controls=[{"attention_bias": False}, {"mlp_bias": False}]),
+    "llama_yarn": Variant(
+        llama(num_attention_heads=2, num_key_value_heads=1, head_dim=32,
+              rope_scaling={**YARN, "beta_fast": 4.0, "beta_slow": 0.5}), 15, rewritten=True,
+        controls=[plain_rope(), {"rope_parameters": {**YARN, "rope_theta": 10000.0}}]),
+    "mistral": Variant(
+        mistral(sliding_window=None, head_dim=24), 21, rewritten=True,
+        controls=[{"sliding_window": 16}]),
+    "mistral_window": Variant(
+        mistral(sliding_window=16), 22, controls=[{"sliding_window": w} for w in (15, 17, None)]),
+    "mixtral": Variant(mixtral(sliding_window=None), 31, controls=[{"num_experts_per_tok": 1}]),
+    "mixtral_window": Variant(
+        mixtral(sliding_window=16, num_local_experts=3), 32, rewritten=True,
+        controls=[{"sliding_window": None}]),
+    "qwen2": Variant(
+        qwen2(use_sliding_window=False, sliding_window=16, max_window_layers=1), 41,
+        controls=[{"sliding_window": 16, "layer_types": ["full_attention", "sliding_attention"]}]),
+    "qwen2_window": Variant(
+        qwen2(**WINDOWED_QWEN2), 42, rewritten=True,
+        controls=[{"layer_types": ["full_attention"] * 3},
+                  {"layer_types": ["sliding_attention"] * 3}]),
+    "qwen2_window_old": Variant(
+        qwen2(**WINDOWED_QWEN2), 43, controls=[{"layer_types": ["full_attention"] * 3}]),
+    "qwen3_bias": Variant(
+        config("Qwen3", "qwen3", "4.51.0", num_attention_heads=6, head_dim=16, attention_bias=True,
+               rope_scaling=YARN, use_sliding_window=False, sliding_window=None,
+               max_window_layers=2, tie_word_embeddings=True), 51, rewritten=True,
+        controls=[plain_rope(), {"attention_bias": False}]),
+    "qwen3_moe_sparse": Variant(
+        qwen3_moe(attention_bias=True, decoder_sparse_step=2, mlp_only_layers=[],
+                  moe_intermediate_size=32, norm_topk_prob=True, num_experts=6,
+                  num_experts_per_tok=3), 61,
+        controls=[{"attention_bias": False}, {"norm_topk_prob": False}]),
+    "deepseek_v3_no_q_lora": Variant(
+        deepseek_v3(q_lora_rank=None, n_shared_experts=2, n_group=1, topk_group=1,
+                    norm_topk_prob=False, first_k_dense_replace=0, moe_intermediate_size=24,
+                    routed_scaling_factor=1.8), 71,
+        controls=[{"norm_topk_prob": True}, {"routed_scaling_factor": 1.0}]),
+    "deepseek_v3_bias": Variant(
+        deepseek_v3(attention_bias=True, rope_scaling=DEEPSEEK_YARN), 72,
+        controls=[{"attention_bias": False}, plain_rope(), yarn_with(mscale_all_dim=1.0),
+                  yarn_with(mscale=0.5), {"topk_group": 2}]),
+    "deepseek_v3_fp8": Variant(
+        deepseek_v3(vocab_size=64, hidden_size=132, intermediate_size=136, num_attention_heads=4,
+                    moe_intermediate_size=16, num_nextn_predict_layers=1,
+                    quantization_config={
+                        "activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8",
+                        "weight_block_size": [128, 128]}), 73, positions=24,
+        controls=[{"topk_group": 2}]),
+}

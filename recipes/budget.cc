@@ -139,9 +139,11 @@ uint64_t SumBytes(const Workload& work, uint64_t samples) {
   return samples * work.length * static_cast<uint64_t>(work.dims.hidden_size) * kF32Bytes;
 }
 
-// Streams, FFN inputs (compute dtype), FFN sums, stream mixing weights (F32, n + n^2 of n streams)
-// and the chosen experts with their weights (I32, F32) of `samples` sequences.
+// Streams of `samples` sequences; in a model with routed experts also FFN inputs (compute dtype),
+// FFN sums, stream mixing weights (F32, n + n^2 of n streams) and the chosen experts with their
+// weights (I32, F32).
 uint64_t HiddenBytes(const Workload& work, uint64_t samples) {
+  if (work.dims.experts == 0) return StreamBytes(work, samples);
   const uint64_t tokens = samples * work.length;
   const auto streams = static_cast<uint64_t>(work.dims.residual_streams);
   const uint64_t mix = streams > 1 ? streams + streams * streams : 0;
@@ -165,30 +167,33 @@ uint64_t VisibleKeys(const Workload& work, uint64_t chunk) {
   return recent + (ratio == 0 ? 0 : work.length / ratio);
 }
 
-// Queries and outputs [B, S, h, d] and scores [B, h, chunk, keys], F32.
+// Queries and outputs [B, S, h, d] and scores [B, h, chunk, keys], F32; keys and values
+// [B, S, n, d], in the compute dtype and F32.
 uint64_t AttentionBytes(const Workload& work, uint64_t batch, uint64_t chunk) {
   const auto heads = static_cast<uint64_t>(work.dims.attention_heads);
   const auto head_dim = static_cast<uint64_t>(work.dims.head_dim);
   const uint64_t queries = 2 * batch * work.length * heads * head_dim;
+  const uint64_t keys =
+      2 * batch * work.length * static_cast<uint64_t>(work.dims.key_value_heads) * head_dim;
   const uint64_t scores = kScoreCopies * batch * heads * chunk * VisibleKeys(work, chunk);
-  return (queries + scores) * kF32Bytes;
+  return (queries + scores) * kF32Bytes + keys * (kF32Bytes + work.element);
 }
 
-// One expert that gets every row: its input, output and weighted output [T, D], and gate, up and
-// their product [T, expert_width], F32.
-uint64_t ExpertRowBytes(const Workload& work, uint64_t batch) {
-  const auto width = static_cast<uint64_t>(work.dims.hidden_size);
-  const auto expert_width = static_cast<uint64_t>(work.dims.expert_width);
-  return batch * work.length * 3 * (width + expert_width) * kF32Bytes;
+// A dense MLP, or one expert that gets every row: its input, output and weighted output [T, D], and
+// gate, up and their product [T, width], F32.
+uint64_t FfnRowBytes(const Workload& work, uint64_t batch) {
+  const auto hidden = static_cast<uint64_t>(work.dims.hidden_size);
+  const auto width = static_cast<uint64_t>(std::max(work.dims.expert_width, work.dims.mlp_width));
+  return batch * work.length * 3 * (hidden + width) * kF32Bytes;
 }
 
 // Temporaries of one batch: streams in and out in F32 (they are mixed in F32), and the larger of
-// attention's and an expert's, which do not exist at once.
+// attention's and the FFN's, which do not exist at once.
 uint64_t BatchBytes(const Workload& work, const Choice& sizes) {
   const auto batch = static_cast<uint64_t>(sizes.batch);
   const uint64_t chunk = std::min(static_cast<uint64_t>(sizes.query_chunk), work.length);
   const uint64_t streams = 2 * StreamBytes(work, batch) / work.element * kF32Bytes;
-  return streams + std::max(AttentionBytes(work, batch, chunk), ExpertRowBytes(work, batch));
+  return streams + std::max(AttentionBytes(work, batch, chunk), FfnRowBytes(work, batch));
 }
 
 bool HasSeveralGroups(const Workload& work, const Choice& sizes) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
 
 namespace vernier::checkpoint {
 namespace {
@@ -9,10 +10,13 @@ namespace {
 // Bounds on what is enumerated tensor by tensor.
 constexpr int64_t kMaxLayers = 10'000;
 constexpr int64_t kMaxExperts = 100'000;
-constexpr int64_t kMaxExpertsOfAllLayers = 1'000'000;
+constexpr int64_t kMaxExpertsOfAllLayers = 100'000;
 
 constexpr int64_t kDefaultWindow = 4096;  // of transformers' Qwen configurations
 constexpr int64_t kDefaultMaxWindowLayers = 28;
+
+constexpr std::string_view kFull = "full_attention";
+constexpr std::string_view kSliding = "sliding_attention";
 
 // Which layers have a window by layer_types.
 std::vector<int64_t> WindowsOfTypes(const ConfigReader& reader, const Json& types, int64_t layers,
@@ -23,11 +27,12 @@ std::vector<int64_t> WindowsOfTypes(const ConfigReader& reader, const Json& type
   }
   std::vector<int64_t> windows;
   for (const Json& type : types) {
-    if (type != "full_attention" && type != "sliding_attention") {
-      reader.Fail("layer_types", "holds " + type.dump() +
-                                     "; known are \"full_attention\" and \"sliding_attention\"");
+    const std::string name = type.is_string() ? type.get<std::string>() : std::string();
+    if (name != kFull && name != kSliding) {
+      reader.Fail("layer_types", "holds " + type.dump() + "; known are \"" + std::string(kFull) +
+                                     "\" and \"" + std::string(kSliding) + "\"");
     }
-    windows.push_back(type == "sliding_attention" ? window : 0);
+    windows.push_back(name == kSliding ? window : 0);
   }
   return windows;
 }

@@ -34,7 +34,9 @@ ModelDims ReadDims(const Json& config) {
   if (dims.experts > 0) {
     dims.expert_width = Size(config, {"moe_intermediate_size", "intermediate_size"});
   }
+  dims.mlp_width = Size(config, {"intermediate_size"});
   dims.attention_heads = Size(config, {"num_attention_heads", "n_head"});
+  dims.key_value_heads = Size(config, {"num_key_value_heads"});
   dims.head_dim = Size(config, {"head_dim"});
   if (dims.head_dim == 0 && dims.attention_heads > 0) {
     dims.head_dim = dims.hidden_size / dims.attention_heads;

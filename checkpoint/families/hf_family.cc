@@ -126,6 +126,11 @@ ModelDims DimsOf(const DecoderConfig& config) {
   return dims;
 }
 
+// FP8 scales of the cache, which stand beside the model's own tensors.
+bool IsCacheScale(std::string_view name) {
+  return name.ends_with(".k_scale") || name.ends_with(".v_scale");
+}
+
 class HfFamily final : public Family {
  public:
   HfFamily(std::string_view model_type, DecoderConfig config)
@@ -137,8 +142,8 @@ class HfFamily final : public Family {
 
   TensorMeaning Classify(std::string_view name) const override {
     TensorMeaning meaning = GuessMeaning(name, config_.layers);
-    if (meaning.role == Role::kMtp || names_.contains(name)) return meaning;
-    return {};
+    const bool known = meaning.role == Role::kMtp || IsCacheScale(name) || names_.contains(name);
+    return known ? meaning : TensorMeaning{};
   }
 
   ModelDims Dims() const override { return DimsOf(config_); }

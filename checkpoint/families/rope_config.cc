@@ -11,12 +11,14 @@ double Mscale(double scale, double m) { return scale <= 1 ? 1.0 : 0.1 * m * std:
 
 RopeType ParseType(const ConfigReader& rope) {
   const char* key = rope.Find("rope_type") != nullptr ? "rope_type" : "type";
-  const Json* type = rope.Find(key);
-  if (type == nullptr || *type == "default") return RopeType::kDefault;
-  if (*type == "linear") return RopeType::kLinear;
-  if (*type == "llama3") return RopeType::kLlama3;
-  if (*type == "yarn") return RopeType::kYarn;
-  rope.Fail(key, "is " + type->dump() + "; known are default, linear, llama3 and yarn");
+  const Json* field = rope.Find(key);
+  if (field == nullptr) return RopeType::kDefault;
+  const std::string type = field->is_string() ? field->get<std::string>() : std::string();
+  if (type == "default") return RopeType::kDefault;
+  if (type == "linear") return RopeType::kLinear;
+  if (type == "llama3") return RopeType::kLlama3;
+  if (type == "yarn") return RopeType::kYarn;
+  rope.Fail(key, "is " + field->dump() + "; known are default, linear, llama3 and yarn");
 }
 
 double OriginalPositions(const ConfigReader& model, const ConfigReader& rope) {

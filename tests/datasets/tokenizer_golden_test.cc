@@ -103,6 +103,11 @@ INSTANTIATE_TEST_SUITE_P(All, ReleasedTokenizer,
                                                     .vocab_size = 151669,
                                                     .bos = "",
                                                     .eos = "<|im_end|>",
+                                                    .adds_bos = false},
+                                           Released{.name = "smollm2_1000_merges",
+                                                    .vocab_size = 1252,
+                                                    .bos = "<|im_start|>",
+                                                    .eos = "<|im_end|>",
                                                     .adds_bos = false}),
                          [](const auto& info) { return info.param.name; });
 

@@ -28,7 +28,9 @@ using checkpoint::WeightFormat;
 // A config that its own family refuses still leaves the names to guess from.
 std::unique_ptr<Family> FindFamily(const Json& config, InspectReport* report) {
   try {
-    return checkpoint::MakeAnyFamily(config);
+    std::unique_ptr<Family> family = checkpoint::MakeAnyFamily(config);
+    if (!family->refusal().empty()) report->notes.emplace_back(family->refusal());
+    return family;
   } catch (const Error& error) {
     report->notes.push_back(error.what());
     return checkpoint::MakeGenericFamily(config);

@@ -56,6 +56,9 @@ class Family {
 
   // Whether roles are guessed from tensor names, by a family that does not know the model.
   virtual bool guessed() const { return false; }
+  // Of a guessing family: what its model's own family could not make of the config; empty where
+  // there is no such family.
+  virtual std::string_view refusal() const { return {}; }
 
   // Meaning of the main tensor `name` of a logical weight (never of a scale). Unknown: kOther.
   virtual TensorMeaning Classify(std::string_view name) const = 0;
@@ -83,8 +86,9 @@ std::vector<std::string> KnownModelTypes();
 // kUnknownModelType listing the known ones).
 std::unique_ptr<Family> MakeFamily(const Json& config);
 
-// The same, but a model_type that is absent or unknown gets the generic family: for what needs no
-// forward pass.
+// The same, but a model_type that is absent or unknown gets the generic family, and so does a config
+// in Hugging Face's form that the model's family refuses (kBadConfig): for what needs no forward
+// pass.
 std::unique_ptr<Family> MakeAnyFamily(const Json& config);
 
 // One per family file.
@@ -100,7 +104,7 @@ std::unique_ptr<Family> MakeQwen3MoeFamily(const Json& config);
 // For any model in Hugging Face's names: roles, layers, experts and fused groups are guessed from
 // the names, dimensions read from the usual fields (0 where config.json gives none). It requires no
 // tensors, checks no shapes and patches nothing.
-std::unique_ptr<Family> MakeGenericFamily(const Json& config);
+std::unique_ptr<Family> MakeGenericFamily(const Json& config, std::string refusal = {});
 
 }  // namespace vernier::checkpoint
 

@@ -1,6 +1,7 @@
 // The family of any model without one of its own.
 #include <initializer_list>
 #include <string>
+#include <utility>
 
 #include "checkpoint/families/family.h"
 #include "checkpoint/families/generic_names.h"
@@ -51,11 +52,12 @@ std::string ReadModelType(const Json& config) {
 
 class GenericFamily : public Family {
  public:
-  explicit GenericFamily(const Json& config)
-      : model_type_(ReadModelType(config)), dims_(ReadDims(config)) {}
+  GenericFamily(const Json& config, std::string refusal)
+      : model_type_(ReadModelType(config)), refusal_(std::move(refusal)), dims_(ReadDims(config)) {}
 
   std::string_view model_type() const override { return model_type_; }
   bool guessed() const override { return true; }
+  std::string_view refusal() const override { return refusal_; }
   TensorMeaning Classify(std::string_view name) const override {
     return GuessMeaning(name, dims_.layers);
   }
@@ -65,14 +67,14 @@ class GenericFamily : public Family {
   void CheckShapes(const ModelLayout& /*layout*/) const override {}
 
  private:
-  std::string model_type_;
+  std::string model_type_, refusal_;
   ModelDims dims_;
 };
 
 }  // namespace
 
-std::unique_ptr<Family> MakeGenericFamily(const Json& config) {
-  return std::make_unique<GenericFamily>(config);
+std::unique_ptr<Family> MakeGenericFamily(const Json& config, std::string refusal) {
+  return std::make_unique<GenericFamily>(config, std::move(refusal));
 }
 
 }  // namespace vernier::checkpoint

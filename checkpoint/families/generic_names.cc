@@ -68,11 +68,11 @@ class DottedName {
   }
 
   bool is_weight() const { return parts_.size() > 1 && parts_.back() == "weight"; }
+  bool is_bias() const { return parts_.size() > 1 && parts_.back() == "bias"; }
 
   // The innermost module, or the parameter itself when nothing says ".weight" or ".bias".
   std::string_view Leaf() const {
-    const bool parameter = is_weight() || (parts_.size() > 1 && parts_.back() == "bias");
-    return parts_[parts_.size() - (parameter ? 2 : 1)];
+    return parts_[parts_.size() - (is_weight() || is_bias() ? 2 : 1)];
   }
 
   // The name up to its leaf, with the dot: what a group is named after.
@@ -139,6 +139,13 @@ TensorMeaning Project(const DottedName& name, const std::array<Projection, n>& p
   return meaning;
 }
 
+// Of a dense MLP or of shared experts: a projection's bias is a part of it.
+TensorMeaning GuessMlp(const DottedName& name, Role role) {
+  const auto is_leaf = [&](const Projection& each) { return each.name == name.Leaf(); };
+  const bool bias = name.is_bias() && std::ranges::any_of(kMlpProjections, is_leaf);
+  return Project(name, kMlpProjections, role, bias ? role : Role::kOther);
+}
+
 TensorMeaning GuessAttention(const DottedName& name) {
   if (name.Has(Names<1>{"indexer"})) {
     return Project(name, kIndexerProjections, Role::kIndexer, Role::kIndexer);
@@ -173,11 +180,11 @@ TensorMeaning GuessRole(const DottedName& name) {
   }
   if (name.Has(kAttentions)) return GuessAttention(name);
   if (name.Any(IsSharedExpert)) {
-    return Project(name, kMlpProjections, Role::kSharedExpert, Role::kOther);
+    return GuessMlp(name, Role::kSharedExpert);
   }
   if (name.Has(Names<1>{"experts"})) return GuessExpert(name);
   if (name.Has(kRouters) || leaf == "shared_expert_gate") return Meaning(Role::kRouter);
-  if (name.Has(kMlps)) return Project(name, kMlpProjections, Role::kDenseMlp, Role::kOther);
+  if (name.Has(kMlps)) return GuessMlp(name, Role::kDenseMlp);
   return {};
 }
 

@@ -12,12 +12,14 @@ namespace {
 struct FamilyRow {
   std::string_view model_type;
   std::unique_ptr<Family> (*make)(const Json& config);
+  // Whether its tensors have Hugging Face's names, from which their roles can be guessed.
+  bool guessable = true;
 };
 
 // Sorted by model_type.
 constexpr auto kFamilies = std::to_array<FamilyRow>({
     {"deepseek_v3", MakeDeepseekV3Family},
-    {"deepseek_v4", MakeDeepseekV4Family},
+    {"deepseek_v4", MakeDeepseekV4Family, /*guessable=*/false},
     {"llama", MakeLlamaFamily},
     {"mistral", MakeMistralFamily},
     {"mixtral", MakeMixtralFamily},
@@ -52,7 +54,13 @@ std::unique_ptr<Family> MakeFamily(const Json& config) {
 std::unique_ptr<Family> MakeAnyFamily(const Json& config) {
   const auto model_type = config.find("model_type");
   const FamilyRow* row = model_type == config.end() ? nullptr : FindRow(*model_type);
-  return row == nullptr ? MakeGenericFamily(config) : row->make(config);
+  if (row == nullptr) return MakeGenericFamily(config);
+  try {
+    return row->make(config);
+  } catch (const Error& error) {
+    if (!row->guessable || error.code() != ErrorCode::kBadConfig) throw;
+    return MakeGenericFamily(config, error.what());
+  }
 }
 
 }  // namespace vernier::checkpoint

@@ -99,7 +99,8 @@ TEST(DeepseekV4Family, Dims) {
 }
 
 TEST(Registry, NamesTheKnownTypes) {
-  EXPECT_THAT(KnownModelTypes(), ElementsAre("deepseek_v4"));
+  EXPECT_THAT(KnownModelTypes(), ElementsAre("deepseek_v3", "deepseek_v4", "llama", "mistral",
+                                             "mixtral", "qwen2", "qwen3", "qwen3_moe"));
   EXPECT_EQ(MakeFamily(TinyConfig())->model_type(), "deepseek_v4");
   Json config = TinyConfig();
   config["model_type"] = "deepseek_v9";

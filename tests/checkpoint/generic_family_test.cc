@@ -47,6 +47,8 @@ const Guess kGuesses[] = {
      "model.layers.3.mlp.gate_up"},
     {"model.layers.3.mlp.down_proj.weight", Role::kDenseMlp, true, 3},
     {"model.language_model.layers.3.mlp.down_proj.weight", Role::kDenseMlp, true, 3},
+    {"model.layers.3.mlp.down_proj.bias", Role::kDenseMlp, false, 3},
+    {"model.layers.3.mlp.other.bias", Role::kOther, false, 3},
     // mixtures of experts
     {"model.layers.3.mlp.gate.weight", Role::kRouter, false, 3},
     {"model.layers.3.mlp.gate.e_score_correction_bias", Role::kRouter, false, 3},
@@ -133,13 +135,21 @@ TEST(GenericFamily, DimensionsThatMakeNoSenseAreZero) {
 }
 
 TEST(GenericFamily, AsksNothingOfACheckpoint) {
-  Json config = {{"model_type", "llama"}};
+  Json config = {{"model_type", "gemma"}};
   const auto family = MakeAnyFamily(config);
   EXPECT_TRUE(family->guessed());
-  EXPECT_EQ(family->model_type(), "llama");
+  EXPECT_EQ(family->refusal(), "");
+  EXPECT_EQ(family->model_type(), "gemma");
   EXPECT_TRUE(family->RequiredTensors().empty());
   EXPECT_TRUE(family->PatchConfig(config).empty());
-  EXPECT_EQ(config, Json({{"model_type", "llama"}}));
+  EXPECT_EQ(config, Json({{"model_type", "gemma"}}));
+}
+
+TEST(GenericFamily, StandsInForAFamilyThatRefusesTheConfig) {
+  const auto family = MakeAnyFamily({{"model_type", "llama"}});
+  EXPECT_TRUE(family->guessed());
+  EXPECT_EQ(family->model_type(), "llama");
+  EXPECT_THAT(family->refusal(), ::testing::HasSubstr("vocab_size"));
 }
 
 TEST(GenericFamily, KnownModelsKeepTheirOwn) {
@@ -153,7 +163,7 @@ TEST(OpenAnySourceModel, TakesWhatOpenSourceModelRefuses) {
   const std::string name = "model.layers.0.mlp.down_proj.weight";
   const std::vector<::vernier::testing::TestTensor> tensors = {
       MakeTensor<float>(name, DType::kF32, {1, 2}, {1, 2})};
-  for (const Json& config : {Json{{"model_type", "llama"}}, Json::object()}) {
+  for (const Json& config : {Json{{"model_type", "gemma"}}, Json::object()}) {
     ::vernier::testing::WriteCheckpoint(directory.path(), config, tensors, 1);
     const SourceModel source = OpenAnySourceModel(directory.path());
     EXPECT_TRUE(source.family->guessed());

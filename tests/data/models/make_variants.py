@@ -1,4 +1,4 @@
-"""Writes the small variants of each family: transformers 5.17.0, torch 2.13.0 (CPU), safetensors 0.8.0.
+"""Writes the small variants of each family: transformers 5.17.0, torch 2.13.0 (CPU).
 
 Each folder gets config.json, model.safetensors in the released layout and reference.safetensors,
 computed in float32 with eager attention from exactly the stored weights.
@@ -44,7 +44,7 @@ def random_weights(folder, seed, extra_layers):
 
 
 def add_mtp_tensors(weights, layer, seed):
-    """What a multi-token prediction layer has beside a decoder layer; it shares embedding and head."""
+    """What an MTP layer has beside a decoder layer; embedding and head are the model's."""
     generator = torch.Generator().manual_seed(seed)
     hidden = weights["model.norm.weight"].numel()
     prefix = f"model.layers.{layer}."
@@ -97,7 +97,7 @@ def dequantise(weights):
 
 
 def readable_copy(folder, target):
-    """The checkpoint as transformers can compute it on a CPU: without FP8 and without MTP layers."""
+    """The checkpoint as transformers computes it on a CPU: without FP8 and MTP layers."""
     config = json.loads((folder / "config.json").read_text())
     config.pop("quantization_config", None)
     (target / "config.json").write_text(json.dumps(config))

@@ -1,4 +1,4 @@
-"""The table of variants: config.json of each, and what must change the result if it is taken away."""
+"""The table of variants: config.json of each, and changes that must change its logits."""
 
 from dataclasses import dataclass, field
 

@@ -6,6 +6,7 @@ Usage: make_llmcompressor.py OUTPUT_DIRECTORY [FIXTURE...]
 
 import sys
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -16,15 +17,14 @@ from llmcompressor.modifiers.quantization import QuantizationModifier
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch.utils.data import DataLoader
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
 
 import tiny_models
 
 
-def batches(length, count):
+def batches(samples):
     rows = [
-        {"input_ids": sample, "attention_mask": torch.ones_like(sample)}
-        for sample in tiny_models.samples(count, length)
+        {"input_ids": sample, "attention_mask": torch.ones_like(sample)} for sample in samples
     ]
     return DataLoader(rows, batch_size=None)
 
@@ -35,26 +35,27 @@ def tokenizer():
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer(WordLevel(words, unk_token="0")))
 
 
-def compress(model, recipe, directory, length=16, count=8, **options):
+def compress(model, recipe, directory, samples=None, **options):
     """Through a saved and loaded model, as a user would have it."""
-    moe = model.config.model_type == "qwen3_moe"
     with tempfile.TemporaryDirectory() as source:
         model.save_pretrained(source)
-        if moe:
-            with load_quantizable_moe():
-                model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
-        else:
-            model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
-        oneshot(
-            model=model,
-            processor=tokenizer(),
-            recipe=recipe,
-            dataset=batches(length, count),
-            num_calibration_samples=count,
-            max_seq_length=length,
-            **options,
-        )
-        model.save_pretrained(directory, save_compressed=True)
+        compress_saved(source, recipe, directory, samples or tiny_models.samples(), **options)
+
+
+def compress_saved(source, recipe, directory, samples, **options):
+    experts = AutoConfig.from_pretrained(source).model_type in ("qwen3_moe", "deepseek_v3")
+    with load_quantizable_moe() if experts else nullcontext():
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=torch.bfloat16)
+    oneshot(
+        model=model,
+        processor=tokenizer(),
+        recipe=recipe,
+        dataset=batches(samples),
+        num_calibration_samples=len(samples),
+        max_seq_length=samples[0].shape[-1],
+        **options,
+    )
+    model.save_pretrained(directory, save_compressed=True)
 
 
 def uniform(scheme, ignore=("lm_head",), **options):
@@ -88,8 +89,8 @@ FIXTURES = {
     "llmcompressor_nvfp4_moe": lambda d: compress(
         tiny_models.qwen3_moe(), uniform("NVFP4", MOE_IGNORE), d),
     "llmcompressor_nvfp4_moe_unrouted": lambda d: compress(
-        tiny_models.qwen3_moe(), uniform("NVFP4", MOE_IGNORE), d, length=1, count=1,
-        moe_calibrate_all_experts=False),
+        tiny_models.qwen3_moe(), uniform("NVFP4", MOE_IGNORE), d,
+        tiny_models.samples(count=1, length=1), moe_calibrate_all_experts=False),
 }
 
 

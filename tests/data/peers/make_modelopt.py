@@ -30,9 +30,9 @@ def fp8_attention_nvfp4_mlp():
     return {"quant_cfg": attention[:3] + mlp + attention[3:], "algorithm": "max"}
 
 
-def export(model, config, directory, length=16, count=8):
+def export(model, config, directory, samples=None):
     def calibrate(model):
-        for sample in tiny_models.samples(count, length):
+        for sample in samples or tiny_models.samples():
             model(sample)
 
     mtq.quantize(model, config, calibrate)
@@ -42,7 +42,7 @@ def export(model, config, directory, length=16, count=8):
 
 def few_tokens(model, config, directory):
     """A single token of calibration, so that each layer's router leaves experts without any."""
-    export(model, config, directory, length=1, count=1)
+    export(model, config, directory, tiny_models.samples(count=1, length=1))
 
 
 FIXTURES = {

@@ -23,7 +23,7 @@ def samples():
 
 
 def keep(directory, source=None):
-    """Only the configurations and the tensors; of these only what `source`, a checkpoint, has not."""
+    """Only configurations and tensors; of these only what `source`, a checkpoint, has not."""
     directory = Path(directory)
     for path in directory.iterdir():
         if path.name not in ("config.json", "hf_quant_config.json", "model.safetensors"):

@@ -65,7 +65,7 @@ std::vector<Rule> ConvertRules(const ConvertRequest& request) {
         [&](const LogicalWeight& weight) { return weight.role == role && weight.linear; });
     if (!present) continue;
     Rule rule;
-    rule.role = role;
+    rule.roles = {role};
     rule.format = request.weights;
     rule.scale = request.scale;
     rules.push_back(rule);

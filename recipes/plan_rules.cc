@@ -24,7 +24,9 @@ using checkpoint::Role;
 using checkpoint::WeightFormat;
 
 bool Selects(const Rule& rule, const LogicalWeight& weight) {
-  if (rule.role && *rule.role != weight.role) return false;
+  if (!rule.roles.empty() && std::ranges::find(rule.roles, weight.role) == rule.roles.end()) {
+    return false;
+  }
   return rule.name_glob.empty() || GlobMatch(rule.name_glob, weight.module);
 }
 

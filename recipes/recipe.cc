@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "recipes/plan.h"
 #include "recipes/recipe_values.h"
 #include "recipes/schema_check.h"
@@ -103,16 +104,25 @@ CalibrationSection ReadCalibration(const FieldReader& section) {
   return calibration;
 }
 
+// One name, or a list of them.
+std::vector<checkpoint::Role> ReadRoles(const FieldReader& entry) {
+  Json names = Json::array();
+  entry.Read("role", names);
+  if (names.is_string()) names = Json::array({names});
+  std::vector<checkpoint::Role> roles;
+  for (const Json& name : names) {
+    checkpoint::Role role = checkpoint::Role::kOther;
+    [[maybe_unused]] const bool known =
+        checkpoint::RoleFromName(name.get_ref<const std::string&>(), &role);
+    assert(known && "the schema lists a role that does not exist");
+    roles.push_back(role);
+  }
+  return roles;
+}
+
 Rule ReadRule(const FieldReader& entry) {
   Rule rule;
-  if (entry.Has("role")) {
-    std::string name;
-    entry.Read("role", name);
-    checkpoint::Role role = checkpoint::Role::kOther;
-    [[maybe_unused]] const bool known = checkpoint::RoleFromName(name, &role);
-    assert(known && "the schema lists a role that does not exist");
-    rule.role = role;
-  }
+  rule.roles = ReadRoles(entry);
   entry.Read("name", rule.name_glob);
   entry.ReadName("format", kTargetFormats, rule.format);
   entry.ReadName("scale", kScaleMethods, rule.scale);
@@ -172,7 +182,11 @@ std::string LastPart(const fs::path& path) {
 
 std::string Rule::Describe() const {
   std::string text;
-  if (role) text += fmt::format("role {} ", checkpoint::RoleName(*role));
+  if (!roles.empty()) {
+    std::vector<std::string> names;
+    for (const checkpoint::Role role : roles) names.emplace_back(checkpoint::RoleName(role));
+    text += fmt::format("role {} ", JoinNames(names));
+  }
   if (!name_glob.empty()) text += fmt::format("name \"{}\" ", name_glob);
   return text + "-> " + TargetText(format, scale);
 }

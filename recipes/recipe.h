@@ -50,8 +50,8 @@ enum class ActivationScales {
 // One rule. A weight matches when every given selector does; a rule that quantises and has no name
 // matches linear weights only.
 struct Rule {
-  std::optional<checkpoint::Role> role;
-  std::string name_glob;  // on the module name; empty: any
+  std::vector<checkpoint::Role> roles;  // one of them; empty: any
+  std::string name_glob;                // on the module name; empty: any
   TargetFormat format = TargetFormat::kKeep;
   ScaleMethod scale = ScaleMethod::kAuto;
 

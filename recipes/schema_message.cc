@@ -133,6 +133,17 @@ std::optional<Violation> ExplainEnum(const Place& place) {
                    remedy};
 }
 
+std::optional<Violation> ExplainRepeated(const Place& place) {
+  if (!place.subschema.contains("uniqueItems") || !place.value.is_array()) return std::nullopt;
+  for (size_t i = 0; i < place.value.size(); ++i) {
+    const auto before = place.value.begin() + static_cast<ptrdiff_t>(i);
+    if (std::find(place.value.begin(), before, *before) == before) continue;
+    return Violation{place.path, fmt::format("{} stands twice in the list", Quoted(*before)),
+                     "Remove one of the two"};
+  }
+  return std::nullopt;
+}
+
 std::optional<Violation> ExplainRange(const Place& place) {
   if (!place.value.is_number()) return std::nullopt;
   const auto bound = [&](std::string_view keyword) -> std::optional<double> {
@@ -189,6 +200,43 @@ std::optional<Violation> ExplainAlternatives(const Place& place) {
   }
   return Violation{place.path, fmt::format("has neither {}", JoinNames(names, " nor ")),
                    fmt::format("Add {}", JoinNames(names, " or "))};
+}
+
+// The entries of a list that is one of the alternatives of a field: no place of its own in
+// FindSubschema.
+std::optional<Violation> ExplainEntries(const Place& place) {
+  const auto items = place.subschema.find("items");
+  if (items == place.subschema.end() || !place.value.is_array()) return std::nullopt;
+  for (size_t i = 0; i < place.value.size(); ++i) {
+    JsonPath path = place.path;
+    path.push_back(std::to_string(i));
+    if (auto violation = ExplainEnum({place.schema, *items, path, place.value[i]})) {
+      return violation;
+    }
+  }
+  return std::nullopt;
+}
+
+// A field whose value may have one of several types, each with rules of its own.
+std::optional<Violation> ExplainTypedAlternatives(const Place& place) {
+  const auto alternatives = place.subschema.find("anyOf");
+  if (alternatives == place.subschema.end()) return std::nullopt;
+  std::vector<std::string> names;
+  for (const Json& alternative : *alternatives) {
+    const std::vector<std::string> types = AllowedTypes(alternative);
+    if (types.empty()) return std::nullopt;
+    names.emplace_back(SchemaTypeName(types.front()));
+    if (!HasType(place.value, types.front())) continue;
+    const Place chosen = {place.schema, alternative, place.path, place.value};
+    for (const auto explain : {ExplainEnum, ExplainEmpty, ExplainEntries, ExplainRepeated}) {
+      if (std::optional<Violation> violation = explain(chosen)) return violation;
+    }
+    return std::nullopt;
+  }
+  return Violation{place.path,
+                   fmt::format("{} is {}, not {}", Quoted(place.value), JsonTypeName(place.value),
+                               JoinNames(names, " or ")),
+                   "Write " + JoinNames(names, " or ")};
 }
 
 // A field of that very name elsewhere was misplaced; one of nearly that name here was misspelt; one
@@ -251,8 +299,9 @@ Violation ExplainViolation(const Json& schema, const JsonPath& path, const Json&
   const Json* subschema = FindSubschema(schema, path);
   if (subschema != nullptr) {
     const Place place = {schema, *subschema, path, value};
-    for (const auto explain : {ExplainType, ExplainConst, ExplainEnum, ExplainRange, ExplainEmpty,
-                               ExplainUnknownField, ExplainMissing, ExplainAlternatives}) {
+    for (const auto explain :
+         {ExplainType, ExplainConst, ExplainEnum, ExplainRange, ExplainEmpty, ExplainUnknownField,
+          ExplainMissing, ExplainAlternatives, ExplainTypedAlternatives}) {
       if (std::optional<Violation> violation = explain(place)) return *violation;
     }
   }

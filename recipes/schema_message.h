@@ -28,7 +28,8 @@ struct Violation {
 // What `value`, found at `path`, breaks of the subschema for that place itself (not of its
 // children's). Understands the keywords that recipe.schema.json uses: type, const, enum, minimum,
 // maximum, exclusiveMinimum, minLength, minItems, required, additionalProperties, anyOf of
-// required. `schema` is the whole schema. The caller knows that there is a violation.
+// required, anyOf of types (with enum, minItems, uniqueItems, items of enum). `schema` is the whole
+// schema. The caller knows that there is a violation.
 Violation ExplainViolation(const Json& schema, const JsonPath& path, const Json& value);
 
 }  // namespace vernier::recipes

@@ -27,7 +27,7 @@ class RunIdentityTest : public ::testing::Test {
  protected:
   RunIdentityTest() {
     testing::WriteSyntheticDeepseekV4(dir_.path(), {.layers = 2});
-    recipe_.rules = {{.role = checkpoint::Role::kRoutedExpert,
+    recipe_.rules = {{.roles = {checkpoint::Role::kRoutedExpert},
                       .name_glob = "",
                       .format = recipes::TargetFormat::kNvfp4}};
     recipe_.calibration.data.sources = {{.path = "/data/a.jsonl"}};

@@ -49,7 +49,7 @@ class ConfigFormatsTest : public ::testing::Test {
     recipe.activations = recipes::ActivationScales::kConstant;
     for (const auto& [role, format] : formats) {
       recipes::Rule rule;
-      rule.role = role;
+      rule.roles = {role};
       rule.format = format;
       recipe.rules.push_back(rule);
     }

@@ -15,7 +15,7 @@ using recipes::ScaleMethod;
 using recipes::TargetFormat;
 
 std::vector<recipes::Rule> HybridRules(ScaleMethod scale) {
-  return {{.role = Role::kRoutedExpert,
+  return {{.roles = {Role::kRoutedExpert},
            .name_glob = "",
            .format = TargetFormat::kNvfp4,
            .scale = scale}};
@@ -24,7 +24,7 @@ std::vector<recipes::Rule> HybridRules(ScaleMethod scale) {
 std::vector<recipes::Rule> FullRules() {
   std::vector<recipes::Rule> rules = HybridRules();
   for (const Role role : {Role::kSharedExpert, Role::kAttention}) {
-    rules.push_back({.role = role,
+    rules.push_back({.roles = {role},
                      .name_glob = "",
                      .format = TargetFormat::kNvfp4,
                      .scale = ScaleMethod::kMax});

@@ -289,7 +289,7 @@ TEST_F(ExporterTest, NeedsAFinishedCalibration) {
 
 TEST_F(ExporterTest, APlanThatKeepsEverythingNeedsNoCalibration) {
   WriteSource();
-  std::vector<recipes::Rule> keep = {{.role = Role::kRoutedExpert, .name_glob = ""}};
+  std::vector<recipes::Rule> keep = {{.roles = {Role::kRoutedExpert}, .name_glob = ""}};
   const ExportSummary summary = ExportTo(Output(), keep);
   const Checkpoint source = Checkpoint::Open(Source()), output = Checkpoint::Open(Output());
   for (const checkpoint::TensorLocation& tensor : source.tensors()) {

@@ -50,7 +50,7 @@ class IgnorePatternsTest : public ExportFixture {
   }
 
   static recipes::Rule Keep(const std::string& glob) {
-    return {.role = {}, .name_glob = glob, .format = TargetFormat::kKeep};
+    return {.roles = {}, .name_glob = glob, .format = TargetFormat::kKeep};
   }
 };
 

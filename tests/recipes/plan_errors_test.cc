@@ -42,6 +42,22 @@ TEST_F(PlanErrorsTest, ARuleMustMatchSomething) {
           [&] { MakePlan(source_, RecipeOf({RoleRule(Role::kDenseMlp, ScaleMethod::kAuto)})); });
 }
 
+// One list serves dense models and those with experts.
+TEST_F(PlanErrorsTest, OneRoleOfAListMustMatchSomething) {
+  Rule rule = RoleRule(Role::kDenseMlp, ScaleMethod::kAuto);
+  rule.roles.push_back(Role::kSharedExpert);
+  const Plan plan = MakePlan(source_, RecipeOf({rule}));
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const bool shared = source_.layout.weights[i].role == Role::kSharedExpert;
+    EXPECT_EQ(plan.weights[i].format == TargetFormat::kNvfp4, shared)
+        << source_.layout.weights[i].name;
+  }
+  rule.roles = {Role::kDenseMlp, Role::kOther};
+  const std::string message =
+      ErrorOf(ErrorCode::kUnusedRule, [&] { MakePlan(source_, RecipeOf({rule})); });
+  EXPECT_THAT(message, HasSubstr("/quantize/0 (role dense_mlp, other -> nvfp4 (auto))"));
+}
+
 TEST_F(PlanErrorsTest, OnlyLinearLayersOfTheDecoderCanBeQuantised) {
   EXPECT_THAT(QuantiseByName("layers.0.attn_norm"),
               AllOf(HasSubstr("layers.0.attn_norm.weight is not the weight of a linear layer"),

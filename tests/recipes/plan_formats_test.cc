@@ -35,7 +35,7 @@ class PlanFormatsTest : public ::testing::Test {
 
   static Recipe Weights(TargetFormat format, Role role = Role::kAttention) {
     Rule rule;
-    rule.role = role;
+    rule.roles = {role};
     rule.format = format;
     return RecipeOf({rule});
   }

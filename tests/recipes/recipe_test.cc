@@ -30,6 +30,7 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
       },
       "quantize": [
         {"role": "attention", "name": "layers.1.*", "format": "nvfp4", "scale": "max"},
+        {"role": ["router", "norm"], "format": "bf16"},
         {"name": "*", "format": "keep"}
       ],
       "compute": {"device": "cuda:1", "device_memory": "1.5GiB", "host_memory": 12, "threads": 5},
@@ -60,9 +61,10 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
   EXPECT_EQ(recipe.calibration.batch_size, 3);
   EXPECT_TRUE(recipe.calibration.all_experts);
 
-  ASSERT_EQ(recipe.rules.size(), 2u);
+  ASSERT_EQ(recipe.rules.size(), 3u);
   EXPECT_EQ(recipe.rules[0].Describe(), "role attention name \"layers.1.*\" -> nvfp4 (max)");
-  EXPECT_EQ(recipe.rules[1].Describe(), "name \"*\" -> keep");
+  EXPECT_EQ(recipe.rules[1].Describe(), "role router, norm -> bf16");
+  EXPECT_EQ(recipe.rules[2].Describe(), "name \"*\" -> keep");
   EXPECT_EQ(recipe.compute.device, "cuda:1");
   EXPECT_EQ(recipe.compute.device_memory, 1536ull << 20);
   EXPECT_EQ(recipe.compute.host_memory, 12u);

@@ -149,16 +149,24 @@ TEST(SchemaAgreement, EveryEnumValueIsUnderstoodAndDistinct) {
 }
 
 TEST(SchemaAgreement, RolesAreAllRoles) {
-  std::set<std::string> listed;
-  const Json property = Properties().at("/quantize/0/role");
-  for (const Json& role : property["enum"]) {
-    listed.insert(role.get<std::string>());
-  }
   std::set<std::string> known;
   for (int i = 0; i < checkpoint::kRoleCount; ++i) {
     known.emplace(checkpoint::RoleName(static_cast<checkpoint::Role>(i)));
   }
-  EXPECT_EQ(listed, known);
+  const Json alternatives = Properties().at("/quantize/0/role")["anyOf"];
+  EXPECT_EQ(alternatives[0]["enum"].get<std::set<std::string>>(), known);
+  EXPECT_EQ(alternatives[1]["items"]["enum"].get<std::set<std::string>>(), known);
+}
+
+TEST(SchemaAgreement, EveryRoleIsUnderstoodAndDistinct) {
+  std::set<std::string> contents;
+  const Json roles = Properties().at("/quantize/0/role")["anyOf"][0]["enum"];
+  for (const Json& role : roles) {
+    const std::string alone = Content(Parse(DocumentWith("/quantize/0/role", role)));
+    EXPECT_EQ(Content(Parse(DocumentWith("/quantize/0/role", Json::array({role})))), alone);
+    contents.insert(alone);
+  }
+  EXPECT_EQ(contents.size(), roles.size());
 }
 
 TEST(SchemaAgreement, EveryObjectRefusesUnknownFields) {

@@ -71,6 +71,9 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"/calibration/packing", "packed", {"Perhaps \"pack\" is meant", "truncate"}},
         Violation{"/calibration/dtype", "f8", {"Choose one of bfloat16, float32"}},
         Violation{"/quantize/0/role", "routed_experts", {"Perhaps \"routed_expert\" is meant"}},
+        Violation{"/quantize/0/role", 3, {"3 is an integer, not a string or a list"}},
+        Violation{"/quantize/0/role", Json::array(), {"is an empty list"}},
+        Violation{"/quantize/0/role", {"norm", "mtp", "norm"}, {"\"norm\" stands twice"}},
         Violation{"/quantize/0/format", 4, {"4 is not an allowed value", "nvfp4, mxfp4"}},
         Violation{"/export/dialect", "modelop", {"Perhaps \"modelopt\" is meant"}},
         Violation{"/quantize/0/format", "fp8_blocks", {"Perhaps \"fp8_block\" is meant"}},
@@ -113,6 +116,11 @@ TEST(SchemaViolations, MissingFieldsAreNamed) {
 }
 
 TEST(SchemaViolations, ARuleNeedsASelector) {
+TEST(SchemaViolations, AWrongRoleOfAListIsNamedByItsPlace) {
+  EXPECT_THAT(ParseError(DocumentWith("/quantize/0/role", {"norm", "atention", "mtp"})),
+              AllOf(HasSubstr("/quantize/0/role/1:"), HasSubstr("\"attention\" is meant")));
+}
+
   EXPECT_THAT(ParseError(DocumentWith("/quantize/0", {{"format", "keep"}})),
               AllOf(HasSubstr("/quantize/0:"), HasSubstr("neither \"role\" nor \"name\"")));
 }

@@ -31,7 +31,7 @@ checkpoint::SourceModel OpenTinyModel() {
 
 recipes::Rule RoleRule(checkpoint::Role role, recipes::ScaleMethod scale) {
   recipes::Rule rule;
-  rule.role = role;
+  rule.roles = {role};
   rule.format = recipes::TargetFormat::kNvfp4;
   rule.scale = scale;
   return rule;

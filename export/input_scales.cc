@@ -41,7 +41,7 @@ InputScale Observed(const ModelLayout& layout, const ScaleGroup& group,
                     const InputsByModule& inputs) {
   InputScale result;
   bool recorded = false;
-  for (const size_t index : group.weights) {
+  for (const size_t index : group.inputs) {
     const auto it = inputs.find(layout.weights[index].module);
     if (it == inputs.end()) continue;
     recorded = true;

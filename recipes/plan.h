@@ -21,13 +21,16 @@ struct WeightPlan {
   size_t scale_group = 0;                  // index into Plan::scale_groups, for quantised formats
 };
 
-// Quantised weights that share one global weight scale and one input scale: the members of a fused
-// group that becomes NVFP4, or a weight alone.
+// Quantised weights that share one global weight scale: the members of a fused group that becomes
+// NVFP4, or a weight alone.
 struct ScaleGroup {
   std::string name;
   std::vector<size_t> weights;  // indices into ModelLayout::weights
   ScaleMethod scale = ScaleMethod::kMax;
 };
+  // The weights whose inputs give the group's input scale: those of the whole fused group, because
+  // engines feed a fused matrix one input with one scale, also where each part has a weight scale.
+  std::vector<size_t> inputs;
 
 enum class OutputPart {
   kSourceBytes,  // a source tensor, byte for byte

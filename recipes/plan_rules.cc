@@ -233,8 +233,10 @@ std::vector<WeightPlan> DecideWeights(const ModelLayout& layout, const Recipe& r
 std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const std::vector<Rule>& rules,
                                         std::vector<WeightPlan>& plans) {
   for (const TogetherSet& set : ExpertLayers(layout)) CheckAllOrNone(layout, rules, plans, set);
-  for (const TogetherSet& set : FusedSets(layout, [](size_t) { return true; })) {
+  std::unordered_map<std::string, std::vector<size_t>> fused;  // by name
+  for (TogetherSet& set : FusedSets(layout, [](size_t) { return true; })) {
     CheckAllOrNone(layout, rules, plans, set);
+    fused.emplace(std::move(set.name), std::move(set.weights));
   }
   // Only NVFP4 has a scale that engines take to be one for the fused matrix.
   const auto shares_scale = [&](size_t i) { return plans[i].format == TargetFormat::kNvfp4; };
@@ -247,7 +249,9 @@ std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const std::ve
       plans[weight].scale = scale;
       plans[weight].scale_group = groups.size();
     }
-    groups.push_back({std::move(set.name), std::move(set.weights), scale});
+    const std::string& group = layout.weights[set.weights.front()].fused_group;
+    const std::vector<size_t>& inputs = fused.at(group.empty() ? set.name : group);
+    groups.push_back({std::move(set.name), std::move(set.weights), inputs, scale});
   }
   return groups;
 }

@@ -10,6 +10,7 @@
 
 #include "audit/byte_scan.h"
 #include "audit/rules.h"
+#include "checkpoint/families/kv_cache.h"
 
 namespace vernier::audit {
 namespace {
@@ -39,7 +40,6 @@ constexpr Defect kAbsentScales = {
     "Calibrate k_scale and v_scale where keys or values exceed 448 or are tiny"};
 
 constexpr std::string_view kKey = ".k_scale";
-constexpr std::string_view kValue = ".v_scale";
 
 // What stands before ".k_scale" or ".v_scale".
 struct ScaleName {
@@ -85,16 +85,12 @@ struct Pair {
 
 }  // namespace
 
-bool IsKvCacheScale(std::string_view tensor) {
-  return tensor.ends_with(kKey) || tensor.ends_with(kValue);
-}
-
 void CheckKvCache(const Subject& subject, FindingList* findings) {
   std::map<std::string, Pair> attentions;
   for (size_t tensor = 0; tensor < subject.checkpoint.tensors().size(); ++tensor) {
     const std::string& name = subject.Info(tensor).name;
     if (name.ends_with(".kv_scale")) findings->Add(kForeignName, name);
-    if (!IsKvCacheScale(name)) continue;
+    if (!checkpoint::IsKvCacheScale(name)) continue;
     CheckTensor(subject, tensor, findings);
     const ScaleName parsed = ParseScaleName(name);
     if (!parsed.is_known) {

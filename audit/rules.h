@@ -36,7 +36,6 @@ void CheckGroups(const Subject& subject, FindingList* findings);
 
 // Scales of an FP8 key/value cache: names, values and completeness (V07). Reads these few numbers.
 void CheckKvCache(const Subject& subject, FindingList* findings);
-bool IsKvCacheScale(std::string_view tensor);  // k_scale or v_scale, of whatever module
 
 // The output head and tied embeddings (V04). Headers only.
 void CheckHead(const Subject& subject, FindingList* findings);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "audit/rules.h"
+#include "checkpoint/families/kv_cache.h"
 
 namespace vernier::audit {
 namespace {
@@ -61,6 +62,11 @@ class Matcher {
         });
   }
 
+  // A scale of the key/value cache that another of its name took the place of.
+  bool IsReplaced(const std::string& name) const {
+    return checkpoint::IsKvCacheScale(name) && dropped_.contains(name);
+  }
+
   void MatchModule(size_t source_index) {
     const Module* module = ConvertedFrom(source_.index.modules[source_index]);
     if (module == nullptr) return;
@@ -70,7 +76,7 @@ class Matcher {
   void MatchTensor(size_t source_tensor) {
     const TensorInfo& info = source_.Info(source_tensor);
     const Module& module = source_.index.modules[source_.index.module_of_tensor[source_tensor]];
-    if (ConvertedFrom(module) != nullptr) return;
+    if (ConvertedFrom(module) != nullptr || IsReplaced(info.name)) return;
     const size_t tensor = subject_.checkpoint.Find(info.name);
     if (tensor == kAbsent) {
       if (!dropped_.contains(info.name)) findings_->Add(kUnaccounted, info.name);
@@ -87,7 +93,7 @@ class Matcher {
   // Calibration adds scales of a key/value cache.
   void ExplainTensor(size_t tensor) {
     const std::string& name = subject_.Info(tensor).name;
-    if (source_.checkpoint.Find(name) != kAbsent || IsKvCacheScale(name)) return;
+    if (source_.checkpoint.Find(name) != kAbsent || checkpoint::IsKvCacheScale(name)) return;
     const Module& module = subject_.index.modules[subject_.index.module_of_tensor[tensor]];
     const Module* source_module = source_.index.Find(module.name);
     if (source_module != nullptr && ConvertedFrom(*source_module) != nullptr) return;

@@ -188,7 +188,7 @@ class CalibrationRun {
   std::vector<InputAmax> WithUnseenModules(int layer, std::vector<InputAmax> seen) const {
     std::map<std::string, InputAmax> by_module;
     for (const std::string& module : request_.plan.observed_modules) {
-      if (request_.source.layout.FindModule(module)->layer != layer) continue;
+      if (recipes::ObservedLayer(request_.source.layout, request_.plan, module) != layer) continue;
       by_module[module] = {.module = module, .layer = layer};
     }
     for (InputAmax& input : seen) by_module[input.module] = std::move(input);

@@ -131,8 +131,8 @@ Json InputArgs(const ModuleFormat& module) {
   return ArgsJson(args);
 }
 
-Json KvCacheScheme(const checkpoint::ModelLayout& layout) {
-  if (!HasKvScales(layout)) return nullptr;
+Json KvCacheScheme(bool fp8) {
+  if (!fp8) return nullptr;
   return ArgsJson({.bits = 8, .strategy = "tensor", .observer = "static_minmax"});
 }
 
@@ -171,7 +171,7 @@ Json Ignored(const checkpoint::SourceModel& source, const ModuleFormats& formats
 }  // namespace
 
 Json MakeCompressedTensorsConfig(const checkpoint::SourceModel& source,
-                                 const ModuleFormats& formats) {
+                                 const ModuleFormats& formats, bool fp8_kv_cache) {
   const auto by_format = GroupByFormat(formats);
   assert(!by_format.empty());
   Json groups = Json::object();
@@ -186,7 +186,7 @@ Json MakeCompressedTensorsConfig(const checkpoint::SourceModel& source,
           {"format", names.size() == 1 ? *names.begin() : "mixed-precision"},
           {"global_compression_ratio", nullptr},
           {"ignore", Ignored(source, formats)},
-          {"kv_cache_scheme", KvCacheScheme(source.layout)},
+          {"kv_cache_scheme", KvCacheScheme(fp8_kv_cache)},
           {"quant_method", "compressed-tensors"},
           {"quantization_status", "compressed"},
           {"sparsity_config", Json::object()},

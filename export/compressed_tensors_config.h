@@ -12,10 +12,11 @@ namespace vernier::exporter {
 // format, keys sorted as the library writes them. One group targets every "Linear" that "ignore"
 // does not name; of several each names its modules, because readers resolve overlapping groups
 // differently. "ignore" has the full names of all linear layers that are not quantised, routers
-// included. Fields and values: compressed-tensors 0.18, quant_scheme.py (presets NVFP4, NVFP4A16,
-// MXFP4, MXFP8, FP8, FP8_DYNAMIC, FP8_BLOCK, W4A16) and quant_config.py.
+// included. `fp8_kv_cache`: kv_cache_scheme announces one. Fields and values: compressed-tensors
+// 0.18, quant_scheme.py (presets NVFP4, NVFP4A16, MXFP4, MXFP8, FP8, FP8_DYNAMIC, FP8_BLOCK, W4A16)
+// and quant_config.py.
 Json MakeCompressedTensorsConfig(const checkpoint::SourceModel& source,
-                                 const ModuleFormats& formats);
+                                 const ModuleFormats& formats, bool fp8_kv_cache);
 
 }  // namespace vernier::exporter
 

@@ -41,7 +41,7 @@ constexpr uint64_t kJsonBytesPerTensor = 1 << 10;
 
 // Everything that the shards' bytes depend on, but for the source's weights.
 std::string PlanHash(const ExportRequest& request, const std::vector<InputScale>& input_scales,
-                     const Importance& importance) {
+                     const std::vector<KvScale>& kv_scales, const Importance& importance) {
   Hasher hasher;
   hasher.Update(fmt::format("{}\n{}\n{}\n", kVersion, request.source.checkpoint.fingerprint(),
                             importance.hash()));
@@ -52,6 +52,9 @@ std::string PlanHash(const ExportRequest& request, const std::vector<InputScale>
   for (size_t i = 0; i < input_scales.size(); ++i) {
     hasher.Update(fmt::format("{} {:08x}\n", static_cast<int>(request.plan.scale_groups[i].scale),
                               std::bit_cast<uint32_t>(input_scales[i].scale)));
+  }
+  for (const KvScale& scale : kv_scales) {
+    hasher.Update(fmt::format("kv {:08x}\n", std::bit_cast<uint32_t>(scale.scale)));
   }
   if (request.recipe.non_finite == recipes::NonFinite::kClamp) hasher.Update("clamp\n");
   return hasher.Hex();
@@ -79,7 +82,8 @@ class ExportJob {
     summary_.weighted_weights = importance_.CountUses(request_.source.layout, request_.plan);
     input_scales_ =
         ResolveInputScales(request_.source.layout, request_.plan, request_.recipe, request_.inputs);
-    const std::string plan_hash = PlanHash(request_, input_scales_, importance_);
+    kv_scales_ = ResolveKvScales(request_.plan, request_.inputs);
+    const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_, importance_);
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
     const std::vector<calib::ShardRecord> records = request_.store.FinishedShards(plan_hash);
@@ -174,6 +178,7 @@ class ExportJob {
         shards.insert(source.tensor(tensor.source_tensor).shard);
         continue;
       }
+      if (tensor.part == recipes::OutputPart::kKvScale) continue;
       for (const size_t part : request_.source.layout.weights[tensor.weight].Parts()) {
         shards.insert(source.tensor(part).shard);
       }
@@ -198,6 +203,7 @@ class ExportJob {
     return {.source = request_.source,
             .plan = request_.plan,
             .input_scales = input_scales_,
+            .kv_scales = kv_scales_,
             .importance = importance_,
             .read = ReadOptions(),
             .settings = request_.settings,
@@ -265,6 +271,7 @@ class ExportJob {
                                                         .version = std::string(kVersion),
                                                         .weight_scales = weight_scales_,
                                                         .input_scales = input_scales_,
+                                                        .kv_scales = kv_scales_,
                                                         .config_patches = configs.patches,
                                                         .cast = summary_.cast,
                                                         .clamped = clamped,
@@ -276,6 +283,7 @@ class ExportJob {
   }
 
   void Summarise() {
+    summary_.kv_scales = kv_scales_;
     summary_.searched_weights = std::ranges::count(
         request_.plan.weights, recipes::ScaleMethod::kMse, &recipes::WeightPlan::scale);
     summary_.source_tensor_bytes = request_.source.checkpoint.TensorBytes();
@@ -285,7 +293,7 @@ class ExportJob {
     }
     for (size_t i = 0; i < input_scales_.size(); ++i) {
       const InputScale& input = input_scales_[i];
-      if (input.origin == AmaxOrigin::kObserved) continue;
+      if (input.origin == AmaxOrigin::kObserved || input.origin == AmaxOrigin::kConstant) continue;
       summary_.fallbacks.push_back({request_.plan.scale_groups[i].name, input.origin, input.amax});
     }
   }
@@ -297,6 +305,7 @@ class ExportJob {
   std::shared_ptr<BufferPool> pool_ = BufferPool::Make(request_.settings.limits.spare_bytes);
   std::vector<WeightScale> weight_scales_;
   std::vector<InputScale> input_scales_;
+  std::vector<KvScale> kv_scales_;
   std::map<std::string, calib::ShardRecord> finished_;
   std::vector<OutputFile> written_;  // in the order of writing
   ExportSummary summary_;

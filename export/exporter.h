@@ -12,6 +12,7 @@
 #include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "export/input_scales.h"
+#include "export/kv_scales.h"
 #include "export/stream_settings.h"
 #include "quantizers/mxfp4.h"
 #include "recipes/plan.h"
@@ -54,6 +55,7 @@ struct ExportSummary {
   int64_t copied_files = 0;
   quantizers::CastStats cast;  // over all shards, reused ones included
   std::vector<FallbackScale> fallbacks;
+  std::vector<KvScale> kv_scales;  // that were written
   // Weights whose scales were searched by error, and those of them with an importance vector.
   int64_t searched_weights = 0;
   int64_t weighted_weights = 0;
@@ -66,8 +68,8 @@ struct ExportSummary {
 // bytes: shards that the store knows as finished, and whose bytes have the recorded hash, are not
 // written again. The bytes do not depend on the number of threads. Validation is the caller's.
 //
-// Errors: kNotCalibrated (the plan quantises and calibration is not finished, or lacks a module),
-// kOutputExists, kOutputLocked, kNoSpace (checked beforehand), kBadWeightValue, kFileRead,
+// Errors: kNotCalibrated (the plan quantises and calibration is not finished, or lacks a module or
+// cache), kOutputExists, kOutputLocked, kNoSpace (checked beforehand), kBadWeightValue, kFileRead,
 // kFileWrite, kSourceChanged (a tensor has other bytes than when this run read it before),
 // kInterrupted (between two shards).
 ExportSummary Export(const ExportRequest& request);

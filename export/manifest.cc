@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "export/output_directory.h"
+#include "recipes/plan_kv_cache.h"
 #include "recipes/target_format.h"
 
 namespace vernier::exporter {
@@ -79,6 +80,13 @@ std::string RuleText(const recipes::Recipe& recipe, int rule) {
   return recipe.rules[static_cast<size_t>(rule)].Describe();
 }
 
+// What decided over a weight.
+std::string DecidedBy(const ManifestContent& content, size_t weight) {
+  const recipes::WeightPlan& plan = content.plan.weights[weight];
+  if (!plan.dropped) return RuleText(content.recipe, plan.rule);
+  return "kv_cache " + std::string(recipes::KvCacheName(content.plan.kv_cache));
+}
+
 Json FileEntry(const OutputFile& file) {
   const char* hash = file.hash_kind == HashKind::kOfFile ? "xxh3_128" : "xxh3_128_of_tensors";
   return {{"name", file.name}, {"bytes", file.bytes}, {hash, file.hash}};
@@ -122,6 +130,22 @@ void AddInputScale(const InputScale& input, Json& entry) {
   entry["tokens"] = input.tokens;
 }
 
+Json KvEntry(const ManifestContent& content, size_t index) {
+  const checkpoint::KvCacheEntry& cached = content.plan.kv_entries[index];
+  Json tensors = Json::array();
+  for (const recipes::TargetPart& part : recipes::KvScaleParts(cached, content.plan.dialect)) {
+    tensors.push_back(part.name);
+  }
+  const KvScale& scale = content.kv_scales[index];
+  Json entry = {
+      {"cache", cached.observed}, {"tensors", std::move(tensors)}, {"scale", scale.scale}};
+  if (content.plan.kv_cache == recipes::KvCache::kFp8) {
+    entry["amax"] = scale.amax;
+    entry["tokens"] = scale.tokens;
+  }
+  return entry;
+}
+
 // The output tensors by what they were made from.
 class OutputNames {
  public:
@@ -140,6 +164,7 @@ class OutputNames {
 
  private:
   void Add(const recipes::OutputTensor& tensor) {
+    if (tensor.part == OutputPart::kKvScale) return;
     auto& names = tensor.part == OutputPart::kSourceBytes ? of_tensor_[tensor.source_tensor]
                                                           : of_weight_[tensor.weight];
     names.push_back(tensor.info.name);
@@ -170,7 +195,7 @@ Json TensorEntry(const ManifestContent& content, const OutputNames& names, size_
   }
   return {{"name", content.source.checkpoint.tensor(part).info.name},
           {"action", action},
-          {"by", RuleText(content.recipe, content.plan.weights[index].rule)},
+          {"by", DecidedBy(content, index)},
           {"outputs", *outputs}};
 }
 
@@ -185,6 +210,7 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
                           {"fingerprint", source.checkpoint.fingerprint()}});
   writer.Field("recipe", {{"description", content.recipe.description},
                           {"dialect", recipes::DialectName(content.recipe.dialect)},
+                          {"kv_cache", recipes::KvCacheName(content.recipe.kv_cache)},
                           {"rules", RuleTexts(content.recipe)}});
   writer.Field("lossless_cast", {{"blocks", content.cast.blocks},
                                  {"reencoded_blocks", content.cast.requantised},
@@ -208,6 +234,9 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
       if (with_input[i]) AddInputScale(content.input_scales[i], entry);
       add(entry);
     }
+  });
+  writer.Array("kv_scales", [&](auto add) {
+    for (size_t i = 0; i < content.plan.kv_entries.size(); ++i) add(KvEntry(content, i));
   });
   TensorCounts counts;
   const OutputNames names(content);

@@ -13,6 +13,7 @@
 #include "export/copied_files.h"
 #include "export/group_scale.h"
 #include "export/input_scales.h"
+#include "export/kv_scales.h"
 #include "quantizers/mxfp4.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
@@ -27,6 +28,7 @@ struct ManifestContent {
   std::string version;  // of Vernier
   const std::vector<WeightScale>& weight_scales;
   const std::vector<InputScale>& input_scales;
+  const std::vector<KvScale>& kv_scales;
   const std::vector<checkpoint::ConfigPatch>& config_patches;
   quantizers::CastStats cast;
   std::vector<checkpoint::ClampedElements> clamped;  // in converted weights

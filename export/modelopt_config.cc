@@ -126,14 +126,14 @@ struct NewConfig {
   Json layers = nullptr;  // null unless mixed
   Json ignore;
   Json producer;
-  bool kv_scales = false;
+  bool fp8_kv_cache = false;
 };
 
 Json FlatForm(const NewConfig& config, Json groups) {
   Json flat = {{"config_groups", std::move(groups)}};
   if (config.group_size > 0) flat["group_size"] = config.group_size;
   flat["ignore"] = config.ignore;
-  if (config.kv_scales) flat["kv_cache_scheme"] = Operand(kFp8Bits, 0);
+  if (config.fp8_kv_cache) flat["kv_cache_scheme"] = Operand(kFp8Bits, 0);
   flat["producer"] = config.producer;
   flat["quant_algo"] = config.algo;
   flat["quant_method"] = "modelopt";
@@ -143,7 +143,7 @@ Json FlatForm(const NewConfig& config, Json groups) {
 
 Json NestedForm(const NewConfig& config) {
   Json quantization = {{"quant_algo", config.algo}, {"kv_cache_quant_algo", nullptr}};
-  if (config.kv_scales) quantization["kv_cache_quant_algo"] = "FP8";
+  if (config.fp8_kv_cache) quantization["kv_cache_quant_algo"] = "FP8";
   if (config.group_size > 0) quantization["group_size"] = config.group_size;
   if (!config.layers.is_null()) quantization["quantized_layers"] = config.layers;
   quantization["exclude_modules"] = config.ignore;
@@ -192,7 +192,8 @@ Json WithoutExtension(Json native) {
 }
 
 ModeloptConfig MakeModeloptConfig(const checkpoint::SourceModel& source,
-                                  const ModuleFormats& formats, std::string_view version) {
+                                  const ModuleFormats& formats, bool fp8_kv_cache,
+                                  std::string_view version) {
   const auto groups = GroupByFormat(formats);
   assert(!groups.empty());
   Json ignore = IgnorePatterns(source.layout, QuantisedFlags(formats), Routers::kListed);
@@ -200,7 +201,7 @@ ModeloptConfig MakeModeloptConfig(const checkpoint::SourceModel& source,
   NewConfig config = {.algo = kMixedAlgo,
                       .ignore = std::move(ignore),
                       .producer = Producer(version),
-                      .kv_scales = HasKvScales(source.layout)};
+                      .fp8_kv_cache = fp8_kv_cache};
   if (groups.size() == 1) {
     const ModuleFormat& only = groups.begin()->first;
     config.algo = AlgoOf(only);

@@ -36,9 +36,11 @@ Json WithoutExtension(Json native);
 // From nothing, for `formats` with at least one quantised module. One format: its quant_algo
 // (NVFP4, W4A16_NVFP4, FP8, FP8_PER_CHANNEL_PER_TOKEN, MXFP8, and in lower case, as ModelOpt writes
 // them and vLLM and TensorRT-LLM read them, fp8_pb_wo and mxfp4). Several: MIXED_PRECISION with
-// quantized_layers. Layout of the fields: ModelOpt, quant_utils.py and convert_hf_config.py.
+// quantized_layers. `fp8_kv_cache`: announces one. Layout of the fields: ModelOpt, quant_utils.py
+// and convert_hf_config.py.
 ModeloptConfig MakeModeloptConfig(const checkpoint::SourceModel& source,
-                                  const ModuleFormats& formats, std::string_view version);
+                                  const ModuleFormats& formats, bool fp8_kv_cache,
+                                  std::string_view version);
 
 }  // namespace vernier::exporter
 

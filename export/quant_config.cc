@@ -84,10 +84,11 @@ void PatchNative(const checkpoint::SourceModel& source, const recipes::Plan& pla
 void PatchNew(const checkpoint::SourceModel& source, const recipes::Plan& plan,
               const ModuleFormats& formats, std::string_view version, OutputConfigs& configs) {
   Json quantization;
+  const bool fp8_kv_cache = HasFp8KvCache(source.layout, plan);
   if (plan.dialect == recipes::Dialect::kCompressedTensors) {
-    quantization = MakeCompressedTensorsConfig(source, formats);
+    quantization = MakeCompressedTensorsConfig(source, formats, fp8_kv_cache);
   } else {
-    ModeloptConfig made = MakeModeloptConfig(source, formats, version);
+    ModeloptConfig made = MakeModeloptConfig(source, formats, fp8_kv_cache, version);
     quantization = std::move(made.flat);
     configs.hf_quant_config = std::move(made.nested);
   }
@@ -125,7 +126,7 @@ OutputConfigs MakeOutputConfigs(const checkpoint::SourceModel& source, const rec
   const bool converts = std::ranges::any_of(plan.weights, [](const recipes::WeightPlan& weight) {
     return weight.format != TargetFormat::kKeep;
   });
-  if (!converts) {
+  if (!converts && plan.kv_cache == recipes::KvCache::kNone) {
     configs.hf_quant_config = SourceHfQuantConfig(source);
     return configs;
   }

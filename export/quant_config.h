@@ -22,7 +22,8 @@ struct OutputConfigs {
 };
 
 // The family's patches, and a quantization_config of one of these kinds:
-// - nothing is converted: the source's, with the source's hf_quant_config.json if it has one;
+// - nothing is converted, and nothing is said of the cache: the source's, with the source's
+// hf_quant_config.json if it has one;
 // - nothing is quantised any more: none;
 // - native weights stay quantised beside converted ones (recipes/source_convention.h): the
 //   source's, extended (ExtendNativeConfig);

@@ -61,7 +61,8 @@ std::string EngineModule(const LogicalWeight& weight) {
   return weight.module.substr(0, weight.module.rfind("." + std::to_string(weight.expert) + "."));
 }
 
-bool HasKvScales(const checkpoint::ModelLayout& layout) {
+bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
+  if (plan.kv_cache != recipes::KvCache::kNone) return true;
   return std::ranges::any_of(layout.weights, [](const LogicalWeight& weight) {
     return weight.name.ends_with(".k_scale");
   });

@@ -35,8 +35,9 @@ std::map<ModuleFormat, std::vector<size_t>> GroupByFormat(const ModuleFormats& f
 // module.
 std::string EngineModule(const checkpoint::LogicalWeight& weight);
 
-// Whether the output holds scales of a quantised KV cache (X.k_scale, in FP8).
-bool HasKvScales(const checkpoint::ModelLayout& layout);
+// Whether the config announces an FP8 key/value cache: the plan says so, or scales of one
+// (X.k_scale) are carried.
+bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& plan);
 
 // Whether the model's head is the embedding, so that the layout has no weight for it. Engines then
 // build a head of the name "lm_head" all the same.

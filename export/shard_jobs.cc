@@ -129,7 +129,7 @@ std::unordered_map<size_t, ConvertedTensors> FindConverted(const OutputShard& sh
   std::unordered_map<size_t, ConvertedTensors> converted;
   for (size_t i = 0; i < shard.tensors.size(); ++i) {
     const OutputTensor& tensor = shard.tensors[i];
-    if (tensor.part == OutputPart::kSourceBytes) continue;
+    if (tensor.part == OutputPart::kSourceBytes || tensor.part == OutputPart::kKvScale) continue;
     ConvertedTensors& tensors = converted[tensor.weight];
     if (tensor.part == OutputPart::kCodes) tensors.codes = i;
     if (tensor.part == OutputPart::kScale) tensors.scale = i;

@@ -76,8 +76,8 @@ bool IsHeld(const checkpoint::SourceModel& source, const recipes::Plan& plan,
             const recipes::ScaleGroup& group, const StreamLimits& limits);
 
 // All jobs of `shard`, in the order of their places in the source. Together with the scalars of the
-// weights they convert they make every byte behind the header exactly once, and each tensor's bytes
-// in order.
+// weights they convert and the scales of the key/value cache they make every byte behind the header
+// exactly once, and each tensor's bytes in order.
 std::vector<ShardJob> CutShard(const checkpoint::SourceModel& source, const recipes::Plan& plan,
                                const recipes::OutputShard& shard, const StreamLimits& limits);
 

@@ -105,6 +105,15 @@ class ShardJobRunner {
     for (const ConvertedRows& rows : result.converted) WriteRows(rows, result.scale);
   }
 
+  // Scales of the key/value cache, which come from no job.
+  void WriteKvScales() {
+    for (size_t i = 0; i < shard_.tensors.size(); ++i) {
+      const recipes::OutputTensor& tensor = shard_.tensors[i];
+      if (tensor.part != recipes::OutputPart::kKvScale) continue;
+      WriteNumber(i, inputs_.kv_scales[tensor.kv_entry].scale);
+    }
+  }
+
   const CastStats& cast() const { return cast_; }
   std::string Digest() const { return hash_.Hex(); }
   void ReportClamped() const { clamped_.Report(inputs_.read.observer); }
@@ -255,6 +264,7 @@ calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputSh
       },
       inputs.settings.limits.read_ahead_bytes, inputs.pool, inputs.settings.io);
   ShardJobRunner runner(inputs, shard, weight_scales, output);
+  runner.WriteKvScales();
   RunBounded(
       inputs.settings.threads, JobsAtOnce(jobs, inputs.settings),
       [&, it = jobs.begin()]() mutable -> std::optional<ReadJob> {

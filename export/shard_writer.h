@@ -14,6 +14,7 @@
 #include "export/group_scale.h"
 #include "export/importance.h"
 #include "export/input_scales.h"
+#include "export/kv_scales.h"
 #include "export/on_bytes.h"
 #include "export/stream_settings.h"
 #include "recipes/plan.h"
@@ -25,6 +26,7 @@ struct ShardInputs {
   const checkpoint::SourceModel& source;
   const recipes::Plan& plan;
   const std::vector<InputScale>& input_scales;
+  const std::vector<KvScale>& kv_scales;
   const Importance& importance;
   checkpoint::ReadOptions read;
   StreamSettings settings;

@@ -36,6 +36,14 @@ void OverrideNumber(const std::optional<T>& given, std::string_view pointer, std
   number = *given;
 }
 
+// A recipe without data was complete until a flag asked for more.
+void RequireDataForCache(const Recipe& recipe) {
+  if (recipe.kv_cache != KvCache::kFp8 || !recipe.calibration.data.sources.empty()) return;
+  throw Error(ErrorCode::kBadArgument, "--kv-cache fp8",
+              "its scales are calibrated, and the recipe has no calibration data",
+              "Give --data, or use --kv-cache fp8_cast");
+}
+
 }  // namespace
 
 void ApplyOverrides(const Overrides& overrides, Recipe& recipe) {
@@ -53,6 +61,10 @@ void ApplyOverrides(const Overrides& overrides, Recipe& recipe) {
     CheckFlagValue("/non_finite", *overrides.non_finite, "--non-finite");
     recipe.non_finite = ValueOf(kNonFinite, *overrides.non_finite);
   }
+  if (overrides.kv_cache) {
+    CheckFlagValue("/export/kv_cache", *overrides.kv_cache, "--kv-cache");
+    recipe.kv_cache = ValueOf(kKvCaches, *overrides.kv_cache);
+  }
   OverrideNumber(overrides.threads, "/compute/threads", "--threads", recipe.compute.threads);
   OverrideNumber(overrides.save_interval, "/compute/save_interval", "--save-interval",
                  recipe.compute.save_interval);
@@ -65,6 +77,7 @@ void ApplyOverrides(const Overrides& overrides, Recipe& recipe) {
   OverrideNumber(overrides.batch_size, "/calibration/batch_size", "--batch-size",
                  calibration.batch_size);
   OverrideNumber(overrides.seed, "/calibration/seed", "--seed", calibration.data.seed);
+  RequireDataForCache(recipe);
   CheckDirectories(recipe, {ErrorCode::kBadArgument, "--source, --output, --run-dir"});
 }
 

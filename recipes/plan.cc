@@ -1,8 +1,10 @@
 #include "recipes/plan.h"
 
 #include <algorithm>
+#include <cassert>
 
 #include "base/error.h"
+#include "recipes/plan_kv_cache.h"
 #include "recipes/plan_rules.h"
 #include "recipes/plan_shards.h"
 #include "recipes/source_convention.h"
@@ -42,6 +44,19 @@ void CheckStaticScales(const Recipe& recipe, const Plan& plan) {
               "dialect compressed-tensors");
 }
 
+std::vector<std::string> ObservedModules(const checkpoint::ModelLayout& layout,
+                                         const Recipe& recipe, const Plan& plan) {
+  std::vector<std::string> modules;
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    if (recipe.activations != ActivationScales::kCalibrated) break;
+    if (HasInputScale(plan.weights[i].format)) modules.push_back(layout.weights[i].module);
+  }
+  for (const checkpoint::KvCacheEntry& entry : plan.kv_entries) {
+    if (recipe.kv_cache == KvCache::kFp8) modules.push_back(entry.observed);
+  }
+  return modules;
+}
+
 }  // namespace
 
 uint64_t Plan::OutputFileBytes() const {
@@ -51,6 +66,7 @@ uint64_t Plan::OutputFileBytes() const {
 }
 
 bool ObservesInputs(const Recipe& recipe) {
+  if (recipe.kv_cache == KvCache::kFp8) return true;
   return recipe.activations == ActivationScales::kCalibrated &&
          std::ranges::any_of(recipe.rules,
                              [](const Rule& rule) { return HasInputScale(rule.format); });
@@ -62,6 +78,7 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
   plan.fp8_blocks = Fp8BlocksOf(source, recipe.dialect);
   plan.weights = DecideWeights(source.layout, recipe);
   plan.scale_groups = MakeScaleGroups(source.layout, recipe.rules, plan.weights);
+  PlanKvCache(source, recipe, plan);
   CheckConventions(source, recipe, plan);
   CheckFieldsAreUsed(recipe, plan);
   CheckStaticScales(recipe, plan);
@@ -69,12 +86,18 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
   for (const OutputShard& shard : plan.shards) {
     for (const OutputTensor& tensor : shard.tensors) plan.tensor_bytes += tensor.info.Bytes();
   }
-  if (!ObservesInputs(recipe)) return plan;
-  for (size_t i = 0; i < plan.weights.size(); ++i) {
-    if (!HasInputScale(plan.weights[i].format)) continue;
-    plan.observed_modules.push_back(source.layout.weights[i].module);
-  }
+  plan.observed_modules = ObservedModules(source.layout, recipe, plan);
   return plan;
+}
+
+int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan,
+                  std::string_view module) {
+  const checkpoint::LogicalWeight* weight = layout.FindModule(module);
+  if (weight != nullptr) return weight->layer;
+  const auto entry =
+      std::ranges::find(plan.kv_entries, module, &checkpoint::KvCacheEntry::observed);
+  assert(entry != plan.kv_entries.end());
+  return entry->layer;
 }
 
 }  // namespace vernier::recipes

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/source_model.h"
@@ -19,6 +20,7 @@ struct WeightPlan {
   ScaleMethod scale = ScaleMethod::kAuto;  // resolved: never kAuto for a quantised format
   int rule = -1;                           // index of the rule that decided, -1: no rule matched
   size_t scale_group = 0;                  // index into Plan::scale_groups, for quantised formats
+  bool dropped = false;  // not in the output: a scale of the cache that kv_cache replaces
 };
 
 // Quantised weights that share one global weight scale: the members of a fused group that becomes
@@ -26,11 +28,11 @@ struct WeightPlan {
 struct ScaleGroup {
   std::string name;
   std::vector<size_t> weights;  // indices into ModelLayout::weights
-  ScaleMethod scale = ScaleMethod::kMax;
-};
   // The weights whose inputs give the group's input scale: those of the whole fused group, because
   // engines feed a fused matrix one input with one scale, also where each part has a weight scale.
   std::vector<size_t> inputs;
+  ScaleMethod scale = ScaleMethod::kMax;
+};
 
 enum class OutputPart {
   kSourceBytes,  // a source tensor, byte for byte
@@ -39,12 +41,14 @@ enum class OutputPart {
   kGlobalScale,  // NVFP4's F32; compressed-tensors stores its reciprocal
   kInputScale,   // one number; compressed-tensors stores NVFP4's reciprocal
   kShape,        // compressed-tensors' weight_shape of int4: N and K
+  kKvScale,      // a scale of the key/value cache
 };
 
 struct OutputTensor {
   OutputPart part = OutputPart::kSourceBytes;
-  size_t weight = 0;            // index into ModelLayout::weights
-  size_t source_tensor = 0;     // for kSourceBytes: index into Checkpoint::tensors()
+  size_t weight = 0;         // index into ModelLayout::weights; of kKvScale: what it stands beside
+  size_t source_tensor = 0;  // for kSourceBytes: index into Checkpoint::tensors()
+  size_t kv_entry = 0;       // for kKvScale: index into Plan::kv_entries
   checkpoint::TensorInfo info;  // name, dtype, shape and final byte range in the shard
 };
 
@@ -69,28 +73,34 @@ struct Fp8Blocks {
 struct Plan {
   Dialect dialect = Dialect::kModelopt;
   Fp8Blocks fp8_blocks;
+  KvCache kv_cache = KvCache::kNone;
+  // What attention caches, where the output holds new scales of it.
+  std::vector<checkpoint::KvCacheEntry> kv_entries;
   std::vector<WeightPlan> weights;
   std::vector<ScaleGroup> scale_groups;
   std::vector<OutputShard> shards;
   uint64_t tensor_bytes = 0;  // the index's total_size
 
-  // Modules whose input amax calibration must observe, in layout order. Empty when no input scale
-  // comes from calibration.
+  // Modules whose input amax calibration must observe, in layout order, then the caches
+  // (KvCacheEntry::observed) of which it must. Empty when no scale comes from calibration.
   std::vector<std::string> observed_modules;
 
   uint64_t OutputFileBytes() const;
 };
 
-// Whether a rule's format has input scales that the recipe takes from calibration: without it, a
-// plan observes nothing.
+// Whether the recipe takes scales from calibration, of inputs (a rule's format has them) or of the
+// key/value cache: without it, a plan observes nothing.
 bool ObservesInputs(const Recipe& recipe);
+
+// The decoder layer of one of plan.observed_modules.
+int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 
 // Errors: kUnusedRule (a rule that matches nothing), kBadRule (a rule for what cannot be: not
 // linear, columns that blocks do not divide, MTP, a format that the weight has already, a method
 // that the format lacks, a lossless cast of a source that is not MXFP4, a fused group or a layer's
 // experts only in part, int4 in the modelopt dialect, dialects mixed in one output; or a field of
 // the recipe that no weight uses: importance without scale mse, a constant input scale without
-// input scales).
+// input scales; or a key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe);
 
 }  // namespace vernier::recipes

@@ -66,7 +66,7 @@ std::string UpperCase(std::string_view text) {
 
 // Why `weight` cannot get a quantised format; nothing if it can.
 std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, TargetFormat format,
-                                                bool observes_inputs) {
+                                                ActivationScales activations) {
   if (weight.role == Role::kMtp) {
     return "belongs to a multi-token-prediction layer, which engines expect as released";
   }
@@ -77,7 +77,7 @@ std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, Tar
     return fmt::format("has format {}", checkpoint::WeightFormatName(weight.format));
   }
   if (!weight.linear || weight.shape.size() != 2) return "is not the weight of a linear layer";
-  if (weight.layer < 0 && observes_inputs && HasInputScale(format)) {
+  if (weight.layer < 0 && activations == ActivationScales::kCalibrated && HasInputScale(format)) {
     return "is outside the decoder layers that calibration observes";
   }
   if (weight.columns() % BlockColumns(format) != 0) {
@@ -90,7 +90,7 @@ std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, Tar
 void CheckQuantisable(const LogicalWeight& weight, const WeightPlan& plan, const Recipe& recipe) {
   if (!IsQuantised(plan.format)) return;
   const std::optional<std::string> obstacle =
-      QuantisationObstacle(weight, plan.format, ObservesInputs(recipe));
+      QuantisationObstacle(weight, plan.format, recipe.activations);
   if (!obstacle) return;
   throw Error(ErrorCode::kBadRule, RuleSubject(recipe.rules, plan.rule),
               fmt::format("{} {}", weight.name, *obstacle),
@@ -207,7 +207,7 @@ ScaleMethod ResolveScale(const ModelLayout& layout, const std::vector<Rule>& rul
 // What `rule` makes of `weight`, before anything is checked.
 WeightPlan Decide(const Rule& rule, int index, const LogicalWeight& weight) {
   const bool stays = rule.format == TargetFormat::kBf16 && !IsQuantised(weight);
-  return {stays ? TargetFormat::kKeep : rule.format, rule.scale, index, 0};
+  return {.format = stays ? TargetFormat::kKeep : rule.format, .scale = rule.scale, .rule = index};
 }
 
 }  // namespace

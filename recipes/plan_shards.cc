@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "recipes/plan_kv_cache.h"
 #include "recipes/target_layout.h"
 
 namespace vernier::recipes {
@@ -39,7 +40,18 @@ class ContentBuilder {
         spec.opaque_dtype_name = info.dtype_name;
         spec.opaque_bytes = info.Bytes();
       }
-      Add(location.shard, std::move(spec), {OutputPart::kSourceBytes, weight, part, {}});
+      Add(location.shard, std::move(spec),
+          {.part = OutputPart::kSourceBytes, .weight = weight, .source_tensor = part, .info = {}});
+    }
+  }
+
+  void AddKvScales(size_t entry, const Plan& plan) {
+    const checkpoint::KvCacheEntry& cached = plan.kv_entries[entry];
+    const size_t weight = source_.layout.by_module.at(cached.beside);
+    const size_t shard = source_.checkpoint.tensor(source_.layout.weights[weight].main).shard;
+    for (TargetPart& part : KvScaleParts(cached, plan.dialect)) {
+      Add(shard, {std::move(part.name), part.dtype, std::move(part.shape)},
+          {.part = part.part, .weight = weight, .kv_entry = entry, .info = {}});
     }
   }
 
@@ -52,7 +64,10 @@ class ContentBuilder {
                             .weight = planned,
                             .fp8_blocks = plan.fp8_blocks})) {
       Add(shard, {std::move(part.name), part.dtype, std::move(part.shape)},
-          {part.part, weight, checkpoint::Checkpoint::kNotFound, {}});
+          {.part = part.part,
+           .weight = weight,
+           .source_tensor = checkpoint::Checkpoint::kNotFound,
+           .info = {}});
     }
   }
 
@@ -96,12 +111,14 @@ OutputShard LayOut(const checkpoint::Shard& source_shard, ShardContent content) 
 void LayOutShards(const SourceModel& source, bool with_input_scales, Plan& plan) {
   ContentBuilder builder(source);
   for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
-    if (plan.weights[weight].format == TargetFormat::kKeep) builder.Carry(weight);
+    const WeightPlan& planned = plan.weights[weight];
+    if (planned.format == TargetFormat::kKeep && !planned.dropped) builder.Carry(weight);
   }
   for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
     if (plan.weights[weight].format == TargetFormat::kKeep) continue;
     builder.Replace(weight, plan, with_input_scales);
   }
+  for (size_t entry = 0; entry < plan.kv_entries.size(); ++entry) builder.AddKvScales(entry, plan);
   std::vector<ShardContent> contents = builder.Take();
   for (size_t i = 0; i < contents.size(); ++i) {
     plan.shards.push_back(LayOut(source.checkpoint.shards()[i], std::move(contents[i])));

@@ -9,7 +9,8 @@ namespace vernier::recipes {
 
 // Fills plan.shards from its other fields: one shard per source shard, in that order. A kept
 // weight's parts stay in their shards; a converted weight's new tensors all go where its main
-// tensor was, with input scales for the formats that have them only if `with_input_scales`.
+// tensor was, with input scales for the formats that have them only if `with_input_scales`;
+// a cache's scales go where the weight beside which they stand was.
 // kBadRule when a new tensor's name belongs to another tensor. The bytes depend on nothing but the
 // arguments.
 void LayOutShards(const checkpoint::SourceModel& source, bool with_input_scales, Plan& plan);

@@ -53,7 +53,8 @@ PlanSummary SummarizePlan(const SourceModel& source, const Plan& plan) {
   PlanSummary summary;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const Role role = source.layout.weights[i].role;
-    const std::string action = TargetText(plan.weights[i].format, plan.weights[i].scale);
+    const WeightPlan& weight = plan.weights[i];
+    const std::string action = weight.dropped ? "drop" : TargetText(weight.format, weight.scale);
     RoleSummary& row = rows[{role, action}];
     row.role = role;
     row.action = action;

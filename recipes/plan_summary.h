@@ -23,7 +23,7 @@ struct TensorTotals {
 // The weights of one role that are treated alike.
 struct RoleSummary {
   checkpoint::Role role = checkpoint::Role::kOther;
-  std::string action;    // "keep", "nvfp4 (mse)", "mxfp8", "bf16"
+  std::string action;    // "keep", "nvfp4 (mse)", "mxfp8", "bf16", "drop"
   uint64_t weights = 0;  // logical ones
   TensorTotals totals;
 };

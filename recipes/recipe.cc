@@ -161,16 +161,17 @@ void ReadActivations(const FieldReader& top, Recipe& recipe) {
   recipe.constant_input_scale = ParseInputScale(value.get<double>(), source);
 }
 
-// Input scales from calibration need data, and a place for what was observed. The schema cannot say
-// so: it depends on the rules.
+// Scales from calibration need data. The schema cannot say so: it depends on the rules.
 void RequireForCalibration(const FieldReader& top, const Recipe& recipe) {
-  if (!ObservesInputs(recipe)) return;
-  for (const std::string_view field : {"run_dir", "calibration"}) {
-    if (top.Has(field)) continue;
+  if (!ObservesInputs(recipe) || top.Has("calibration")) return;
+  if (recipe.kv_cache == KvCache::kFp8) {
     throw Error(ErrorCode::kBadRecipe, fmt::format("{}: /", recipe.origin.string()),
-                fmt::format("the field \"{}\" is missing, and input scales are calibrated", field),
-                "Add it, or set \"activations\" to \"none\" or a number");
+                "the field \"calibration\" is missing, and export.kv_cache \"fp8\" is calibrated",
+                "Add it, or set export.kv_cache to \"fp8_cast\" or \"none\"");
   }
+  throw Error(ErrorCode::kBadRecipe, fmt::format("{}: /", recipe.origin.string()),
+              "the field \"calibration\" is missing, and input scales are calibrated",
+              "Add it, or set \"activations\" to \"none\" or a number");
 }
 
 // The last part of a path, also of a directory given with a slash at its end.
@@ -192,6 +193,8 @@ std::string Rule::Describe() const {
 }
 
 std::string_view DialectName(Dialect dialect) { return NameOf(kDialects, dialect); }
+
+std::string_view KvCacheName(KvCache kv_cache) { return NameOf(kKvCaches, kv_cache); }
 
 fs::path DefaultRunDirectory(const fs::path& output) {
   fs::path directory = output.has_filename() ? output : output.parent_path();
@@ -218,6 +221,7 @@ Recipe ParseRecipe(std::string_view text, const fs::path& origin) {
   for (const FieldReader& entry : top.Entries("quantize")) recipe.rules.push_back(ReadRule(entry));
   recipe.compute = ReadCompute(top.Section("compute"));
   top.Section("export").ReadName("dialect", kDialects, recipe.dialect);
+  top.Section("export").ReadName("kv_cache", kKvCaches, recipe.kv_cache);
   ReadActivations(top, recipe);
   top.ReadPath("importance", recipe.importance);
   top.ReadName("non_finite", kNonFinite, recipe.non_finite);

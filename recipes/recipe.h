@@ -47,6 +47,14 @@ enum class ActivationScales {
   kConstant,    // Recipe::constant_input_scale, everywhere
 };
 
+// How engines keep the keys and values of past tokens.
+enum class KvCache {
+  kNone,     // "none": nothing is said of it, and they keep the model's own type
+  kFp8,      // "fp8": E4M3, with scales from calibration
+  kFp8Cast,  // "fp8_cast": E4M3, with scales of 1
+};
+std::string_view KvCacheName(KvCache kv_cache);
+
 // One rule. A weight matches when every given selector does; a rule that quantises and has no name
 // matches linear weights only.
 struct Rule {
@@ -55,7 +63,7 @@ struct Rule {
   TargetFormat format = TargetFormat::kKeep;
   ScaleMethod scale = ScaleMethod::kAuto;
 
-  std::string Describe() const;  // "role routed_expert -> nvfp4 (lossless)"
+  std::string Describe() const;  // "role attention, dense_mlp -> nvfp4 (max)"
 };
 
 enum class ComputeDtype { kBFloat16, kFloat32 };
@@ -96,6 +104,7 @@ struct Recipe {
   std::vector<Rule> rules;
   ComputeSection compute;
   Dialect dialect = Dialect::kModelopt;
+  KvCache kv_cache = KvCache::kNone;
   ActivationScales activations = ActivationScales::kCalibrated;
   float constant_input_scale = 1;  // for kConstant
   // Safetensors file: module name (or module + ".weight") -> F32 [K], the weight that the method
@@ -111,8 +120,8 @@ std::filesystem::path DefaultRunDirectory(const std::filesystem::path& output);
 // Parses and checks against the recipe's JSON Schema. Comments are allowed. Relative paths are
 // relative to the recipe's directory. A field that is unknown, misplaced or of the wrong kind is
 // kBadRecipe with its JSON pointer and, where one is near, the field that was probably meant; so
-// are a scale method that a rule's format lacks, and a missing calibration or run_dir when the
-// rules need calibrated input scales.
+// are a scale method that a rule's format lacks, and a missing calibration when input scales or
+// scales of the key/value cache are calibrated.
 Recipe LoadRecipe(const std::filesystem::path& path);
 Recipe ParseRecipe(std::string_view text, const std::filesystem::path& origin);
 
@@ -122,7 +131,8 @@ std::string_view RecipeSchema();
 // Values given on the command line; each replaces the recipe's field. Paths are relative to the
 // current directory.
 struct Overrides {
-  std::optional<std::string> source = {}, output = {}, run_dir = {}, device = {}, non_finite = {};
+  std::optional<std::string> source = {}, output = {}, run_dir = {}, device = {}, non_finite = {},
+                             kv_cache = {};
   std::vector<std::string> data = {};  // files or directories, in place of all of the recipe's
   std::optional<std::string> device_memory = {}, host_memory = {},
                              stream_memory = {};  // sizes such as "8GiB"
@@ -131,6 +141,8 @@ struct Overrides {
   std::optional<int> threads = {};
   std::optional<double> save_interval = {};
 };
+// kBadArgument for a value that its field may not have, and for a key/value cache that would be
+// calibrated without data.
 void ApplyOverrides(const Overrides& overrides, Recipe& recipe);
 
 // The part of a recipe on which calibrated statistics depend, as canonical JSON: data sources by

@@ -60,6 +60,11 @@ inline constexpr std::array<ValueName<Dialect>, 2> kDialects = {{
     {"modelopt", Dialect::kModelopt},
     {"compressed-tensors", Dialect::kCompressedTensors},
 }};
+inline constexpr std::array<ValueName<KvCache>, 3> kKvCaches = {{
+    {"none", KvCache::kNone},
+    {"fp8", KvCache::kFp8},
+    {"fp8_cast", KvCache::kFp8Cast},
+}};
 inline constexpr std::array<ValueName<NonFinite>, 2> kNonFinite = {{
     {"stop", NonFinite::kStop},
     {"clamp", NonFinite::kClamp},

@@ -100,7 +100,7 @@ bool StaysNative(const SourceModel& source, const Plan& plan) {
 }
 
 void CheckConventions(const SourceModel& source, const Recipe& recipe, const Plan& plan) {
-  if (!Converts(plan)) return;
+  if (!Converts(plan) && plan.kv_cache == KvCache::kNone) return;
   bool checked_native = false;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];

@@ -27,7 +27,7 @@ namespace {
 // What both commands take.
 struct Places {
   std::string source, output, run_dir, stream_memory;
-  std::optional<std::string> non_finite;
+  std::optional<std::string> non_finite, kv_cache;
   int threads = 0;
 };
 
@@ -91,6 +91,10 @@ void AddConvertOptions(CLI::App& command, ConvertOptions& options) {
                       JoinNames(exporter::KernelLayoutNames(), ", "))
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command
+      .add_option("--kv-cache", options.places.kv_cache,
+                  "How engines keep keys and values: fp8_cast announces FP8 with scales of 1")
+      ->type_name("none|fp8_cast");
   command.add_flag("--validate", options.validate, "Audit the result against the source");
 }
 
@@ -101,6 +105,7 @@ recipes::Overrides PlaceOverrides(const Places& places) {
   if (!places.run_dir.empty()) overrides.run_dir = places.run_dir;
   if (!places.stream_memory.empty()) overrides.stream_memory = places.stream_memory;
   overrides.non_finite = places.non_finite;
+  overrides.kv_cache = places.kv_cache;
   if (places.threads > 0) overrides.threads = places.threads;
   return overrides;
 }
@@ -110,6 +115,11 @@ recipes::Recipe RecipeFromFile(const ConvertOptions& options) {
   recipes::Recipe recipe = recipes::LoadRecipe(options.recipe);
   recipe.default_run_dir = true;
   recipes::ApplyOverrides(PlaceOverrides(options.places), recipe);
+  if (recipe.kv_cache == recipes::KvCache::kFp8) {
+    throw Error(ErrorCode::kBadArgument, "--recipe",
+                options.recipe + " asks for calibrated scales of the key/value cache",
+                "Use `vernier run`, or --kv-cache fp8_cast or none");
+  }
   if (!recipes::ObservesInputs(recipe)) return recipe;
   throw Error(ErrorCode::kBadArgument, "--recipe",
               options.recipe + " asks for calibrated input scales",
@@ -199,7 +209,15 @@ void WriteKernelLayouts(const std::filesystem::path& output,
   }
 }
 
+void RefuseCalibratedCache(const ConvertOptions& options) {
+  if (options.places.kv_cache != "fp8") return;
+  throw Error(ErrorCode::kBadArgument, "--kv-cache fp8",
+              "its scales come from a calibration, and a conversion makes none",
+              "Use `vernier run` with a recipe, or --kv-cache fp8_cast");
+}
+
 void Convert(const ConvertOptions& options, const CommandContext& context) {
+  RefuseCalibratedCache(options);
   const std::vector<exporter::KernelLayout> layouts = KernelLayouts(options);
   checkpoint::SourceModel source = OpenWithConfig(options.places.source);
   const recipes::Recipe recipe =

@@ -86,6 +86,13 @@ void PrintTotals(std::string_view role, std::string_view action, uint64_t weight
              HumanBytes(totals.output_bytes));
 }
 
+std::string KvCacheText(const recipes::Plan& plan) {
+  if (plan.kv_cache == recipes::KvCache::kFp8) {
+    return fmt::format("fp8, calibrated scales of {} caches", plan.kv_entries.size());
+  }
+  return plan.kv_cache == recipes::KvCache::kFp8Cast ? "fp8_cast, all scales 1" : "";
+}
+
 void PrintTensors(const PlanReport& report) {
   fmt::print("{:<17} {:<17} {:>9} {:>9} {:>12} -> {:>9} {:>12}\n", "role", "action", "weights",
              "tensors", "bytes", "tensors", "bytes");
@@ -93,6 +100,8 @@ void PrintTensors(const PlanReport& report) {
     PrintTotals(checkpoint::RoleName(row.role), row.action, row.weights, row.totals);
   }
   PrintTotals("total", "", report.plan.weights.size(), report.summary.totals);
+  const std::string kv_cache = KvCacheText(report.plan);
+  if (!kv_cache.empty()) fmt::print("{:<17} {}\n", "KV cache", kv_cache);
 }
 
 void PrintPass(std::string_view name, uint64_t bytes, std::string_view what) {
@@ -111,7 +120,7 @@ void PrintCalibration(const PlanReport& report) {
   const recipes::CalibrationSection& section = report.recipe.calibration;
   const recipes::CalibrationBudget& budget = report.budget;
   if (report.plan.observed_modules.empty()) {
-    fmt::print("\nNo calibration: no input scale needs one\n  memory for streaming {}\n",
+    fmt::print("\nNo calibration: no scale needs one\n  memory for streaming {}\n",
                HumanBytes(report.recipe.compute.stream_memory));
     return;
   }
@@ -207,6 +216,9 @@ Json ReportJson(const PlanReport& report) {
           {"output", report.recipe.output.string()},
           {"run_dir", report.recipe.run_dir.string()},
           {"dialect", recipes::DialectName(report.recipe.dialect)},
+          {"kv_cache",
+           {{"format", recipes::KvCacheName(report.plan.kv_cache)},
+            {"scaled_caches", report.plan.kv_entries.size()}}},
           {"roles", RolesJson(report.summary)},
           {"total", TotalsJson(report.summary.totals)},
           {"output_files", report.plan.shards.size()},

@@ -28,6 +28,8 @@ void AddRecipeOptions(CLI::App& command, RecipeOptions& options) {
       "Work inside a layer that a crash may cost; 0: only the batch or experts in flight");
   add("--non-finite", given.non_finite, "stop|clamp",
       "What happens when a weight or an activation is NaN or infinite");
+  add("--kv-cache", given.kv_cache, "none|fp8|fp8_cast",
+      "How engines keep keys and values: fp8 with calibrated scales, fp8_cast with scales of 1");
   add("--samples", given.samples, "N", "Calibration sequences");
   add("--sequence-length", given.sequence_length, "N", "Tokens of each sequence");
   add("--batch-size", given.batch_size, "N", "Sequences at a time; 0: as many as fit, up to 8");

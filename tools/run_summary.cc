@@ -50,6 +50,27 @@ void PrintFallbacks(const exporter::ExportSummary& done, const recipes::Plan& pl
   }
 }
 
+void PrintKvCache(const exporter::ExportSummary& done, const recipes::Plan& plan) {
+  if (plan.kv_cache == recipes::KvCache::kNone) return;
+  if (plan.kv_cache == recipes::KvCache::kFp8Cast) {
+    fmt::print("KV cache     fp8_cast: all scales 1\n");
+    return;
+  }
+  const auto [smallest, largest] =
+      std::ranges::minmax(done.kv_scales, {}, &exporter::KvScale::scale);
+  fmt::print("KV cache     fp8: scales of {} caches, {:g} to {:g}\n", done.kv_scales.size(),
+             smallest.scale, largest.scale);
+  const auto large = std::ranges::count_if(done.kv_scales, [](const exporter::KvScale& scale) {
+    return scale.scale > exporter::kLargeKvScale;
+  });
+  if (large > 0) {
+    fmt::print(
+        "             {} of them above {:g}: FP8 is coarse for such keys or values; "
+        "compare outputs with --kv-cache none\n",
+        large, exporter::kLargeKvScale);
+  }
+}
+
 void PrintExport(const RunSummary& summary) {
   const exporter::ExportSummary& done = *summary.exported;
   fmt::print("tensors      {} in ({} carried, {} converted, {} dropped), {} out\n",
@@ -81,7 +102,11 @@ void PrintExport(const RunSummary& summary) {
                HumanCount(static_cast<uint64_t>(done.clamped_elements)), done.clamped_tensors,
                "vernier_manifest.json");
   }
-  if (!summary.plan.observed_modules.empty()) PrintFallbacks(done, summary.plan);
+  PrintKvCache(done, summary.plan);
+  const bool observes = !summary.plan.observed_modules.empty();
+  if (observes && summary.recipe.activations == recipes::ActivationScales::kCalibrated) {
+    PrintFallbacks(done, summary.plan);
+  }
 }
 
 }  // namespace

@@ -30,6 +30,9 @@ std::string Calibration(const RunStatus& status) {
   std::string text =
       fmt::format("{} of {} layers, {} statistics", status.layers.size(),
                   status.total_layers.value_or(status.layers.size()), status.statistics);
+  if (status.cache_statistics > 0) {
+    text += fmt::format(", {} of them of the KV cache", status.cache_statistics);
+  }
   if (!status.unseen.empty()) {
     text += fmt::format(" ({} modules saw no token)", status.unseen.size());
   }
@@ -136,6 +139,7 @@ Json CalibrationJson(const RunStatus& status) {
           {"layers", std::move(layers)},
           {"partial", PartialJson(status)},
           {"statistics", status.statistics},
+          {"cache_statistics", status.cache_statistics},
           {"unseen", status.unseen}};
 }
 

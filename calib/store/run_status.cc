@@ -75,6 +75,10 @@ std::string ShardsLeft(const ExportRecord& record) {
                      HumanBytes(record.bytes - record.bytes_done));
 }
 
+// KvCacheEntry::observed of every family ends so.
+constexpr const char* kCountCaches =
+    "SELECT count(*) FROM input_amax WHERE module GLOB '*.[kv]_cache' OR module GLOB '*.kv_cache'";
+
 }  // namespace
 
 RunStatus ReadRunStatus(const Store& store) {
@@ -87,6 +91,7 @@ RunStatus ReadRunStatus(const Store& store) {
                    .layers = FinishedLayers(database),
                    .partial = LoadPartialLayer(store),
                    .statistics = database.QueryInteger("SELECT count(*) FROM input_amax"),
+                   .cache_statistics = database.QueryInteger(kCountCaches),
                    .unseen = UnseenModules(database),
                    .non_finite = LoadNonFinite(database),
                    .exports = Exports(database),

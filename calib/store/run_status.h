@@ -35,7 +35,8 @@ struct RunStatus {
   std::optional<int64_t> total_layers;  // nothing: no calibration was begun
   std::vector<FinishedLayer> layers;
   std::optional<PartialLayer> partial;
-  int64_t statistics = 0;           // modules with an amax
+  int64_t statistics = 0;           // modules and caches with an amax
+  int64_t cache_statistics = 0;     // those of them that are of keys and values in the cache
   std::vector<std::string> unseen;  // those of them that saw no token
   std::vector<NonFiniteRecord> non_finite;
   std::vector<ExportRecord> exports;

@@ -49,6 +49,17 @@ struct ModelDims {
   int64_t key_compression = 0;  // smallest positive compression ratio, 0 if none
 };
 
+// One vector that a layer's attention keeps of every token for later ones, where engines can keep
+// it in FP8 with a scale from the checkpoint.
+struct KvCacheEntry {
+  int layer = -1;
+  std::string attention;  // the module that caches it: "model.layers.0.self_attn"
+  std::string observed;   // its name among observed inputs: "model.layers.0.self_attn.k_cache"
+  std::string beside;     // the module beside whose weight its scales are stored
+  bool keys = false;      // it holds keys: engines read its scale as k_scale
+  bool values = false;    // it holds values: engines read its scale as v_scale
+};
+
 class Family {
  public:
   virtual ~Family() = default;
@@ -64,6 +75,11 @@ class Family {
   virtual TensorMeaning Classify(std::string_view name) const = 0;
 
   virtual ModelDims Dims() const = 0;
+
+  // What attention caches, as it is when it is cached: keys after the rotary embedding. The forward
+  // pass gives it to the observer under KvCacheEntry::observed. Empty: engines read no scales of
+  // this family's cache.
+  virtual std::vector<KvCacheEntry> KvCache(const ModelLayout& /*layout*/) const { return {}; }
 
   // Applies what the engines need to `config` (the source's) and returns what changed.
   virtual std::vector<ConfigPatch> PatchConfig(Json& config) const = 0;

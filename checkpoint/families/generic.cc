@@ -5,6 +5,7 @@
 
 #include "checkpoint/families/family.h"
 #include "checkpoint/families/generic_names.h"
+#include "checkpoint/families/kv_cache.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -62,6 +63,9 @@ class GenericFamily : public Family {
     return GuessMeaning(name, dims_.layers);
   }
   ModelDims Dims() const override { return dims_; }
+  std::vector<KvCacheEntry> KvCache(const ModelLayout& layout) const override {
+    return HfKvCache(layout);
+  }
   std::vector<ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
   std::vector<std::string> RequiredTensors() const override { return {}; }
   void CheckShapes(const ModelLayout& /*layout*/) const override {}

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "checkpoint/families/generic_names.h"
+#include "checkpoint/families/kv_cache.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -147,6 +148,9 @@ class HfFamily final : public Family {
   }
 
   ModelDims Dims() const override { return DimsOf(config_); }
+  std::vector<KvCacheEntry> KvCache(const ModelLayout& layout) const override {
+    return HfKvCache(layout);
+  }
   std::vector<ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
   std::vector<std::string> RequiredTensors() const override { return NamesOf(tensors_); }
   void CheckShapes(const ModelLayout& layout) const override {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "calib/store/sqlite.h"
+#include "tests/support/hf_model.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
@@ -47,6 +48,20 @@ class RunIdentityTest : public ::testing::Test {
   TempDir dir_;
   recipes::Recipe recipe_;
 };
+
+// A store from before it, or without it, is one for the same statistics.
+TEST_F(RunIdentityTest, OnlyACalibratedCacheIsObserved) {
+  const checkpoint::SourceModel source = vernier::testing::MakeHfModel(dir_.path() / "hf");
+  const auto identity = [&](recipes::KvCache kv_cache) {
+    recipes::Recipe recipe = recipe_;
+    recipe.kv_cache = kv_cache;
+    return PlanIdentity(source, recipe, recipes::MakePlan(source, recipe));
+  };
+  EXPECT_EQ(identity(recipes::KvCache::kFp8Cast), identity(recipes::KvCache::kNone));
+  EXPECT_THAT(
+      IdentityDifferences(identity(recipes::KvCache::kNone), identity(recipes::KvCache::kFp8)),
+      ElementsAre(HasSubstr("observed_modules: stored ")));
+}
 
 TEST_F(RunIdentityTest, EveryFieldOfTheCalibrationCounts) {
   const std::vector<std::pair<const char*, Change>> changes = {

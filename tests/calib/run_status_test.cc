@@ -47,6 +47,20 @@ TEST_F(RunStatusTest, NothingIsKnownOfANewStore) {
   EXPECT_EQ(status.files.front().name, "vernier.sqlite");
 }
 
+TEST_F(RunStatusTest, CountsStatisticsOfTheCacheAmongTheOthers) {
+  const std::string attention = "model.layers.0.self_attn.";
+  store_.CommitLayer({.layer = 0,
+                      .seconds = 1,
+                      .inputs = {{attention + "k_cache", 0, 1, 1},
+                                 {attention + "v_cache", 0, 1, 1},
+                                 {"model.layers.0.self_attn2.kv_cache", 0, 1, 1},
+                                 {attention + "k_proj", 0, 1, 1},
+                                 {"a_cache", 0, 1, 1}},
+                      .activations = {.file_name = "hidden", .bytes = 1, .hash = "h"}});
+  EXPECT_EQ(Status().statistics, 5);
+  EXPECT_EQ(Status().cache_statistics, 3);
+}
+
 TEST_F(RunStatusTest, CountsDownToTheEndOfTheCommand) {
   const int64_t id = BeginCommand(database(), "vernier run r", "calibrate export validate");
   EXPECT_THAT(Left(), ElementsAre("calibrate", "export", "validate"));

@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -201,6 +202,30 @@ TEST_F(ConfigFormatsTest, ATiedHeadIsNotQuantised) {
     const OutputConfigs configs = Converted(source, TargetFormat::kMxfp8, dialect);
     EXPECT_THAT(configs.config["quantization_config"]["ignore"].get<std::vector<std::string>>(),
                 ::testing::Contains("lm_head"));
+  }
+}
+
+// The peers' own files: ModelOpt's and llm-compressor's Llama in NVFP4 with an FP8 cache.
+TEST_F(ConfigFormatsTest, AnFp8CacheIsAnnouncedAsThePeersDo) {
+  const std::filesystem::path peers = std::filesystem::path(VERNIER_TEST_DATA) / "peers";
+  const checkpoint::SourceModel source = Model();
+  for (const recipes::KvCache kv_cache : {recipes::KvCache::kFp8, recipes::KvCache::kFp8Cast}) {
+    recipes::Recipe recipe = recipes::ConvertRecipe({.source = source, .output = "out"});
+    recipe.kv_cache = kv_cache;
+    const OutputConfigs modelopt = Configs(source, recipe);
+    const Json flat = ReadJsonFile(peers / "modelopt_nvfp4_kv_fp8/config.json");
+    EXPECT_EQ(Unordered(modelopt.config["quantization_config"]["kv_cache_scheme"]),
+              Unordered(flat["quantization_config"]["kv_cache_scheme"]));
+    const Json nested = ReadJsonFile(peers / "modelopt_nvfp4_kv_fp8/hf_quant_config.json");
+    EXPECT_EQ(modelopt.hf_quant_config["quantization"]["kv_cache_quant_algo"],
+              nested["quantization"]["kv_cache_quant_algo"]);
+
+    recipe.dialect = Dialect::kCompressedTensors;
+    const Json own = Configs(source, recipe).config["quantization_config"]["kv_cache_scheme"];
+    const Json theirs = ReadJsonFile(peers / "llmcompressor_nvfp4_kv_fp8/config.json");
+    for (const auto& [field, value] : theirs["quantization_config"]["kv_cache_scheme"].items()) {
+      EXPECT_EQ(own[field], value) << field;
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <string>
 
+#include "recipes/plan.h"
 #include "recipes/recipe.h"
 #include "tests/recipes/expect_error.h"
 #include "tests/recipes/test_recipes.h"
@@ -31,6 +32,7 @@ TEST(Overrides, ReplaceTheirFields) {
   overrides.seed = 6;
   overrides.threads = 7;
   overrides.non_finite = "clamp";
+  overrides.kv_cache = "fp8";
   Recipe recipe = Parse(MinimalDocument());
   recipe.compute.host_memory = 99;
   ApplyOverrides(overrides, recipe);
@@ -46,6 +48,21 @@ TEST(Overrides, ReplaceTheirFields) {
   EXPECT_EQ(recipe.calibration.data.seed, 6u);
   EXPECT_EQ(recipe.compute.threads, 7);
   EXPECT_EQ(recipe.non_finite, NonFinite::kClamp);
+  EXPECT_EQ(recipe.kv_cache, KvCache::kFp8);
+}
+
+TEST(Overrides, ACalibratedCacheNeedsData) {
+  Json document = MinimalDocument();
+  document.erase("calibration");
+  document["activations"] = "none";
+  Recipe recipe = Parse(document);
+  Overrides overrides;
+  overrides.kv_cache = "fp8";
+  EXPECT_THAT(ErrorOf(ErrorCode::kBadArgument, [&] { ApplyOverrides(overrides, recipe); }),
+              AllOf(HasSubstr("--kv-cache fp8"), HasSubstr("no calibration data")));
+  overrides.data = {"text.jsonl"};
+  ApplyOverrides(overrides, recipe);
+  EXPECT_TRUE(ObservesInputs(recipe));
 }
 
 TEST(Overrides, NothingGivenChangesNothing) {
@@ -74,6 +91,8 @@ TEST(Overrides, AreCheckedLikeTheFields) {
   EXPECT_THAT(error_of([](auto& o) { o.host_memory = "1 ZB"; }), HasSubstr("--host-memory"));
   EXPECT_THAT(error_of([](auto& o) { o.non_finite = "clip"; }),
               AllOf(HasSubstr("--non-finite"), HasSubstr("\"clip\"")));
+  EXPECT_THAT(error_of([](auto& o) { o.kv_cache = "fp4"; }),
+              AllOf(HasSubstr("--kv-cache"), HasSubstr("none, fp8, fp8_cast")));
   EXPECT_THAT(error_of([](auto& o) { o.source = ""; }), HasSubstr("--source: is empty"));
   EXPECT_THAT(error_of([](auto& o) { o.output = "/recipes/in"; }),
               HasSubstr("source and output are both /recipes/in"));

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/file.h"
+#include "recipes/plan.h"
 #include "tests/recipes/expect_error.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/temp_dir.h"
@@ -36,7 +37,7 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
       "compute": {"device": "cuda:1", "device_memory": "1.5GiB", "host_memory": 12, "threads": 5},
       "activations": 0.5, "importance": "weights.safetensors",
       "non_finite": "clamp",
-      "export": {"dialect": "compressed-tensors"}
+      "export": {"dialect": "compressed-tensors", "kv_cache": "fp8"}
     })",
                                     "/home/recipes/r.json");
   EXPECT_EQ(recipe.origin, "/home/recipes/r.json");
@@ -70,6 +71,7 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
   EXPECT_EQ(recipe.compute.host_memory, 12u);
   EXPECT_EQ(recipe.compute.threads, 5);
   EXPECT_EQ(recipe.dialect, Dialect::kCompressedTensors);
+  EXPECT_EQ(recipe.kv_cache, KvCache::kFp8);
   EXPECT_EQ(recipe.activations, ActivationScales::kConstant);
   EXPECT_EQ(recipe.constant_input_scale, 0.5f);
   EXPECT_EQ(recipe.importance, "/home/recipes/weights.safetensors");
@@ -102,10 +104,21 @@ TEST(Recipe, NeedsCalibrationOnlyForObservedInputs) {
   }
 }
 
+TEST(Recipe, ACalibratedCacheNeedsCalibrationWhateverTheWeights) {
+  Json document = MinimalDocument();
+  document["activations"] = "none";
+  document["export"]["kv_cache"] = "fp8";
+  EXPECT_TRUE(ObservesInputs(Parse(document)));
+  document.erase("calibration");
+  const std::string message = ErrorOf(ErrorCode::kBadRecipe, [&] { Parse(document); });
+  EXPECT_NE(message.find("export.kv_cache \"fp8\" is calibrated"), std::string::npos) << message;
+  document["export"]["kv_cache"] = "fp8_cast";
+  EXPECT_FALSE(ObservesInputs(Parse(document)));
+}
+
 TEST(Recipe, TheDefaultRunDirectoryFollowsTheOutput) {
   Json document = MinimalDocument();
   document.erase("run_dir");
-  document["activations"] = "none";
   document["output"] = "out/";
   Recipe recipe = Parse(document);
   EXPECT_EQ(recipe.run_dir, "/recipes/out.run");
@@ -146,7 +159,8 @@ TEST(CalibrationIdentityTest, IgnoresTheMachineAndTheOutput) {
   const std::pair<const char*, Json> changes[] = {
       {"/compute/device", "cuda:0"}, {"/compute/device_memory", "1GiB"},
       {"/compute/threads", 3},       {"/calibration/batch_size", 4},
-      {"/non_finite", "stop"},       {"/output", "elsewhere"}};
+      {"/non_finite", "stop"},       {"/output", "elsewhere"},
+      {"/export/kv_cache", "none"}};
   for (const auto& [pointer, value] : changes) {
     EXPECT_EQ(CalibrationIdentity(Parse(DocumentWith(pointer, value))).dump(), base) << pointer;
   }

@@ -72,6 +72,7 @@ const std::map<std::string, Json>& OtherValues() {
       {"/importance", "weights.safetensors"},
       {"/non_finite", "clamp"},
       {"/export/dialect", "compressed-tensors"},
+      {"/export/kv_cache", "fp8_cast"},
   };
   return values;
 }
@@ -102,6 +103,7 @@ std::string Content(const Recipe& recipe) {
                         recipe.compute.threads,
                         recipe.compute.save_interval,
                         DialectName(recipe.dialect),
+                        KvCacheName(recipe.kv_cache),
                         static_cast<int>(recipe.activations),
                         recipe.constant_input_scale,
                         recipe.importance.string(),

@@ -85,6 +85,7 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"/activations", "some", {"\"some\" is not an allowed value", "\"none\""}},
         Violation{"/activations", 1e-50, {"1e-50 is no usable input scale"}},
         Violation{"/activations", 1e50, {"1e+50 is no usable input scale"}},
+        Violation{"/export/kv_cache", "fp8_casts", {"Perhaps \"fp8_cast\" is meant"}},
         Violation{"/non_finite", "Clamp", {"\"Clamp\"", "\"clamp\""}},
         Violation{"/importance", "", {"is empty"}},
         Violation{"/importance", 3, {"3 is an integer, not a string"}},
@@ -103,7 +104,7 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"/version", 2, {"2 is not supported", "reads only 1"}}));
 
 TEST(SchemaViolations, MissingFieldsAreNamed) {
-  for (const char* field : {"version", "source", "output", "run_dir", "calibration", "quantize"}) {
+  for (const char* field : {"version", "source", "output", "calibration", "quantize"}) {
     Json document = MinimalDocument();
     document.erase(field);
     EXPECT_THAT(ParseError(document),
@@ -115,12 +116,12 @@ TEST(SchemaViolations, MissingFieldsAreNamed) {
               AllOf(HasSubstr("/quantize/0:"), HasSubstr("\"format\" is missing")));
 }
 
-TEST(SchemaViolations, ARuleNeedsASelector) {
 TEST(SchemaViolations, AWrongRoleOfAListIsNamedByItsPlace) {
   EXPECT_THAT(ParseError(DocumentWith("/quantize/0/role", {"norm", "atention", "mtp"})),
               AllOf(HasSubstr("/quantize/0/role/1:"), HasSubstr("\"attention\" is meant")));
 }
 
+TEST(SchemaViolations, ARuleNeedsASelector) {
   EXPECT_THAT(ParseError(DocumentWith("/quantize/0", {{"format", "keep"}})),
               AllOf(HasSubstr("/quantize/0:"), HasSubstr("neither \"role\" nor \"name\"")));
 }

@@ -34,6 +34,8 @@ std::string_view PartName(OutputPart part) {
       return "input";
     case OutputPart::kShape:
       return "shape";
+    case OutputPart::kKvScale:
+      return "cache";
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "checkpoint/families/kv_cache.h"
 #include "tests/support/synthetic_checkpoint.h"
 
 namespace vernier::testing {
@@ -61,6 +62,10 @@ class HfFamily : public checkpoint::Family {
   }
 
   checkpoint::ModelDims Dims() const override { return {.hidden_size = kHidden, .layers = 2}; }
+  std::vector<checkpoint::KvCacheEntry> KvCache(
+      const checkpoint::ModelLayout& layout) const override {
+    return checkpoint::HfKvCache(layout);
+  }
   std::vector<checkpoint::ConfigPatch> PatchConfig(Json&) const override { return {}; }
   std::vector<std::string> RequiredTensors() const override { return {}; }
   void CheckShapes(const checkpoint::ModelLayout&) const override {}

@@ -1,0 +1,28 @@
+// What attention caches, in models with Hugging Face's names.
+#ifndef VERNIER_CHECKPOINT_FAMILIES_KV_CACHE_H_
+#define VERNIER_CHECKPOINT_FAMILIES_KV_CACHE_H_
+
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/families/family.h"
+#include "checkpoint/model_layout.h"
+
+namespace vernier::checkpoint {
+
+// Whether a tensor is a scale of the key/value cache, in either dialect: X.k_scale or X.v_scale, of
+// whatever module X.
+bool IsKvCacheScale(std::string_view tensor);
+
+// The caches of the decoder layers' attentions, in layout order, for Family::KvCache:
+//   A.k_proj, A.v_proj       A.k_cache and A.v_cache, with a scale each
+//   A.qkv_proj               the same, both stored beside qkv_proj
+//   A.kv_a_proj_with_mqa     A.kv_cache, one vector (normalised latent, then the rotated part of
+//   the
+//                            key) that is key and value: its scale is written under both names
+// Attentions without keys and values of single tokens (linear_attn) cache nothing of this kind.
+std::vector<KvCacheEntry> HfKvCache(const ModelLayout& layout);
+
+}  // namespace vernier::checkpoint
+
+#endif  // VERNIER_CHECKPOINT_FAMILIES_KV_CACHE_H_

@@ -1,0 +1,29 @@
+#include "export/kv_scales.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "quantizers/fp8.h"
+
+namespace vernier::exporter {
+
+std::vector<KvScale> ResolveKvScales(const recipes::Plan& plan,
+                                     const std::vector<calib::InputAmax>& inputs) {
+  std::vector<KvScale> scales;
+  for (const checkpoint::KvCacheEntry& entry : plan.kv_entries) {
+    if (plan.kv_cache == recipes::KvCache::kFp8Cast) {
+      scales.emplace_back();
+      continue;
+    }
+    const auto found = std::ranges::find(inputs, entry.observed, &calib::InputAmax::module);
+    if (found == inputs.end() || found->tokens == 0) {
+      throw Error(ErrorCode::kNotCalibrated, entry.observed, "the store has no statistics of it",
+                  "Calibrate with this recipe before exporting");
+    }
+    scales.push_back(
+        {.scale = quantizers::Fp8Scale(found->amax), .amax = found->amax, .tokens = found->tokens});
+  }
+  return scales;
+}
+
+}  // namespace vernier::exporter

@@ -92,6 +92,14 @@ void CutLayers(PublishedConfig* published, int64_t layers) {
   }
 }
 
+void Release(PublishedConfig* published) {
+  published->quant_config = nullptr;
+  const auto type = published->config["model_type"].get<std::string>();
+  if (!type.starts_with("deepseek_v3")) return;
+  published->config["quantization_config"] =
+      ReadWholeConfig("deepseek-ai--DeepSeek-V3")["quantization_config"];
+}
+
 }  // namespace
 
 Json ReadWholeConfig(std::string_view name) {
@@ -102,6 +110,7 @@ PublishedConfig ReadPublishedConfig(std::string_view name, const PublishedOption
   PublishedConfig published = {ReadWholeConfig(name), nullptr};
   const std::filesystem::path quant_config = PublishedDirectory(name) / "hf_quant_config.json";
   if (std::filesystem::exists(quant_config)) published.quant_config = ReadJsonFile(quant_config);
+  if (options.as_released) Release(&published);
   if (options.experts > 0) CutExperts(&published.config, options.experts);
   if (options.layers > 0) CutLayers(&published, options.layers);
   return published;

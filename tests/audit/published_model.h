@@ -20,6 +20,9 @@ struct PublishedOptions {
   // Writes an index whose total_size is another checkpoint's, as NVIDIA's DeepSeek-V4 conversion
   // leaves it (Model-Optimizer, deepseek_v4/quantize_to_nvfp4.py).
   bool stale_index_size = false;
+  // Writes what NVIDIA quantised instead of its NVFP4 checkpoint: DeepSeek's in FP8 blocks, Qwen's
+  // in BF16.
+  bool as_released = false;
 };
 
 // The folders of tests/data/published, in alphabetical order: "deepseek-ai--DeepSeek-V3".

@@ -76,9 +76,10 @@ class HfInventory {
     specs_.push_back({std::move(name), dtype, std::move(shape)});
   }
 
-  // A linear layer: NVFP4 unless excluded, or in the release's FP8 blocks.
+  // A linear layer: NVFP4 unless excluded, or in the release's FP8 blocks or BF16.
   void Linear(const std::string& module, const Shape& shape) {
-    if (nvfp4_ && Matches(excluded_, module)) return Plain(module + ".weight", shape);
+    const bool fp8 = !nvfp4_ && config_.contains("quantization_config");
+    if (nvfp4_ ? Matches(excluded_, module) : !fp8) return Plain(module + ".weight", shape);
     if (nvfp4_) return AddNvfp4(module, shape, &specs_);
     Plain(module + ".weight", shape, DType::kF8E4M3);
     Plain(module + ".weight_scale_inv", {Blocks(shape[0]), Blocks(shape[1])}, DType::kF32);

@@ -32,16 +32,21 @@ ModelForward::ModelForward(const ForwardInputs& inputs)
       loop_(*decoder_, inputs.tokens, inputs.device, loader_.compute_dtype(),
             LoopOptions(inputs.budget, inputs.scratch_directory)) {}
 
-std::shared_ptr<SampleBuffer> ModelForward::Run(
-    int64_t layers, Progress& progress,
-    const std::function<void(int64_t, const SampleBuffer&)>& seen) const {
-  auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer("embedding.scratch"));
+std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progress,
+                                                const LayerSeen& seen) const {
   InputObserver nobody({});
+  return Run(layers, progress, nobody, seen);
+}
+
+std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progress,
+                                                InputObserver& observer,
+                                                const LayerSeen& seen) const {
+  auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer("embedding.scratch"));
   loop_.Embed(*hidden);
   for (int64_t layer = 0; layer < layers; ++layer) {
     LayerState state = loop_.MakeState(layer, hidden);
     double reported = 0;
-    loop_.RunLayer(layer, state, nobody, [&](const LayerState& reached) {
+    loop_.RunLayer(layer, state, observer, [&](const LayerState& reached) {
       progress.Advance(reached.Fraction() - std::exchange(reported, reached.Fraction()),
                        fmt::format("layer {}/{}", layer + 1, layers));
       StopIfInterrupted();

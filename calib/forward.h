@@ -11,6 +11,7 @@
 
 #include "base/progress.h"
 #include "calib/families/decoder.h"
+#include "calib/input_observer.h"
 #include "calib/layer_loop.h"
 #include "calib/tensor_loader.h"
 #include "checkpoint/source_model.h"
@@ -44,12 +45,17 @@ class ModelForward {
   const Decoder& decoder() const { return *decoder_; }
   const LayerLoop& loop() const { return loop_; }
 
-  // Runs layers [0, layers) and calls `seen(layer, hidden)` as each one ends; returns the hidden
-  // states behind the last (of no layers: the embedding). Advances the phase that `progress` is in
-  // by one unit a layer. kInterrupted between two units of a layer's work.
-  std::shared_ptr<SampleBuffer> Run(
-      int64_t layers, Progress& progress,
-      const std::function<void(int64_t, const SampleBuffer&)>& seen = {}) const;
+  using LayerSeen = std::function<void(int64_t layer, const SampleBuffer& hidden)>;
+
+  // Runs layers [0, layers), whose linear layers `observer` sees and may give other inputs, and
+  // calls `seen` as each one ends; returns the hidden states behind the last (of no layers: the
+  // embedding). Advances the phase that `progress` is in by one unit a layer. kInterrupted between
+  // two units of a layer's work.
+  std::shared_ptr<SampleBuffer> Run(int64_t layers, Progress& progress, InputObserver& observer,
+                                    const LayerSeen& seen = {}) const;
+  // The same with nobody looking on.
+  std::shared_ptr<SampleBuffer> Run(int64_t layers, Progress& progress,
+                                    const LayerSeen& seen = {}) const;
 
  private:
   void RemoveFilesBehind(int64_t layer, const std::filesystem::path& input) const;

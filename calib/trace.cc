@@ -3,7 +3,7 @@
 #include <ATen/ATen.h>
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -12,7 +12,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "calib/activation_quantizer.h"
 #include "calib/device.h"
+#include "calib/eval/token_scores.h"
 #include "calib/forward.h"
 #include "checkpoint/safetensors.h"
 
@@ -54,6 +56,14 @@ ForwardInputs InputsOf(const TraceRequest& request) {
           .budget = request.budget,
           .tokens = request.tokens,
           .scratch_directory = request.scratch_directory};
+}
+
+std::shared_ptr<SampleBuffer> RunLayers(const TraceRequest& request, const ModelForward& forward,
+                                        Progress& progress, const ModelForward::LayerSeen& seen) {
+  const int64_t layers = forward.decoder().Layers();
+  if (!request.quantize_activations) return forward.Run(layers, progress, seen);
+  ActivationQuantizer quantizer(request.source);
+  return forward.Run(layers, progress, quantizer, seen);
 }
 
 std::string HiddenName(int64_t layer) { return fmt::format("hidden.{}", layer); }
@@ -125,8 +135,8 @@ void WriteTrace(const TraceRequest& request, const std::filesystem::path& out, P
   TraceFile file(out,
                  TraceTensors(forward, request.tokens.samples, request.tokens.sequence_length));
   progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
-  const std::shared_ptr<SampleBuffer> last = forward.Run(
-      forward.decoder().Layers(), progress, [&](int64_t layer, const SampleBuffer& hidden) {
+  const std::shared_ptr<SampleBuffer> last =
+      RunLayers(request, forward, progress, [&](int64_t layer, const SampleBuffer& hidden) {
         for (int64_t sample = 0; sample < hidden.samples(); ++sample) {
           file.Write(HiddenName(layer), sample, hidden.Get(sample, 1));
         }
@@ -139,28 +149,16 @@ void WriteTrace(const TraceRequest& request, const std::filesystem::path& out, P
   progress.EndPhase();
 }
 
-Perplexity MeasurePerplexity(const TraceRequest& request, Progress& progress) {
-  const int64_t predicted = request.tokens.sequence_length - 1;
-  if (predicted < 1) {
-    throw Error(ErrorCode::kBadTokenIds, "input_ids", "windows of one token predict nothing",
-                "Give windows of at least two tokens");
-  }
+Likelihood MeasureLikelihood(const TraceRequest& request, Progress& progress) {
+  const datasets::EvaluationSet data = datasets::EvaluationSetOfIds(request.tokens, "input_ids");
   const ModelForward forward(InputsOf(request));
   progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
-  const std::shared_ptr<SampleBuffer> last = forward.Run(forward.decoder().Layers(), progress);
-  double total = 0;
-  forward.loop().ForEachLogits(
-      *last, [&](int64_t, const at::Tensor& ids, const at::Tensor& logits) {
-        const at::Tensor targets = ids.narrow(1, 1, predicted).to(logits.device()).unsqueeze(-1);
-        const at::Tensor likelihood =
-            at::log_softmax(logits.narrow(1, 0, predicted), -1).gather(-1, targets);
-        total -= likelihood.to(at::kDouble).sum().item<double>();
-      });
+  const std::shared_ptr<SampleBuffer> last = RunLayers(request, forward, progress, {});
+  const FinalStates states = {forward.decoder(), *last};
+  const TokenScores scores = ScoreTokens(data, forward.loop().device(), states, nullptr,
+                                         [](int64_t) { StopIfInterrupted(); });
   progress.EndPhase();
-  Perplexity result{.windows = request.tokens.samples,
-                    .scored = request.tokens.samples * predicted};
-  result.value = std::exp(total / static_cast<double>(result.scored));
-  return result;
+  return LikelihoodOf(scores.nll);
 }
 
 }  // namespace vernier::calib

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/progress.h"
+#include "calib/eval/statistics.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
 #include "recipes/budget.h"
@@ -20,6 +21,7 @@ struct TraceRequest {
   const recipes::CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;   // B samples of S ids
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
+  bool quantize_activations = false;        // as engines do (calib/activation_quantizer.h)
 };
 
 // Reads tensor "input_ids" (I64 or I32, [B, S] or [S]) of a safetensors file as B samples; every id
@@ -30,15 +32,9 @@ datasets::CalibrationSet ReadTokenIds(const std::filesystem::path& file, int64_t
 // and logits [B, S, V], streamed as layers finish. Progress phase: "trace".
 void WriteTrace(const TraceRequest& request, const std::filesystem::path& out, Progress& progress);
 
-struct Perplexity {
-  double value = 0;     // exp(mean negative log-likelihood)
-  int64_t windows = 0;  // samples
-  int64_t scored = 0;   // predicted tokens: S - 1 a window
-};
-
-// Perplexity over the samples as non-overlapping windows; each window predicts its tokens 1..S-1
-// from those before them in the same window. Progress phase: "trace".
-Perplexity MeasurePerplexity(const TraceRequest& request, Progress& progress);
+// Likelihood of the samples as windows that do not overlap: each predicts its tokens 1..S-1 from
+// those before them. Progress phase: "trace".
+Likelihood MeasureLikelihood(const TraceRequest& request, Progress& progress);
 
 }  // namespace vernier::calib
 

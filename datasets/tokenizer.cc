@@ -162,6 +162,10 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
   return RepairUtf8(bytes);
 }
 
+bool Tokenizer::Has(int32_t id) const {
+  return impl_->added.Token(id) != nullptr || impl_->bpe.vocabulary().Token(id) != nullptr;
+}
+
 int32_t Tokenizer::vocab_size() const {
   return std::max(impl_->bpe.vocabulary().largest_id(), impl_->added.largest_id()) + 1;
 }

@@ -32,6 +32,8 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text) const;
   // UTF-8 text of `ids`, special tokens included; ids outside the vocabulary are an Error.
   std::string Decode(std::span<const int32_t> ids) const;
+  // Whether there is a token with this id.
+  bool Has(int32_t id) const;
 
   // Number of ids: largest id + 1, added tokens included.
   int32_t vocab_size() const;

@@ -31,6 +31,8 @@ void AddStatusCommand(CLI::App& app, CommandContext& context);
 void AddAmaxCommand(CLI::App& app, CommandContext& context);
 void AddTraceCommand(CLI::App& app, CommandContext& context);
 void AddLayertestCommand(CLI::App& app, CommandContext& context);
+void AddEvalCommand(CLI::App& app, CommandContext& context);
+void AddGenerateCommand(CLI::App& app, CommandContext& context);
 
 }  // namespace vernier::tools
 

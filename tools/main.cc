@@ -34,6 +34,8 @@ void AddSubcommands(CLI::App& app, CommandContext& context) {
   AddTokenizeCommand(app, context);
   AddTraceCommand(app, context);
   AddLayertestCommand(app, context);
+  AddEvalCommand(app, context);
+  AddGenerateCommand(app, context);
 }
 
 int Main(int argc, char** argv) {

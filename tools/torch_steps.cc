@@ -22,58 +22,10 @@
 #include "calib/trace.h"
 #include "datasets/calibration_set.h"
 #include "datasets/tokenizer.h"
+#include "tools/scratch_directory.h"
 
 namespace vernier::tools {
 namespace {
-
-uint64_t ParseSizeOption(const std::string& text, std::string_view option) {
-  if (text.empty()) return 0;
-  const auto bytes = ParseByteSize(text);
-  if (bytes) return *bytes;
-  throw Error(ErrorCode::kBadArgument, option, "\"" + text + "\" is no size",
-              "Give a number with a unit such as 8GiB");
-}
-
-recipes::ComputeDtype ToComputeDtype(std::string_view name) {
-  return name == "float32" ? recipes::ComputeDtype::kFloat32 : recipes::ComputeDtype::kBFloat16;
-}
-
-// The parts of a recipe that the loop and its budget read.
-recipes::Recipe MakeTraceRecipe(const TraceOptions& options,
-                                const datasets::CalibrationSet& tokens) {
-  recipes::Recipe recipe;
-  recipe.source = options.source;
-  recipe.calibration.data.samples = tokens.samples;
-  recipe.calibration.data.sequence_length = tokens.sequence_length;
-  recipe.calibration.dtype = ToComputeDtype(options.dtype);
-  recipe.calibration.batch_size = options.batch_size;
-  recipe.compute = {.device = options.device,
-                    .device_memory = ParseSizeOption(options.device_memory, "--device-memory"),
-                    .host_memory = ParseSizeOption(options.host_memory, "--host-memory"),
-                    .threads = options.threads};
-  return recipe;
-}
-
-// A directory of this process, removed with what it holds. kFileWrite when none can be made.
-class ScratchDirectory {
- public:
-  ScratchDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "vernier-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) ThrowWriteError(name, errno);
-    path_ = name;
-  }
-  ~ScratchDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // The recipe's calibration and compute sections with the overrides, or the defaults with them.
 recipes::Recipe MakeLayerTestRecipe(const LayerTestOptions& options) {
@@ -86,13 +38,6 @@ recipes::Recipe MakeLayerTestRecipe(const LayerTestOptions& options) {
   recipes::ApplyOverrides(options.overrides, recipe);
   if (!options.dtype.empty()) recipe.calibration.dtype = ToComputeDtype(options.dtype);
   return recipe;
-}
-
-// The first samples of `tokens`, at most `samples`.
-void KeepSamples(int64_t samples, datasets::CalibrationSet& tokens) {
-  tokens.samples = std::min(tokens.samples, samples);
-  tokens.ids.resize(static_cast<size_t>(tokens.samples * tokens.sequence_length));
-  tokens.lengths.resize(static_cast<size_t>(tokens.samples));
 }
 
 datasets::CalibrationSet ReadLayerTestTokens(const LayerTestOptions& options,
@@ -108,9 +53,9 @@ datasets::CalibrationSet ReadLayerTestTokens(const LayerTestOptions& options,
   return tokens;
 }
 
-void PrintPerplexity(const calib::Perplexity& perplexity) {
-  fmt::print("perplexity {:.6f}  ({} windows, {} predicted tokens)\n", perplexity.value,
-             perplexity.windows, perplexity.scored);
+void PrintPerplexity(const calib::Likelihood& likelihood, int64_t windows) {
+  fmt::print("perplexity {:.6f}  ({} windows, {} predicted tokens)\n", likelihood.perplexity.value,
+             windows, likelihood.tokens);
 }
 
 }  // namespace
@@ -121,6 +66,12 @@ void RequireTorch(char** argv) {
   setenv(calib::kBlasCoreVariable, core->c_str(), /*overwrite=*/0);
   execv("/proc/self/exe", argv);
   // Without a restart everything works, only slower.
+}
+
+void KeepSamples(int64_t samples, datasets::CalibrationSet& tokens) {
+  tokens.samples = std::min(tokens.samples, samples);
+  tokens.ids.resize(static_cast<size_t>(tokens.samples * tokens.sequence_length));
+  tokens.lengths.resize(static_cast<size_t>(tokens.samples));
 }
 
 recipes::MachineMemory ReadMachineMemory(const recipes::Recipe& recipe) {
@@ -153,8 +104,9 @@ void RunTrace(const TraceOptions& options, ProgressStyle style) {
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(options.source);
   const datasets::CalibrationSet tokens =
       calib::ReadTokenIds(options.input_ids, source.family->Dims().vocab_size);
-  const recipes::Recipe recipe = MakeTraceRecipe(options, tokens);
-  calib::SetThreads(options.threads);
+  const recipes::Recipe recipe =
+      ForwardRecipe(options.forward, options.source, tokens.samples, tokens.sequence_length);
+  calib::SetThreads(options.forward.threads);
   const recipes::CalibrationBudget budget =
       recipes::PlanBudget(source, recipe, ReadMachineMemory(recipe));
   const ScratchDirectory scratch;
@@ -162,9 +114,12 @@ void RunTrace(const TraceOptions& options, ProgressStyle style) {
                                        .recipe = recipe,
                                        .budget = budget,
                                        .tokens = tokens,
-                                       .scratch_directory = scratch.path()};
+                                       .scratch_directory = scratch.path(),
+                                       .quantize_activations = options.quantize_activations};
   Progress progress(style, stderr, {{"trace", 1.0}});
-  if (options.perplexity) return PrintPerplexity(calib::MeasurePerplexity(request, progress));
+  if (options.perplexity) {
+    return PrintPerplexity(calib::MeasureLikelihood(request, progress), tokens.samples);
+  }
   calib::WriteTrace(request, options.out, progress);
 }
 

@@ -15,6 +15,7 @@
 #include "recipes/budget.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "tools/forward_options.h"
 
 namespace vernier::tools {
 
@@ -45,13 +46,13 @@ struct TraceOptions {
   std::string input_ids;
   std::string out;  // empty with `perplexity`
   bool perplexity = false;
-  std::string dtype = "float32";
-  std::string device = "cpu";
-  std::string device_memory, host_memory;  // sizes such as "8GiB"; empty: chosen
-  int64_t batch_size = 0;
-  int threads = 0;
+  bool quantize_activations = false;  // as engines do
+  ForwardOptions forward = {.dtype = "float32"};
 };
 void RunTrace(const TraceOptions& options, ProgressStyle style);
+
+// The first samples of `tokens`, at most `samples`.
+void KeepSamples(int64_t samples, datasets::CalibrationSet& tokens);
 
 struct LayerTestOptions {
   std::string source, quantized;

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "tools/eval_steps.h"
 #include "tools/torch_steps.h"
 
 namespace vernier::tools {
@@ -36,6 +37,14 @@ void RunTrace(const TraceOptions&, ProgressStyle) {
 }
 
 calib::LayerTestResult RunLayerTest(const LayerTestOptions&, ProgressStyle) {
+  throw std::logic_error("RequireTorch was not called");
+}
+
+EvalReport RunEval(const EvalOptions&, ProgressStyle) {
+  throw std::logic_error("RequireTorch was not called");
+}
+
+std::vector<GeneratedText> RunGenerate(const GenerateOptions&, const TextSeen&, ProgressStyle) {
   throw std::logic_error("RequireTorch was not called");
 }
 

@@ -18,18 +18,8 @@ void AddTraceOptions(CLI::App& command, TraceOptions& options) {
                      "Safetensors file to write: hidden.<layer> and logits, all F32");
   command.add_flag("--perplexity", options.perplexity,
                    "Print the perplexity over the rows of input_ids as windows instead");
-  command.add_option("--dtype", options.dtype, "Compute dtype: float32 or bfloat16")
-      ->check(CLI::IsMember({"float32", "bfloat16"}))
-      ->capture_default_str();
-  command.add_option("--device", options.device, "cpu or cuda:N")->capture_default_str();
-  command.add_option("--device-memory", options.device_memory,
-                     "Budget for weights and batches on the device, e.g. 8GiB");
-  command.add_option("--host-memory", options.host_memory,
-                     "Budget for hidden states; above it they go to temporary files");
-  command.add_option("--batch-size", options.batch_size, "Rows at a time; 0 chooses")
-      ->check(CLI::NonNegativeNumber);
-  command.add_option("--threads", options.threads, "Threads; 0 uses all cores")
-      ->check(CLI::NonNegativeNumber);
+  AddActivationsOption(command, options.quantize_activations);
+  AddForwardOptions(command, options.forward);
 }
 
 }  // namespace

@@ -84,9 +84,9 @@ TEST_F(TraceTest, PerplexityEqualsTheOneOfTheTracedLogits) {
     for (int i = 0; i < 1024; ++i) sum += std::exp(static_cast<double>(row[i]));
     total += std::log(sum) - row[tokens_.ids[t + 1]];
   }
-  const Perplexity perplexity = MeasurePerplexity(Request(), progress_);
-  EXPECT_EQ(perplexity.scored, 287);
-  EXPECT_NEAR(perplexity.value, std::exp(total / 287), 1e-4 * perplexity.value);
+  const Likelihood likelihood = MeasureLikelihood(Request(), progress_);
+  EXPECT_EQ(likelihood.tokens, 287);
+  EXPECT_NEAR(likelihood.nll.value, total / 287, 1e-6 * likelihood.nll.value);
 }
 
 TEST_F(TraceTest, TokenIdsAreChecked) {

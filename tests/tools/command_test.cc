@@ -22,7 +22,7 @@ TEST(CommandTest, HelpNamesEverySubcommand) {
   const CommandResult result = RunVernier({"--help"});
   EXPECT_EQ(result.exit_code, 0);
   for (const char* name : {"run", "calibrate", "export", "validate", "status", "amax", "plan",
-                           "inspect", "tokenize", "trace"}) {
+                           "inspect", "tokenize", "trace", "layertest", "eval", "generate"}) {
     EXPECT_THAT(result.output, HasSubstr(std::string("\n  ") + name + " "));
     const CommandResult help = RunVernier({name, "--help"});
     EXPECT_EQ(help.exit_code, 0) << name;

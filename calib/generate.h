@@ -1,0 +1,44 @@
+// Greedy continuation of prompts, streamed layer by layer like a calibration.
+#ifndef VERNIER_CALIB_GENERATE_H_
+#define VERNIER_CALIB_GENERATE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "base/progress.h"
+#include "checkpoint/source_model.h"
+#include "recipes/budget.h"
+#include "recipes/recipe.h"
+
+namespace vernier::calib {
+
+struct GenerateRequest {
+  const checkpoint::SourceModel& source;
+  const recipes::Recipe& recipe;              // its calibration dtype and device
+  const recipes::CalibrationBudget& budget;   // for all prompts at their final length
+  std::vector<std::vector<int32_t>> prompts;  // ids, none empty
+  int64_t tokens = 32;                        // at most, for each prompt
+  std::optional<int32_t> eos;                 // ends a continuation, and is not part of it
+  bool quantize_activations = false;          // as engines do (calib/activation_quantizer.h)
+  std::filesystem::path scratch_directory;    // for spilled buffers; nobody else uses it
+};
+
+struct Continuation {
+  std::vector<int32_t> ids;
+  bool ended = false;  // by EOS
+};
+
+// Calls `seen(prompt, id)` as each token is found. The most probable token is taken, the lower id
+// of two. Every token is a pass of all unfinished prompts over the whole model, so that a model
+// needs no more memory than in a calibration, and no cache. Progress phase: "generate".
+std::vector<Continuation> Generate(const GenerateRequest& request,
+                                   const std::function<void(size_t, int32_t)>& seen,
+                                   Progress& progress);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_GENERATE_H_

@@ -1,0 +1,220 @@
+#include "datasets/evaluation_set.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "datasets/document_encoder.h"
+#include "datasets/document_index.h"
+
+namespace vernier::datasets {
+namespace {
+
+[[noreturn]] void RefuseSize(std::string_view option, int64_t value, std::string_view range) {
+  throw Error(ErrorCode::kBadArgument, option, fmt::format("{} is outside {}", value, range),
+              "Correct the number");
+}
+
+// BOS that windows begin with; nothing when they do not.
+std::optional<int32_t> BosOfWindows(WindowBos bos, const Tokenizer& tokenizer) {
+  if (bos == WindowBos::kNo) return std::nullopt;
+  if (bos == WindowBos::kAuto && !tokenizer.adds_bos()) return std::nullopt;
+  if (!tokenizer.bos_id() && bos == WindowBos::kYes) {
+    throw Error(ErrorCode::kBadTokenizer, "--bos yes", "the tokenizer has no BOS",
+                "Leave the option out, or name bos_token in tokenizer_config.json");
+  }
+  return tokenizer.bos_id();
+}
+
+std::string HashOfIds(std::span<const int32_t> ids) {
+  Hasher hasher;
+  hasher.Update(std::as_bytes(ids));
+  return hasher.Hex();
+}
+
+// A source's documents joined, as far as they are needed.
+struct JoinedText {
+  std::vector<int32_t> ids;
+  int64_t documents = 0;
+  std::string hash;
+};
+
+JoinedText JoinDocuments(const std::filesystem::path& source, const DocumentEncoder& encoder,
+                         std::optional<int64_t> needed) {
+  const DocumentIndex index = DocumentIndex::Scan({.path = source});
+  const auto enough = [&](const JoinedText& text) {
+    return needed && static_cast<int64_t>(text.ids.size()) >= *needed;
+  };
+  JoinedText text;
+  Hasher hasher;
+  for (size_t i = 0; i < index.size() && !enough(text); ++i) {
+    const Document document = index.Read(i);
+    const std::vector<int32_t> ids = encoder.Encode(document);
+    text.ids.insert(text.ids.end(), ids.begin(), ids.end());
+    hasher.Update(document.content);
+    ++text.documents;
+  }
+  if (enough(text)) text.ids.resize(static_cast<size_t>(*needed));
+  text.hash = hasher.Hex();
+  return text;
+}
+
+// Ids of a window and which of them are scored.
+struct Window {
+  std::vector<int32_t> ids;
+  std::vector<uint8_t> scored;
+
+  bool Predicts() const { return std::ranges::count(scored, 1) > 0; }
+};
+
+class WindowMaker {
+ public:
+  WindowMaker(const WindowSpec& spec, const Tokenizer& tokenizer)
+      : window_bos_(BosOfWindows(spec.bos, tokenizer)),
+        document_bos_(tokenizer.adds_bos() ? tokenizer.bos_id() : std::nullopt) {
+    constexpr int64_t kLeast = 2, kMost = int64_t{1} << 24;
+    if (spec.window < kLeast || spec.window > kMost) {
+      RefuseSize("--window", spec.window, fmt::format("{}..{}", kLeast, kMost));
+    }
+    capacity_ = spec.window - (window_bos_ ? 1 : 0);
+    stride_ = spec.stride == 0 ? capacity_ : spec.stride;
+    if (stride_ < 1 || stride_ > capacity_) {
+      RefuseSize("--stride", stride_, fmt::format("1..{}, a window's share of text", capacity_));
+    }
+    if (spec.max_windows < 0) RefuseSize("--windows", spec.max_windows, "0 and above");
+    if (spec.max_windows > 0) needed_ = (spec.max_windows - 1) * stride_ + capacity_;
+  }
+
+  bool has_bos() const { return window_bos_.has_value(); }
+  int64_t stride() const { return stride_; }
+  // How much of a text there is use for.
+  std::optional<int64_t> needed() const { return needed_; }
+
+  // Windows in which anything is predicted.
+  std::vector<Window> Cut(std::span<const int32_t> text) const {
+    std::vector<Window> windows;
+    for (const WindowCut& cut : CutWindows(static_cast<int64_t>(text.size()), capacity_, stride_)) {
+      Window window = Make(text, cut);
+      if (window.Predicts()) windows.push_back(std::move(window));
+    }
+    return windows;
+  }
+
+ private:
+  Window Make(std::span<const int32_t> text, const WindowCut& cut) const {
+    Window window;
+    const auto add = [&](int32_t id, bool scored) {
+      window.ids.push_back(id);
+      window.scored.push_back(scored ? 1 : 0);
+    };
+    if (window_bos_ && text[static_cast<size_t>(cut.begin)] != *window_bos_) {
+      add(*window_bos_, false);
+    }
+    for (int64_t i = cut.begin; i < cut.end; ++i) {
+      const int32_t id = text[static_cast<size_t>(i)];
+      add(id, i >= cut.first_new && !window.ids.empty() && id != document_bos_);
+    }
+    return window;
+  }
+
+  std::optional<int32_t> window_bos_, document_bos_;
+  int64_t capacity_ = 0;
+  int64_t stride_ = 0;
+  std::optional<int64_t> needed_;
+};
+
+// Appends windows that are padded to set.tokens.sequence_length.
+void Append(const std::vector<Window>& windows, EvaluationSet* set) {
+  CalibrationSet& tokens = set->tokens;
+  for (const Window& window : windows) {
+    tokens.lengths.push_back(static_cast<int32_t>(window.ids.size()));
+    tokens.ids.insert(tokens.ids.end(), window.ids.begin(), window.ids.end());
+    set->scored.insert(set->scored.end(), window.scored.begin(), window.scored.end());
+    const size_t end = tokens.lengths.size() * static_cast<size_t>(tokens.sequence_length);
+    tokens.ids.resize(end);
+    set->scored.resize(end);
+  }
+  tokens.samples = static_cast<int64_t>(tokens.lengths.size());
+}
+
+int64_t CountScored(const std::vector<Window>& windows) {
+  int64_t scored = 0;
+  for (const Window& window : windows) scored += std::ranges::count(window.scored, 1);
+  return scored;
+}
+
+}  // namespace
+
+std::vector<WindowCut> CutWindows(int64_t length, int64_t capacity, int64_t stride) {
+  std::vector<WindowCut> cuts;
+  int64_t seen = 0;
+  for (int64_t begin = 0; seen < length; begin += stride) {
+    const int64_t end = std::min(begin + capacity, length);
+    cuts.push_back({begin, seen, end});
+    seen = end;
+  }
+  return cuts;
+}
+
+int64_t EvaluationSet::Scored() const {
+  return std::accumulate(scored.begin(), scored.end(), int64_t{0});
+}
+
+EvaluationSet BuildEvaluationSet(std::span<const std::filesystem::path> sources,
+                                 const WindowSpec& spec, const Tokenizer& tokenizer) {
+  const WindowMaker maker(spec, tokenizer);
+  const DocumentEncoder encoder(tokenizer, ChatFormat::kPlain);
+  EvaluationSet set;
+  set.tokens.sequence_length = spec.window;
+  set.window_bos = maker.has_bos();
+  set.window = spec.window;
+  set.stride = maker.stride();
+  for (const std::filesystem::path& source : sources) {
+    const JoinedText text = JoinDocuments(source, encoder, maker.needed());
+    const std::vector<Window> windows = maker.Cut(text.ids);
+    if (windows.empty()) {
+      throw Error(ErrorCode::kTooLittleData, source.string(),
+                  fmt::format("{} tokens, of which none can be predicted", text.ids.size()),
+                  "Give more text");
+    }
+    set.sources.push_back({.name = source.string(),
+                           .first_window = set.tokens.samples,
+                           .windows = static_cast<int64_t>(windows.size()),
+                           .documents = text.documents,
+                           .tokens = static_cast<int64_t>(text.ids.size()),
+                           .scored = CountScored(windows),
+                           .text_hash = text.hash,
+                           .ids_hash = HashOfIds(text.ids)});
+    Append(windows, &set);
+  }
+  return set;
+}
+
+EvaluationSet EvaluationSetOfIds(CalibrationSet rows, std::string name) {
+  if (rows.sequence_length < 2) {
+    throw Error(ErrorCode::kBadTokenIds, name, "windows of one token predict nothing",
+                "Give windows of at least two tokens");
+  }
+  EvaluationSet set;
+  set.window = set.stride = rows.sequence_length;
+  set.scored.assign(rows.ids.size(), 1);
+  for (size_t first = 0; first < rows.ids.size(); first += static_cast<size_t>(set.window)) {
+    set.scored[first] = 0;
+  }
+  set.sources.push_back({.name = std::move(name),
+                         .first_window = 0,
+                         .windows = rows.samples,
+                         .documents = 0,
+                         .tokens = static_cast<int64_t>(rows.ids.size()),
+                         .scored = rows.samples * (set.window - 1),
+                         .text_hash = {},
+                         .ids_hash = HashOfIds(rows.ids)});
+  set.tokens = std::move(rows);
+  return set;
+}
+
+}  // namespace vernier::datasets

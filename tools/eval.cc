@@ -1,0 +1,102 @@
+// vernier eval: perplexity, and KL divergence from a reference, of any checkpoint that Vernier
+// reads.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "tools/command.h"
+#include "tools/eval_report.h"
+#include "tools/eval_steps.h"
+#include "tools/torch_steps.h"
+
+namespace vernier::tools {
+namespace {
+
+struct EvalCommand {
+  EvalOptions options;
+  bool json = false;
+  std::string out;
+};
+
+void AddDataOptions(CLI::App& command, EvalOptions& options) {
+  static const std::map<std::string, datasets::WindowBos> kBos = {
+      {"auto", datasets::WindowBos::kAuto},
+      {"yes", datasets::WindowBos::kYes},
+      {"no", datasets::WindowBos::kNo}};
+  CLI::Option* ids = command.add_option(
+      "--input-ids", options.input_ids,
+      "Instead of --data: safetensors file with tensor input_ids [B, S] (I64 or I32), a window a "
+      "row");
+  command.add_option("--data", options.data,
+                     "Text: a .jsonl, .json or text file, or a directory of them; may be repeated, "
+                     "and each is reported alone and in the total");
+  command
+      .add_option("--tokenizer", options.tokenizer,
+                  "Directory with tokenizer.json [the checkpoint's, or the reference's]")
+      ->excludes(ids);
+  command.add_option("--window", options.windows.window, "Tokens in a window")
+      ->capture_default_str()
+      ->excludes(ids);
+  command
+      .add_option("--stride", options.windows.stride,
+                  "Tokens of text from one window to the next; what two windows share is scored in "
+                  "the first [no overlap]")
+      ->excludes(ids);
+  command
+      .add_option("--bos", options.windows.bos,
+                  "Whether each window begins with BOS: yes, no, or auto: as the tokenizer's "
+                  "configuration begins a text [auto]")
+      ->transform(CLI::CheckedTransformer(kBos))
+      ->excludes(ids);
+  command
+      .add_option("--windows", options.windows.max_windows,
+                  "At most so many windows of each source; 0: all")
+      ->check(CLI::NonNegativeNumber);
+}
+
+void Run(const EvalCommand& command, ProgressStyle style) {
+  const EvalReport report = RunEval(command.options, style);
+  const std::string json = EvalJson(report).dump(2) + "\n";
+  if (!command.out.empty()) WriteFileAtomically(command.out, json);
+  fmt::print("{}", command.json ? json : EvalText(report));
+}
+
+}  // namespace
+
+void AddEvalCommand(CLI::App& app, CommandContext& context) {
+  CLI::App* command = app.add_subcommand(
+      "eval",
+      "Measure what quantisation cost: perplexity of a checkpoint with its activations as they are "
+      "and quantised as engines do, and the KL divergence from a reference");
+  auto eval = std::make_shared<EvalCommand>();
+  EvalOptions& options = eval->options;
+  command->add_option("CHECKPOINT", options.checkpoint, "Checkpoint directory")->required();
+  command->add_option("--reference", options.reference,
+                      "Checkpoint to compare with: the BF16 model, or the source");
+  AddDataOptions(*command, options);
+  command
+      ->add_option("--variants", options.variants,
+                   "What of the checkpoint is evaluated: weights, weights+activations [all that it "
+                   "has]")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"weights", "weights+activations"}));
+  AddForwardOptions(*command, options.forward);
+  command->add_flag("--json", eval->json, "Print JSON instead of tables");
+  command->add_option("--out", eval->out, "Write the JSON to this file as well");
+  command->callback([eval, &context] {
+    const EvalOptions& given = eval->options;
+    if (given.data.empty() == given.input_ids.empty()) {
+      throw Error(ErrorCode::kBadArgument, "eval", "no text, or two kinds of it",
+                  "Give either --data or --input-ids");
+    }
+    RequireTorch(context.argv);
+    Run(*eval, context.progress);
+  });
+}
+
+}  // namespace vernier::tools

@@ -35,13 +35,9 @@ float ReadScalar(const Checkpoint& checkpoint, size_t tensor) {
 
 // As a multiplier.
 float ReadInputScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
-  const float stored = ReadScalar(checkpoint, weight.input_scale);
+  const float stored = ReadActivationScale(checkpoint, weight.input_scale);
   const bool divides = weight.format == WeightFormat::kNvfp4 && weight.global_scale_is_divisor;
-  const float scale = divides ? 1.0f / stored : stored;
-  if (std::isfinite(stored) && std::isnormal(scale) && scale > 0) return scale;
-  throw Error(ErrorCode::kBadWeightValue, checkpoint.tensor(weight.input_scale).info.name,
-              fmt::format("is {}, which is no scale of activations", stored),
-              "Calibrate again, or check the checkpoint with `vernier validate`");
+  return divides ? 1.0f / stored : stored;
 }
 
 bool HasPowerOfTwoScales(const Checkpoint& checkpoint, const LogicalWeight& weight) {
@@ -49,6 +45,15 @@ bool HasPowerOfTwoScales(const Checkpoint& checkpoint, const LogicalWeight& weig
 }
 
 }  // namespace
+
+float ReadActivationScale(const Checkpoint& checkpoint, size_t tensor) {
+  const float stored = ReadScalar(checkpoint, tensor);
+  // Its reciprocal is a normal number too, for scales that divide.
+  if (std::isnormal(stored) && std::isnormal(1.0f / stored) && stored > 0) return stored;
+  throw Error(ErrorCode::kBadWeightValue, checkpoint.tensor(tensor).info.name,
+              fmt::format("is {}, which is no scale of activations", stored),
+              "Calibrate again, or check the checkpoint with `vernier validate`");
+}
 
 std::string_view ActivationFormatName(ActivationFormat format) {
   switch (format) {

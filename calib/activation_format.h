@@ -2,6 +2,7 @@
 #ifndef VERNIER_CALIB_ACTIVATION_FORMAT_H_
 #define VERNIER_CALIB_ACTIVATION_FORMAT_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -46,6 +47,10 @@ struct ActivationQuantization {
 // fused group. kBadWeightValue for an input scale that is not a positive number.
 ActivationQuantization ReadActivationQuantization(const checkpoint::Checkpoint& checkpoint,
                                                   const checkpoint::LogicalWeight& weight);
+
+// A scale of activations as it is stored: F32, BF16 or F16. kBadWeightValue unless it is a positive
+// normal number.
+float ReadActivationScale(const checkpoint::Checkpoint& checkpoint, size_t tensor);
 
 }  // namespace vernier::calib
 

@@ -9,6 +9,11 @@ at::Tensor ActivationQuantizer::Replace(std::string_view module, const at::Tenso
   return RoundTrip(Of(module), x);
 }
 
+at::Tensor ActivationQuantizer::ReplaceCache(std::string_view entry, const at::Tensor& x) {
+  const auto scale = caches_.find(entry);
+  return scale == caches_.end() ? x : RoundTripFp8(x, scale->second);
+}
+
 const ActivationQuantization& ActivationQuantizer::Of(std::string_view module) {
   const auto known = modules_.find(module);
   if (known != modules_.end()) return known->second;

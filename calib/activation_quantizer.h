@@ -9,21 +9,23 @@
 #include <string_view>
 
 #include "calib/activation_format.h"
+#include "calib/cache_scales.h"
 #include "calib/input_observer.h"
 #include "checkpoint/source_model.h"
 
 namespace vernier::calib {
 
-// Observes nothing; replaces the input of each linear layer by what is left of it after the
-// quantisation that `model` asks for. A layer whose inputs are not emulated keeps them, as Of
-// tells.
+// Observes nothing; replaces the input of each linear layer, and the keys and values of an FP8
+// cache, by what is left of them after the quantisation that `model` asks for. A layer whose inputs
+// are not emulated keeps them, as Of tells.
 class ActivationQuantizer final : public InputObserver {
  public:
   // `model` must outlive it.
   explicit ActivationQuantizer(const checkpoint::SourceModel& model)
-      : InputObserver({}), model_(&model) {}
+      : InputObserver({}), model_(&model), caches_(ReadCacheScales(model)) {}
 
   at::Tensor Replace(std::string_view module, const at::Tensor& x) override;
+  at::Tensor ReplaceCache(std::string_view entry, const at::Tensor& x) override;
 
   // What happens to a module's inputs; a module that the model lacks is kMissingTensor. Input
   // scales are read when their module is first met.
@@ -32,6 +34,7 @@ class ActivationQuantizer final : public InputObserver {
  private:
   const checkpoint::SourceModel* model_;
   std::map<std::string, ActivationQuantization, std::less<>> modules_;
+  std::map<std::string, float, std::less<>> caches_;  // scales of FP8
 };
 
 // The same for one input.

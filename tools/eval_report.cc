@@ -239,6 +239,10 @@ std::string ActivationsText(const EvalReport& report) {
   if (!emulated.empty()) {
     text = fmt::format("Inputs of linear layers: {}.\n", JoinNames(emulated));
   }
+  if (report.result.fp8_caches > 0) {
+    text +=
+        fmt::format("Key/value cache: FP8, {} vectors a token.\n", Count(report.result.fp8_caches));
+  }
   return text + not_emulated;
 }
 
@@ -251,6 +255,7 @@ Json EvalJson(const EvalReport& report) {
                {"protocol", ProtocolJson(report)},
                {"sources", Json::array()},
                {"activations", Json::array()},
+               {"fp8_caches", report.result.fp8_caches},
                {"variants", Json::array()}};
   for (const TextSource& source : report.data.sources) {
     json["sources"].push_back(SourceJson(source));

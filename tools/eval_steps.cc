@@ -58,7 +58,7 @@ void ReadEvalData(const EvalOptions& options, int64_t vocab_size, EvalReport* re
 }
 
 std::vector<EvalVariant> ChooseVariants(const EvalOptions& options, const SourceModel& model) {
-  const bool quantizes = calib::EmulatesAny(calib::CountActivations(model));
+  const bool quantizes = calib::EmulatesActivations(model);
   if (options.variants.empty()) {
     if (!quantizes) return {EvalVariant::kWeights};
     return {EvalVariant::kWeights, EvalVariant::kWeightsAndActivations};

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "calib/activation_format.h"
+#include "calib/cache_scales.h"
 
 namespace vernier::calib {
 namespace {
@@ -40,9 +41,15 @@ std::vector<ActivationCount> CountActivations(const checkpoint::SourceModel& mod
   return all;
 }
 
-bool EmulatesAny(const std::vector<ActivationCount>& counts) {
-  return std::ranges::any_of(counts,
-                             [](const ActivationCount& count) { return Quantizes(count.format); });
+int64_t CountFp8Caches(const checkpoint::SourceModel& model) {
+  return static_cast<int64_t>(ReadCacheScales(model).size());
+}
+
+bool EmulatesActivations(const checkpoint::SourceModel& model) {
+  const std::vector<ActivationCount> counts = CountActivations(model);
+  return CountFp8Caches(model) > 0 || std::ranges::any_of(counts, [](const ActivationCount& count) {
+           return Quantizes(count.format);
+         });
 }
 
 }  // namespace vernier::calib

@@ -2,6 +2,7 @@
 #ifndef VERNIER_CALIB_EVAL_ACTIVATION_COUNTS_H_
 #define VERNIER_CALIB_EVAL_ACTIVATION_COUNTS_H_
 
+#include <cstdint>
 #include <vector>
 
 #include "calib/eval/result.h"
@@ -14,8 +15,11 @@ namespace vernier::calib {
 // Reads every input scale; errors of ReadActivationQuantization.
 std::vector<ActivationCount> CountActivations(const checkpoint::SourceModel& model);
 
-// Whether any of them is quantised in an emulated way.
-bool EmulatesAny(const std::vector<ActivationCount>& counts);
+// Vectors that attention caches in FP8 (ReadCacheScales).
+int64_t CountFp8Caches(const checkpoint::SourceModel& model);
+
+// Whether anything of these two is quantised in an emulated way.
+bool EmulatesActivations(const checkpoint::SourceModel& model);
 
 }  // namespace vernier::calib
 

@@ -41,7 +41,9 @@ class Evaluation {
         quantizer_(request.model.source) {}
 
   EvalResult Result() {
-    EvalResult result{.variants = {}, .activations = CountActivations(request_.model.source)};
+    EvalResult result{.variants = {},
+                      .activations = CountActivations(request_.model.source),
+                      .fp8_caches = CountFp8Caches(request_.model.source)};
     if (request_.reference) result.variants.push_back(RunReference());
     for (const EvalVariant variant : request_.variants) {
       result.variants.push_back(RunVariant(variant));

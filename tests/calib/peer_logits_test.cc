@@ -1,0 +1,97 @@
+// Checkpoints of llm-compressor against the logits that transformers and compressed-tensors give
+// for them (tests/data/conformance): weights alone, with quantised inputs, with an FP8 cache.
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "calib/activation_quantizer.h"
+#include "calib/cache_scales.h"
+#include "tests/calib/model_support.h"
+#include "tests/support/command.h"
+#include "tests/support/temp_dir.h"
+
+namespace vernier::calib {
+namespace {
+
+const std::filesystem::path kPeers = std::filesystem::path(VERNIER_TEST_DATA) / "conformance";
+
+// Leaves the cache alone.
+class InputsOnly final : public InputObserver {
+ public:
+  explicit InputsOnly(ActivationQuantizer& quantizer) : InputObserver({}), quantizer_(quantizer) {}
+  at::Tensor Replace(std::string_view module, const at::Tensor& x) override {
+    return quantizer_.Replace(module, x);
+  }
+
+ private:
+  ActivationQuantizer& quantizer_;
+};
+
+class PeerLogits : public ::testing::TestWithParam<const char*> {
+ protected:
+  // Compressed-tensors rounds dequantised weights to BF16 before it computes, in F32 as well.
+  void SetUp() override {
+    const testing::CommandResult result = testing::RunVernier(
+        {"dequantize", directory_.string(), rounded_.string(), "--progress", "none"});
+    ASSERT_EQ(result.exit_code, 0) << result.errors;
+  }
+
+  // Relative error of the logits of BF16 weights in F32 against the golden `name`.
+  double ErrorOf(const std::string& name, InputObserver& observer) const {
+    const std::map<std::string, at::Tensor> golden = ReadTensors(directory_ / "logits.safetensors");
+    const LoadedModel model(rounded_, at::kFloat);
+    const TokenBatch batch{golden.at("input_ids"), {}};
+    const at::Tensor logits = RunModel(*model.decoder, batch, /*query_chunk=*/64, observer).logits;
+    const double error = RelativeError(logits, golden.at(name));
+    std::printf("%-40s %-16s error %.2e\n", GetParam(), name.c_str(), error);
+    return error;
+  }
+
+  testing::TempDir place_;
+  const std::filesystem::path directory_ = kPeers / GetParam();
+  const std::filesystem::path rounded_ = place_.path() / "bf16";
+};
+
+TEST_P(PeerLogits, AgreeForWeightsInputsAndCache) {
+  const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(directory_);
+  InputObserver nobody({});
+  EXPECT_LE(ErrorOf("f32.weights", nobody), 2e-5);
+  ActivationQuantizer quantizer(quantized);
+  InputsOnly inputs(quantizer);
+  // Where a block's scale is rounded the other way, its values change by a step of E4M3.
+  EXPECT_LE(ErrorOf("f32.inputs", inputs), 0.02);
+  EXPECT_LE(ErrorOf("f32.inputs_kv", quantizer), 0.02);
+  EXPECT_GT(ErrorOf("f32.inputs_kv", nobody), 0.1) << "what is simulated here matters";
+}
+
+TEST_P(PeerLogits, HaveAScaleForEveryCache) {
+  const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(directory_);
+  const auto scales = ReadCacheScales(quantized);
+  EXPECT_EQ(scales.size(), 6u) << "keys and values of three layers";
+  for (const auto& [entry, scale] : scales) {
+    EXPECT_GT(scale, 0) << entry;
+    EXPECT_LT(scale, 1) << entry;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Checkpoints, PeerLogits,
+                         ::testing::Values("llmcompressor_llama_nvfp4_kv_fp8",
+                                           "llmcompressor_qwen3_moe_nvfp4_kv_fp8"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST(CacheScales, AreThereOnlyWhereTheCheckpointSaysSo) {
+  const std::filesystem::path peers = std::filesystem::path(VERNIER_TEST_DATA) / "peers";
+  EXPECT_TRUE(ReadCacheScales(checkpoint::OpenSourceModel(kTestModels / "tiny-llama")).empty());
+  EXPECT_TRUE(
+      ReadCacheScales(checkpoint::OpenSourceModel(peers / "llmcompressor_nvfp4a16")).empty());
+  const auto scales = ReadCacheScales(checkpoint::OpenSourceModel(peers / "modelopt_nvfp4_kv_fp8"));
+  EXPECT_EQ(scales.size(), 4u);
+  EXPECT_TRUE(scales.contains("model.layers.1.self_attn.v_cache"));
+}
+
+}  // namespace
+}  // namespace vernier::calib

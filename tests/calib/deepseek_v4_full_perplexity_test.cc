@@ -16,7 +16,9 @@ constexpr int64_t kAllWindows = 400;
 
 datasets::CalibrationSet Windows() {
   const at::Tensor ids = ReadTensors(kMiniReference / "val_ids.safetensors").at("val_ids");
-  datasets::CalibrationSet windows{.samples = kAllWindows, .sequence_length = kEvalWindow};
+  datasets::CalibrationSet windows;
+  windows.samples = kAllWindows;
+  windows.sequence_length = kEvalWindow;
   const int32_t* first = ids.data_ptr<int32_t>();
   windows.ids.assign(first, first + kAllWindows * kEvalWindow);
   windows.lengths.assign(kAllWindows, kEvalWindow);

@@ -31,6 +31,10 @@ std::map<std::string, at::Tensor> ReadTensors(const std::filesystem::path& path)
   const File file = File::OpenForRead(path);
   std::map<std::string, at::Tensor> tensors;
   for (const checkpoint::TensorInfo& info : checkpoint::ReadSafetensorsHeader(file).tensors) {
+    const bool known = info.dtype == checkpoint::DType::kF32 ||
+                       info.dtype == checkpoint::DType::kI64 ||
+                       info.dtype == checkpoint::DType::kI32;
+    if (!known) continue;
     const at::ScalarType dtype = info.dtype == checkpoint::DType::kF32   ? at::kFloat
                                  : info.dtype == checkpoint::DType::kI64 ? at::kLong
                                                                          : at::kInt;

@@ -81,11 +81,12 @@ Json RecipeOf(const Case& each, const fs::path& place) {
 
 // Writes the recipe, runs it, and opens what came out. A model whose config announces an MTP layer
 // that transformers did not save fails its audit, and is whole all the same.
-Checkpoint Run(const Case& each, const fs::path& place) {
+Checkpoint RunThrough(const Case& each, const fs::path& place) {
   const CommandResult result =
       RunVernier({"run", WriteRecipe(place, RecipeOf(each, place)), "--progress", "none"});
-  if (result.exit_code != 0)
+  if (result.exit_code != 0) {
     EXPECT_NE(result.output.find("V06"), std::string::npos) << result.errors;
+  }
   return Checkpoint::Open(place / "out");
 }
 
@@ -132,7 +133,7 @@ class Conformance : public ::testing::Test {
   std::map<std::string, Difference> Compare(const Case& each) {
     const fs::path place = dir_.path() / each.peer;
     fs::create_directories(place);
-    const Checkpoint ours = Run(each, place), peer = Checkpoint::Open(kPeers / each.peer);
+    const Checkpoint ours = RunThrough(each, place), peer = Checkpoint::Open(kPeers / each.peer);
     std::map<std::string, Difference> kinds;
     for (size_t i = 0; i < peer.tensors().size(); ++i) {
       const checkpoint::TensorInfo& info = peer.tensor(i).info;
@@ -142,6 +143,7 @@ class Conformance : public ::testing::Test {
         continue;
       }
       const std::string kind = info.name.substr(info.name.rfind('.') + 1);
+      if (kind == "e_score_correction_bias") continue;  // the source's own, widened to F32
       if (IsActivationScale(info.name)) {
         AddScalar(Scalar(ours, own), Scalar(peer, i),
                   kinds[IsExpert(info.name) ? "expert " + kind : kind]);
@@ -291,7 +293,7 @@ TEST_F(Conformance, Fp8DiffersByThePeersSecondRounding) {
   }
 }
 
-// llm-compressor computes NVFP4 scales in BF16.
+// llm-compressor computes NVFP4 scales in BF16, and shows every expert every token.
 TEST_F(Conformance, LlmCompressorNvfp4) {
   const Case dense = {.peer = "llmcompressor_llama_nvfp4_kv_fp8_static",
                       .model = "tiny-llama",
@@ -308,16 +310,9 @@ TEST_F(Conformance, LlmCompressorNvfp4) {
     EXPECT_LE(kinds.at("weight_scale").Share(), 0.04);
     EXPECT_LE(kinds.at("weight_packed").Share(), 0.025) << "bytes of two codes";
     EXPECT_LE(kinds.at("input_global_scale").largest, kForwardTolerance + kBf16Rounding);
+    if (!each.all_experts) continue;
+    EXPECT_LE(kinds.at("expert input_global_scale").largest, kForwardTolerance + kBf16Rounding);
   }
-}
-
-TEST_F(Conformance, LlmCompressorSeesEveryTokenInEveryExpert) {
-  const auto kinds = Compare({.peer = "llmcompressor_qwen3_moe_nvfp4_kv_fp8",
-                              .model = "tiny-qwen3-moe",
-                              .roles = {"attention", "dense_mlp", "routed_expert"},
-                              .kv_cache = "fp8",
-                              .all_experts = true});
-  EXPECT_LE(kinds.at("expert input_global_scale").largest, kForwardTolerance + kBf16Rounding);
 }
 
 }  // namespace

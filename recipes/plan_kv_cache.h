@@ -16,7 +16,7 @@ namespace vernier::recipes {
 //
 // kFp8 has new scales. kFp8Cast has none in the modelopt dialect, where engines take 1 for absent
 // ones as for ModelOpt's own *_cast exports; in compressed-tensors they are written, with the value
-// 1, because transformers has no default for them.
+// 1, because that library leaves absent ones uninitialised (lifecycle/initialize.py).
 //
 // kBadRule when engines take no scales of this model's cache from its checkpoint; when nothing of
 // the output is quantised, so that it has no config to say it in; and when its config stays the

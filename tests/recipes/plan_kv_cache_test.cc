@@ -128,7 +128,8 @@ TEST_F(PlanKvCacheTest, WeightsAloneAreCalibratedForTheirCache) {
   EXPECT_FALSE(ObservesInputs(recipe));
 }
 
-// Engines take 1 for absent scales of a modelopt checkpoint; transformers has no such default.
+// Engines take 1 for absent scales of a modelopt checkpoint; transformers leaves them
+// uninitialised.
 TEST_F(PlanKvCacheTest, CastScalesAreWrittenOnlyWhereNothingImpliesThem) {
   const checkpoint::SourceModel source = Model();
   for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {

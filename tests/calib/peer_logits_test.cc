@@ -2,11 +2,13 @@
 // for them (tests/data/conformance): weights alone, with quantised inputs, with an FP8 cache.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "calib/activation_quantizer.h"
 #include "calib/cache_scales.h"
@@ -18,6 +20,8 @@ namespace vernier::calib {
 namespace {
 
 const std::filesystem::path kPeers = std::filesystem::path(VERNIER_TEST_DATA) / "conformance";
+
+constexpr double kTolerance = 2e-5;
 
 // Leaves the cache alone.
 class InputsOnly final : public InputObserver {
@@ -40,15 +44,27 @@ class PeerLogits : public ::testing::TestWithParam<const char*> {
     ASSERT_EQ(result.exit_code, 0) << result.errors;
   }
 
-  // Relative error of the logits of BF16 weights in F32 against the golden `name`.
-  double ErrorOf(const std::string& name, InputObserver& observer) const {
+  // Relative errors of the logits of each position, BF16 weights in F32, against the golden `name`.
+  std::vector<double> ErrorsOf(const std::string& name, InputObserver& observer) const {
     const std::map<std::string, at::Tensor> golden = ReadTensors(directory_ / "logits.safetensors");
     const LoadedModel model(rounded_, at::kFloat);
     const TokenBatch batch{golden.at("input_ids"), {}};
-    const at::Tensor logits = RunModel(*model.decoder, batch, /*query_chunk=*/64, observer).logits;
-    const double error = RelativeError(logits, golden.at(name));
-    std::printf("%-40s %-16s error %.2e\n", GetParam(), name.c_str(), error);
-    return error;
+    const at::Tensor logits =
+        RunModel(*model.decoder, batch, /*query_chunk=*/64, observer).logits.flatten(0, 1);
+    const at::Tensor expected = golden.at(name).flatten(0, 1);
+    std::vector<double> errors;
+    for (int64_t row = 0; row < logits.size(0); ++row) {
+      errors.push_back(RelativeError(logits[row], expected[row]));
+    }
+    std::printf("%-38s %-14s largest error %.1e, %4.1f %% of positions below %.0e\n", GetParam(),
+                name.c_str(), *std::max_element(errors.begin(), errors.end()),
+                100 * ShareBelow(errors, kTolerance), kTolerance);
+    return errors;
+  }
+
+  static double ShareBelow(const std::vector<double>& errors, double bound) {
+    const auto count = std::ranges::count_if(errors, [&](double error) { return error <= bound; });
+    return static_cast<double>(count) / static_cast<double>(errors.size());
   }
 
   testing::TempDir place_;
@@ -59,13 +75,15 @@ class PeerLogits : public ::testing::TestWithParam<const char*> {
 TEST_P(PeerLogits, AgreeForWeightsInputsAndCache) {
   const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(directory_);
   InputObserver nobody({});
-  EXPECT_LE(ErrorOf("f32.weights", nobody), 2e-5);
+  EXPECT_EQ(ShareBelow(ErrorsOf("f32.weights", nobody), kTolerance), 1.0);
   ActivationQuantizer quantizer(quantized);
   InputsOnly inputs(quantizer);
-  // Where a block's scale is rounded the other way, its values change by a step of E4M3.
-  EXPECT_LE(ErrorOf("f32.inputs", inputs), 0.02);
-  EXPECT_LE(ErrorOf("f32.inputs_kv", quantizer), 0.02);
-  EXPECT_GT(ErrorOf("f32.inputs_kv", nobody), 0.1) << "what is simulated here matters";
+  // A value between two codes may round to the other one, which all later positions of that
+  // sequence see: of two sequences, one may differ.
+  EXPECT_GE(ShareBelow(ErrorsOf("f32.inputs", inputs), kTolerance), 0.5);
+  EXPECT_GE(ShareBelow(ErrorsOf("f32.inputs_kv", quantizer), kTolerance), 0.5);
+  EXPECT_EQ(ShareBelow(ErrorsOf("f32.inputs_kv", nobody), kTolerance), 0.0);
+  EXPECT_LT(ShareBelow(ErrorsOf("f32.inputs_kv", inputs), kTolerance), 0.1) << "the cache matters";
 }
 
 TEST_P(PeerLogits, HaveAScaleForEveryCache) {

@@ -136,6 +136,12 @@ std::span<const int32_t> CalibrationSet::Sample(int64_t sample) const {
                                 static_cast<size_t>(sequence_length));
 }
 
+void KeepSamples(int64_t samples, CalibrationSet& tokens) {
+  tokens.samples = std::min(tokens.samples, samples);
+  tokens.ids.resize(static_cast<size_t>(tokens.samples * tokens.sequence_length));
+  tokens.lengths.resize(static_cast<size_t>(tokens.samples));
+}
+
 CalibrationSet BuildCalibrationSet(const CalibrationSpec& spec, const Tokenizer& tokenizer) {
   CheckSpec(spec);
   const DocumentEncoder encoder(tokenizer, spec.chat_format);

@@ -63,6 +63,9 @@ struct CalibrationSet {
   std::span<const int32_t> Sample(int64_t sample) const;
 };
 
+// Leaves the first samples of `tokens`, at most `samples`; the fingerprint stays that of all.
+void KeepSamples(int64_t samples, CalibrationSet& tokens);
+
 // Chooses `spec.samples` sequences: each source gives its weight's share (largest remainder),
 // chosen and ordered by a generator seeded with `spec.seed`, the same on every platform. A source
 // that has too few sequences gives all it has; the others make up for it in proportion to their

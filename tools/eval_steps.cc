@@ -44,7 +44,7 @@ std::filesystem::path TokenizerDirectory(const EvalOptions& options) {
 void ReadEvalData(const EvalOptions& options, int64_t vocab_size, EvalReport* report) {
   if (!options.input_ids.empty()) {
     datasets::CalibrationSet rows = calib::ReadTokenIds(options.input_ids, vocab_size);
-    if (options.windows.max_windows > 0) KeepSamples(options.windows.max_windows, rows);
+    if (options.windows.max_windows > 0) datasets::KeepSamples(options.windows.max_windows, rows);
     report->data = datasets::EvaluationSetOfIds(std::move(rows), options.input_ids);
     return;
   }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <filesystem>
@@ -50,7 +49,7 @@ datasets::CalibrationSet ReadLayerTestTokens(const LayerTestOptions& options,
   }
   datasets::CalibrationSet tokens =
       calib::ReadTokenIds(options.input_ids, source.family->Dims().vocab_size);
-  if (options.overrides.samples) KeepSamples(*options.overrides.samples, tokens);
+  if (options.overrides.samples) datasets::KeepSamples(*options.overrides.samples, tokens);
   return tokens;
 }
 
@@ -68,12 +67,6 @@ void RequireTorch(char** argv) {
   setenv(calib::kBlasCoreVariable, core->c_str(), /*overwrite=*/0);
   execv("/proc/self/exe", argv);
   // Without a restart everything works, only slower.
-}
-
-void KeepSamples(int64_t samples, datasets::CalibrationSet& tokens) {
-  tokens.samples = std::min(tokens.samples, samples);
-  tokens.ids.resize(static_cast<size_t>(tokens.samples * tokens.sequence_length));
-  tokens.lengths.resize(static_cast<size_t>(tokens.samples));
 }
 
 recipes::MachineMemory ReadMachineMemory(const recipes::Recipe& recipe) {

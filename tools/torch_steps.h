@@ -51,9 +51,6 @@ struct TraceOptions {
 };
 void RunTrace(const TraceOptions& options, ProgressStyle style);
 
-// The first samples of `tokens`, at most `samples`.
-void KeepSamples(int64_t samples, datasets::CalibrationSet& tokens);
-
 struct LayerTestOptions {
   std::string source, quantized;
   int64_t layer = 0;

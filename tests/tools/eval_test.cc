@@ -239,7 +239,7 @@ TEST_F(EvalTest, MemoryGrowsNeitherWithTheModelNorWithTheLogits) {
   const auto peak = [](int64_t layers) {
     const std::string name = "deep-" + std::to_string(layers);
     WriteSyntheticDeepseekV4(Path(name), {.layers = layers,
-                                          .experts = 24,
+                                          .experts = 8,
                                           .hidden = 256,
                                           .moe_width = 512,
                                           .vocab = kVocab,

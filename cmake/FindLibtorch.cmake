@@ -15,4 +15,6 @@ add_library(vernier_torch INTERFACE)
 target_include_directories(vernier_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(vernier_torch INTERFACE ${torch_flags})
-target_link_libraries(vernier_torch INTERFACE ${TORCH_LIBRARIES})
+# libstdc++ comes first: the libtorch of PyTorch's wheels exports an old std::filesystem of its own,
+# and directory_iterator and remove_all of a newer compiler crash in it.
+target_link_libraries(vernier_torch INTERFACE stdc++ ${TORCH_LIBRARIES})

@@ -254,7 +254,9 @@ TEST_F(EvalTest, MemoryGrowsNeitherWithTheModelNorWithTheLogits) {
   const uint64_t small = peak(4), large = peak(16);
   EXPECT_LT(static_cast<double>(large), 1.10 * static_cast<double>(small))
       << small << " bytes with 4 layers, " << large << " with 16";
+#ifndef __SANITIZE_ADDRESS__  // which needs more memory than the evaluation
   EXPECT_LT(large, uint64_t{800} << 20);
+#endif
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <queue>
 #include <string>
 
+#include "datasets/token_decoder.h"
 #include "datasets/utf8.h"
 
 namespace vernier::datasets {
@@ -17,8 +18,6 @@ void RefuseUnsupportedOptions(const JsonPart& model) {
   if (model.Has("type") && model.Text("type") != "BPE") {
     model.RefuseUnsupported(fmt::format("the model type \"{}\"", model.Text("type")));
   }
-  if (model.FlagOr("byte_fallback", false)) model.RefuseUnsupported("byte_fallback");
-  if (model.Has("unk_token")) model.RefuseUnsupported("unk_token");
   if (model.Has("dropout")) model.RefuseUnsupported("dropout");
   for (const std::string_view affix : {"continuing_subword_prefix", "end_of_word_suffix"}) {
     if (model.Has(affix) && !model.Text(affix).empty()) model.RefuseUnsupported(affix);
@@ -45,6 +44,16 @@ std::optional<TokenPair> ParsePair(const nlohmann::json& merge) {
   return TokenPair{text.substr(0, space), text.substr(space + 1)};
 }
 
+int32_t RequireToken(const Vocabulary& vocabulary, const JsonPart& model) {
+  const std::string token = model.Text("unk_token");
+  const std::optional<int32_t> id = vocabulary.Find(token);
+  if (!id) {
+    model.Refuse(fmt::format("names the unk_token \"{}\", which the vocabulary lacks", token),
+                 "Restore the published file");
+  }
+  return *id;
+}
+
 // A first line of merges.txt that some files keep.
 bool IsVersionLine(const nlohmann::json& merge) {
   return merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version");
@@ -61,9 +70,9 @@ class Bpe::Word {
     for (size_t position = 0; position < text.size();) {
       const size_t begin = position;
       NextCodePoint(text, position);
-      const auto id = bpe.vocabulary_.Find(text.substr(begin, position - begin));
-      if (id) Append(*id);
+      AppendCharacter(text.substr(begin, position - begin));
     }
+    AppendUnknown();
     for (int32_t i = 0; i < static_cast<int32_t>(symbols_.size()); ++i) Propose(i);
   }
 
@@ -98,6 +107,34 @@ class Bpe::Word {
       return rank != other.rank ? rank > other.rank : position > other.position;
     }
   };
+
+  void AppendCharacter(std::string_view character) {
+    if (const auto id = bpe_.vocabulary_.Find(character)) {
+      AppendUnknown();
+      Append(*id);
+      return;
+    }
+    if (bpe_.byte_fallback_ && AppendBytes(character)) return;
+    if (!bpe_.fuse_unknown_) AppendUnknown();
+    unknown_pending_ = bpe_.unknown_.has_value();
+  }
+
+  // Nothing unless every byte has a token.
+  bool AppendBytes(std::string_view character) {
+    std::vector<int32_t> ids;
+    for (const char byte : character) {
+      const auto id = bpe_.vocabulary_.Find(TokenOfByte(static_cast<unsigned char>(byte)));
+      if (!id) return false;
+      ids.push_back(*id);
+    }
+    for (const int32_t id : ids) Append(id);
+    return true;
+  }
+
+  void AppendUnknown() {
+    if (unknown_pending_) Append(*bpe_.unknown_);
+    unknown_pending_ = false;
+  }
 
   void Append(int32_t id) {
     const auto position = static_cast<int32_t>(symbols_.size());
@@ -137,6 +174,7 @@ class Bpe::Word {
   const Bpe& bpe_;
   std::vector<Symbol> symbols_;
   std::priority_queue<Candidate> queue_;
+  bool unknown_pending_ = false;
 };
 
 Bpe Bpe::FromJson(const JsonPart& model) {
@@ -144,6 +182,9 @@ Bpe Bpe::FromJson(const JsonPart& model) {
   Bpe bpe;
   bpe.vocabulary_ = Vocabulary::FromJson(model.At("vocab"));
   bpe.ignore_merges_ = model.FlagOr("ignore_merges", false);
+  bpe.byte_fallback_ = model.FlagOr("byte_fallback", false);
+  bpe.fuse_unknown_ = model.FlagOr("fuse_unk", false);
+  if (model.Has("unk_token")) bpe.unknown_ = RequireToken(bpe.vocabulary_, model);
   const JsonPart merges = model.At("merges");
   if (!merges.value().is_array()) merges.Refuse("is not an array", "Restore the published file");
   bpe.merges_ = MergeTable(merges.value().size());

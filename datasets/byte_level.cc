@@ -1,11 +1,8 @@
 #include "datasets/byte_level.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdint>
 
-#include "datasets/sequence.h"
 #include "datasets/utf8.h"
 
 namespace vernier::datasets {
@@ -58,20 +55,6 @@ std::string AlphabetToBytes(std::string_view token) {
     out += static_cast<char>(kInverse[character]);
   }
   return out;
-}
-
-void RequireByteLevelDecoder(const JsonPart& file) {
-  const JsonPart decoder = file.At("decoder");
-  bool is_first = true;
-  for (const JsonPart& step : FlattenSequence(decoder, "decoders")) {
-    const std::string type = step.Text("type");
-    if (type != (is_first ? "ByteLevel" : "Fuse")) {
-      step.Refuse(fmt::format("the decoder type \"{}\" is not supported here", type),
-                  "Use a tokenizer whose decoder is ByteLevel, alone or followed by Fuse");
-    }
-    is_first = false;
-  }
-  if (is_first) decoder.Refuse("is empty", "Use a tokenizer whose decoder is ByteLevel");
 }
 
 }  // namespace vernier::datasets

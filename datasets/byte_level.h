@@ -5,8 +5,6 @@
 #include <string>
 #include <string_view>
 
-#include "datasets/json_part.h"
-
 namespace vernier::datasets {
 
 // GPT-2's way of cutting text into words (the pattern of its encoder.py).
@@ -19,10 +17,6 @@ std::string BytesToAlphabet(std::string_view bytes);
 // The bytes of a token. A token with a character outside the alphabet (an added token, say) stands
 // for itself as a whole, as in the Hugging Face ByteLevel decoder.
 std::string AlphabetToBytes(std::string_view token);
-
-// Throws kBadTokenizer unless the field "decoder" of `file` is ByteLevel, or a Sequence of it and
-// then Fuse, which joining the bytes does anyway.
-void RequireByteLevelDecoder(const JsonPart& file);
 
 }  // namespace vernier::datasets
 

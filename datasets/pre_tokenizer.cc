@@ -7,6 +7,7 @@
 
 #include "datasets/byte_level.h"
 #include "datasets/sequence.h"
+#include "datasets/space_mark.h"
 
 namespace vernier::datasets {
 namespace {
@@ -86,7 +87,7 @@ std::vector<Span> Spans(std::span<const Segment> segments, bool with_matches) {
 
 using Pieces = std::vector<std::string>;
 
-Pieces ApplyStep(const Split& split, const Pieces& pieces) {
+Pieces ApplyStep(const Split& split, const Pieces& pieces, bool) {
   Pieces out;
   out.reserve(pieces.size());
   for (const std::string& piece : pieces) {
@@ -98,16 +99,53 @@ Pieces ApplyStep(const Split& split, const Pieces& pieces) {
   return out;
 }
 
-Pieces ApplyStep(SpacePrefix, Pieces pieces) {
+Pieces ApplyStep(SpacePrefix, Pieces pieces, bool) {
   for (std::string& piece : pieces) {
     if (!piece.starts_with(' ')) piece.insert(piece.begin(), ' ');
   }
   return pieces;
 }
 
-Pieces ApplyStep(ByteAlphabet, Pieces pieces) {
+Pieces ApplyStep(ByteAlphabet, Pieces pieces, bool) {
   for (std::string& piece : pieces) piece = BytesToAlphabet(piece);
   return pieces;
+}
+
+std::string MarkSpaces(std::string_view text) {
+  std::string marked;
+  for (const char c : text) {
+    if (c == ' ') {
+      marked += kSpaceMark;
+    } else {
+      marked += c;
+    }
+  }
+  return marked;
+}
+
+Pieces ApplyStep(const SpaceMark& mark, Pieces pieces, bool at_start) {
+  using Prepend = SpaceMark::Prepend;
+  for (std::string& piece : pieces) {
+    const bool first = at_start && &piece == &pieces.front();
+    const bool wanted =
+        mark.prepend == Prepend::kAlways || (mark.prepend == Prepend::kFirst && first);
+    piece = MarkSpaces(piece);
+    if (wanted && !piece.starts_with(kSpaceMark)) piece.insert(0, kSpaceMark);
+  }
+  return pieces;
+}
+
+SpaceMark ParseSpaceMark(const JsonPart& part) {
+  using Prepend = SpaceMark::Prepend;
+  if (part.Text("replacement") != kSpaceMark) part.RefuseUnsupported("another replacement");
+  if (!part.Has("prepend_scheme")) {
+    return {part.FlagOr("add_prefix_space", true) ? Prepend::kAlways : Prepend::kNever};
+  }
+  const std::string scheme = part.Text("prepend_scheme");
+  if (scheme == "always") return {Prepend::kAlways};
+  if (scheme == "first") return {Prepend::kFirst};
+  if (scheme == "never") return {Prepend::kNever};
+  part.RefuseUnsupported(fmt::format("the prepend_scheme \"{}\"", scheme));
 }
 
 SplitBehavior ParseBehavior(const JsonPart& part) {
@@ -136,6 +174,12 @@ void AppendSteps(const JsonPart& part, std::vector<PreTokenizerStep>& steps) {
           Split{Regex::Compile(kGpt2Pattern, part), SplitBehavior::kIsolated, /*invert=*/false});
     }
     steps.push_back(ByteAlphabet{});
+  } else if (type == "Metaspace") {
+    steps.push_back(ParseSpaceMark(part));
+    if (part.FlagOr("split", true)) {
+      steps.push_back(Split{Regex::Compile(kSpaceMark, part), SplitBehavior::kMergedWithNext,
+                            /*invert=*/false});
+    }
   } else {
     part.RefuseUnsupported(fmt::format("the pre-tokenizer type \"{}\"", type));
   }
@@ -170,12 +214,12 @@ PreTokenizer PreTokenizer::FromJson(const JsonPart& file) {
   return pre_tokenizer;
 }
 
-std::vector<std::string> PreTokenizer::Apply(std::string_view text) const {
+std::vector<std::string> PreTokenizer::Apply(std::string_view text, bool at_start) const {
   Pieces pieces;
   if (!text.empty()) pieces.emplace_back(text);
   for (const PreTokenizerStep& step : steps_) {
-    pieces =
-        std::visit([&](const auto& action) { return ApplyStep(action, std::move(pieces)); }, step);
+    pieces = std::visit(
+        [&](const auto& action) { return ApplyStep(action, std::move(pieces), at_start); }, step);
   }
   return pieces;
 }

@@ -39,17 +39,24 @@ struct SpacePrefix {};
 // Bytes become characters of the byte-level alphabet.
 struct ByteAlphabet {};
 
-using PreTokenizerStep = std::variant<Split, SpacePrefix, ByteAlphabet>;
+// Spaces become U+2581, and one stands in front of a piece that does not start with one.
+struct SpaceMark {
+  enum class Prepend { kAlways, kFirst, kNever };  // kFirst: of a piece at the text's beginning
+  Prepend prepend = Prepend::kAlways;
+};
+
+using PreTokenizerStep = std::variant<Split, SpacePrefix, ByteAlphabet, SpaceMark>;
 
 class PreTokenizer {
  public:
   // The field "pre_tokenizer" of `file`, which may be null (one word). Sequences are flattened, and
-  // ByteLevel and Digits written in terms of the steps above. Throws kBadTokenizer for types other
-  // than Sequence, Split, ByteLevel and Digits.
+  // ByteLevel, Digits and Metaspace written in terms of the steps above. Throws kBadTokenizer for
+  // other types than these, Sequence and Split.
   static PreTokenizer FromJson(const JsonPart& file);
 
-  // The words of `text` (well-formed UTF-8), in order, none empty.
-  std::vector<std::string> Apply(std::string_view text) const;
+  // The words of `text` (well-formed UTF-8), in order, none empty. `at_start`: nothing stands
+  // before it.
+  std::vector<std::string> Apply(std::string_view text, bool at_start = true) const;
 
  private:
   std::vector<PreTokenizerStep> steps_;

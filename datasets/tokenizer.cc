@@ -10,10 +10,10 @@
 #include "base/hash.h"
 #include "datasets/added_tokens.h"
 #include "datasets/bpe.h"
-#include "datasets/byte_level.h"
 #include "datasets/json_part.h"
 #include "datasets/normalizer.h"
 #include "datasets/pre_tokenizer.h"
+#include "datasets/token_decoder.h"
 #include "datasets/utf8.h"
 
 namespace vernier::datasets {
@@ -48,6 +48,7 @@ struct Tokenizer::Impl {
   PreTokenizer pre_tokenizer;
   Bpe bpe;
   AddedTokens added;
+  TokenDecoder decoder;
   std::optional<int32_t> bos_id;
   std::optional<int32_t> eos_id;
   bool adds_bos = false;
@@ -109,9 +110,8 @@ Tokenizer Tokenizer::Parse(std::string_view tokenizer_json, std::string_view con
   for (const std::string_view key : {"truncation", "padding"}) {
     if (file.Has(key)) file.RefuseUnsupported(key);
   }
-  RequireByteLevelDecoder(file);
-
   auto impl = std::make_unique<Impl>();
+  impl->decoder = TokenDecoder::FromJson(file);
   impl->normalizer = Normalizer::FromJson(file);
   impl->pre_tokenizer = PreTokenizer::FromJson(file);
   impl->bpe = Bpe::FromJson(file.At("model"));
@@ -127,28 +127,31 @@ Tokenizer Tokenizer::Parse(std::string_view tokenizer_json, std::string_view con
 
 std::vector<int32_t> Tokenizer::Encode(std::string_view text) const {
   std::vector<int32_t> ids;
+  bool at_start = true;
   const std::string well_formed = RepairUtf8(text);
   for (const AddedTokens::Piece& raw : impl_->added.SplitRaw(well_formed)) {
     if (raw.id) {
       ids.push_back(*raw.id);
+      at_start = false;
       continue;
     }
     const std::string normalized = impl_->normalizer.Apply(raw.text);
     for (const AddedTokens::Piece& piece : impl_->added.SplitNormalized(normalized)) {
       if (piece.id) {
         ids.push_back(*piece.id);
-        continue;
+      } else {
+        for (const std::string& word : impl_->pre_tokenizer.Apply(piece.text, at_start)) {
+          impl_->bpe.Encode(word, ids);
+        }
       }
-      for (const std::string& word : impl_->pre_tokenizer.Apply(piece.text)) {
-        impl_->bpe.Encode(word, ids);
-      }
+      at_start = false;
     }
   }
   return ids;
 }
 
 std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
-  std::string bytes;
+  std::vector<std::string_view> tokens;
   for (const int32_t id : ids) {
     const std::string* token = impl_->added.Token(id);
     if (token == nullptr) token = impl_->bpe.vocabulary().Token(id);
@@ -157,9 +160,9 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
                   fmt::format("{} is not in the vocabulary of {} ids", id, vocab_size()),
                   "Decode with the tokenizer that made the ids");
     }
-    bytes += AlphabetToBytes(*token);
+    tokens.push_back(*token);
   }
-  return RepairUtf8(bytes);
+  return impl_->decoder.Decode(tokens);
 }
 
 bool Tokenizer::Has(int32_t id) const {

@@ -1,4 +1,5 @@
-// Byte-level BPE tokenizers in the Hugging Face tokenizer.json format.
+// BPE tokenizers in the Hugging Face tokenizer.json format: byte-level ones, and those that
+// transformers converts from sentencepiece models.
 #ifndef VERNIER_DATASETS_TOKENIZER_H_
 #define VERNIER_DATASETS_TOKENIZER_H_
 

@@ -49,12 +49,8 @@ TEST(Bpe, AMillionLetterWordIsNotQuadratic) {
 
 TEST(Bpe, RefusesWhatWouldChangeIdsByName) {
   const std::vector<std::pair<std::string, nlohmann::json>> options = {
-      {"byte_fallback", true},
-      {"unk_token", "a"},
-      {"dropout", 0.1},
-      {"continuing_subword_prefix", "##"},
-      {"end_of_word_suffix", "</w>"},
-      {"type", "Unigram"},
+      {"unk_token", "not there"},     {"dropout", 0.1},    {"continuing_subword_prefix", "##"},
+      {"end_of_word_suffix", "</w>"}, {"type", "Unigram"},
   };
   for (const auto& [key, value] : options) {
     nlohmann::json file = LetterTokenizerJson();
@@ -73,6 +69,19 @@ TEST(Bpe, AcceptsOptionsThatSayNothing) {
                         {"continuing_subword_prefix", ""},
                         {"end_of_word_suffix", nullptr}});
   EXPECT_EQ(ParseTokenizer(file).Encode("ab"), (Ids{kAbId}));
+}
+
+TEST(Bpe, CharactersOutsideTheVocabularyAreBytesOrUnknown) {
+  nlohmann::json file = LetterTokenizerJson();
+  EXPECT_EQ(ParseTokenizer(file).Encode("a##b"), (Ids{kAbId})) << "without either, nothing";
+  file["model"]["unk_token"] = "z";
+  EXPECT_EQ(ParseTokenizer(file).Encode("a##b"), (Ids{0, 25, 25, 1}));
+  file["model"]["fuse_unk"] = true;
+  EXPECT_EQ(ParseTokenizer(file).Encode("a##b"), (Ids{0, 25, 1}));
+  file["model"]["byte_fallback"] = true;
+  EXPECT_EQ(ParseTokenizer(file).Encode("a##b"), (Ids{0, 25, 1})) << "bytes without tokens";
+  file["model"]["vocab"]["<0x23>"] = 900;
+  EXPECT_EQ(ParseTokenizer(file).Encode("a##b"), (Ids{0, 900, 900, 1}));
 }
 
 TEST(Bpe, RefusesBrokenMerges) {

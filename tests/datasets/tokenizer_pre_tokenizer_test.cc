@@ -104,8 +104,22 @@ TEST(PreTokenizer, NullIsOneWord) {
   EXPECT_EQ(PreTokenize(nullptr, ""), Words{});
 }
 
+TEST(PreTokenizer, MetaspaceMarksSpaces) {
+  const auto metaspace = [](const char* scheme, bool split) {
+    return nlohmann::json{{"type", "Metaspace"},
+                          {"replacement", "\u2581"},
+                          {"prepend_scheme", scheme},
+                          {"split", split}};
+  };
+  EXPECT_EQ(PreTokenize(metaspace("always", true), "a  b"), (Words{"▁a", "▁", "▁b"}));
+  EXPECT_EQ(PreTokenize(metaspace("first", false), "a b"), (Words{"▁a▁b"}));
+  EXPECT_EQ(PreTokenize(metaspace("first", false), " a"), (Words{"▁a"})) << "one is enough";
+  EXPECT_EQ(PreTokenize(metaspace("never", false), "a b"), (Words{"a▁b"}));
+  EXPECT_VERNIER_ERROR(PreTokenize(metaspace("last", false), ""), ErrorCode::kBadTokenizer, "last");
+}
+
 TEST(PreTokenizer, RefusesOtherTypesAndBehaviorsByName) {
-  for (const char* type : {"Metaspace", "Whitespace", "BertPreTokenizer", "UnicodeScripts"}) {
+  for (const char* type : {"Whitespace", "BertPreTokenizer", "UnicodeScripts"}) {
     EXPECT_VERNIER_ERROR(PreTokenize({{"type", type}}, ""), ErrorCode::kBadTokenizer, type);
   }
   EXPECT_VERNIER_ERROR(PreTokenize(SplitAt({{"String", "-"}}, "Doubled"), ""),

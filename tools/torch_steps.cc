@@ -21,7 +21,6 @@
 #include "calib/trace.h"
 #include "datasets/calibration_set.h"
 #include "datasets/tokenizer.h"
-#include "tools/freed_memory.h"
 #include "tools/scratch_directory.h"
 
 namespace vernier::tools {
@@ -61,7 +60,6 @@ void PrintPerplexity(const calib::Likelihood& likelihood, int64_t windows) {
 }  // namespace
 
 void RequireTorch(char** argv) {
-  KeepFreedMemory();
   const std::optional<std::string> core = calib::BetterBlasCore();
   if (!core) return;
   setenv(calib::kBlasCoreVariable, core->c_str(), /*overwrite=*/0);
@@ -89,7 +87,6 @@ CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,
                                                               .tokens = tokens,
                                                               .tokenizer = tokenizer.fingerprint()},
                                                              store, progress);
-  ReturnFreedMemory();  // what comes next runs no model
   return {.layers = summary.layers,
           .resumed_at_layer = summary.resumed_at_layer,
           .samples = tokens.samples,

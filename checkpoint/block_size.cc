@@ -3,6 +3,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "checkpoint/config_facts.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -28,16 +29,17 @@ BlockSize Parse(const Json& value, const std::string& path) {
 }  // namespace
 
 BlockSize ReadFp8BlockSize(const Json& config) {
-  const Json* quantization = Find(&config, "quantization_config");
-  if (const Json* size = Find(quantization, "weight_block_size")) {
-    return Parse(*size, "quantization_config.weight_block_size");
+  const ConfigFact quantization = FindQuantizationConfig(config);
+  const std::string place = quantization.pointer.substr(quantization ? 1 : 0);
+  if (const Json* size = Find(quantization.value, "weight_block_size")) {
+    return Parse(*size, place + ".weight_block_size");
   }
-  const Json* groups = Find(quantization, "config_groups");
+  const Json* groups = Find(quantization.value, "config_groups");
   if (groups == nullptr || !groups->is_object()) return {};
   for (const auto& [name, group] : groups->items()) {
     const Json* structure = Find(Find(&group, "weights"), "block_structure");
     if (structure == nullptr) continue;
-    return Parse(*structure, "quantization_config.config_groups." + name + ".block_structure");
+    return Parse(*structure, place + ".config_groups." + name + ".block_structure");
   }
   return {};
 }

@@ -5,7 +5,7 @@
 #include <system_error>
 
 #include "base/error.h"
-#include "checkpoint/shard_index.h"
+#include "checkpoint/checkpoint_files.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -13,35 +13,14 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kConfigFileName = "config.json";
-constexpr std::string_view kShardExtension = ".safetensors";
 
-[[noreturn]] void FailIndex(const fs::path& directory, const std::string& problem) {
-  throw Error(ErrorCode::kBadIndex, (directory / kIndexFileName).string(), problem,
-              "Download the index and the shards again, from the same revision");
-}
+constexpr std::string_view kSameRevision =
+    "Download the index and the shards again, from the same revision";
 
 // Whether a path is there; one that cannot be looked at counts as absent.
 bool Exists(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
-}
-
-// The only shard of a checkpoint without an index.
-std::string FindSingleShard(const fs::path& directory) {
-  if (Exists(directory / kSingleFileName)) return std::string(kSingleFileName);
-  std::vector<std::string> found;
-  std::error_code error;
-  for (const fs::directory_entry& entry : fs::directory_iterator(directory, error)) {
-    if (entry.path().extension() == kShardExtension) {
-      found.push_back(entry.path().filename().string());
-    }
-  }
-  if (found.size() == 1) return found.front();
-  const std::string problem = error ? "cannot be listed: " + error.message()
-                                    : "holds no " + std::string(kIndexFileName) + " and " +
-                                          std::to_string(found.size()) + " *.safetensors files";
-  throw Error(ErrorCode::kNoCheckpoint, directory.string(), problem,
-              "Give the directory of a complete safetensors checkpoint");
 }
 
 // Adds a length as well, so that neighbouring parts cannot be confused.
@@ -62,11 +41,13 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
   checkpoint.directory_ = directory;
   Hasher fingerprint;
   checkpoint.ReadConfig(&fingerprint);
-  if (Exists(directory / kIndexFileName)) {
-    checkpoint.OpenIndexedShards(&fingerprint);
-  } else {
-    checkpoint.OpenSingleShard(&fingerprint);
+  CheckpointFiles files = FindCheckpointFiles(directory, checkpoint.config_);
+  for (const std::string& file : files.shards) checkpoint.OpenShard(file, &fingerprint);
+  if (files.index) {
+    checkpoint.index_total_size_ = files.index->total_size;
+    checkpoint.RequireListed(*files.index);
   }
+  checkpoint.left_out_ = std::move(files.left_out);
   checkpoint.fingerprint_ = fingerprint.Hex();
   return checkpoint;
 }
@@ -84,36 +65,15 @@ void Checkpoint::ReadConfig(Hasher* fingerprint) {
   AddPart(text, fingerprint);
 }
 
-void Checkpoint::OpenIndexedShards(Hasher* fingerprint) {
-  const fs::path path = directory_ / kIndexFileName;
-  const ShardIndex index = ParseShardIndex(ReadWholeFile(path), path.string());
-  index_total_size_ = index.total_size;
-  tensors_.reserve(index.file_of_tensor.size());
-  by_name_.reserve(index.file_of_tensor.size());
-  for (const std::string& file : index.files) OpenShard(file, fingerprint);
-  for (const TensorLocation& location : tensors_) {
-    const auto it = index.file_of_tensor.find(location.info.name);
-    const std::string& holder = shards_[location.shard].file_name;
-    if (it == index.file_of_tensor.end()) {
-      FailIndex(directory_,
-                "does not list tensor \"" + location.info.name + "\", which " + holder + " holds");
-    }
-    if (it->second != location.shard) {
-      FailIndex(directory_, "places tensor \"" + location.info.name + "\" in " +
-                                index.files[it->second] + ", but " + holder + " holds it");
-    }
-  }
-  if (index.file_of_tensor.size() == by_name_.size()) return;
+// Engines find a tensor in whichever of the shards it is, and read those that the index does not
+// list.
+void Checkpoint::RequireListed(const ShardIndex& index) const {
   for (const auto& [name, file] : index.file_of_tensor) {
-    if (!by_name_.contains(name)) {
-      FailIndex(directory_,
-                "lists tensor \"" + name + "\", which " + index.files[file] + " does not hold");
-    }
+    if (by_name_.contains(name)) continue;
+    throw Error(ErrorCode::kBadIndex, (directory_ / kIndexFileName).string(),
+                "lists tensor \"" + name + "\", which " + index.files[file] + " does not hold",
+                kSameRevision);
   }
-}
-
-void Checkpoint::OpenSingleShard(Hasher* fingerprint) {
-  OpenShard(FindSingleShard(directory_), fingerprint);
 }
 
 void Checkpoint::OpenShard(const std::string& file_name, Hasher* fingerprint) {
@@ -122,9 +82,12 @@ void Checkpoint::OpenShard(const std::string& file_name, Hasher* fingerprint) {
   SafetensorsHeader header = ReadSafetensorsHeader(file);
   const size_t shard = shards_.size();
   for (TensorInfo& tensor : header.tensors) {
-    if (!by_name_.emplace(tensor.name, tensors_.size()).second) {
-      FailIndex(directory_, "leads to two shards that hold tensor \"" + tensor.name +
-                                "\"; the second is " + file_name);
+    const auto [entry, is_new] = by_name_.emplace(tensor.name, tensors_.size());
+    if (!is_new) {
+      throw Error(ErrorCode::kBadIndex, directory_.string(),
+                  "holds tensor \"" + tensor.name + "\" twice, in " +
+                      shards_[tensors_[entry->second].shard].file_name + " and in " + file_name,
+                  "Remove the file that does not belong to the model, or fetch its index");
     }
     tensors_.push_back({std::move(tensor), shard});
   }

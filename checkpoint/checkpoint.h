@@ -23,6 +23,8 @@ namespace vernier::checkpoint {
 inline constexpr std::string_view kIndexFileName = "model.safetensors.index.json";
 inline constexpr std::string_view kSingleFileName = "model.safetensors";
 
+struct ShardIndex;
+
 struct Shard {
   std::string file_name;
   uint64_t file_bytes = 0;
@@ -38,10 +40,9 @@ struct TensorLocation {
 // Opened read-only; only headers are held in memory. All reads are positional and thread-safe.
 class Checkpoint {
  public:
-  // Reads config.json (absent: an empty object), the index and every shard's header. The index must
-  // name exactly the tensors that the shards hold (kBadIndex); without an index there must be
-  // exactly one shard, model.safetensors or any single *.safetensors file (kNoCheckpoint
-  // otherwise).
+  // Reads config.json (absent: an empty object), the index and every shard's header. The shards are
+  // those that vLLM and SGLang read (checkpoint_files.h), with all of their tensors; one that the
+  // index lists and no shard holds is kBadIndex, and so is one that two shards hold.
   static Checkpoint Open(const std::filesystem::path& directory);
 
   const std::filesystem::path& directory() const { return directory_; }
@@ -52,6 +53,8 @@ class Checkpoint {
 
   // Of all shards, in their order.
   std::vector<std::filesystem::path> ShardPaths() const;
+  // Names of *.safetensors files of the directory that engines do not read with the shards.
+  const std::vector<std::string>& left_out() const { return left_out_; }
 
   // Index into tensors(), or kNotFound.
   static constexpr size_t kNotFound = static_cast<size_t>(-1);
@@ -72,14 +75,14 @@ class Checkpoint {
   Checkpoint() = default;
 
   void ReadConfig(Hasher* fingerprint);
-  void OpenIndexedShards(Hasher* fingerprint);
-  void OpenSingleShard(Hasher* fingerprint);
   void OpenShard(const std::string& file_name, Hasher* fingerprint);
+  void RequireListed(const ShardIndex& index) const;
 
   std::filesystem::path directory_;
   Json config_;
   std::vector<Shard> shards_;
   std::vector<File> files_;
+  std::vector<std::string> left_out_;
   std::vector<TensorLocation> tensors_;
   std::unordered_map<std::string, size_t> by_name_;
   std::optional<uint64_t> index_total_size_;

@@ -135,7 +135,10 @@ void ClampedRows::ClampScales() {
 // A zero scale is not enough where it is a power of two, which has no zero. INT4's scales have one,
 // and its codes are packed across blocks.
 void ClampedRows::ZeroBlock(int64_t block_row, int64_t block_column) {
-  if (rows_.main.empty() || weight_->format == WeightFormat::kInt4) return;
+  const bool integers = weight_->format == WeightFormat::kInt4 ||
+                        weight_->format == WeightFormat::kInt4Zero ||
+                        weight_->format == WeightFormat::kInt4Rows;
+  if (rows_.main.empty() || integers) return;
   const auto row_bytes = static_cast<int64_t>(rows_.main.size()) / rows_.row_count;
   const int64_t begin = block_column * weight_->block_columns * row_bytes / ColumnsPerRow(*weight_);
   const int64_t end = std::min(

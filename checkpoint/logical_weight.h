@@ -2,6 +2,7 @@
 #ifndef VERNIER_CHECKPOINT_LOGICAL_WEIGHT_H_
 #define VERNIER_CHECKPOINT_LOGICAL_WEIGHT_H_
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -9,22 +10,9 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/weight_format.h"
 
 namespace vernier::checkpoint {
-
-enum class WeightFormat {
-  kPlain,       // BF16, F16 or F32
-  kInteger,     // I64, I32 ... tables: copied, never dequantised
-  kFp8Tensor,   // F8_E4M3 with one scale
-  kFp8Channel,  // F8_E4M3 with a scale per row
-  kFp8Block,    // F8_E4M3 with a scale per block of rows x columns
-  kMxfp8,       // F8_E4M3 with E8M0 per 32 columns
-  kMxfp4,       // I8/U8 nibbles with E8M0 per 32 columns
-  kNvfp4,       // U8 nibbles with E4M3 per 16 columns and an F32 global scale
-  kInt4,        // I32 of eight symmetric 4-bit integers, with a float scale per group of columns
-  kOpaque,      // not understood: copied, never dequantised
-};
-std::string_view WeightFormatName(WeightFormat format);
 
 // What a weight is for. The names are those of recipes and reports.
 enum class Role {
@@ -49,7 +37,8 @@ bool RoleFromName(std::string_view name, Role* role);  // false for an unknown n
 
 // One weight with its physical parts, as indices into Checkpoint::tensors().
 struct LogicalWeight {
-  // "layers.0.attn.wq_a.weight": the main tensor's name, but for X.weight_packed "X.weight".
+  // "layers.0.attn.wq_a.weight": the main tensor's name, but for X.weight_packed and X.qweight
+  // "X.weight".
   std::string name;
   std::string module;          // name without ".weight": "layers.0.attn.wq_a"
   std::vector<int64_t> shape;  // of the dequantised values
@@ -60,15 +49,18 @@ struct LogicalWeight {
   // Weights of one group are consumed as one fused matrix: they share the global weight scale and
   // the input scale. Empty: alone.
   std::string fused_group;
-  // True for a 2-D weight that is applied to an activation as a linear layer: what may be
-  // quantised.
+  // A matrix that is applied to an activation: the weight of what engines build as a linear layer.
   bool linear = false;
+  // Too small or too delicate for fewer bits: engines and tools keep such weights as released.
+  bool keeps_precision = false;
 
   size_t main = 0;
   size_t scale = Checkpoint::kNotFound;         // block scales
   size_t global_scale = Checkpoint::kNotFound;  // of NVFP4
   size_t input_scale = Checkpoint::kNotFound;   // static activation scale of NVFP4 and FP8
   size_t packed_shape = Checkpoint::kNotFound;  // INT4: the shape as a tensor
+  size_t zero_point = Checkpoint::kNotFound;    // asymmetric INT4
+  std::vector<size_t> others = {};              // of formats that are not read
   // The global scale, and NVFP4's input scale, divide where others multiply (compressed-tensors).
   bool global_scale_is_divisor = false;
   // Elements that share a scale: all of them for kFp8Tensor, a row for kFp8Channel.
@@ -77,6 +69,14 @@ struct LogicalWeight {
 
   int64_t rows() const { return shape.empty() ? 1 : shape[0]; }
   int64_t columns() const { return shape.size() < 2 ? 1 : shape[1]; }
+  // A rule may give it a format with fewer bits.
+  bool quantisable() const { return linear && !keeps_precision; }
+  // All experts of a layer in one tensor of three dimensions.
+  bool stacks_experts() const {
+    return role == Role::kRoutedExpert && expert < 0 && shape.size() == 3;
+  }
+  // What its rows are decoded with, beside main and scale; kNotFound where there is none.
+  std::array<size_t, 2> whole_parts() const { return {global_scale, zero_point}; }
   // The indices of all parts present, main first.
   std::vector<size_t> Parts() const;
 };

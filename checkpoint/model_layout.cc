@@ -1,51 +1,23 @@
 #include "checkpoint/model_layout.h"
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/format_hints.h"
+#include "checkpoint/tensor_group.h"
 #include "checkpoint/weight_parts.h"
 
 namespace vernier::checkpoint {
 namespace {
 
-BlockSize ReadFp8BlockSize(const Json& config, std::vector<std::string>* problems) {
+FormatHints ReadHints(const Checkpoint& checkpoint, std::vector<std::string>* problems) {
   try {
-    return checkpoint::ReadFp8BlockSize(config);
+    return ReadFormatHints(checkpoint);
   } catch (const Error& error) {
     if (problems == nullptr) throw;
     problems->push_back(error.what());
     return {};
-  }
-}
-
-// "X.weight" and "X.weight_packed" without their suffixes; nothing for any other name.
-std::optional<std::string_view> ModuleOfWeight(std::string_view name) {
-  for (const std::string_view suffix : {kWeightSuffix, kPackedSuffix}) {
-    if (name.ends_with(suffix)) return name.substr(0, name.size() - suffix.size());
-  }
-  return std::nullopt;
-}
-
-WeightFormat UnscaledFormat(DType dtype) {
-  switch (dtype) {
-    case DType::kF16:
-    case DType::kBF16:
-    case DType::kF32:
-      return WeightFormat::kPlain;
-    case DType::kBool:
-    case DType::kU8:
-    case DType::kI8:
-    case DType::kU16:
-    case DType::kI16:
-    case DType::kU32:
-    case DType::kI32:
-    case DType::kU64:
-    case DType::kI64:
-      return WeightFormat::kInteger;
-    default:
-      return WeightFormat::kOpaque;
   }
 }
 
@@ -56,23 +28,12 @@ class LayoutBuilder {
       : checkpoint_(checkpoint),
         family_(family),
         problems_(problems),
-        fp8_block_(ReadFp8BlockSize(checkpoint.config(), problems)),
-        claimed_(checkpoint.tensors().size(), false) {}
+        hints_(ReadHints(checkpoint, problems)) {}
 
   ModelLayout Build() {
-    const size_t tensors = checkpoint_.tensors().size();
-    layout_.weights.reserve(tensors);
-    for (size_t i = 0; i < tensors; ++i) {
-      if (ModuleOfWeight(Info(i).name)) AddWeight(i);
-    }
-    const auto weights = static_cast<ptrdiff_t>(layout_.weights.size());
-    for (size_t i = 0; i < tensors; ++i) {
-      if (!claimed_[i]) AddBareTensor(i);
-    }
-    // Both runs are in order already.
-    std::inplace_merge(
-        layout_.weights.begin(), layout_.weights.begin() + weights, layout_.weights.end(),
-        [](const LogicalWeight& a, const LogicalWeight& b) { return a.main < b.main; });
+    layout_.weights.reserve(checkpoint_.tensors().size());
+    for (const TensorGroup& group : GroupTensors(checkpoint_).groups) AddGroup(group);
+    std::ranges::stable_sort(layout_.weights, {}, &LogicalWeight::main);
     IndexModules();
     CheckShapes();
     return std::move(layout_);
@@ -83,61 +44,68 @@ class LayoutBuilder {
 
   // A tensor that is known under `name` and has no parts yet.
   LogicalWeight Describe(size_t main, std::string name) const {
-    const TensorInfo& info = Info(main);
     TensorMeaning meaning = family_.Classify(name);
     LogicalWeight weight;
     weight.module = name;
     weight.name = std::move(name);
-    weight.shape = info.shape;
-    weight.format = UnscaledFormat(info.dtype);
+    weight.shape = Info(main).shape;
     weight.role = meaning.role;
     weight.layer = meaning.layer;
     weight.expert = meaning.expert;
     weight.fused_group = std::move(meaning.fused_group);
     weight.linear = meaning.linear;
+    weight.keeps_precision = meaning.keeps_precision;
     weight.main = main;
     return weight;
   }
 
-  LogicalWeight DescribeWeight(size_t main) const {
-    std::string module(*ModuleOfWeight(Info(main).name));
-    LogicalWeight weight = Describe(main, module + std::string(kWeightSuffix));
-    weight.module = std::move(module);
+  LogicalWeight DescribeGroup(const TensorGroup& group) const {
+    if (group.bare) return Describe(group.Main(), group.module);
+    LogicalWeight weight = Describe(group.Main(), group.module + std::string(kWeightSuffix));
+    weight.module = group.module;
     return weight;
   }
 
-  // A weight, with the scales that its format has.
-  void AddWeight(size_t main) {
-    LogicalWeight weight = DescribeWeight(main);
+  // A weight with the tensors that its format has; what else stands beside it is on its own.
+  void AddGroup(const TensorGroup& group) {
+    std::vector<size_t> left = group.Tensors();
+    if (group.Main() != Checkpoint::kNotFound) {
+      LogicalWeight weight = Resolve(group);
+      weight.linear = weight.linear && weight.shape.size() == 2;
+      for (const size_t part : weight.Parts()) std::erase(left, part);
+      layout_.weights.push_back(std::move(weight));
+    }
+    for (const size_t tensor : left) layout_.weights.push_back(DescribeLeft(tensor));
+  }
+
+  LogicalWeight Resolve(const TensorGroup& group) {
+    LogicalWeight weight = DescribeGroup(group);
     try {
-      ResolveParts(checkpoint_, fp8_block_, &weight);
+      ResolveParts(checkpoint_, hints_, group, &weight);
+      return weight;
     } catch (const Error& error) {
       if (problems_ == nullptr) throw;
       problems_->push_back(error.what());
-      weight = DescribeOpaque(main);
+      return DescribeOpaque(group);
     }
-    weight.linear = weight.linear && weight.shape.size() == 2;
-    for (const size_t part : weight.Parts()) claimed_[part] = true;
-    layout_.weights.push_back(std::move(weight));
   }
 
   // A weight that is not understood keeps its tensor's name, by which it can only be copied.
-  LogicalWeight DescribeOpaque(size_t main) const {
-    LogicalWeight weight = DescribeWeight(main);
-    if (weight.name != Info(main).name) weight.name = weight.module = Info(main).name;
+  LogicalWeight DescribeOpaque(const TensorGroup& group) const {
+    LogicalWeight weight = DescribeGroup(group);
+    const std::string& name = Info(weight.main).name;
+    if (weight.name != name) weight.name = weight.module = name;
     weight.format = WeightFormat::kOpaque;
     return weight;
   }
 
-  // Anything else: a parameter of another name, or a scale that no weight claimed.
-  void AddBareTensor(size_t main) {
-    LogicalWeight weight = Describe(main, Info(main).name);
+  // A scale, or another part, that no weight claims.
+  LogicalWeight DescribeLeft(size_t tensor) const {
+    LogicalWeight weight = Describe(tensor, Info(tensor).name);
     weight.linear = false;
-    if (IsPartName(weight.name)) {
-      weight.role = Role::kOther;
-      weight.format = WeightFormat::kOpaque;
-    }
-    layout_.weights.push_back(std::move(weight));
+    weight.role = Role::kOther;
+    weight.format = WeightFormat::kOpaque;
+    return weight;
   }
 
   // "X.weight" has the first right to the module X; a parameter named X itself the second.
@@ -162,15 +130,16 @@ class LayoutBuilder {
   const Checkpoint& checkpoint_;
   const Family& family_;
   std::vector<std::string>* problems_;
-  BlockSize fp8_block_;
-  std::vector<bool> claimed_;
+  FormatHints hints_;
   ModelLayout layout_;
 };
 
 }  // namespace
 
 void RequireWeightShape(const LogicalWeight& weight, const std::vector<int64_t>& shape) {
-  if (weight.format == WeightFormat::kOpaque || weight.shape == shape) return;
+  const bool is_known = weight.format == WeightFormat::kPlain || IsReadable(weight.format) ||
+                        weight.format == WeightFormat::kInteger;
+  if (!is_known || weight.shape == shape) return;
   throw Error(
       ErrorCode::kWrongShape, weight.name,
       "has the shape " + ShapeText(weight.shape) + ", but config.json makes it " + ShapeText(shape),

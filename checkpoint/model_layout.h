@@ -23,22 +23,24 @@ struct ModelLayout {
   const LogicalWeight* FindName(std::string_view name) const;
 };
 
-// Finds each weight's scales by the names of the formats it knows, as DeepSeek, ModelOpt and
-// compressed-tensors publish them:
+// Groups tensors by the weights that they store (tensor_group.h) and decides each one's format
+// (weight_format.h), as DeepSeek, Mistral, ModelOpt and compressed-tensors publish them:
 //   X.weight F8_E4M3 + X.weight_scale, X.weight_scale_inv or X.scale
 //     FP8 with one F32, BF16 or F16 scale, one per row ([N] or [N, 1]), or one per block (also
 //     E8M0 or [rows, 1, columns, 1]; size from ReadFp8BlockSize); or MXFP8 with U8 or E8M0 per 32
-//     columns. Optionally X.input_scale.
+//     columns. Optionally X.input_scale or X.activation_scale.
 //   X.weight U8 or I8 + one of those names, or X.weight_packed U8 + X.weight_scale
-//     MXFP4 with E8M0 or U8 per 32 columns, or NVFP4 with E4M3 per 16 columns and
-//     X.weight_scale_2 (X.weight_packed: the divisor X.weight_global_scale); optionally
-//     X.input_scale (X.input_global_scale).
+//     MXFP4 with E8M0 or U8 per 32 columns, or NVFP4 with E4M3 per 16 columns (32 where the
+//     configuration says so) and X.weight_scale_2 (X.weight_packed: the divisor
+//     X.weight_global_scale); optionally X.input_scale (X.input_global_scale).
 //   X.weight_packed I32 + X.weight_scale + X.weight_shape
-//     symmetric INT4, a BF16, F16 or F32 scale per group of columns.
-// Dtypes and shapes decide which. kWrongDtype, kWrongShape and kAmbiguousScale name the tensor;
-// zero points, reordered columns and scaled inputs are kUnsupportedFormat. An FP8 or packed weight,
-// or an 8-bit integer linear weight, without scales is kMissingScale; INT4 without its shape is
-// kMissingTensor. A scale that belongs to no weight becomes a weight of role kOther, format
+//     INT4, a BF16, F16 or F32 scale per group of columns; asymmetric with X.weight_zero_point.
+//   X.weight U8 [N/2, K] + X.weight_scale F32 [N, groups]
+//     ModelOpt's INT4: a byte holds the elements of two neighbouring rows.
+// Others are known by name (IsReadable is false): such a weight has the shape of its codes, and all
+// its tensors. kWrongDtype, kWrongShape and kAmbiguousScale name the tensor. An FP8 or packed
+// weight, or an 8-bit integer linear weight, without scales is kMissingScale; INT4 without its shape
+// is kMissingTensor. A scale that belongs to no weight becomes a weight of role kOther, format
 // kOpaque. Shapes are also held against the family's config (Family::CheckShapes). Reads no tensor
 // but weight_shape.
 //

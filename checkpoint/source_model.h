@@ -4,7 +4,6 @@
 
 #include <filesystem>
 #include <memory>
-#include <utility>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family.h"
@@ -19,21 +18,11 @@ struct SourceModel {
 };
 
 // Opens a checkpoint whose model_type is known, as calibration needs; errors as Checkpoint::Open,
-// MakeFamily and BuildModelLayout.
-inline SourceModel OpenSourceModel(const std::filesystem::path& directory) {
-  Checkpoint checkpoint = Checkpoint::Open(directory);
-  std::unique_ptr<Family> family = MakeFamily(checkpoint.config());
-  ModelLayout layout = BuildModelLayout(checkpoint, *family);
-  return {std::move(checkpoint), std::move(family), std::move(layout)};
-}
+// MakeFamily, BuildModelLayout and RequireReadable.
+SourceModel OpenSourceModel(const std::filesystem::path& directory);
 
 // Opens any checkpoint: family->guessed() where the model_type is absent or unknown.
-inline SourceModel OpenAnySourceModel(const std::filesystem::path& directory) {
-  Checkpoint checkpoint = Checkpoint::Open(directory);
-  std::unique_ptr<Family> family = MakeAnyFamily(checkpoint.config());
-  ModelLayout layout = BuildModelLayout(checkpoint, *family);
-  return {std::move(checkpoint), std::move(family), std::move(layout)};
-}
+SourceModel OpenAnySourceModel(const std::filesystem::path& directory);
 
 }  // namespace vernier::checkpoint
 

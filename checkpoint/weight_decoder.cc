@@ -27,6 +27,8 @@ constexpr int64_t kTileElements = int64_t{1} << 14;
 // Products up to here are finite in F32 and after rounding to BF16.
 constexpr float kSafeMagnitude = 0x1p127f;
 
+constexpr int64_t kInt4PerWord = 8;
+
 int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 std::span<const uint8_t> AsCodes(std::span<const std::byte> bytes) {
@@ -80,11 +82,15 @@ class RowDecoder {
       case WeightFormat::kMxfp4:
         return ForEachTile([this](const Tile& tile) { DecodeMxfp4(tile); });
       case WeightFormat::kNvfp4:
+      case WeightFormat::kNvfp4Wide:
         return ForEachTile([this](const Tile& tile) { DecodeNvfp4(tile); });
       case WeightFormat::kInt4:
         return ForEachTile([this](const Tile& tile) { DecodeInt4(tile); });
-      case WeightFormat::kInteger:
-      case WeightFormat::kOpaque:
+      case WeightFormat::kInt4Zero:
+        return DecodeInt4Zero();
+      case WeightFormat::kInt4Rows:
+        return DecodeInt4Rows();
+      default:
         break;
     }
     throw Error(
@@ -241,11 +247,22 @@ class RowDecoder {
     CheckProducts(tile, scales, /*largest_exponent=*/124);  // 6 < 2^3
   }
 
+  // A scale for each block of 16 columns, whatever number of them shares one in the source.
+  std::span<const uint8_t> Nvfp4Scales(std::span<const uint8_t> stored) {
+    const auto repeats =
+        static_cast<size_t>(weight_.block_columns / quantizers::kNvfp4BlockSize);
+    if (repeats == 1) return stored;
+    codes_.clear();
+    for (const uint8_t scale : stored) codes_.insert(codes_.end(), repeats, scale);
+    return codes_;
+  }
+
   void DecodeNvfp4(const Tile& tile) {
     constexpr float kLargest = quantizers::kE2m1Max * quantizers::kE4m3Max;
     const std::span<const uint8_t> scales = ScaleCodes(tile);
     RefuseE4m3Nan(checkpoint_, weight_.scale, tile.row * ScalesPerBlockRow(), scales);
-    quantizers::DequantizeNvfp4(tile.main, scales, columns_, raw_.global_scale, tile.out);
+    quantizers::DequantizeNvfp4(tile.main, Nvfp4Scales(scales), columns_, raw_.global_scale,
+                                tile.out);
     const bool safe = std::fabs(raw_.global_scale) <= kSafeMagnitude / kLargest;
     if (!safe) RefuseBadValues(tile.first, tile.out);
   }
@@ -257,12 +274,75 @@ class RowDecoder {
     CheckProducts(tile, kLargest);
   }
 
+  static void Store(float value, T* out) {
+    if constexpr (std::is_same_v<T, float>) {
+      *out = value;
+    } else {
+      *out = quantizers::FloatToBf16(value);
+    }
+  }
+
+  // Rows of integers, one by one: nibble(row, column, group of columns) is an integer, and each group
+  // has a scale.
+  template <typename Nibble>
+  void ForEachRow(Nibble nibble) {
+    constexpr float kLargest = 15;
+    const auto width = static_cast<size_t>(columns_);
+    for (int64_t i = 0; i < raw_.row_count; ++i) {
+      const int64_t row = raw_.row_begin + i;
+      const Tile tile = {row, row * columns_, {}, out_.subspan(static_cast<size_t>(i) * width, width)};
+      ExpandScales(tile);
+      for (size_t column = 0; column < width; ++column) {
+        const size_t group = column / static_cast<size_t>(weight_.block_columns);
+        const int code = nibble(row, static_cast<int64_t>(column), static_cast<int64_t>(group));
+        Store(static_cast<float>(code) * scales_[group], &tile.out[column]);
+      }
+      CheckProducts(tile, kLargest);
+    }
+  }
+
+  // (code - zero point) * scale; both are packed with a bias that cancels (compressed-tensors'
+  // pack-quantized): codes eight a word along a row, zero points along a column.
+  void DecodeInt4Zero() {
+    const std::span<const uint8_t> codes = AsCodes(raw_.main);
+    const std::vector<uint32_t> zeros = ReadZeroPoints();
+    const int64_t groups = columns_ / weight_.block_columns;
+    ForEachRow([&](int64_t row, int64_t column, int64_t group) {
+      const int64_t element = (row - raw_.row_begin) * columns_ + column;
+      const uint32_t word = zeros[static_cast<size_t>(row / kInt4PerWord * groups + group)];
+      const auto zero = static_cast<int>((word >> (4 * (row % kInt4PerWord))) & 0xF);
+      return Nibble(codes[static_cast<size_t>(element / 2)], element % 2) - zero;
+    });
+  }
+
+  std::vector<uint32_t> ReadZeroPoints() const {
+    std::vector<uint32_t> words(checkpoint_.tensor(weight_.zero_point).info.Bytes() /
+                                sizeof(uint32_t));
+    checkpoint_.Read(weight_.zero_point, 0, std::as_writable_bytes(std::span(words)));
+    return words;
+  }
+
+  // code * scale, code -8..7 in two's complement; the even one of two rows in the low nibble
+  // (ModelOpt's pack_int4_in_uint8).
+  void DecodeInt4Rows() {
+    const std::span<const uint8_t> codes = AsCodes(raw_.main);
+    const int64_t first = raw_.row_begin / 2;
+    ForEachRow([&](int64_t row, int64_t column, int64_t /*group*/) {
+      const auto byte = codes[static_cast<size_t>((row / 2 - first) * columns_ + column)];
+      const int code = Nibble(byte, row % 2);
+      return code < 8 ? code : code - 16;
+    });
+  }
+
+  static int Nibble(uint8_t byte, int64_t which) { return which == 0 ? byte & 0xF : byte >> 4; }
+
   const Checkpoint& checkpoint_;
   const LogicalWeight& weight_;
   const RawRows& raw_;
   std::span<T> out_;
   int64_t columns_;
   std::vector<float> scales_;
+  std::vector<uint8_t> codes_;
   std::vector<float> floats_;
   std::vector<uint16_t> halves_;
 };

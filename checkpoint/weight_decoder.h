@@ -56,9 +56,9 @@ bool ExactInBf16(const Checkpoint& checkpoint, const LogicalWeight& weight);
 // Dequantises rows to `out` [row_count * ColumnsPerRow], row-major: as F32, in the arithmetic of
 // quantizers/, or that rounded to BF16 (nearest even). A BF16 source comes out as it is.
 // kBadWeightValue names the tensor and the index of the first element, of scale or weight, that is
-// NaN or infinite or (BF16) too large; kWrongDtype for kInteger and kOpaque. Thread-safe; reads
-// nothing from `checkpoint` but headers; memory beside `out` is that of one row or 16 K values,
-// whichever is more.
+// NaN or infinite or (BF16) too large; kWrongDtype for what is not read. Thread-safe; reads nothing
+// from `checkpoint` but headers and the zero points of asymmetric INT4; memory beside `out` is that
+// of one row or 16 K values, whichever is more, and of these zero points.
 void DecodeRows(const Checkpoint& checkpoint, const LogicalWeight& weight, const RawRows& raw,
                 std::span<float> out);
 void DecodeRows(const Checkpoint& checkpoint, const LogicalWeight& weight, const RawRows& raw,

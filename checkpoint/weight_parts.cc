@@ -1,7 +1,6 @@
 #include "checkpoint/weight_parts.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <vector>
 
@@ -13,74 +12,75 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr std::string_view kInputScaleSuffix = ".input_scale";
-constexpr std::string_view kShapeSuffix = ".weight_shape";
-constexpr std::array<std::string_view, 3> kScaleSuffixes = {".scale", ".weight_scale_inv",
-                                                            ".weight_scale"};
 constexpr int64_t kInt4PerWord = 8;
-
-// How a toolkit names the scalars of NVFP4.
-struct Nvfp4Names {
-  std::string_view global_scale;
-  std::string_view input_scale;
-  bool divisors = false;
-};
-constexpr Nvfp4Names kModeloptNames = {".weight_scale_2", kInputScaleSuffix, false};
-constexpr Nvfp4Names kCompressedTensorsNames = {".weight_global_scale", ".input_global_scale",
-                                                true};
-
-// Tensors without which a weight's values cannot be told, in schemes that are not read.
-struct ForeignPart {
-  std::string_view suffix;
-  std::string_view meaning;
-};
-constexpr std::array<ForeignPart, 3> kForeignParts = {{
-    {".weight_zero_point", "asymmetric quantisation"},
-    {".weight_g_idx", "columns in another order"},
-    {".pre_quant_scale", "inputs that are scaled first"},
-}};
+constexpr int64_t kNibblesPerByte = 2;
 
 int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 class PartResolver {
  public:
-  PartResolver(const Checkpoint& checkpoint, const BlockSize& fp8_block, LogicalWeight* weight)
-      : checkpoint_(checkpoint), checks_(checkpoint), fp8_block_(fp8_block), weight_(*weight) {}
+  PartResolver(const Checkpoint& checkpoint, const FormatHints& hints, const TensorGroup& group,
+               LogicalWeight* weight)
+      : checkpoint_(checkpoint),
+        checks_(checkpoint),
+        hints_(hints),
+        group_(group),
+        weight_(*weight) {}
 
   void Resolve() {
-    const bool packed = Info(weight_.main).name.ends_with(kPackedSuffix);
-    if (packed) RefuseTwin();
-    switch (Info(weight_.main).dtype) {
-      case DType::kF8E4M3:
-        RefusePackedName(packed);
+    RefuseTwins();
+    weight_.format = ClassifyGroup(checkpoint_, group_, hints_, weight_.linear);
+    if (IsQuantised(weight_.format) && !IsReadable(weight_.format)) return KeepAll();
+    switch (weight_.format) {
+      case WeightFormat::kFp8Tensor:
+      case WeightFormat::kFp8Channel:
+      case WeightFormat::kFp8Block:
+      case WeightFormat::kMxfp8:
         return ResolveFp8();
-      case DType::kU8:
-      case DType::kI8:
-        return ResolveFp4(packed);
-      case DType::kI32:
-        if (packed) ResolveInt4();
-        return;
+      case WeightFormat::kMxfp4:
+        return ResolveMxfp4();
+      case WeightFormat::kNvfp4:
+      case WeightFormat::kNvfp4Wide:
+        return ResolveNvfp4();
+      case WeightFormat::kInt4:
+      case WeightFormat::kInt4Zero:
+        return ResolveInt4();
+      case WeightFormat::kInt4Rows:
+        return ResolveInt4Rows();
       default:
-        return RefusePackedName(packed);
+        return RefusePackedName();
     }
   }
 
  private:
   const TensorInfo& Info(size_t tensor) const { return checks_.Info(tensor); }
+  bool packed() const { return group_.Has(Part::kPackedWeight); }
 
-  void RefusePackedName(bool packed) const {
-    if (packed) checks_.RequireDtype(weight_.main, {DType::kU8, DType::kI32});
+  // A scheme that is not read: every tensor stays with the weight.
+  void KeepAll() {
+    weight_.others = group_.Tensors();
+    std::erase(weight_.others, weight_.main);
   }
 
-  void RefuseTwin() const {
-    const size_t twin = FindPart(kWeightSuffix);
-    if (twin == Checkpoint::kNotFound) return;
-    checks_.Fail(ErrorCode::kAmbiguousScale, weight_.main,
-                 "stands beside " + Info(twin).name + ", which is the same weight");
+  void RefuseTwins() const {
+    if (packed() && group_.Has(Part::kWeight)) {
+      checks_.Fail(
+          ErrorCode::kAmbiguousScale, weight_.main,
+          "stands beside " + Info(group_[Part::kWeight]).name + ", which is the same weight");
+    }
+    size_t found = Checkpoint::kNotFound;
+    for (const Part part : {Part::kScale, Part::kScaleInverse, Part::kWeightScale}) {
+      if (!group_.Has(part)) continue;
+      if (found != Checkpoint::kNotFound) {
+        checks_.Fail(ErrorCode::kAmbiguousScale, weight_.main,
+                     "has both " + Info(found).name + " and " + Info(group_[part]).name);
+      }
+      found = group_[part];
+    }
   }
 
-  size_t FindPart(std::string_view suffix) const {
-    return checkpoint_.Find(weight_.module + std::string(suffix));
+  void RefusePackedName() const {
+    if (packed()) checks_.RequireDtype(weight_.main, {DType::kU8, DType::kI32});
   }
 
   [[noreturn]] void FailMissing(ErrorCode code, std::string_view expected) const {
@@ -89,43 +89,22 @@ class PartResolver {
                      std::string(expected));
   }
 
-  void RefuseForeignParts() const {
-    for (const ForeignPart& part : kForeignParts) {
-      const size_t found = FindPart(part.suffix);
-      if (found == Checkpoint::kNotFound) continue;
-      checks_.Fail(
-          ErrorCode::kUnsupportedFormat, weight_.main,
-          "stands beside " + Info(found).name + ", which means " + std::string(part.meaning));
-    }
-  }
-
-  // The weight's block scales under any of their names, or kNotFound.
-  size_t FindScale() const {
-    size_t found = Checkpoint::kNotFound;
-    for (const std::string_view suffix : kScaleSuffixes) {
-      const size_t part = FindPart(suffix);
-      if (part == Checkpoint::kNotFound) continue;
-      if (found != Checkpoint::kNotFound) {
-        checks_.Fail(ErrorCode::kAmbiguousScale, weight_.main,
-                     "has both " + Info(found).name + " and " + Info(part).name);
-      }
-      found = part;
-    }
-    return found;
+  size_t RequireScale(std::string_view names) const {
+    if (group_.AnyScale() == Checkpoint::kNotFound) FailMissing(ErrorCode::kMissingScale, names);
+    return group_.AnyScale();
   }
 
   std::vector<int64_t> Grid(const BlockSize& block) const {
     return {CeilDivide(weight_.rows(), block.rows), CeilDivide(weight_.columns(), block.columns)};
   }
 
-  void SetBlocks(WeightFormat format, size_t scale, const BlockSize& block) {
-    weight_.format = format;
+  void SetBlocks(size_t scale, const BlockSize& block) {
     weight_.scale = scale;
     weight_.block_rows = block.rows;
     weight_.block_columns = block.columns;
   }
 
-  void SetWholeBlocks(WeightFormat format, size_t scale, int64_t block_columns) {
+  void SetWholeBlocks(size_t scale, int64_t block_columns) {
     if (weight_.columns() % block_columns != 0) {
       checks_.Fail(ErrorCode::kWrongShape, weight_.main,
                    "has " + std::to_string(weight_.columns()) + " columns, which blocks of " +
@@ -133,114 +112,121 @@ class PartResolver {
     }
     const BlockSize block = {1, block_columns};
     checks_.RequireShape(scale, Grid(block));
-    SetBlocks(format, scale, block);
+    SetBlocks(scale, block);
+  }
+
+  void SetInputScale(std::initializer_list<DType> dtypes) {
+    weight_.input_scale = group_.AnyInputScale();
+    if (weight_.input_scale != Checkpoint::kNotFound) {
+      checks_.RequireScalar(weight_.input_scale, dtypes);
+    }
   }
 
   void ResolveFp8() {
-    const size_t scale = FindScale();
-    if (scale == Checkpoint::kNotFound) {
-      FailMissing(ErrorCode::kMissingScale, ".weight_scale, .weight_scale_inv or .scale");
-    }
-    RefuseForeignParts();
+    if (packed()) checks_.RequireDtype(weight_.main, {DType::kU8, DType::kI32});
+    const size_t scale = RequireScale(".weight_scale, .weight_scale_inv or .scale");
     checks_.RequireMatrix(weight_.main);
     checks_.RequireDtype(scale,
                          {DType::kF32, DType::kBF16, DType::kF16, DType::kF8E8M0, DType::kU8});
-    if (HasMxfp8Scales(scale)) {
-      SetWholeBlocks(WeightFormat::kMxfp8, scale, quantizers::kMxfp8BlockSize);
-    } else {
-      SetFp8Blocks(scale);
-    }
-    const size_t input_scale = FindPart(kInputScaleSuffix);
-    if (input_scale == Checkpoint::kNotFound) return;
-    checks_.RequireScalar(input_scale, {DType::kF32, DType::kBF16, DType::kF16});
-    weight_.input_scale = input_scale;
+    SetFp8Blocks(scale);
+    SetInputScale({DType::kF32, DType::kBF16, DType::kF16});
   }
 
-  bool HasMxfp8Scales(size_t scale) const {
-    if (Info(scale).dtype == DType::kU8) return true;
-    const std::vector<int64_t>& shape = Info(scale).shape;
-    return Info(scale).dtype == DType::kF8E8M0 && shape != Grid(fp8_block_) &&
-           shape == Grid({1, quantizers::kMxfp8BlockSize});
-  }
-
-  // One scale, one per row (with or without a second dimension of 1), or one per block; ModelOpt
-  // writes blocks as [rows, 1, columns, 1].
   void SetFp8Blocks(size_t scale) {
-    const std::vector<int64_t>& shape = Info(scale).shape;
-    const std::vector<int64_t> grid = Grid(fp8_block_);
-    const bool is_float = Info(scale).dtype != DType::kF8E8M0;
-    const int64_t rows = weight_.rows();
     const int64_t whole_row = std::max<int64_t>(1, weight_.columns());
-    if (is_float && (shape.empty() || shape == std::vector<int64_t>{1})) {
-      return SetBlocks(WeightFormat::kFp8Tensor, scale, {std::max<int64_t>(1, rows), whole_row});
+    switch (weight_.format) {
+      case WeightFormat::kMxfp8:
+        return SetWholeBlocks(scale, quantizers::kMxfp8BlockSize);
+      case WeightFormat::kFp8Tensor:
+        return SetBlocks(scale, {std::max<int64_t>(1, weight_.rows()), whole_row});
+      case WeightFormat::kFp8Channel:
+        return SetBlocks(scale, {1, whole_row});
+      default:
+        break;
     }
-    const bool per_row =
-        shape == std::vector<int64_t>{rows} || shape == std::vector<int64_t>{rows, 1};
-    if (is_float && per_row && shape != grid) {
-      return SetBlocks(WeightFormat::kFp8Channel, scale, {1, whole_row});
+    // ModelOpt writes blocks as [rows, 1, columns, 1].
+    const std::vector<int64_t> grid = Grid(hints_.fp8_block);
+    if (Info(scale).shape != std::vector<int64_t>{grid[0], 1, grid[1], 1}) {
+      checks_.RequireShape(scale, grid);
     }
-    if (shape != std::vector<int64_t>{grid[0], 1, grid[1], 1}) checks_.RequireShape(scale, grid);
-    SetBlocks(WeightFormat::kFp8Block, scale, fp8_block_);
+    SetBlocks(scale, hints_.fp8_block);
   }
 
-  // Two FP4 codes a byte: MXFP4 or NVFP4, as the dtype of the scales says.
-  void ResolveFp4(bool packed) {
-    const Nvfp4Names& names = packed ? kCompressedTensorsNames : kModeloptNames;
-    const size_t scale = FindScale();
-    const size_t global_scale = FindPart(names.global_scale);
-    if (scale == Checkpoint::kNotFound) {
-      // An integer table unless something says that it is a matrix.
-      const bool table = !packed && !weight_.linear && global_scale == Checkpoint::kNotFound;
-      if (table) return;
-      FailMissing(ErrorCode::kMissingScale, ".weight_scale");
-    }
-    RefuseForeignParts();
+  // Two codes a byte along a row.
+  void WidenColumns() {
     checks_.RequireMatrix(weight_.main);
-    if (__builtin_mul_overflow(weight_.shape[1], 2, &weight_.shape[1])) {
+    if (__builtin_mul_overflow(weight_.shape[1], kNibblesPerByte, &weight_.shape[1])) {
       checks_.Fail(ErrorCode::kWrongShape, weight_.main, "has too many columns");
     }
-    if (global_scale != Checkpoint::kNotFound || Info(scale).dtype == DType::kF8E4M3) {
-      return ResolveNvfp4(scale, global_scale, names);
-    }
-    checks_.RequireDtype(scale, {DType::kF8E8M0, DType::kU8});
-    SetWholeBlocks(WeightFormat::kMxfp4, scale, quantizers::kMxfp4BlockSize);
   }
 
-  void ResolveNvfp4(size_t scale, size_t global_scale, const Nvfp4Names& names) {
-    if (global_scale == Checkpoint::kNotFound) {
-      FailMissing(ErrorCode::kMissingScale, names.global_scale);
+  void ResolveMxfp4() {
+    const size_t scale = RequireScale(".weight_scale");
+    WidenColumns();
+    checks_.RequireDtype(scale, {DType::kF8E8M0, DType::kU8});
+    SetWholeBlocks(scale, quantizers::kMxfp4BlockSize);
+  }
+
+  void ResolveNvfp4() {
+    const Part global = packed() ? Part::kGlobalDivisor : Part::kGlobalScale;
+    const size_t scale = RequireScale(".weight_scale");
+    if (!group_.Has(global)) {
+      FailMissing(ErrorCode::kMissingScale, packed() ? ".weight_global_scale" : ".weight_scale_2");
     }
+    WidenColumns();
     checks_.RequireDtype(weight_.main, {DType::kU8});
     checks_.RequireDtype(scale, {DType::kF8E4M3});
-    checks_.RequireScalar(global_scale, {DType::kF32});
-    SetWholeBlocks(WeightFormat::kNvfp4, scale, quantizers::kNvfp4BlockSize);
-    weight_.global_scale = global_scale;
-    weight_.global_scale_is_divisor = names.divisors;
-    weight_.input_scale = FindPart(names.input_scale);
-    if (weight_.input_scale != Checkpoint::kNotFound) {
-      checks_.RequireScalar(weight_.input_scale, {DType::kF32});
-    }
+    checks_.RequireScalar(group_[global], {DType::kF32});
+    const bool wide = weight_.format == WeightFormat::kNvfp4Wide;
+    SetWholeBlocks(scale, (wide ? 2 : 1) * quantizers::kNvfp4BlockSize);
+    weight_.global_scale = group_[global];
+    weight_.global_scale_is_divisor = packed();
+    SetInputScale({DType::kF32});
   }
 
   void ResolveInt4() {
-    const size_t scale = FindScale();
-    if (scale == Checkpoint::kNotFound) FailMissing(ErrorCode::kMissingScale, ".weight_scale");
-    const size_t shape = FindPart(kShapeSuffix);
-    if (shape == Checkpoint::kNotFound) FailMissing(ErrorCode::kMissingTensor, kShapeSuffix);
-    RefuseForeignParts();
+    const size_t scale = RequireScale(".weight_scale");
+    if (!group_.Has(Part::kPackedShape)) FailMissing(ErrorCode::kMissingTensor, ".weight_shape");
     checks_.RequireMatrix(weight_.main);
     checks_.RequireDtype(scale, {DType::kBF16, DType::kF16, DType::kF32});
-    weight_.shape = ReadInt4Shape(shape);
-    weight_.packed_shape = shape;
+    weight_.shape = ReadInt4Shape(group_[Part::kPackedShape]);
+    weight_.packed_shape = group_[Part::kPackedShape];
+    SetGroups(scale, kInt4PerWord);
+    if (weight_.format == WeightFormat::kInt4Zero) SetZeroPoint();
+  }
+
+  // Zero points have the packing of the codes, along the rows.
+  void SetZeroPoint() {
+    weight_.zero_point = group_[Part::kZeroPoint];
+    checks_.RequireDtype(weight_.zero_point, {DType::kI32});
+    checks_.RequireShape(weight_.zero_point, {CeilDivide(weight_.rows(), kInt4PerWord),
+                                              weight_.columns() / weight_.block_columns});
+  }
+
+  void ResolveInt4Rows() {
+    const size_t scale = RequireScale(".weight_scale");
+    checks_.RequireMatrix(weight_.main);
+    if (__builtin_mul_overflow(weight_.shape[0], kNibblesPerByte, &weight_.shape[0])) {
+      checks_.Fail(ErrorCode::kWrongShape, weight_.main, "has too many rows");
+    }
+    checks_.RequireDtype(weight_.main, {DType::kU8});
+    checks_.RequireDtype(scale, {DType::kBF16, DType::kF16, DType::kF32});
+    SetGroups(scale, 1);
+    SetInputScale({DType::kF32});
+  }
+
+  // One scale for equal groups of columns, each of whole units.
+  void SetGroups(size_t scale, int64_t unit) {
     const std::vector<int64_t>& scales = Info(scale).shape;
     const bool whole_groups = scales.size() == 2 && scales[0] == weight_.rows() && scales[1] > 0 &&
-                              weight_.columns() % (kInt4PerWord * scales[1]) == 0;
+                              weight_.columns() % (unit * scales[1]) == 0;
     if (!whole_groups) {
       checks_.Fail(ErrorCode::kWrongShape, scale,
                    "has the shape " + ShapeText(scales) + ", which does not divide the weight's " +
-                       ShapeText(weight_.shape) + " into groups of whole words");
+                       ShapeText(weight_.shape) + " into groups of whole " +
+                       (unit == 1 ? "columns" : "words"));
     }
-    SetBlocks(WeightFormat::kInt4, scale, {1, weight_.columns() / scales[1]});
+    SetBlocks(scale, {1, std::max<int64_t>(1, weight_.columns() / scales[1])});
   }
 
   // The values' shape is a tensor, because the packed one would leave its last word open.
@@ -262,24 +248,16 @@ class PartResolver {
 
   const Checkpoint& checkpoint_;
   TensorChecks checks_;
-  BlockSize fp8_block_;
+  const FormatHints& hints_;
+  const TensorGroup& group_;
   LogicalWeight& weight_;
 };
 
 }  // namespace
 
-bool IsPartName(std::string_view name) {
-  const auto is_suffix = [name](std::string_view suffix) { return name.ends_with(suffix); };
-  return std::any_of(kScaleSuffixes.begin(), kScaleSuffixes.end(), is_suffix) ||
-         is_suffix(kShapeSuffix) || is_suffix(kModeloptNames.global_scale) ||
-         is_suffix(kModeloptNames.input_scale) || is_suffix(kCompressedTensorsNames.global_scale) ||
-         is_suffix(kCompressedTensorsNames.input_scale) ||
-         std::any_of(kForeignParts.begin(), kForeignParts.end(),
-                     [&](const ForeignPart& part) { return is_suffix(part.suffix); });
-}
-
-void ResolveParts(const Checkpoint& checkpoint, const BlockSize& fp8_block, LogicalWeight* weight) {
-  PartResolver(checkpoint, fp8_block, weight).Resolve();
+void ResolveParts(const Checkpoint& checkpoint, const FormatHints& hints, const TensorGroup& group,
+                  LogicalWeight* weight) {
+  PartResolver(checkpoint, hints, group, weight).Resolve();
 }
 
 }  // namespace vernier::checkpoint

@@ -1,26 +1,20 @@
-// Recognises the format of a quantised weight by the tensors beside it.
+// Holds the tensors of a weight against the format that they are in.
 #ifndef VERNIER_CHECKPOINT_WEIGHT_PARTS_H_
 #define VERNIER_CHECKPOINT_WEIGHT_PARTS_H_
 
-#include <string_view>
-
-#include "checkpoint/block_size.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/format_hints.h"
 #include "checkpoint/logical_weight.h"
+#include "checkpoint/tensor_group.h"
 
 namespace vernier::checkpoint {
 
-inline constexpr std::string_view kWeightSuffix = ".weight";
-inline constexpr std::string_view kPackedSuffix = ".weight_packed";
-
-// Whether a tensor of this name can only be a part of the weight beside it: "X.weight_scale".
-bool IsPartName(std::string_view name);
-
-// Completes a weight whose name, module, shape, linear and main are set (main is X.weight or
-// X.weight_packed): finds its parts, checks their dtypes and shapes, and sets format, shape, parts
-// and blocks. A weight that is not quantised is left as it is. The formats are listed at
-// BuildModelLayout, and so are the errors.
-void ResolveParts(const Checkpoint& checkpoint, const BlockSize& fp8_block, LogicalWeight* weight);
+// Completes a weight whose name, module, shape, linear and main are set (main is group.Main()): sets
+// its format (ClassifyGroup), checks the dtypes and shapes of its parts, and sets shape, parts and
+// blocks. A weight that is not quantised is left as it is, and one in a format that is not read has
+// its codes' shape and all tensors of its group. Errors: those of BuildModelLayout.
+void ResolveParts(const Checkpoint& checkpoint, const FormatHints& hints, const TensorGroup& group,
+                  LogicalWeight* weight);
 
 }  // namespace vernier::checkpoint
 

@@ -26,6 +26,11 @@ int64_t ColumnsPerRow(const LogicalWeight& weight) {
 
 ByteRange MainRange(const Checkpoint& checkpoint, const LogicalWeight& weight, int64_t row_begin,
                     int64_t row_count) {
+  if (weight.format == WeightFormat::kInt4Rows && row_count > 0) {
+    constexpr int64_t kRowsPerByte = 2;
+    return PartsRange(checkpoint.tensor(weight.main).info, weight.rows() / kRowsPerByte,
+                      row_begin / kRowsPerByte, CeilDivide(row_begin + row_count, kRowsPerByte));
+  }
   return PartsRange(checkpoint.tensor(weight.main).info, weight.rows(), row_begin,
                     row_begin + row_count);
 }

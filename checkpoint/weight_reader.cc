@@ -27,9 +27,11 @@ void ReadRange(const Checkpoint& checkpoint, size_t tensor, const ByteRange& ran
   if (!bytes->empty()) checkpoint.Read(tensor, range.begin, *bytes);
 }
 
-// The global scale is read anew for its digest: it is a single number.
-void AddGlobalScale(const LogicalWeight& weight, TensorDigests& digests) {
-  if (weight.global_scale != Checkpoint::kNotFound) digests.AddWhole(weight.global_scale);
+// What rows are read without is read anew for its digest: a number, or a hundredth of the weight.
+void AddSmallParts(const LogicalWeight& weight, TensorDigests& digests) {
+  for (const size_t part : weight.whole_parts()) {
+    if (part != Checkpoint::kNotFound) digests.AddWhole(part);
+  }
 }
 
 template <typename T>
@@ -42,7 +44,7 @@ void ReadRows(const Checkpoint& checkpoint, const ReadOptions& options, const Lo
   const float global_scale = ReadGlobalScale(checkpoint, weight);
   const bool whole = row_count == weight.rows();
   TensorDigests digests(checkpoint, whole ? options.observer : nullptr);
-  AddGlobalScale(weight, digests);
+  AddSmallParts(weight, digests);
   ClampedTally clamped;
   std::vector<std::byte> main;
   std::vector<std::byte> scale;

@@ -55,6 +55,14 @@ TensorMeaning Linear(Role role, std::string fused_group = {}) {
   return meaning;
 }
 
+// A linear layer that stays as released: engines build it without a quantisation method.
+TensorMeaning Kept(Role role, std::string_view name) {
+  TensorMeaning meaning = Meaning(role);
+  meaning.linear = name.ends_with(".weight") && !name.ends_with("norm.weight");
+  meaning.keeps_precision = true;
+  return meaning;
+}
+
 // In the functions below `name` is the tensor's name without `prefix`, which ends with a dot.
 
 TensorMeaning ClassifyExpert(std::string_view prefix, std::string_view name, Role role) {
@@ -67,9 +75,9 @@ TensorMeaning ClassifyExpert(std::string_view prefix, std::string_view name, Rol
 TensorMeaning ClassifyAttention(std::string_view prefix, std::string_view name) {
   if (name == "attn_sink") return Meaning(Role::kAttentionAux);
   if (name == "q_norm.weight" || name == "kv_norm.weight") return Meaning(Role::kNorm);
-  if (name.starts_with("compressor.")) return Meaning(Role::kCompressor);
+  if (name.starts_with("compressor.")) return Kept(Role::kCompressor, name);
   if (name == "indexer.wq_b.weight") return Linear(Role::kIndexer);
-  if (name.starts_with("indexer.")) return Meaning(Role::kIndexer);
+  if (name.starts_with("indexer.")) return Kept(Role::kIndexer, name);
   if (!IsOneOf(name, kAttentionWeights)) return {};
   const bool fused = name == "wq_a.weight" || name == "wkv.weight";
   return Linear(Role::kAttention, fused ? std::string(prefix) + "wq_a_wkv" : std::string());
@@ -77,7 +85,7 @@ TensorMeaning ClassifyAttention(std::string_view prefix, std::string_view name) 
 
 TensorMeaning ClassifyFfn(std::string_view whole, std::string_view name) {
   const auto prefix = [&] { return whole.substr(0, whole.size() - name.size()); };
-  if (name.starts_with("gate.")) return Meaning(Role::kRouter);
+  if (name.starts_with("gate.")) return Kept(Role::kRouter, name);
   if (RemovePrefix("shared_experts.", &name)) {
     return ClassifyExpert(prefix(), name, Role::kSharedExpert);
   }

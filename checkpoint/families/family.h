@@ -21,7 +21,10 @@ struct TensorMeaning {
   int layer = -1;
   int expert = -1;
   std::string fused_group;
+  // The weight of a linear layer, if it has two dimensions.
   bool linear = false;
+  // Never given fewer bits: a router, a projection too small or too delicate for that.
+  bool keeps_precision = false;
 };
 
 // A change of config.json that engines need, recorded in the manifest.
@@ -92,7 +95,8 @@ class Family {
   virtual void CheckShapes(const ModelLayout& layout) const = 0;
 };
 
-// For implementations of CheckShapes: kWrongShape unless the weight has this shape.
+// For implementations of CheckShapes: kWrongShape unless the weight has this shape. One that is not
+// readable (weight_format.h) passes: the shape of its values is not known.
 void RequireWeightShape(const LogicalWeight& weight, const std::vector<int64_t>& shape);
 
 // Names of every model_type known, sorted.

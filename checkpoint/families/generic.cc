@@ -1,44 +1,47 @@
 // The family of any model without one of its own.
+#include <algorithm>
+#include <array>
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <utility>
 
+#include "checkpoint/config_facts.h"
 #include "checkpoint/families/family.h"
 #include "checkpoint/families/generic_names.h"
 #include "checkpoint/families/kv_cache.h"
+#include "checkpoint/families/required_names.h"
 
 namespace vernier::checkpoint {
 namespace {
 
-// A count under the first of `keys` that config.json has, in itself or (multimodal models) in its
-// text_config; 0 without any, or when it is no size at all.
-int64_t Size(const Json& config, std::initializer_list<const char*> keys) {
+// A count under the first of `names` that config.json has (config_facts.h); 0 without any, or when it
+// is no size at all.
+int64_t Size(const Json& config, std::initializer_list<std::string_view> names) {
   constexpr int64_t kMaxSize = int64_t{1} << 31;  // so that products of two stay within int64
-  if (!config.is_object()) return 0;
-  for (const char* key : keys) {
-    const auto field = config.find(key);
-    if (field == config.end() || !field->is_number_integer()) continue;
-    // What a signed reading makes negative is too large or no size.
-    const auto size = field->get<int64_t>();
-    return size >= 0 && size <= kMaxSize ? size : 0;
-  }
-  const auto text = config.find("text_config");
-  return text == config.end() ? 0 : Size(*text, keys);
+  const ConfigFact fact = FindModelField(config, std::span(names.begin(), names.size()));
+  if (!fact || !fact.value->is_number_integer()) return 0;
+  // What a signed reading makes negative is too large or no size.
+  const auto size = fact.value->get<int64_t>();
+  return size >= 0 && size <= kMaxSize ? size : 0;
 }
 
+// The names that vLLM 0.33 reads for each size (transformers_utils/config.py).
 ModelDims ReadDims(const Json& config) {
   ModelDims dims;
   dims.hidden_size = Size(config, {"hidden_size", "n_embd", "d_model"});
-  dims.layers = Size(config, {"num_hidden_layers", "n_layer", "num_layers"});
+  dims.layers = Size(config, {"num_hidden_layers", "n_layer", "num_layers", "n_layers"});
   dims.vocab_size = Size(config, {"vocab_size"});
-  dims.experts = Size(config, {"n_routed_experts", "num_experts", "num_local_experts"});
-  dims.experts_per_token = Size(config, {"num_experts_per_tok", "num_experts_per_token"});
+  dims.experts =
+      Size(config, {"num_experts", "moe_num_experts", "n_routed_experts", "num_local_experts"});
+  dims.experts_per_token =
+      Size(config, {"num_experts_per_tok", "num_experts_per_token", "top_k_experts", "moe_top_k"});
   if (dims.experts > 0) {
     dims.expert_width = Size(config, {"moe_intermediate_size", "intermediate_size"});
   }
   dims.mlp_width = Size(config, {"intermediate_size"});
-  dims.attention_heads = Size(config, {"num_attention_heads", "n_head"});
-  dims.key_value_heads = Size(config, {"num_key_value_heads"});
+  dims.attention_heads = Size(config, {"num_attention_heads", "n_head", "n_heads"});
+  dims.key_value_heads = Size(config, {"num_key_value_heads", "n_head_kv", "num_kv_heads"});
   dims.head_dim = Size(config, {"head_dim"});
   if (dims.head_dim == 0 && dims.attention_heads > 0) {
     dims.head_dim = dims.hidden_size / dims.attention_heads;
@@ -46,33 +49,42 @@ ModelDims ReadDims(const Json& config) {
   return dims;
 }
 
-std::string ReadModelType(const Json& config) {
-  const auto field = config.find("model_type");
-  return field != config.end() && field->is_string() ? field->get<std::string>() : std::string();
-}
+// Models whose projections are stored as [in, out] (transformers' Conv1D), which would be quantised
+// along the wrong side.
+constexpr std::array<std::string_view, 4> kTransposed = {"gpt2", "openai-gpt", "imagegpt",
+                                                         "decision_transformer"};
 
 class GenericFamily : public Family {
  public:
   GenericFamily(const Json& config, std::string refusal)
-      : model_type_(ReadModelType(config)), refusal_(std::move(refusal)), dims_(ReadDims(config)) {}
+      : model_type_(ModelTypeOf(config)),
+        transposed_(std::ranges::find(kTransposed, model_type_) != kTransposed.end()),
+        refusal_(std::move(refusal)),
+        dims_(ReadDims(config)),
+        required_(RequiredNames(config, dims_.layers)) {}
 
   std::string_view model_type() const override { return model_type_; }
   bool guessed() const override { return true; }
   std::string_view refusal() const override { return refusal_; }
   TensorMeaning Classify(std::string_view name) const override {
-    return GuessMeaning(name, dims_.layers);
+    TensorMeaning meaning = GuessMeaning(name, dims_.layers);
+    if (transposed_ && meaning.role != Role::kLmHead) meaning.linear = false;
+    return meaning;
   }
   ModelDims Dims() const override { return dims_; }
   std::vector<KvCacheEntry> KvCache(const ModelLayout& layout) const override {
     return HfKvCache(layout);
   }
   std::vector<ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
-  std::vector<std::string> RequiredTensors() const override { return {}; }
+  std::vector<std::string> RequiredTensors() const override { return required_; }
   void CheckShapes(const ModelLayout& /*layout*/) const override {}
 
  private:
-  std::string model_type_, refusal_;
+  std::string model_type_;
+  bool transposed_;
+  std::string refusal_;
   ModelDims dims_;
+  std::vector<std::string> required_;
 };
 
 }  // namespace

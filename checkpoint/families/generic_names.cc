@@ -13,36 +13,43 @@ namespace {
 template <size_t n>
 using Names = std::array<std::string_view, n>;
 
-constexpr Names<3> kEmbeddings = {"embed_tokens", "tok_embeddings", "word_embeddings"};
 constexpr Names<2> kRouters = {"gate", "router"};
 constexpr Names<5> kAttentions = {"self_attn", "attn", "attention", "self_attention",
                                   "linear_attn"};
 constexpr Names<3> kMlps = {"mlp", "feed_forward", "ffn"};
 constexpr Names<5> kTowers = {"vision", "visual", "audio", "image", "multi_modal"};
+// What numbers decoder layers: Llama's, GPT-NeoX's; MTP's; Falcon's and Bloom's; MPT's.
+constexpr Names<4> kLayers = {"layers", "mtp_layers", "h", "blocks"};
+
+// Output heads that are not called lm_head: GPT-NeoX's, ChatGLM's.
+constexpr Names<4> kHeads = {"lm_head", "embed_out", "output_layer", "head"};
+// Embeddings whose names do not say so: GPT-2's.
+constexpr Names<2> kEmbeddings = {"wte", "wpe"};
+
+// Linear layers too small or too delicate for fewer bits, which toolkits leave alone: the gates of a
+// delta net, of a shared expert, the weights of an indexer's heads, and DeepSeek's projection into an
+// MTP layer.
+constexpr Names<6> kDelicate = {"in_proj_a",          "in_proj_b",    "in_proj_ba",
+                                "shared_expert_gate", "weights_proj", "eh_proj"};
 
 // Projections that read one input and that engines load as one matrix share a group.
 struct Projection {
   std::string_view name;
-  std::string_view group = {};
+  std::string_view group;
 };
-constexpr std::array<Projection, 10> kAttentionProjections = {{{"q_proj", "qkv"},
-                                                               {"k_proj", "qkv"},
-                                                               {"v_proj", "qkv"},
-                                                               {"o_proj"},
-                                                               {"qkv_proj"},
-                                                               {"out_proj"},
-                                                               {"q_a_proj", "q_a_kv_a"},
-                                                               {"kv_a_proj_with_mqa", "q_a_kv_a"},
-                                                               {"q_b_proj"},
-                                                               {"kv_b_proj"}}};
-constexpr std::array<Projection, 7> kMlpProjections = {{{"gate_proj", "gate_up"},
-                                                        {"up_proj", "gate_up"},
-                                                        {"down_proj"},
-                                                        {"w1", "w1w3"},
-                                                        {"w3", "w1w3"},
-                                                        {"w2"},
-                                                        {"gate_up_proj"}}};
-constexpr std::array<Projection, 2> kIndexerProjections = {{{"wq_b"}, {"wk"}}};
+constexpr auto kFusedProjections = std::to_array<Projection>({
+    {"q_proj", "qkv"},
+    {"k_proj", "qkv"},
+    {"v_proj", "qkv"},
+    {"q_a_proj", "q_a_kv_a"},
+    {"kv_a_proj_with_mqa", "q_a_kv_a"},
+    {"in_proj_qkv", "in_proj_qkvz"},
+    {"in_proj_z", "in_proj_qkvz"},
+    {"gate_proj", "gate_up"},
+    {"up_proj", "gate_up"},
+    {"w1", "w1w3"},
+    {"w3", "w1w3"},
+});
 
 template <size_t n>
 bool IsOneOf(std::string_view name, const Names<n>& names) {
@@ -118,7 +125,25 @@ bool IsMtpPart(std::string_view part) {
   return part.starts_with("mtp") || part.starts_with("nextn");
 }
 
-bool IsLayers(std::string_view part) { return part == "layers" || part == "mtp_layers"; }
+bool IsLayers(std::string_view part) { return IsOneOf(part, kLayers); }
+
+bool IsSharedExpert(std::string_view part) {
+  return part == "shared_expert" || part == "shared_experts" || part == "shared_mlp" ||
+         part == "share_expert";
+}
+
+// A table that tokens or positions choose rows of; a projection of embeddings is none.
+bool IsEmbedding(std::string_view leaf) {
+  if (IsOneOf(leaf, kEmbeddings)) return true;
+  return Contains(leaf, "embed") && !Contains(leaf, "proj") && leaf != "embed_out";
+}
+
+// Whether the name can be that of a linear layer's weight; two dimensions make it one.
+bool CanBeLinear(const DottedName& name) {
+  const std::string_view leaf = name.Leaf();
+  return name.is_weight() && !Contains(leaf, "norm") && !Contains(leaf, "conv") &&
+         !IsEmbedding(leaf) && !leaf.ends_with("bias");
+}
 
 TensorMeaning Meaning(Role role) {
   TensorMeaning meaning;
@@ -126,74 +151,69 @@ TensorMeaning Meaning(Role role) {
   return meaning;
 }
 
-// A projection of the table is a linear layer of `role`; anything else is of role `otherwise`.
-template <size_t n>
-TensorMeaning Project(const DottedName& name, const std::array<Projection, n>& projections,
-                      Role role, Role otherwise) {
-  const auto it = std::find_if(projections.begin(), projections.end(),
-                               [&](const Projection& each) { return each.name == name.Leaf(); });
-  if (it == projections.end() || !name.is_weight()) return Meaning(otherwise);
-  TensorMeaning meaning = Meaning(role);
-  meaning.linear = true;
-  if (!it->group.empty()) meaning.fused_group = std::string(name.Prefix()).append(it->group);
-  return meaning;
+// Linear layers are of `role`; what else stands beside them is of role `otherwise`.
+TensorMeaning Project(const DottedName& name, Role role, Role otherwise) {
+  return Meaning(CanBeLinear(name) ? role : otherwise);
+}
+
+std::string FusedGroup(const DottedName& name) {
+  const auto it = std::ranges::find(kFusedProjections, name.Leaf(), &Projection::name);
+  if (it == kFusedProjections.end() || !CanBeLinear(name)) return {};
+  return std::string(name.Prefix()).append(it->group);
 }
 
 // Of a dense MLP or of shared experts: a projection's bias is a part of it.
 TensorMeaning GuessMlp(const DottedName& name, Role role) {
-  const auto is_leaf = [&](const Projection& each) { return each.name == name.Leaf(); };
-  const bool bias = name.is_bias() && std::ranges::any_of(kMlpProjections, is_leaf);
-  return Project(name, kMlpProjections, role, bias ? role : Role::kOther);
+  const bool bias = name.is_bias() && name.Leaf().ends_with("_proj");
+  return Project(name, role, bias ? role : Role::kOther);
 }
 
 TensorMeaning GuessAttention(const DottedName& name) {
-  if (name.Has(Names<1>{"indexer"})) {
-    return Project(name, kIndexerProjections, Role::kIndexer, Role::kIndexer);
-  }
-  return Project(name, kAttentionProjections, Role::kAttention, Role::kAttentionAux);
+  if (name.Has(Names<1>{"indexer"})) return Project(name, Role::kIndexer, Role::kIndexer);
+  if (name.Has(Names<1>{"compressor"})) return Meaning(Role::kCompressor);
+  return Project(name, Role::kAttention, Role::kAttentionAux);
 }
 
 TensorMeaning GuessExpert(const DottedName& name) {
   const std::optional<int> expert =
       name.NumberAfter([](std::string_view part) { return part == "experts"; });
   if (expert) {
-    TensorMeaning meaning = Project(name, kMlpProjections, Role::kRoutedExpert, Role::kOther);
+    TensorMeaning meaning = Project(name, Role::kRoutedExpert, Role::kOther);
     meaning.expert = *expert;
     return meaning;
   }
-  // All experts of a layer in one tensor of three dimensions.
-  const bool stacked =
-      name.Leaf().starts_with("gate_up_proj") || name.Leaf().starts_with("down_proj");
+  // All experts of a layer in one tensor of three dimensions; their biases have two.
+  const bool stacked = !name.is_bias() && !name.Leaf().ends_with("bias");
   return Meaning(stacked ? Role::kRoutedExpert : Role::kOther);
-}
-
-bool IsSharedExpert(std::string_view part) {
-  return part == "shared_expert" || part == "shared_experts" || part == "shared_mlp";
 }
 
 TensorMeaning GuessRole(const DottedName& name) {
   const std::string_view leaf = name.Leaf();
   if (Contains(leaf, "norm")) return Meaning(Role::kNorm);
-  if (IsOneOf(leaf, kEmbeddings)) return Meaning(Role::kEmbedding);
-  if (leaf == "lm_head") {
-    return Project(name, std::array<Projection, 1>{{{"lm_head"}}}, Role::kLmHead, Role::kOther);
-  }
+  if (IsEmbedding(leaf)) return Meaning(Role::kEmbedding);
+  if (IsOneOf(leaf, kHeads)) return Project(name, Role::kLmHead, Role::kOther);
   if (name.Has(kAttentions)) return GuessAttention(name);
-  if (name.Any(IsSharedExpert)) {
-    return GuessMlp(name, Role::kSharedExpert);
-  }
+  // Before the shared experts, beside which it stands.
+  if (leaf == "shared_expert_gate") return Meaning(Role::kRouter);
+  if (name.Any(IsSharedExpert)) return GuessMlp(name, Role::kSharedExpert);
   if (name.Has(Names<1>{"experts"})) return GuessExpert(name);
-  if (name.Has(kRouters) || leaf == "shared_expert_gate") return Meaning(Role::kRouter);
+  if (name.Has(kRouters)) return Meaning(Role::kRouter);
   if (name.Has(kMlps)) return GuessMlp(name, Role::kDenseMlp);
   return {};
 }
 
-}  // namespace
+// An MTP layer's copy of the head, and DeepSeek-V4's compressors, are no linear layers to engines.
+bool KeepsPrecision(const DottedName& name, Role role) {
+  return role == Role::kRouter || role == Role::kNorm || role == Role::kEmbedding ||
+         role == Role::kAttentionAux || IsOneOf(name.Leaf(), kDelicate) ||
+         name.Has(Names<2>{"shared_head", "compressor"});
+}
 
-TensorMeaning GuessMeaning(std::string_view whole, int64_t layers) {
-  const DottedName name(whole);
+// A tower's weights have no role and no layer of the language model.
+TensorMeaning GuessInModel(const DottedName& name, int64_t layers) {
   if (name.Any(IsTower)) return {};
   TensorMeaning meaning = GuessRole(name);
+  meaning.keeps_precision = KeepsPrecision(name, meaning.role);
   const std::optional<int> layer = name.NumberAfter(IsLayers);
   if (layer) meaning.layer = *layer;
   if (name.Any(IsMtpPart)) {
@@ -203,6 +223,16 @@ TensorMeaning GuessMeaning(std::string_view whole, int64_t layers) {
     meaning.role = Role::kMtp;
     meaning.layer -= static_cast<int>(layers);
   }
+  return meaning;
+}
+
+}  // namespace
+
+TensorMeaning GuessMeaning(std::string_view whole, int64_t layers) {
+  const DottedName name(whole);
+  TensorMeaning meaning = GuessInModel(name, layers);
+  meaning.linear = CanBeLinear(name);
+  meaning.fused_group = FusedGroup(name);
   return meaning;
 }
 

@@ -127,11 +127,6 @@ ModelDims DimsOf(const DecoderConfig& config) {
   return dims;
 }
 
-// FP8 scales of the cache, which stand beside the model's own tensors.
-bool IsCacheScale(std::string_view name) {
-  return name.ends_with(".k_scale") || name.ends_with(".v_scale");
-}
-
 class HfFamily final : public Family {
  public:
   HfFamily(std::string_view model_type, DecoderConfig config)
@@ -143,8 +138,12 @@ class HfFamily final : public Family {
 
   TensorMeaning Classify(std::string_view name) const override {
     TensorMeaning meaning = GuessMeaning(name, config_.layers);
-    const bool known = meaning.role == Role::kMtp || IsCacheScale(name) || names_.contains(name);
-    return known ? meaning : TensorMeaning{};
+    const bool known = meaning.role == Role::kMtp || IsKvCacheScale(name) || names_.contains(name);
+    if (known) return meaning;
+    TensorMeaning unknown;
+    unknown.linear = meaning.linear;
+    unknown.keeps_precision = meaning.keeps_precision;
+    return unknown;
   }
 
   ModelDims Dims() const override { return DimsOf(config_); }

@@ -63,10 +63,13 @@ RopeConfig ParseRopeConfig(const ConfigReader& model, double default_theta) {
   model.RequireValue("partial_rotary_factor", 1.0);
   RopeConfig config;
   config.theta = model.NumberOr("rope_theta", default_theta);
-  const char* section =
-      model.Find("rope_parameters") != nullptr ? "rope_parameters" : "rope_scaling";
+  // Where both stand, transformers 5 takes rope_scaling (convert_rope_params_to_dict).
+  const auto is_said = [&](const char* field) {
+    return model.Find(field) != nullptr && !model.Find(field)->empty();
+  };
+  const char* section = is_said("rope_scaling") ? "rope_scaling" : "rope_parameters";
+  if (!is_said(section)) return config;
   const Json* object = model.Find(section);
-  if (object == nullptr) return config;
   const ConfigReader rope(*object, section + std::string("."));
   rope.RequireValue("partial_rotary_factor", 1.0);
   config.theta = rope.NumberOr("rope_theta", config.theta);

@@ -50,11 +50,11 @@ const Guess kGuesses[] = {
     {"model.layers.3.mlp.down_proj.bias", Role::kDenseMlp, false, 3},
     {"model.layers.3.mlp.other.bias", Role::kOther, false, 3},
     // mixtures of experts
-    {"model.layers.3.mlp.gate.weight", Role::kRouter, false, 3},
+    {"model.layers.3.mlp.gate.weight", Role::kRouter, true, 3},
     {"model.layers.3.mlp.gate.e_score_correction_bias", Role::kRouter, false, 3},
-    {"model.layers.3.block_sparse_moe.gate.weight", Role::kRouter, false, 3},
-    {"model.layers.3.mlp.router.weight", Role::kRouter, false, 3},
-    {"model.layers.3.mlp.shared_expert_gate.weight", Role::kRouter, false, 3},
+    {"model.layers.3.block_sparse_moe.gate.weight", Role::kRouter, true, 3},
+    {"model.layers.3.mlp.router.weight", Role::kRouter, true, 3},
+    {"model.layers.3.mlp.shared_expert_gate.weight", Role::kRouter, true, 3},
     {"model.layers.3.mlp.experts.17.gate_proj.weight", Role::kRoutedExpert, true, 3, 17,
      "model.layers.3.mlp.experts.17.gate_up"},
     {"model.layers.3.block_sparse_moe.experts.7.w1.weight", Role::kRoutedExpert, true, 3, 7,
@@ -66,7 +66,7 @@ const Guess kGuesses[] = {
     {"model.layers.3.mlp.shared_expert.up_proj.weight", Role::kSharedExpert, true, 3, -1,
      "model.layers.3.mlp.shared_expert.gate_up"},
     {"model.layers.3.mlp.shared_experts.down_proj.weight", Role::kSharedExpert, true, 3},
-    {"model.layers.3.feed_forward.router.weight", Role::kRouter, false, 3},
+    {"model.layers.3.feed_forward.router.weight", Role::kRouter, true, 3},
     // DeepSeek-V3
     {"model.layers.3.self_attn.q_a_proj.weight", Role::kAttention, true, 3, -1,
      "model.layers.3.self_attn.q_a_kv_a"},
@@ -76,17 +76,18 @@ const Guess kGuesses[] = {
     {"model.layers.3.self_attn.kv_b_proj.weight", Role::kAttention, true, 3},
     {"model.layers.3.self_attn.kv_a_layernorm.weight", Role::kNorm, false, 3},
     {"model.layers.3.self_attn.indexer.wq_b.weight", Role::kIndexer, true, 3},
-    {"model.layers.3.self_attn.indexer.weights_proj.weight", Role::kIndexer, false, 3},
+    {"model.layers.3.self_attn.indexer.weights_proj.weight", Role::kIndexer, true, 3},
     // multi-token prediction: layers past the last one, or modules of that name
     {"model.layers.62.self_attn.o_proj.weight", Role::kMtp, true, 1},
-    {"model.layers.61.eh_proj.weight", Role::kMtp, false, 0},
+    {"model.layers.61.eh_proj.weight", Role::kMtp, true, 0},
     {"mtp.layers.0.mlp.experts.2.down_proj.weight", Role::kMtp, true, 0, 2},
     {"model.mtp_layers.1.self_attn.o_proj.weight", Role::kMtp, true, 1},
-    {"mtp.fc.weight", Role::kMtp, false, 0},
+    {"mtp.fc.weight", Role::kMtp, true, 0},
     // what is not the language model's, or says nothing
-    {"vision_tower.encoder.layers.3.self_attn.q_proj.weight", Role::kOther},
-    {"model.visual.blocks.3.mlp.down_proj.weight", Role::kOther},
-    {"model.layers.3.something.weight", Role::kOther, false, 3},
+    {"vision_tower.encoder.layers.3.self_attn.q_proj.weight", Role::kOther, true, -1, -1,
+     "vision_tower.encoder.layers.3.self_attn.qkv"},
+    {"model.visual.blocks.3.mlp.down_proj.weight", Role::kOther, true},
+    {"model.layers.3.something.weight", Role::kOther, true, 3},
     {"something", Role::kOther},
     {"weight", Role::kOther},
     {"", Role::kOther},
@@ -104,6 +105,49 @@ TEST(GenericFamily, GuessesFromNames) {
     EXPECT_EQ(meaning.expert, guess.expert) << guess.name;
     EXPECT_EQ(meaning.fused_group, guess.fused_group) << guess.name;
   }
+}
+
+TEST(GenericFamily, KeepsThePrecisionOfWhatDecides) {
+  const auto family = MakeGenericFamily({{"num_hidden_layers", 61}});
+  for (const char* name :
+       {"model.layers.3.mlp.gate.weight", "model.layers.61.eh_proj.weight",
+        "model.layers.61.shared_head.head.weight", "layers.2.attn.compressor.wkv.weight",
+        "model.layers.3.self_attn.indexer.weights_proj.weight"}) {
+    EXPECT_TRUE(family->Classify(name).keeps_precision) << name;
+  }
+  EXPECT_FALSE(family->Classify("model.layers.3.mlp.down_proj.weight").keeps_precision);
+}
+
+TEST(GenericFamily, LinearIsAPropertyOfTheNamesForm) {
+  const auto family = MakeGenericFamily({{"num_hidden_layers", 4}});
+  for (const char* name :
+       {"transformer.h.0.self_attention.query_key_value.weight",
+        "model.layers.0.linear_attn.in_proj_ba.weight", "mm_projector.proj.0.weight", "backbone.layers.0.mixer.in_proj.weight"}) {
+    EXPECT_TRUE(family->Classify(name).linear) << name;
+  }
+  for (const char* name :
+       {"model.embed_tokens.weight", "model.norm.weight",
+        "model.layers.0.linear_attn.conv1d.weight", "model.layers.0.self_attn.rotary_emb.inv_freq", "model.layers.0.linear_attn.A_log"}) {
+    EXPECT_FALSE(family->Classify(name).linear) << name;
+  }
+}
+
+TEST(GenericFamily, KnowsWhatFalconAndGptNeoxNeed) {
+  const auto required = [](const Json& config) {
+    return MakeGenericFamily(config)->RequiredTensors();
+  };
+  using ::testing::Contains;
+  using ::testing::Not;
+  const auto old = required({{"model_type", "falcon"}, {"num_hidden_layers", 1}});
+  EXPECT_THAT(old, Contains("transformer.h.0.input_layernorm.bias"));
+  EXPECT_THAT(old, Not(Contains("transformer.h.0.ln_attn.weight")));
+  const auto two = required(
+      {{"model_type", "falcon"}, {"num_hidden_layers", 1}, {"new_decoder_architecture", true}});
+  EXPECT_THAT(two, Contains("transformer.h.0.ln_mlp.weight"));
+  EXPECT_THAT(two, Not(Contains("transformer.h.0.input_layernorm.weight")));
+  const auto neox = required({{"model_type", "gpt_neox"}, {"num_hidden_layers", 2}});
+  EXPECT_THAT(neox, Contains("gpt_neox.layers.1.attention.dense.weight"));
+  EXPECT_TRUE(required({{"model_type", "gpt_neox"}, {"num_hidden_layers", 1 << 30}}).empty());
 }
 
 TEST(GenericFamily, ReadsTheUsualDimensions) {

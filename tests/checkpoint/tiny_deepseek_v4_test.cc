@@ -61,7 +61,7 @@ TEST_F(TinyDeepseekV4, RolesAndFormats) {
     const std::string role(RoleName(weight.role));
     ++roles[role];
     ++formats[std::string(WeightFormatName(weight.format))];
-    if (weight.linear) ++linear[role];
+    if (weight.quantisable()) ++linear[role];
     if (!weight.fused_group.empty()) ++group_sizes[weight.fused_group];
     EXPECT_EQ(weight.expert >= 0, weight.name.find(".experts.") != std::string::npos);
   }

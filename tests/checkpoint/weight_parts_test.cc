@@ -210,12 +210,6 @@ std::vector<Refused> RefusedWeights() {
        {Fp8(4, 40), Zeros("x.weight_scale", DType::kU8, {4, 2})},
        ErrorCode::kWrongShape,
        "40 columns"},
-      {"ZeroPoint", With(Int4(), Zeros("x.weight_zero_point", DType::kI32, {1, 2})),
-       ErrorCode::kUnsupportedFormat, "x.weight_zero_point"},
-      {"ReorderedColumns", With(Int4(), Zeros("x.weight_g_idx", DType::kI32, {64})),
-       ErrorCode::kUnsupportedFormat, "x.weight_g_idx"},
-      {"ScaledInputs", With(tensor_fp8, Zeros("x.pre_quant_scale", DType::kBF16, {256})),
-       ErrorCode::kUnsupportedFormat, "x.pre_quant_scale"},
       {"Int4WithoutScale", Without(Int4(), 1), ErrorCode::kMissingScale, "x.weight_scale"},
       {"Int4WithoutShape", Without(Int4(), 2), ErrorCode::kMissingTensor, "x.weight_shape"},
       {"Int4ScaleDtype", Replace(Int4(), 1, Zeros("x.weight_scale", DType::kF8E4M3, {3, 2})),
@@ -234,9 +228,6 @@ std::vector<Refused> RefusedWeights() {
        ErrorCode::kWrongDtype, "x.weight_shape"},
       {"Int4ShapeRank", Replace(Int4(), 2, Zeros("x.weight_shape", DType::kI64, {3})),
        ErrorCode::kWrongShape, "x.weight_shape"},
-      {"Int4EightBits",
-       Replace(Int4(), 2, MakeTensor<int64_t>("x.weight_shape", DType::kI64, {2}, {3, 32})),
-       ErrorCode::kWrongShape, "[3, 32]"},
       {"Int4PartialWord",
        Replace(Int4(), 2, MakeTensor<int64_t>("x.weight_shape", DType::kI64, {2}, {3, 60})),
        ErrorCode::kWrongShape, "[3, 60]"},
@@ -244,6 +235,32 @@ std::vector<Refused> RefusedWeights() {
        Replace(Int4(), 2, MakeTensor<int64_t>("x.weight_shape", DType::kI64, {2}, {4, 64})),
        ErrorCode::kWrongShape, "[4, 64]"},
   };
+}
+
+// Formats of which the values are not computed keep their name and all their tensors.
+TEST_F(WeightPartsTest, NamesFormatsThatItDoesNotRead) {
+  struct Foreign {
+    std::vector<testing::TestTensor> tensors;
+    WeightFormat format;
+  };
+  const std::vector<testing::TestTensor> fp8 = {Zeros("x.weight", DType::kF8E4M3, {128, 256}),
+                       Zeros("x.weight_scale", DType::kF32, {1})};
+  const Foreign cases[] = {
+      {With(Int4(), Zeros("x.weight_g_idx", DType::kI32, {64})), WeightFormat::kOtherQuantised},
+      {With(fp8, Zeros("x.pre_quant_scale", DType::kBF16, {256})), WeightFormat::kOtherQuantised},
+      {Replace(Int4(), 2, MakeTensor<int64_t>("x.weight_shape", DType::kI64, {2}, {3, 32})),
+       WeightFormat::kInt8},
+      {{Zeros("x.qweight", DType::kI32, {16, 64}), Zeros("x.qzeros", DType::kI32, {1, 8}),
+        Zeros("x.scales", DType::kF16, {1, 64}), Zeros("x.g_idx", DType::kI32, {128})},
+       WeightFormat::kGptq},
+  };
+  for (const Foreign& foreign : cases) {
+    const ModelLayout layout = Build(foreign.tensors);
+    const LogicalWeight* weight = layout.FindModule("x");
+    ASSERT_NE(weight, nullptr);
+    EXPECT_EQ(WeightFormatName(weight->format), WeightFormatName(foreign.format));
+    EXPECT_EQ(weight->Parts().size(), foreign.tensors.size());
+  }
 }
 
 class RefusedWeightTest : public WeightPartsTest, public ::testing::WithParamInterface<Refused> {};

@@ -83,6 +83,7 @@ ActivationQuantization ReadActivationQuantization(const Checkpoint& checkpoint,
     case WeightFormat::kNvfp4:
       if (has_input_scale) return with_scale(ActivationFormat::kNvfp4);
       return {};
+    case WeightFormat::kNvfp4Wide:  // W4A8: inputs are FP8
     case WeightFormat::kFp8Tensor:
       if (has_input_scale) return with_scale(ActivationFormat::kFp8Tensor);
       return {.format = ActivationFormat::kNotEmulated};

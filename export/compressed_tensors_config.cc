@@ -150,10 +150,10 @@ Json ModuleNames(const checkpoint::ModelLayout& layout, const std::vector<size_t
   return names;
 }
 
-// The library counts every module with a 2-D weight that is applied as a linear layer, routers too.
+// The library counts every module that is applied as a linear layer, routers too; engines also look
+// for a stack of experts.
 bool IsLinearModule(const LogicalWeight& weight) {
-  return weight.name.ends_with(".weight") && weight.shape.size() == 2 &&
-         weight.role != Role::kEmbedding && weight.role != Role::kNorm;
+  return weight.linear || weight.stacks_experts();
 }
 
 Json Ignored(const checkpoint::SourceModel& source, const ModuleFormats& formats) {
@@ -161,7 +161,7 @@ Json Ignored(const checkpoint::SourceModel& source, const ModuleFormats& formats
   for (size_t i = 0; i < formats.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];
     if (formats[i].format == TargetFormat::kBf16 && IsLinearModule(weight)) {
-      names.insert(weight.module);
+      names.insert(weight.stacks_experts() ? EngineModule(weight) : weight.module);
     }
   }
   if (HasTiedHead(source)) names.insert("lm_head");

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <utility>
 
+#include "export/quant_config_modules.h"
+
 namespace vernier::exporter {
 namespace {
 
@@ -12,8 +14,8 @@ using checkpoint::Role;
 
 constexpr std::string_view kAnyLayer = "*";
 
-// Compressors and indexers hold small projections that are never quantised, and so not "linear"
-// here; to an engine they are linear modules all the same.
+// Everything that an engine builds as a module with a quantisation method, whatever its name. All of
+// MTP, indexers and compressors are in it, so that one pattern can stand for each.
 bool BelongsInList(const LogicalWeight& weight, Routers routers) {
   switch (weight.role) {
     case Role::kLmHead:
@@ -22,20 +24,25 @@ bool BelongsInList(const LogicalWeight& weight, Routers routers) {
     case Role::kCompressor:
       return true;
     case Role::kRouter:
-      return routers == Routers::kListed && weight.shape.size() == 2 &&
-             weight.name.ends_with(".weight");
+      return routers == Routers::kListed && weight.linear;
     default:
-      return weight.linear;
+      return weight.linear || weight.stacks_experts();
   }
+}
+
+// What patterns are matched with: a stack of experts is one module with its other projection.
+std::string ListedModule(const LogicalWeight& weight) {
+  return weight.stacks_experts() ? EngineModule(weight) : weight.module;
 }
 
 // "layers.7.attn.wq_a" -> "*.attn.wq_a"
 std::string WithoutLayer(const LogicalWeight& weight) {
-  if (weight.layer < 0 || weight.role == Role::kMtp) return weight.module;
+  const std::string module = ListedModule(weight);
+  if (weight.layer < 0 || weight.role == Role::kMtp) return module;
   const std::string number = "." + std::to_string(weight.layer) + ".";
-  const size_t at = weight.module.find(number);
-  if (at == std::string::npos) return weight.module;
-  return std::string(kAnyLayer) + weight.module.substr(at + number.size() - 1);
+  const size_t at = module.find(number);
+  if (at == std::string::npos) return module;
+  return std::string(kAnyLayer) + module.substr(at + number.size() - 1);
 }
 
 // Whether one of the sorted `names` is `prefix` or lies below it.
@@ -69,10 +76,11 @@ std::vector<std::string> IgnorePatterns(const checkpoint::ModelLayout& layout,
   for (size_t i = 0; i < layout.weights.size(); ++i) {
     const LogicalWeight& weight = layout.weights[i];
     if (quantised[i] || !BelongsInList(weight, routers)) continue;
+    const std::string module = ListedModule(weight);
     const std::string general = WithoutLayer(weight);
-    const bool layers_agree = general != weight.module && !quantised_anywhere.contains(general);
+    const bool layers_agree = general != module && !quantised_anywhere.contains(general);
     std::string pattern = layers_agree ? ShortestPattern(general, quantised_anywhere)
-                                       : ShortestPattern(weight.module, quantised_names);
+                                       : ShortestPattern(module, quantised_names);
     // Engines look for the members of a fused matrix by their full names.
     if (!weight.fused_group.empty() && !pattern.ends_with(".*")) pattern = weight.module;
     patterns.insert(std::move(pattern));

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "checkpoint/families/skipped_tensors.h"
 #include "export/output_directory.h"
 #include "recipes/plan_kv_cache.h"
 #include "recipes/target_format.h"
@@ -75,16 +76,15 @@ Json RuleTexts(const recipes::Recipe& recipe) {
   return texts;
 }
 
-std::string RuleText(const recipes::Recipe& recipe, int rule) {
-  if (rule < 0) return "no rule matches: kept as released";
-  return recipe.rules[static_cast<size_t>(rule)].Describe();
-}
-
 // What decided over a weight.
 std::string DecidedBy(const ManifestContent& content, size_t weight) {
   const recipes::WeightPlan& plan = content.plan.weights[weight];
-  if (!plan.dropped) return RuleText(content.recipe, plan.rule);
-  return "kv_cache " + std::string(recipes::KvCacheName(content.plan.kv_cache));
+  if (plan.dropped) return "kv_cache " + std::string(recipes::KvCacheName(content.plan.kv_cache));
+  if (plan.rule >= 0) return content.recipe.rules[static_cast<size_t>(plan.rule)].Describe();
+  const std::string_view skipped = checkpoint::SkippedBecause(
+      content.source.layout.weights[weight].name, content.source.checkpoint.config());
+  if (skipped.empty()) return "no rule matches: kept as released";
+  return "kept as released: " + std::string(skipped);
 }
 
 Json FileEntry(const OutputFile& file) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "checkpoint/config_facts.h"
 #include "export/compressed_tensors_config.h"
 #include "export/modelopt_config.h"
 #include "export/quant_config_modules.h"
@@ -18,23 +19,31 @@ using checkpoint::LogicalWeight;
 using checkpoint::Role;
 using recipes::TargetFormat;
 
-constexpr std::string_view kQuantizationConfig = "quantization_config";
+constexpr std::string_view kQuantizationConfig = "/quantization_config";
 constexpr std::string_view kExpertDtype = "expert_dtype";
 
-// Sets, or with a null `after` removes, a field of config.json.
-void Patch(std::string_view key, Json after, std::string reason, OutputConfigs& configs) {
-  const auto found = configs.config.find(key);
-  Json before = found == configs.config.end() ? Json() : *found;
+// Sets, or with a null `after` removes, the value at a pointer into config.json.
+void Patch(std::string_view path, Json after, std::string reason, OutputConfigs& configs) {
+  const Json::json_pointer pointer{std::string(path)};
+  Json before = configs.config.contains(pointer) ? configs.config.at(pointer) : Json();
   if (before == after) return;
   if (after.is_null()) {
-    configs.config.erase(found);
+    configs.config.at(pointer.parent_pointer()).erase(pointer.back());
   } else {
-    configs.config[std::string(key)] = after;
+    configs.config[pointer] = after;
   }
-  configs.patches.push_back({.path = "/" + std::string(key),
+  configs.patches.push_back({.path = std::string(path),
                              .before = std::move(before),
                              .after = std::move(after),
                              .reason = std::move(reason)});
+}
+
+// One configuration, where all engines look first: what stands elsewhere would be another.
+void PatchQuantization(const Json& after, const std::string& reason, OutputConfigs& configs) {
+  for (const std::string& place : checkpoint::QuantizationConfigPlaces(configs.config)) {
+    if (place != kQuantizationConfig) Patch(place, Json(), reason, configs);
+  }
+  Patch(kQuantizationConfig, after, reason, configs);
 }
 
 Json SourceHfQuantConfig(const checkpoint::SourceModel& source) {
@@ -42,31 +51,35 @@ Json SourceHfQuantConfig(const checkpoint::SourceModel& source) {
   return std::filesystem::exists(path) ? ReadJsonFile(path) : Json();
 }
 
-// The native config with what was dequantised in the list by which engines and transformers leave
-// modules alone.
+// The native config with what was dequantised in the lists by which modules are left alone: the one of
+// transformers, and where it is there vLLM's and SGLang's, which then read no other.
 Json WithoutDequantised(Json quantization, const checkpoint::SourceModel& source,
                         const recipes::Plan& plan) {
-  constexpr std::string_view kList = "modules_to_not_convert";
+  constexpr const char* kList = "modules_to_not_convert";
+  constexpr const char* kEngineList = "ignored_layers";
   std::set<std::string> modules;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     if (plan.weights[i].format != TargetFormat::kBf16) continue;
     modules.insert(source.layout.weights[i].module);
   }
   if (modules.empty()) return quantization;
-  const auto listed = quantization.find(kList);
-  if (listed != quantization.end() && listed->is_array()) {
+  for (const char* list : {kList, kEngineList}) {
+    const auto listed = quantization.find(list);
+    if (listed == quantization.end() || !listed->is_array()) continue;
     for (const Json& module : *listed) {
       if (module.is_string()) modules.insert(module.get<std::string>());
     }
   }
-  quantization[std::string(kList)] = modules;
+  quantization[kList] = modules;
+  if (quantization.contains(kEngineList)) quantization[kEngineList] = modules;
   return quantization;
 }
 
 void PatchNative(const checkpoint::SourceModel& source, const recipes::Plan& plan,
                  const ModuleFormats& formats, std::string_view version, OutputConfigs& configs) {
-  Json quantization =
-      WithoutDequantised(configs.config[std::string(kQuantizationConfig)], source, plan);
+  const checkpoint::ConfigFact native = checkpoint::FindQuantizationConfig(configs.config);
+  const std::string place = native.pointer;
+  Json quantization = WithoutDequantised(*native.value, source, plan);
   const bool has_nvfp4 = std::ranges::any_of(
       formats, [](const ModuleFormat& module) { return module.format == TargetFormat::kNvfp4; });
   if (has_nvfp4) {
@@ -76,7 +89,7 @@ void PatchNative(const checkpoint::SourceModel& source, const recipes::Plan& pla
   } else {
     quantization = WithoutExtension(std::move(quantization));
   }
-  Patch(kQuantizationConfig, std::move(quantization),
+  Patch(place, std::move(quantization),
         has_nvfp4 ? "says which modules are NVFP4 now" : "says which modules are not quantised now",
         configs);
 }
@@ -92,8 +105,7 @@ void PatchNew(const checkpoint::SourceModel& source, const recipes::Plan& plan,
     quantization = std::move(made.flat);
     configs.hf_quant_config = std::move(made.nested);
   }
-  Patch(kQuantizationConfig, std::move(quantization), "says how modules are quantised now",
-        configs);
+  PatchQuantization(quantization, "says how modules are quantised now", configs);
 }
 
 void PatchExpertDtype(const checkpoint::SourceModel& source, const ModuleFormats& formats,
@@ -112,7 +124,7 @@ void PatchExpertDtype(const checkpoint::SourceModel& source, const ModuleFormats
     return;
   }
   const bool fp8 = any([](TargetFormat format) { return format == TargetFormat::kFp8Block; });
-  Patch(kExpertDtype, fp8 ? Json("fp8") : Json(), "the routed experts are not FP4 any more",
+  Patch("/" + std::string(kExpertDtype), fp8 ? Json("fp8") : Json(), "the routed experts are not FP4 any more",
         configs);
 }
 
@@ -132,7 +144,7 @@ OutputConfigs MakeOutputConfigs(const checkpoint::SourceModel& source, const rec
   }
   const ModuleFormats formats = FormatsOf(source, plan, recipe);
   if (GroupByFormat(formats).empty()) {
-    Patch(kQuantizationConfig, Json(), "nothing is quantised any more", configs);
+    PatchQuantization(Json(), "nothing is quantised any more", configs);
   } else if (recipes::StaysNative(source, plan)) {
     PatchNative(source, plan, formats, version, configs);
   } else {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "checkpoint/config_facts.h"
 #include "recipes/target_format.h"
 
 namespace vernier::exporter {
@@ -58,7 +59,9 @@ std::map<ModuleFormat, std::vector<size_t>> GroupByFormat(const ModuleFormats& f
 
 std::string EngineModule(const LogicalWeight& weight) {
   if (weight.role != Role::kRoutedExpert) return weight.module;
-  return weight.module.substr(0, weight.module.rfind("." + std::to_string(weight.expert) + "."));
+  const bool alone = weight.expert >= 0;
+  return weight.module.substr(
+      0, weight.module.rfind(alone ? "." + std::to_string(weight.expert) + "." : "."));
 }
 
 bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
@@ -69,9 +72,7 @@ bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& p
 }
 
 bool HasTiedHead(const checkpoint::SourceModel& source) {
-  const Json& config = source.checkpoint.config();
-  const auto tied = config.find("tie_word_embeddings");
-  return tied != config.end() && *tied == true &&
+  return checkpoint::FindTiedEmbeddings(source.checkpoint.config()) == true &&
          std::ranges::none_of(source.layout.weights, [](const LogicalWeight& weight) {
            return weight.role == Role::kLmHead;
          });

@@ -31,8 +31,8 @@ ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const recipes::Pl
 // The quantised weights by their format, as indices in layout order.
 std::map<ModuleFormat, std::vector<size_t>> GroupByFormat(const ModuleFormats& formats);
 
-// "layers.3.ffn.experts.7.w1" -> "layers.3.ffn.experts": engines treat a layer's experts as one
-// module.
+// "layers.3.ffn.experts.7.w1" and "layers.3.ffn.experts.gate_up_proj" -> "layers.3.ffn.experts":
+// engines treat a layer's experts as one module.
 std::string EngineModule(const checkpoint::LogicalWeight& weight);
 
 // Whether the config announces an FP8 key/value cache: the plan says so, or scales of one

@@ -178,8 +178,9 @@ void AddDigests(const SourceModel& source, const WeightRows& rows,
   const auto scale = ScaleRange(source.checkpoint, weight, rows.row_begin, rows.row_count);
   digests.Add(weight.main, main.begin, blocks[0].bytes());
   digests.Add(weight.scale, scale.begin, blocks[1].bytes());
-  if (rows.row_begin == 0 && weight.global_scale != checkpoint::Checkpoint::kNotFound) {
-    digests.AddWhole(weight.global_scale);
+  if (rows.row_begin > 0) return;
+  for (const size_t part : weight.whole_parts()) {
+    if (part != checkpoint::Checkpoint::kNotFound) digests.AddWhole(part);
   }
 }
 

@@ -1,5 +1,7 @@
 #include "recipes/convert_recipe.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <span>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "recipes/recipe_values.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
@@ -39,7 +42,7 @@ Rule DequantizeRule() {
 }
 
 bool IsConverted(std::span<const Role> roles, const LogicalWeight& weight) {
-  return weight.linear && std::ranges::find(roles, weight.role) != roles.end();
+  return weight.quantisable() && std::ranges::find(roles, weight.role) != roles.end();
 }
 
 // Whether some weight would stay quantised in a convention that the dialect does not have.
@@ -52,8 +55,51 @@ bool LeavesForeignWeights(const ConvertRequest& request, std::span<const Role> r
   });
 }
 
+constexpr size_t kNamesShown = 3;
+
+// The first few linear layers, so that a reader sees which names were not recognised.
+std::string LinearNames(const SourceModel& source) {
+  std::vector<std::string> names;
+  size_t all = 0;
+  for (const LogicalWeight& weight : source.layout.weights) {
+    if (!weight.linear) continue;
+    if (++all <= kNamesShown) names.push_back(weight.module);
+  }
+  if (all == 0) return "none";
+  const size_t more = all - names.size();
+  return JoinNames(names) + (more > 0 ? fmt::format(" and {} more", more) : std::string());
+}
+
+[[noreturn]] void ThrowNothing(const SourceModel& source, const std::string& problem,
+                               const std::string& remedy) {
+  throw Error(ErrorCode::kNothingToConvert, source.checkpoint.directory().string(), problem,
+              remedy);
+}
+
+void RequireQuantised(const SourceModel& source) {
+  const auto is_quantised = [](const LogicalWeight& weight) { return IsQuantised(weight); };
+  if (std::ranges::any_of(source.layout.weights, is_quantised)) return;
+  ThrowNothing(source, "none of its weights is quantised, so that there is nothing to dequantise",
+               "Use it as it is");
+}
+
+// Engines and tools expect experts one by one or in stacks; half a conversion is none.
+void RefuseStackedExperts(const SourceModel& source) {
+  const auto stack =
+      std::ranges::find_if(source.layout.weights, &LogicalWeight::stacks_experts);
+  if (stack == source.layout.weights.end()) return;
+  throw Error(ErrorCode::kUnsupportedFormat, stack->name,
+              "holds all experts of a layer in one tensor, which is not converted",
+              "Save the model with one tensor per expert, or convert its other layers alone with a "
+              "recipe (--recipe) whose rules leave routed_expert out");
+}
+
 std::vector<Rule> ConvertRules(const ConvertRequest& request) {
-  if (request.weights == TargetFormat::kBf16) return {DequantizeRule()};
+  if (request.weights == TargetFormat::kBf16) {
+    RequireQuantised(request.source);
+    return {DequantizeRule()};
+  }
+  RefuseStackedExperts(request.source);
   const std::span<const Role> roles = ConvertedRoles(request.source);
   std::vector<Rule> rules;
   if (!IsDeepseekV4(request.source) && LeavesForeignWeights(request, roles)) {
@@ -62,7 +108,7 @@ std::vector<Rule> ConvertRules(const ConvertRequest& request) {
   for (const Role role : roles) {
     const bool present = std::ranges::any_of(
         request.source.layout.weights,
-        [&](const LogicalWeight& weight) { return weight.role == role && weight.linear; });
+        [&](const LogicalWeight& weight) { return weight.role == role && weight.quantisable(); });
     if (!present) continue;
     Rule rule;
     rule.roles = {role};
@@ -70,7 +116,14 @@ std::vector<Rule> ConvertRules(const ConvertRequest& request) {
     rule.scale = request.scale;
     rules.push_back(rule);
   }
-  return rules;
+  if (std::ranges::any_of(rules, [](const Rule& rule) { return IsQuantised(rule.format); })) {
+    return rules;
+  }
+  ThrowNothing(request.source,
+               fmt::format("no linear layer of attention, an MLP or an expert was found; its linear "
+                           "layers: {}",
+                           LinearNames(request.source)),
+               "Name them in a recipe (--recipe): {\"name\": GLOB, \"format\": ...}");
 }
 
 // Rules would say so too, but nobody wrote any.

@@ -28,11 +28,12 @@ struct ConvertRequest {
 // at all. Quantised weights outside these roles become BF16 when the dialect cannot describe them.
 // kBf16 converts as DequantizeRecipe does.
 //
+// kNothingToConvert when the source has no such weight, kUnsupportedFormat when it stacks experts.
 // kBadArgument for kKeep, for a scale method that the format lacks, and when two of the directories
 // are one. What cannot be converted is MakePlan's to say.
 Recipe ConvertRecipe(const ConvertRequest& request);
 
-// Turns every quantised weight, MTP included, to BF16. Errors as ConvertRecipe.
+// Turns every quantised weight, MTP included, to BF16. kNothingToConvert when there is none.
 Recipe DequantizeRecipe(const checkpoint::SourceModel& source, const std::filesystem::path& output);
 
 }  // namespace vernier::recipes

@@ -4,6 +4,7 @@
 #include <cassert>
 
 #include "base/error.h"
+#include "checkpoint/readable.h"
 #include "recipes/plan_kv_cache.h"
 #include "recipes/plan_rules.h"
 #include "recipes/plan_shards.h"
@@ -73,6 +74,7 @@ bool ObservesInputs(const Recipe& recipe) {
 }
 
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
+  checkpoint::RequireComplete(*source.family, source.layout);
   Plan plan;
   plan.dialect = recipe.dialect;
   plan.fp8_blocks = Fp8BlocksOf(source, recipe.dialect);

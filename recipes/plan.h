@@ -95,7 +95,7 @@ bool ObservesInputs(const Recipe& recipe);
 // The decoder layer of one of plan.observed_modules.
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 
-// Errors: kUnusedRule (a rule that matches nothing), kBadRule (a rule for what cannot be: not
+// Errors: kMissingTensor (RequireComplete), kUnusedRule (a rule that matches nothing), kBadRule (a rule for what cannot be: not
 // linear, columns that blocks do not divide, MTP, a format that the weight has already, a method
 // that the format lacks, a lossless cast of a source that is not MXFP4, a fused group or a layer's
 // experts only in part, int4 in the modelopt dialect, dialects mixed in one output; or a field of

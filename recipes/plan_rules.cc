@@ -30,15 +30,28 @@ bool Selects(const Rule& rule, const LogicalWeight& weight) {
   return rule.name_glob.empty() || GlobMatch(rule.name_glob, weight.module);
 }
 
-// A rule for a whole role means its linear weights: not biases, norms or sinks.
+// A rule for a whole role means its linear weights: not biases, norms, sinks or gates.
 bool Matches(const Rule& rule, const LogicalWeight& weight) {
-  if (rule.name_glob.empty() && IsQuantised(rule.format) && !weight.linear) return false;
+  if (rule.name_glob.empty() && IsQuantised(rule.format) && !weight.quantisable()) return false;
   return Selects(rule, weight);
 }
 
 std::string RuleSubject(const std::vector<Rule>& rules, int index) {
   if (index < 0) return "the recipe's rules";
   return fmt::format("/quantize/{} ({})", index, rules[static_cast<size_t>(index)].Describe());
+}
+
+// A rule that asks for routed experts which lie in stacks would pass them over without a word.
+void RefuseStackedExperts(const ModelLayout& layout, const std::vector<Rule>& rules, int index) {
+  const Rule& rule = rules[static_cast<size_t>(index)];
+  if (!IsQuantised(rule.format)) return;
+  for (const LogicalWeight& weight : layout.weights) {
+    if (!weight.stacks_experts() || !Selects(rule, weight)) continue;
+    throw Error(ErrorCode::kBadRule, RuleSubject(rules, index),
+                fmt::format("{} holds all experts of a layer in one tensor, which is not converted",
+                            weight.name),
+                "Leave routed_expert out of the rule, or save the model with one tensor per expert");
+  }
 }
 
 [[noreturn]] void ThrowUnusedRule(const ModelLayout& layout, const std::vector<Rule>& rules,
@@ -48,7 +61,9 @@ std::string RuleSubject(const std::vector<Rule>& rules, int index) {
       layout.weights, [&](const LogicalWeight& weight) { return Selects(rule, weight); });
   if (IsQuantised(rule.format) && selected != layout.weights.end()) {
     throw Error(ErrorCode::kBadRule, RuleSubject(rules, index),
-                fmt::format("{} is not the weight of a linear layer", selected->name),
+                fmt::format("{} {}", selected->name,
+                            selected->linear ? "is kept as released by toolkits and engines"
+                                             : "is not the weight of a linear layer"),
                 "Remove the rule");
   }
   const bool dequantises = rule.format == TargetFormat::kBf16;
@@ -76,7 +91,8 @@ std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, Tar
   if (weight.format == WeightFormat::kInteger || weight.format == WeightFormat::kOpaque) {
     return fmt::format("has format {}", checkpoint::WeightFormatName(weight.format));
   }
-  if (!weight.linear || weight.shape.size() != 2) return "is not the weight of a linear layer";
+  if (!weight.linear) return "is not the weight of a linear layer";
+  if (weight.keeps_precision) return "is too delicate for fewer bits: toolkits and engines keep it";
   if (weight.layer < 0 && activations == ActivationScales::kCalibrated && HasInputScale(format)) {
     return "is outside the decoder layers that calibration observes";
   }
@@ -218,6 +234,7 @@ std::vector<WeightPlan> DecideWeights(const ModelLayout& layout, const Recipe& r
     const Rule& rule = recipe.rules[r];
     const int index = static_cast<int>(r);
     CheckRule(recipe, index);
+    RefuseStackedExperts(layout, recipe.rules, index);
     bool used = false;
     for (size_t i = 0; i < plans.size(); ++i) {
       if (!Matches(rule, layout.weights[i])) continue;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "checkpoint/config_facts.h"
 #include "recipes/target_format.h"
 
 namespace vernier::recipes {
@@ -18,10 +19,7 @@ using checkpoint::SourceModel;
 constexpr std::string_view kHybridModelType = "deepseek_v4";
 
 std::string QuantMethod(const SourceModel& source) {
-  const Json::json_pointer pointer("/quantization_config/quant_method");
-  const Json& config = source.checkpoint.config();
-  if (!config.contains(pointer) || !config.at(pointer).is_string()) return {};
-  return config.at(pointer).get<std::string>();
+  return checkpoint::QuantMethod(source.checkpoint.config());
 }
 
 std::string_view ConventionName(Convention convention) {
@@ -55,6 +53,15 @@ std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe
     return "engines need input scales there (\"activations\": 1.0 in a recipe, --input-scale 1.0)";
   }
   return {};
+}
+
+// Formats that are read and not written have no place in a configuration that Vernier writes.
+[[noreturn]] void ThrowNotDescribed(const LogicalWeight& kept) {
+  throw Error(ErrorCode::kBadRule, kept.name,
+              fmt::format("it stays {}, which the new configuration could not describe",
+                          checkpoint::WeightFormatName(kept.format)),
+              "Convert it too, for instance with a first rule {\"name\": \"*\", \"format\": "
+              "\"bf16\"}");
 }
 
 void CheckBesideNative(const SourceModel& source, const Recipe& recipe, const Plan& plan,
@@ -105,6 +112,7 @@ void CheckConventions(const SourceModel& source, const Recipe& recipe, const Pla
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];
     if (plan.weights[i].format != TargetFormat::kKeep || !IsQuantised(weight)) continue;
+    if (!FormatOf(weight)) ThrowNotDescribed(weight);
     const Convention convention = ConventionOf(source, weight);
     const bool compressed = convention == Convention::kCompressedTensors;
     if (compressed != (plan.dialect == Dialect::kCompressedTensors)) {

@@ -38,7 +38,9 @@ bool IsQuantised(TargetFormat format) {
   return format != TargetFormat::kKeep && format != TargetFormat::kBf16;
 }
 
-bool IsQuantised(const checkpoint::LogicalWeight& weight) { return FormatOf(weight).has_value(); }
+bool IsQuantised(const checkpoint::LogicalWeight& weight) {
+  return checkpoint::IsQuantised(weight.format);
+}
 
 std::span<const ScaleMethod> ScaleMethodsOf(TargetFormat format) {
   switch (format) {
@@ -83,10 +85,6 @@ int64_t BlockColumns(TargetFormat format) {
 
 std::optional<TargetFormat> FormatOf(const checkpoint::LogicalWeight& weight) {
   switch (weight.format) {
-    case WeightFormat::kPlain:
-    case WeightFormat::kInteger:
-    case WeightFormat::kOpaque:
-      return std::nullopt;
     case WeightFormat::kFp8Tensor:
       return TargetFormat::kFp8Tensor;
     case WeightFormat::kFp8Channel:
@@ -101,8 +99,9 @@ std::optional<TargetFormat> FormatOf(const checkpoint::LogicalWeight& weight) {
       return TargetFormat::kNvfp4;
     case WeightFormat::kInt4:
       return TargetFormat::kInt4;
+    default:
+      return std::nullopt;
   }
-  return std::nullopt;
 }
 
 }  // namespace vernier::recipes

@@ -27,7 +27,7 @@ bool Quantizes(std::string_view format) {
 std::vector<ActivationCount> CountActivations(const checkpoint::SourceModel& model) {
   std::map<ActivationFormat, ActivationCount> counts;
   for (const checkpoint::LogicalWeight& weight : model.layout.weights) {
-    if (!weight.linear || weight.role == checkpoint::Role::kMtp) continue;
+    if (!weight.quantisable() || weight.role == checkpoint::Role::kMtp) continue;
     const ActivationFormat format = FormatOf(model, weight);
     ActivationCount& count = counts[format];
     if (count.modules == 0) {

@@ -35,7 +35,8 @@ bool QuantizesInputs(const checkpoint::SourceModel& quantized, int64_t layer,
                      ActivationQuantizer& quantizer) {
   bool any = false;
   for (const checkpoint::LogicalWeight& weight : quantized.layout.weights) {
-    if (weight.layer != layer || weight.role == checkpoint::Role::kMtp || !weight.linear) continue;
+    if (weight.layer != layer || weight.role == checkpoint::Role::kMtp) continue;
+    if (!weight.quantisable()) continue;
     any = quantizer.Of(weight.module).Quantizes() || any;
   }
   return any;

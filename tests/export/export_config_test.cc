@@ -133,6 +133,7 @@ TEST_F(ExportConfigTest, CopiesWhatBelongsToTheModelAndNothingElse) {
         ".gitattributes", ".cache/etag", "a/b/deep.txt", "inference/extra.safetensors"}) {
     add(name);
   }
+  WriteFileAtomically(Source() / "hf_quant_config.json", "{}");
   std::filesystem::create_symlink(Source() / "LICENSE", Source() / "NOTICE");
   std::filesystem::create_directory_symlink("/", Source() / "root");
 

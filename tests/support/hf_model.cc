@@ -46,7 +46,9 @@ class HfFamily : public checkpoint::Family {
   TensorMeaning Classify(std::string_view name) const override {
     TensorMeaning meaning;
     meaning.role = RoleOf(name);
-    meaning.linear = name.ends_with("_proj.weight") || name == "lm_head.weight";
+    meaning.keeps_precision = meaning.role == Role::kRouter;
+    meaning.linear = name.ends_with("_proj.weight") || name == "lm_head.weight" ||
+                     name.ends_with("mlp.gate.weight");
     const size_t layer = name.find("layers.");
     if (layer != std::string_view::npos) meaning.layer = name[layer + 7] - '0';
     if (const size_t expert = name.find(".experts."); expert != std::string_view::npos) {

@@ -6,7 +6,7 @@ namespace vernier::audit {
 namespace {
 
 // docs/audit.md holds the same table; a test compares them, and both with the rules of the source.
-constexpr std::array<Rule, 28> kRules = {{
+constexpr std::array<Rule, 29> kRules = {{
     {"B01", "NVFP4 block scales are numbers above or equal to zero",
      "a NaN or negative scale makes its block NaN or turns its signs"},
     {"B02", "a block whose scale is zero holds only zeros", "the values below it are lost"},
@@ -22,6 +22,8 @@ constexpr std::array<Rule, 28> kRules = {{
      "engines fail, or build another model than the weights belong to"},
     {"J01", "a journal belongs to the checkpoints that it is given with",
      "nothing of it is used, and it is begun anew"},
+    {"J02", "every weight is in a format that the audit judges",
+     "nothing is said about it, good or bad"},
     {"S01", "no expert's input scale is far from those of its layer",
      "kernels that take the largest of a layer lose precision for all other experts"},
     {"S02", "every expert saw calibration tokens", "its input scale is borrowed from others"},
@@ -51,7 +53,8 @@ constexpr std::array<Rule, 28> kRules = {{
     {"V11", "weights and their scale blocks can be cut for the devices that serve them",
      "loading fails on that number of devices"},
     {"V12", "dequantised values are close to the source's", "the weight was written wrongly"},
-    {"V13", "the configurations are there, complete, and agree with each other and with the index",
+    {"V13",
+     "the configurations are there, complete, and agree with each other, the weights and the index",
      "an engine refuses the checkpoint, or follows the other file"},
     {"V14", "a configuration speaks once about each module",
      "readers resolve the contradiction differently"},

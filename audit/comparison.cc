@@ -15,10 +15,13 @@ constexpr Defect kUnreadableLayout = {
     "C03", Severity::kError, "a weight cannot be read, or does not fit the model in config.json",
     "Compare the dimensions in config.json with the weight's shape"};
 constexpr Defect kSourceDefect = {"C01", Severity::kError, "the source itself is defective",
-                                  "Download the source again; nothing was compared"};
-constexpr Defect kNotMeasured = {
-    "C02", Severity::kInfo, "dequantisation errors were not measured because of the errors above",
-    "Repair them and validate again"};
+                                  "Download the source again"};
+constexpr Defect kNotMeasured = {"C02", Severity::kInfo,
+                                 "a weight was not measured because of the errors above",
+                                 "Repair them and validate again"};
+constexpr Defect kNotRead = {"C02", Severity::kInfo,
+                             "a weight was not measured: its format, or its source's, is not read",
+                             "Compare with the BF16 or FP8 release"};
 constexpr Defect kShapesDiffer = {"C02", Severity::kError,
                                   "a converted weight has another shape than its source",
                                   "Check that this is the source the checkpoint was made from"};
@@ -28,35 +31,44 @@ constexpr Defect kNoWeight = {"C02", Severity::kError,
 
 // Errors of formats, of which the rules say more than the reader's first complaint.
 constexpr std::array<std::string_view, 2> kFormatRules = {"B04", "V02"};
-// Errors after which weights cannot be dequantised.
-constexpr std::array<std::string_view, 3> kReadingRules = {"B04", "C03", "V02"};
+// Errors after which a weight may not be there to be dequantised.
+constexpr std::array<std::string_view, 4> kReadingRules = {"B04", "C01", "C03", "V02"};
 
+// Nothing when it cannot be opened at all.
 std::optional<Subject> OpenSource(const std::filesystem::path& directory, FindingList* findings) {
   FindingList source_findings;
   std::optional<Subject> source = OpenSubject(directory, &source_findings);
   if (source) CheckFormats(*source, &source_findings);
   if (source) CheckReadable(*source, &source_findings);
-  if (!source_findings.HasErrors()) return source;
   for (const Finding& finding : source_findings.Sorted()) {
+    if (finding.severity != Severity::kError) continue;
     findings->Add(kSourceDefect, finding.what + ": " + finding.tensors.front());
   }
-  return std::nullopt;
+  return source;
 }
 
 size_t IndexOf(const ModelLayout& layout, const LogicalWeight* weight) {
   return static_cast<size_t>(weight - layout.weights.data());
 }
 
+// A layout in which what cannot be read is opaque: CheckReadable and the rules have told of it.
+ModelLayout ReadableLayout(const Subject& subject) {
+  std::vector<std::string> told;
+  return BuildModelLayout(subject.checkpoint, *subject.family, &told);
+}
+
 void PairWeights(const Subject& subject, Comparison* comparison, FindingList* findings) {
-  comparison->layout = BuildModelLayout(subject.checkpoint, *subject.family);
-  comparison->source_layout =
-      BuildModelLayout(comparison->source.checkpoint, *comparison->source.family);
+  const bool has_errors = findings->HasErrorsOf(kReadingRules);
+  comparison->layout = ReadableLayout(subject);
+  comparison->source_layout = ReadableLayout(comparison->source);
   for (const auto& [module, source_module] : comparison->match.converted) {
     const std::string& name = subject.index.modules[module].name;
     const LogicalWeight* own = comparison->layout.FindModule(name);
     const LogicalWeight* source = comparison->source_layout.FindModule(name);
     if (own == nullptr || source == nullptr) {
-      findings->Add(kNoWeight, name);
+      findings->Add(has_errors ? kNotMeasured : kNoWeight, name);
+    } else if (!IsJudged(own->format) || !IsJudged(source->format)) {
+      findings->Add(kNotRead, name);
     } else if (own->shape != source->shape) {
       findings->Add(kShapesDiffer, name);
     } else {
@@ -79,7 +91,6 @@ std::optional<Comparison> OpenComparison(const Subject& subject,
                                          const std::filesystem::path& directory,
                                          const std::set<std::string>& dropped,
                                          FindingList* findings) {
-  const bool readable = !findings->HasErrorsOf(kReadingRules);
   std::optional<Subject> source = OpenSource(directory, findings);
   if (!source) return std::nullopt;
   SourceMatch match = MatchSource(subject, *source, dropped, findings);
@@ -88,13 +99,7 @@ std::optional<Comparison> OpenComparison(const Subject& subject,
   for (const auto& [tensor, source_tensor] : comparison.match.carried) {
     comparison.carried_from[tensor] = source_tensor;
   }
-  comparison.measured = readable;
-  if (comparison.match.converted.empty()) return comparison;
-  if (readable) {
-    PairWeights(subject, &comparison, findings);
-  } else {
-    findings->Add(kNotMeasured, std::to_string(comparison.match.converted.size()) + " weights");
-  }
+  PairWeights(subject, &comparison, findings);
   return comparison;
 }
 

@@ -27,16 +27,14 @@ struct Comparison {
   Subject source;
   SourceMatch match;
   std::vector<size_t> carried_from = {};  // by tensor: the source's, kAbsent where none is carried
-  // Whether converted weights are compared too; then the layouts are there, and `pairs` by module.
-  bool measured = false;
   checkpoint::ModelLayout layout = {};
   checkpoint::ModelLayout source_layout = {};
-  std::unordered_map<size_t, WeightPair> pairs = {};
+  std::unordered_map<size_t, WeightPair> pairs = {};  // by module: the converted weights to compare
 };
 
 // Opens the source and matches it with the checkpoint (C01, C02). Nothing, and a finding, when the
-// source itself is defective; throws as OpenSubject does. Converted weights are compared unless
-// `findings` says that they cannot be dequantised.
+// source cannot be opened; throws as OpenSubject does. A defect of one weight, here or there, keeps
+// no other from being compared.
 std::optional<Comparison> OpenComparison(const Subject& subject,
                                          const std::filesystem::path& directory,
                                          const std::set<std::string>& dropped,

@@ -1,4 +1,5 @@
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -39,6 +40,11 @@ constexpr Defect kListedButNot = {"V05", Severity::kWarning,
 constexpr Defect kUnknownLayer = {"V05", Severity::kError,
                                   "quantized_layers names a module that does not exist",
                                   "Use the module names of the checkpoint"};
+
+constexpr Defect kNotStored = {
+    "V13", Severity::kError,
+    "the configuration announces a format that no weight is stored in",
+    "Write the configuration that belongs to these weights: engines take them for quantised"};
 
 void CheckTotalSize(const Subject& subject, FindingList* findings) {
   const std::filesystem::path path = subject.checkpoint.directory() / checkpoint::kIndexFileName;
@@ -121,10 +127,72 @@ void CheckUnknownLayers(const Subject& subject, FindingList* findings) {
   }
 }
 
+// Formats that one word of a configuration stands for, however they are stored.
+enum class FormatClass { kNone, kFp8, kMxfp8, kMxfp4, kNvfp4, kInt4, kInt8, kOther };
+
+FormatClass ClassOf(StoredFormat format) {
+  switch (format) {
+    case StoredFormat::kFp8Tensor:
+    case StoredFormat::kFp8Channel:
+    case StoredFormat::kFp8Block:
+    case StoredFormat::kStackedFp8:
+      return FormatClass::kFp8;
+    case StoredFormat::kMxfp8:
+      return FormatClass::kMxfp8;
+    case StoredFormat::kMxfp4:
+    case StoredFormat::kStackedMxfp4:
+      return FormatClass::kMxfp4;
+    case StoredFormat::kNvfp4:
+    case StoredFormat::kNvfp4Wide:
+    case StoredFormat::kStackedNvfp4:
+      return FormatClass::kNvfp4;
+    case StoredFormat::kInt4:
+    case StoredFormat::kInt4Zero:
+    case StoredFormat::kInt4Rows:
+      return FormatClass::kInt4;
+    case StoredFormat::kInt8:
+      return FormatClass::kInt8;
+    default:
+      return IsQuantised(format) ? FormatClass::kOther : FormatClass::kNone;
+  }
+}
+
+// The formats that a configuration promises, with the words in which it does.
+std::map<FormatClass, std::string> Announced(const QuantConfig& config) {
+  std::map<FormatClass, std::string> announced;
+  const auto add = [&](std::optional<StoredFormat> format, const std::string& words) {
+    if (format) announced.emplace(ClassOf(*format), words);
+  };
+  const auto add_algo = [&](const std::string& algo, const std::string& field) {
+    add(FormatOfAlgo(algo), field + " " + algo);
+  };
+  if (config.IsFp8()) add(StoredFormat::kFp8Block, "quant_method " + config.quant_method);
+  add_algo(config.quant_algo, "quant_algo");
+  add_algo(config.moe_quant_algo, "moe_quant_algo");
+  for (const auto& [name, layer] : config.quantized_layers) {
+    add_algo(layer.algo, "quantized_layers: " + name);
+  }
+  for (const ConfigGroup& group : config.groups) add(group.format, group.name);
+  return announced;
+}
+
+// Whatever the model: somebody meant to quantise it and did not, or took the wrong configuration.
+void CheckAnnounced(const Subject& subject, FindingList* findings) {
+  std::set<FormatClass> stored;
+  for (const Module& module : subject.index.modules) stored.insert(ClassOf(module.format));
+  // One that nobody knows may be what is meant.
+  if (stored.contains(FormatClass::kOther)) return;
+  for (const auto& [format, words] : Announced(subject.Config())) {
+    if (!stored.contains(format)) findings->Add(kNotStored, words);
+  }
+}
+
 }  // namespace
 
 void CheckConfigs(const Subject& subject, FindingList* findings) {
   CheckTotalSize(subject, findings);
+  if (!subject.Config().IsJudged()) return;
+  CheckAnnounced(subject, findings);
   const bool native = subject.dialect == QuantDialect::kNative;
   if (native && !subject.IsNvfp4()) return;
   if (native) {

@@ -58,13 +58,14 @@ void Judge(const Module& module, const ModuleFacts& facts, FindingList* findings
 
 }  // namespace
 
-std::vector<RoleError> CheckErrors(const Subject& subject, std::span<const ModuleFacts> facts,
-                                   FindingList* findings) {
+std::vector<RoleError> CheckErrors(const Subject& subject, const std::set<size_t>& retyped,
+                                   std::span<const ModuleFacts> facts, FindingList* findings) {
   std::array<ErrorStatistics, checkpoint::kRoleCount> by_role = {};
   for (size_t i = 0; i < facts.size(); ++i) {
     if (!facts[i].source) continue;
     const Module& module = subject.index.modules[i];
     Judge(module, facts[i], findings);
+    if (retyped.contains(i) && facts[i].source->error.squared_error == 0) continue;
     by_role[static_cast<size_t>(module.meaning.role)].Merge(facts[i].source->error);
   }
   std::vector<RoleError> result;

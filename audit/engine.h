@@ -5,7 +5,6 @@
 #include <array>
 #include <cstdint>
 #include <initializer_list>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -47,8 +46,33 @@ class EngineSet {
   uint8_t bits_ = 0;
 };
 
-// "all" or an engine's option; nothing for any other text.
-std::optional<EngineSet> EnginesFromOption(std::string_view option);
+// A release of an engine, as far as its reading differs between releases.
+struct EngineRelease {
+  int major = 0;
+  int minor = 0;
+  int patch = 0;
+
+  auto operator<=>(const EngineRelease&) const = default;
+};
+std::string ReleaseText(EngineRelease release);  // "0.33", "0.5.23"
+
+// Those whose reading is simulated: the releases whose code was read.
+inline constexpr EngineRelease kOldestVllm = {0, 31, 0};
+inline constexpr EngineRelease kNewestVllm = {0, 33, 0};
+inline constexpr EngineRelease kKnownSglang = {0, 5, 23};
+
+// The engines that an audit is about.
+struct EnginesAsked {
+  EngineSet set = EngineSet::All();
+  EngineRelease vllm = kNewestVllm;
+
+  // "0.33"; empty for TensorRT-LLM, of which public copies without a number were read.
+  std::string Release(Engine engine) const;
+};
+
+// "all", or engines separated by commas, each perhaps with a release: "vllm@0.31,sglang". kBadArgument
+// for any other text, and for a release that is not known.
+EnginesAsked EnginesFromOption(std::string_view option);
 
 }  // namespace vernier::audit
 

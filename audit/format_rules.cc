@@ -32,6 +32,7 @@ constexpr Defect kTinyWeight = {"V10", Severity::kWarning, "an NVFP4 weight has 
 constexpr int64_t kMinNvfp4Rows = 64;
 constexpr int64_t kNibblesPerByte = 2;
 constexpr int64_t kDefaultFp8Block = 128;
+constexpr int64_t kInt4PerWord = 8;
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
   std::string text = "[";
@@ -55,13 +56,16 @@ class FormatChecker {
       findings_->Add(kOrphanScale, module.name);
       return;
     }
+    if (!IsJudged(module.format)) return;
     switch (module.format) {
       case StoredFormat::kNvfp4:
-        return CheckNvfp4(module);
+        return CheckNvfp4(module, quantizers::kNvfp4BlockSize);
+      case StoredFormat::kNvfp4Wide:
+        return CheckNvfp4(module, 2 * quantizers::kNvfp4BlockSize);
       case StoredFormat::kFp8Tensor:
         return CheckFp8Scalar(module);
       case StoredFormat::kFp8Channel:
-        return RequireFloatDtype(subject_.Info(module.block_scale));  // its shape makes the format
+        return RequireFloatDtype(subject_.Info(module.AnyScale()));  // its shape makes the format
       case StoredFormat::kFp8Block:
         return CheckFp8Block(module);
       case StoredFormat::kMxfp4:
@@ -69,7 +73,10 @@ class FormatChecker {
       case StoredFormat::kMxfp8:
         return CheckMx(module, 1);
       case StoredFormat::kInt4:
+      case StoredFormat::kInt4Zero:
         return CheckInt4(module);
+      case StoredFormat::kInt4Rows:
+        return CheckInt4Rows(module);
       default:
         return CheckUnquantised(module);
     }
@@ -132,9 +139,9 @@ class FormatChecker {
     RequireShape(scale, {weight.shape[0], columns / width});
   }
 
-  void CheckNvfp4(const Module& module) const {
+  void CheckNvfp4(const Module& module, int64_t block) const {
     const TensorInfo& weight = Weight(module);
-    const bool packed = weight.name.ends_with(kPackedSuffix);
+    const bool packed = weight.name.ends_with(checkpoint::kPackedSuffix);
     RequireDtype(weight, {DType::kU8});
     if (Require(module.global_scale, module, packed ? ".weight_global_scale" : ".weight_scale_2")) {
       RequireScalar(subject_.Info(module.global_scale), {DType::kF32});
@@ -150,18 +157,19 @@ class FormatChecker {
     if (!Require(module.block_scale, module, ".weight_scale")) return;
     const TensorInfo& scale = subject_.Info(module.block_scale);
     RequireDtype(scale, {DType::kF8E4M3});
-    RequireRowBlocks(weight, scale, 2 * weight.shape[1], quantizers::kNvfp4BlockSize);
+    RequireRowBlocks(weight, scale, 2 * weight.shape[1], block);
   }
 
   void CheckFp8Scalar(const Module& module) const {
-    RequireFloatDtype(subject_.Info(module.block_scale));  // its shape makes the format
+    RequireFloatDtype(subject_.Info(module.AnyScale()));  // its shape makes the format
     CheckInputScale(module);
   }
 
   void CheckInputScale(const Module& module) const {
-    if (module.input_scale == kAbsent) return;
-    const TensorInfo& scale = subject_.Info(module.input_scale);
-    RequireScalar(scale, {DType::kF32, DType::kBF16, DType::kF16});
+    for (const size_t tensor : {module.input_scale, module.activation_scale}) {
+      if (tensor == kAbsent) continue;
+      RequireScalar(subject_.Info(tensor), {DType::kF32, DType::kBF16, DType::kF16});
+    }
   }
 
   void CheckFp8Block(const Module& module) const {
@@ -200,10 +208,25 @@ class FormatChecker {
     const bool whole = groups > 0 && weight.shape[1] % groups == 0;
     if (!whole) RequireShape(*scale, {weight.shape[0], 1});
     if (whole) RequireShape(*scale, {weight.shape[0], groups});
+    if (module.zero_point == kAbsent) return;
+    const TensorInfo& zero_point = subject_.Info(module.zero_point);
+    RequireDtype(zero_point, {DType::kI32});
+    if (whole) RequireShape(zero_point, {(weight.shape[0] + kInt4PerWord - 1) / kInt4PerWord, groups});
+  }
+
+  // Two rows a byte; the rows of its scales make the format.
+  void CheckInt4Rows(const Module& module) const {
+    const TensorInfo& weight = Weight(module);
+    const TensorInfo* scale = Scale(module);
+    if (scale == nullptr) return;
+    RequireDtype(weight, {DType::kU8});
+    RequireFloatDtype(*scale);
+    const int64_t groups = scale->shape[1];
+    if (groups <= 0 || weight.shape[1] % groups != 0) RequireShape(*scale, {scale->shape[0], 1});
   }
 
   void CheckUnquantised(const Module& module) const {
-    for (const size_t part : module.Tensors()) {
+    for (const size_t part : module.tensors) {
       if (part != module.weight) findings_->Add(kPlainWithScale, subject_.Info(part).name);
     }
   }

@@ -1,9 +1,12 @@
 // The output head, which may be the embedding itself (V04). Whether engines read it in the format
 // that it is stored in is the simulation's business.
 #include <algorithm>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "audit/rules.h"
+#include "checkpoint/config_facts.h"
 
 namespace vernier::audit {
 namespace {
@@ -24,14 +27,18 @@ constexpr Defect kQuantisedHead = {
     "V04", Severity::kWarning, "the output head is quantised",
     "Leave it as released: it costs little, and only newer vLLM reads it"};
 
+constexpr Defect kOtherHead = {
+    "V04", Severity::kWarning, "a stored head differs from the embedding that it is tied to",
+    "Set tie_word_embeddings to false if the head was trained: engines use the embedding"};
+
 // Absent: true, as in the classes of transformers (PretrainedConfig), only where a model has no
 // head of its own; nobody is accused without the field.
 enum class Tie { kYes, kNo, kUnsaid };
 
 Tie TieOf(const Json& config) {
-  const auto field = config.find("tie_word_embeddings");
-  if (field == config.end() || !field->is_boolean()) return Tie::kUnsaid;
-  return field->get<bool>() ? Tie::kYes : Tie::kNo;
+  const std::optional<bool> tied = checkpoint::FindTiedEmbeddings(config);
+  if (!tied) return Tie::kUnsaid;
+  return *tied ? Tie::kYes : Tie::kNo;
 }
 
 // Models that embed or classify have no output head.
@@ -46,8 +53,44 @@ bool Generates(const Json& config) {
 }
 
 bool AnnouncesEmbedding(const Json& config) {
-  const Json::json_pointer pointer("/quantization_config/nvfp4_embed");
-  return config.contains(pointer) && config.at(pointer) == true;
+  const checkpoint::ConfigFact quantization = checkpoint::FindQuantizationConfig(config);
+  if (!quantization || !quantization.value->is_object()) return false;
+  const auto field = quantization.value->find("nvfp4_embed");
+  return field != quantization.value->end() && *field == true;
+}
+
+const Module* FindPlain(const Subject& subject, std::string_view leaf) {
+  for (const Module& module : subject.index.modules) {
+    const bool is_leaf = module.name == leaf || module.name.ends_with("." + std::string(leaf));
+    if (is_leaf && module.format == StoredFormat::kPlain) return &module;
+  }
+  return nullptr;
+}
+
+// Whether two tensors of one dtype and size have equal bytes, as far as `most` at either end.
+bool SameEnds(const checkpoint::Checkpoint& checkpoint, size_t a, size_t b, uint64_t most) {
+  const uint64_t bytes = checkpoint.tensor(a).info.Bytes();
+  const uint64_t length = std::min(bytes, most);
+  std::vector<std::byte> first(length), second(length);
+  for (const uint64_t begin : {uint64_t{0}, bytes - length}) {
+    checkpoint.Read(a, begin, first);
+    checkpoint.Read(b, begin, second);
+    if (first != second) return false;
+  }
+  return true;
+}
+
+// A head that trainers wrote beside the embedding that it is: engines take the embedding.
+void CheckTiedCopy(const Subject& subject, FindingList* findings) {
+  constexpr uint64_t kCompared = uint64_t{1} << 20;
+  const Module* head = FindPlain(subject, "lm_head");
+  const Module* embedding = FindPlain(subject, "embed_tokens");
+  if (head == nullptr || embedding == nullptr) return;
+  const checkpoint::TensorInfo& a = subject.Info(head->weight);
+  const checkpoint::TensorInfo& b = subject.Info(embedding->weight);
+  const bool same = a.dtype_name == b.dtype_name && a.shape == b.shape &&
+                    SameEnds(subject.checkpoint, head->weight, embedding->weight, kCompared);
+  if (!same) findings->Add(kOtherHead, head->name);
 }
 
 }  // namespace
@@ -68,6 +111,7 @@ void CheckHead(const Subject& subject, FindingList* findings) {
     if (role != Role::kLmHead || !IsQuantised(module.format)) continue;
     findings->Add(tie == Tie::kYes ? kTiedAndQuantised : kQuantisedHead, module.name);
   }
+  if (tie == Tie::kYes) CheckTiedCopy(subject, findings);
   if (has_embedding && !has_head && tie == Tie::kNo && Generates(config))
     findings->Add(kNoHead, "tie_word_embeddings");
 }

@@ -3,10 +3,11 @@
 
 namespace vernier::audit {
 
-std::vector<EngineVerdict> CheckHeaders(const Subject& subject, EngineSet engines,
+std::vector<EngineVerdict> CheckHeaders(const Subject& subject, const EnginesAsked& engines,
                                         int tensor_parallel, FindingList* findings) {
+  CheckJudged(subject, findings);
   CheckFormats(subject, findings);
-  CheckModel(subject, findings);
+  CheckModel(subject, engines.set, findings);
   CheckHead(subject, findings);
   CheckKvCache(subject, findings);
   CheckConfigs(subject, findings);

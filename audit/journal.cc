@@ -73,7 +73,7 @@ void RequireJournal(const fs::path& path, std::string_view text) {
 Json JournalIdentity(const Subject& subject, const Comparison* comparison) {
   Json identity = {{"vernier_audit_journal", kVersion},
                    {"depth", AuditDepthName(AuditDepth::kFull)},
-                   {"measured", comparison != nullptr && comparison->measured},
+                   {"measured", comparison == nullptr ? 0 : comparison->pairs.size()},
                    {"checkpoint", FilesJson(subject.checkpoint)},
                    {"source", nullptr}};
   if (comparison != nullptr) identity["source"] = FilesJson(comparison->source.checkpoint);

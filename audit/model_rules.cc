@@ -1,12 +1,15 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "audit/rules.h"
+#include "checkpoint/config_facts.h"
+#include "checkpoint/families/skipped_tensors.h"
 
 namespace vernier::audit {
 namespace {
@@ -15,13 +18,13 @@ using checkpoint::Role;
 
 constexpr Defect kMtpMissing = {
     "V06", Severity::kError, "config.json announces MTP layers that the checkpoint does not hold",
-    "Carry the MTP tensors over, or set num_nextn_predict_layers to the number of MTP layers"};
+    "Carry the MTP tensors over, or set that field to the number of MTP layers"};
 constexpr Defect kMtpMissingElsewhere = {
     "V06", Severity::kWarning, "config.json announces MTP layers that the checkpoint does not hold",
-    "Serve without speculative decoding, or set num_nextn_predict_layers to 0"};
+    "Serve without speculative decoding, or set that field to 0"};
 constexpr Defect kMtpUnannounced = {
     "V06", Severity::kError, "the checkpoint holds MTP layers that config.json does not announce",
-    "Set num_nextn_predict_layers to the number of MTP layers"};
+    "Set the field that this model has for it to the number of MTP layers"};
 constexpr Defect kExpertMissing = {"V09", Severity::kError,
                                    "an expert, or one of its three projections, is missing",
                                    "Carry every expert over"};
@@ -31,6 +34,10 @@ constexpr Defect kExpertFormats = {"V09", Severity::kError,
 constexpr Defect kStackedExperts = {"V09", Severity::kError,
                                     "experts are stacked in one tensor, which engines do not load",
                                     "Export one tensor per expert and projection"};
+constexpr Defect kStackedElsewhere = {
+    "V09", Severity::kWarning,
+    "quantised experts are stacked in one tensor, which an engine does not load",
+    "Serve with an engine that does, or export one tensor per expert and projection"};
 constexpr Defect kNeverQuantised = {"V10", Severity::kError,
                                     "a weight that must keep its precision is NVFP4",
                                     "Leave routers, norms, embeddings and the like as released"};
@@ -40,6 +47,8 @@ constexpr Defect kLayerMissing = {"C03", Severity::kError,
 constexpr Defect kUnplaced = {
     "C03", Severity::kError, "a tensor has no place in the model that config.json describes",
     "Set the numbers of layers and experts in config.json, or drop the tensor"};
+constexpr Defect kSkipped = {"C03", Severity::kInfo, "a tensor that engines do not load",
+                              "Nothing: it may be left out"};
 constexpr Defect kRequiredMissing = {"C03", Severity::kError,
                                      "a tensor that the model needs is missing",
                                      "Carry the tensor over from the source"};
@@ -50,24 +59,24 @@ constexpr Defect kEmbeddingShape = {"C03", Severity::kError,
 
 constexpr size_t kExpertProjections = 3;
 
-// Linear layers too small or too delicate for four bits, by the last part of their names, and parts
-// of a model that engines never quantise.
-constexpr std::array<std::string_view, 5> kDelicateLeaves = {"in_proj_a", "in_proj_b", "in_proj_ba",
-                                                             "conv1d", "shared_expert_gate"};
+// Parts of a model that engines never quantise.
 constexpr std::array<std::string_view, 4> kTowers = {"vision", "visual", "audio",
                                                      "multi_modal_projector"};
+
+// DeepSeek's name; other models have others (checkpoint/config_facts.h).
+constexpr std::string_view kMtpField = "num_nextn_predict_layers";
 
 void CheckMtp(const Subject& subject, FindingList* findings) {
   std::set<int> stored;
   for (const Module& module : subject.index.modules) {
     if (module.IsMtp()) stored.insert(module.meaning.layer);
   }
-  const Json& config = subject.checkpoint.config();
-  const auto field = config.find("num_nextn_predict_layers");
-  const bool has_number = field != config.end() && field->is_number_integer();
-  const int64_t announced = has_number ? field->get<int64_t>() : 0;
+  const std::optional<checkpoint::MtpCount> count =
+      checkpoint::FindMtpCount(subject.checkpoint.config());
+  const int64_t announced = count ? count->layers : 0;
   const auto held = static_cast<int64_t>(stored.size());
-  const std::string numbers = "num_nextn_predict_layers (" + std::to_string(announced) + ", but " +
+  const std::string field = count ? count->name : std::string(kMtpField);
+  const std::string numbers = field + " (" + std::to_string(announced) + ", but " +
                               std::to_string(held) + " stored)";
   const Defect& missing = subject.KnowsModel() ? kMtpMissing : kMtpMissingElsewhere;
   if (announced > held) findings->Add(missing, numbers);
@@ -87,12 +96,22 @@ void CheckLayers(const Subject& subject, FindingList* findings) {
   }
 }
 
+// What engines skip is harmless in any model.
+void ReportSkipped(const Subject& subject, FindingList* findings) {
+  for (const checkpoint::TensorLocation& tensor : subject.checkpoint.tensors()) {
+    const std::string_view reason =
+        checkpoint::SkippedBecause(tensor.info.name, subject.checkpoint.config());
+    if (reason.empty()) continue;
+    findings->Add(kSkipped, tensor.info.name + " (" + std::string(reason) + ")");
+  }
+}
+
 // A layer or expert that config.json does not announce is unknown to the family.
 void CheckPlaces(const Subject& subject, FindingList* findings) {
   for (const Module& module : subject.index.modules) {
-    if (module.meaning.role == Role::kOther && module.weight != kAbsent) {
-      findings->Add(kUnplaced, subject.Info(module.weight).name);
-    }
+    if (module.meaning.role != Role::kOther || module.weight == kAbsent) continue;
+    const std::string& name = subject.Info(module.weight).name;
+    if (checkpoint::SkippedBecause(name, subject.checkpoint.config()).empty()) findings->Add(kUnplaced, name);
   }
 }
 
@@ -171,12 +190,38 @@ void CheckExperts(const Subject& subject, FindingList* findings) {
   }
 }
 
-// Engines load stacked experts of a few models in BF16, and none that are quantised.
-void CheckStackedExperts(const Subject& subject, FindingList* findings) {
-  if (!subject.KnowsModel() && !subject.IsNvfp4()) return;
+// Which engines load a model's experts from stacks in NVFP4: vLLM's llama4.py transposes them,
+// TensorRT-LLM reads those of Llama 4 and gpt-oss. Nothing of a model about which nobody here knows.
+std::optional<EngineSet> LoadersOfStacks(std::string_view model_type) {
+  if (model_type.starts_with("llama4")) return EngineSet{Engine::kVllm, Engine::kTensorRtLlm};
+  if (model_type == "gpt_oss") return EngineSet{Engine::kTensorRtLlm};
+  return std::nullopt;
+}
+
+// Containers of experts of which some stand on their own.
+std::set<std::string_view> SeparateExperts(const Subject& subject) {
+  std::set<std::string_view> containers;
   for (const Module& module : subject.index.modules) {
-    if (module.IsMainExpert() && module.meaning.expert < 0 && module.weight != kAbsent) {
+    if (module.meaning.expert >= 0) containers.insert(ExpertContainer(module.name));
+  }
+  return containers;
+}
+
+// Stacks in 16 bits are the released layout of models without a family of their own here; beside
+// separate experts they are that of none.
+void CheckStackedExperts(const Subject& subject, EngineSet asked, FindingList* findings) {
+  const std::optional<EngineSet> loaders = LoadersOfStacks(subject.family->model_type());
+  const std::set<std::string_view> separate = SeparateExperts(subject);
+  for (const Module& module : subject.index.modules) {
+    if (!subject.StacksExperts(module)) continue;
+    if (subject.KnowsModel() || separate.contains(ExpertContainer(module.name))) {
       findings->Add(kStackedExperts, module.name);
+    }
+    if (module.format != StoredFormat::kStackedNvfp4 || !loaders) continue;
+    const bool somebody = !(*loaders & asked).empty();
+    for (const Engine engine : kEngines) {
+      if (loaders->Has(engine)) continue;
+      findings->Add(somebody ? kStackedElsewhere : kStackedExperts, module.name, {engine});
     }
   }
 }
@@ -193,37 +238,28 @@ void CheckEmbedding(const Subject& subject, FindingList* findings) {
   }
 }
 
-bool IsDelicate(std::string_view module) {
-  const std::string_view leaf = module.substr(module.rfind('.') + 1);
-  const auto is_in_name = [&](std::string_view tower) {
+bool IsInTower(std::string_view module) {
+  return std::any_of(kTowers.begin(), kTowers.end(), [&](std::string_view tower) {
     return module.find(tower) != std::string_view::npos;
-  };
-  return std::find(kDelicateLeaves.begin(), kDelicateLeaves.end(), leaf) != kDelicateLeaves.end() ||
-         std::any_of(kTowers.begin(), kTowers.end(), is_in_name);
+  });
 }
 
 bool MustKeepPrecision(const Module& module, bool knows_model) {
   switch (module.meaning.role) {
-    case Role::kNorm:
-    case Role::kAttentionAux:
-    case Role::kCompressor:
-    case Role::kRouter:
-    case Role::kHyperConnection:
-      return true;
     case Role::kMtp:
     case Role::kEmbedding:  // V04
     case Role::kLmHead:     // V04
       return false;
     case Role::kOther:
-      return knows_model || IsDelicate(module.name);
+      return knows_model || module.meaning.keeps_precision || IsInTower(module.name);
     default:
-      return !module.meaning.linear || IsDelicate(module.name);
+      return !module.meaning.linear || module.meaning.keeps_precision;
   }
 }
 
 void CheckPrecision(const Subject& subject, FindingList* findings) {
   for (const Module& module : subject.index.modules) {
-    if (module.format == StoredFormat::kNvfp4 && MustKeepPrecision(module, subject.KnowsModel())) {
+    if (checkpoint::IsNvfp4(module.format) && MustKeepPrecision(module, subject.KnowsModel())) {
       findings->Add(kNeverQuantised, module.name);
     }
   }
@@ -231,12 +267,13 @@ void CheckPrecision(const Subject& subject, FindingList* findings) {
 
 }  // namespace
 
-void CheckModel(const Subject& subject, FindingList* findings) {
+void CheckModel(const Subject& subject, EngineSet engines, FindingList* findings) {
   CheckPrecision(subject, findings);
+  ReportSkipped(subject, findings);
   CheckLayers(subject, findings);
   CheckMtp(subject, findings);
   CheckExperts(subject, findings);
-  CheckStackedExperts(subject, findings);
+  CheckStackedExperts(subject, engines, findings);
   if (!subject.KnowsModel()) return CheckEmbedding(subject, findings);
   CheckPlaces(subject, findings);
   CheckRequired(subject, findings);

@@ -12,32 +12,39 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family.h"
 #include "checkpoint/logical_weight.h"
+#include "checkpoint/weight_format.h"
 
 namespace vernier::audit {
 
-// What a module's weight is by its dtype and the scales beside it, right or wrong.
+// What a module's weight is by its dtype and the scales beside it, right or wrong
+// (checkpoint/weight_format.h).
 using StoredFormat = checkpoint::WeightFormat;
 
+using checkpoint::IsQuantised;
+
+// Whether the rules know what tensors of this format must look like: plain ones, tables, and what
+// Vernier reads.
+bool IsJudged(StoredFormat format);
+
 inline constexpr size_t kAbsent = checkpoint::Checkpoint::kNotFound;
-
-inline constexpr std::string_view kPackedSuffix = ".weight_packed";
-
-// FP8, MXFP, NVFP4 or INT4: neither plain nor not understood.
-bool IsQuantised(StoredFormat format);
 
 // Indices into Checkpoint::tensors(), kAbsent where there is no such tensor. Where two names are
 // given, the first is ModelOpt's and the second compressed-tensors'.
 struct Module {
   std::string name;  // without ".weight"
   StoredFormat format = StoredFormat::kOpaque;
+  // `linear` only where the weight has two dimensions.
   checkpoint::TensorMeaning meaning;
-  size_t weight = kAbsent;        // X.weight or X.weight_packed
-  size_t scale = kAbsent;         // X.scale
-  size_t scale_inv = kAbsent;     // X.weight_scale_inv
-  size_t block_scale = kAbsent;   // X.weight_scale
-  size_t global_scale = kAbsent;  // X.weight_scale_2 or X.weight_global_scale
-  size_t input_scale = kAbsent;   // X.input_scale or X.input_global_scale
-  size_t packed_shape = kAbsent;  // X.weight_shape
+  size_t weight = kAbsent;            // X.weight or X.weight_packed, or a tensor called X
+  size_t scale = kAbsent;             // X.scale
+  size_t scale_inv = kAbsent;         // X.weight_scale_inv
+  size_t block_scale = kAbsent;       // X.weight_scale
+  size_t global_scale = kAbsent;      // X.weight_scale_2 or X.weight_global_scale
+  size_t input_scale = kAbsent;       // X.input_scale or X.input_global_scale
+  size_t activation_scale = kAbsent;  // X.activation_scale, of Mistral's FP8
+  size_t packed_shape = kAbsent;      // X.weight_shape
+  size_t zero_point = kAbsent;        // X.weight_zero_point
+  std::vector<size_t> tensors;        // all that are present, the weight first
 
   bool IsMtp() const { return meaning.role == checkpoint::Role::kMtp; }
   // A routed expert's weight outside MTP layers.
@@ -46,8 +53,6 @@ struct Module {
   size_t NativeScale() const { return scale != kAbsent ? scale : scale_inv; }
   // The scales of the weight, under any of their three names.
   size_t AnyScale() const { return block_scale != kAbsent ? block_scale : NativeScale(); }
-  // All tensors present, the weight first.
-  std::vector<size_t> Tensors() const;
 };
 
 struct ModuleIndex {
@@ -61,8 +66,11 @@ struct ModuleIndex {
 ModuleIndex IndexModules(const checkpoint::Checkpoint& checkpoint,
                          const checkpoint::Family& family);
 
-// "layers.3.ffn.experts.7.w1" -> "layers.3.ffn.experts", what engines build as one module; empty
-// for anything else.
+// Whether a module is a tensor of three dimensions that holds all experts of a layer.
+bool StacksExperts(const checkpoint::Checkpoint& checkpoint, const Module& module);
+
+// "layers.3.ffn.experts.7.w1" and "layers.3.mlp.experts.gate_up_proj" -> "layers.3.ffn.experts",
+// what engines build as one module; empty for anything else.
 std::string_view ExpertContainer(std::string_view module);
 
 }  // namespace vernier::audit

@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "checkpoint/config_facts.h"
 #include "quantizers/nvfp4.h"
 
 namespace vernier::audit {
@@ -70,13 +71,15 @@ std::string ReadKvCacheAlgo(const Json& object) {
   return is_fp8 ? std::string(kAlgoFp8) : std::string();
 }
 
+// The first that names anything: engines ask for ignored_layers, and for the other list without it.
 void ReadUnconverted(const Json& object, QuantConfig* config) {
   for (const char* key : {"ignored_layers", "modules_to_not_convert"}) {
     const Json* field = FindField(object, key);
-    if (field == nullptr || !field->is_array()) continue;
+    if (field == nullptr || !field->is_array() || field->empty()) continue;
     for (const Json& name : *field) {
       if (name.is_string()) config->unconverted.emplace_back(name.get<std::string>());
     }
+    return;
   }
 }
 
@@ -107,7 +110,10 @@ std::optional<WeightFormat> FormatOfWeights(const Json& weights) {
   const std::string strategy = StringField(weights, "strategy");
   const std::optional<int64_t> group_size = IntegerField(weights, "group_size");
   const bool is_float = StringField(weights, "type") == "float";
-  if (bits == 4 && !is_float) return WeightFormat::kInt4;
+  const Json* symmetric = FindField(weights, "symmetric");
+  const bool has_zero = symmetric != nullptr && *symmetric == false;
+  if (bits == 4 && !is_float) return has_zero ? WeightFormat::kInt4Zero : WeightFormat::kInt4;
+  if (bits == 8 && !is_float) return WeightFormat::kInt8;
   if (!is_float) return std::nullopt;
   if (bits == 4 && group_size == quantizers::kNvfp4BlockSize) return WeightFormat::kNvfp4;
   if (bits == 4) return WeightFormat::kMxfp4;
@@ -147,18 +153,27 @@ bool NamesModule(const NamePattern& entry, std::string_view module) {
 }  // namespace
 
 std::optional<WeightFormat> FormatOfAlgo(std::string_view algo) {
-  static constexpr std::array<std::pair<std::string_view, WeightFormat>, 11> kAlgos = {
+  static constexpr auto kAlgos = std::to_array<std::pair<std::string_view, WeightFormat>>(
       {{kAlgoNvfp4, WeightFormat::kNvfp4},
        {kAlgoWeightOnlyNvfp4, WeightFormat::kNvfp4},
        {"NVFP4_AWQ", WeightFormat::kNvfp4},
+       {"W4A8_NVFP4_FP8", WeightFormat::kNvfp4Wide},
        {"FP8_BLOCK_SCALES", WeightFormat::kFp8Block},
        {"mxfp4", WeightFormat::kMxfp4},
        {"MXFP4", WeightFormat::kMxfp4},
+       {"W4A16_MXFP4", WeightFormat::kMxfp4},
+       {"W4A8_MXFP4_FP8", WeightFormat::kMxfp4},
+       {"W4A8_MXFP4_MXFP8", WeightFormat::kMxfp4},
        {"MXFP8", WeightFormat::kMxfp8},
        {kAlgoFp8, WeightFormat::kFp8Tensor},
        {"FP8_PER_CHANNEL_PER_TOKEN", WeightFormat::kFp8Channel},
        {"fp8_pb_wo", WeightFormat::kFp8Block},
-       {"FP8_PB_WO", WeightFormat::kFp8Block}}};
+       {"FP8_PB_WO", WeightFormat::kFp8Block},
+       {"W4A16", WeightFormat::kInt4Rows},
+       {"W4A16_AWQ", WeightFormat::kInt4Rows},
+       {"W4A8_AWQ", WeightFormat::kInt4Rows},
+       {"W8A16", WeightFormat::kInt8},
+       {"W8A8_SQ_PER_CHANNEL", WeightFormat::kInt8}});
   for (const auto& [name, format] : kAlgos) {
     if (name == algo) return format;
   }
@@ -224,9 +239,11 @@ const LayerAlgo* QuantConfig::Covering(std::string_view module) const {
 
 QuantConfig ReadInlineQuantConfig(const Json& config) {
   QuantConfig result;
-  const Json* object = FindField(config, "quantization_config");
-  if (object == nullptr) return result;
+  const checkpoint::ConfigFact fact = checkpoint::FindQuantizationConfig(config);
+  if (!fact) return result;
+  const Json* object = fact.value;
   result.present = true;
+  result.pointer = fact.pointer;
   ReadCommonFields(*object, "ignore", &result);
   result.producer = ProducerText(*object);
   result.quant_method = StringField(*object, "quant_method");

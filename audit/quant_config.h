@@ -56,14 +56,23 @@ struct QuantConfig {
   std::map<std::string, LayerAlgo> quantized_layers;
 
   // What only config.json says.
+  std::string pointer;  // where it stands there: "/text_config/quantization_config"
   std::string quant_method;
   std::string moe_quant_algo;
   std::string scale_fmt;
   std::vector<int64_t> weight_block_size;
-  std::vector<NamePattern> unconverted;  // what quant_method "fp8" leaves out, by exact name
+  std::vector<NamePattern> unconverted;  // what quant_method "fp8" leaves out, by exact name:
+                                         // ignored_layers, else modules_to_not_convert
   std::vector<ConfigGroup> groups;       // of compressed-tensors
 
   bool IsCompressedTensors() const { return quant_method == kCompressedTensors; }
+  // quant_method "fp8", of any model.
+  bool IsFp8() const { return quant_method == "fp8" || quant_method == "deepseek_v4_fp8"; }
+  bool IsModelopt() const { return quant_method.starts_with(kModelopt); }
+  // The rules and the simulation know what such a configuration says.
+  bool IsJudged() const {
+    return quant_method.empty() || IsCompressedTensors() || IsFp8() || IsModelopt();
+  }
   bool MentionsNvfp4() const;
   // Whether the inputs of `module` stay as they are, so that it needs no input scale.
   bool WeightOnly(std::string_view module) const;
@@ -79,7 +88,8 @@ struct QuantConfig {
   const LayerAlgo* Covering(std::string_view module) const;
 };
 
-// `quantization_config` of config.json: the flat dialect.
+// The quantisation config of config.json, wherever it stands (checkpoint/config_facts.h): the flat
+// dialect.
 QuantConfig ReadInlineQuantConfig(const Json& config);
 
 // hf_quant_config.json: the nested dialect. kBadJson when the file is no JSON.

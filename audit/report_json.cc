@@ -37,6 +37,7 @@ Json EngineJson(const EngineVerdict& verdict) {
                       {"first_problem", split.first_problem}});
   }
   return {{"engine", EngineName(verdict.engine)},
+          {"release", verdict.release},
           {"path", verdict.path},
           {"refusal", verdict.refusal},
           {"modules", verdict.modules},
@@ -133,6 +134,7 @@ Json ReportJson(const AuditReport& report) {
           {"tensors", report.tensors},
           {"bytes", report.bytes},
           {"quantised_weights", FormatsJson(report.quantised_weights)},
+          {"unclaimed", report.unclaimed},
           {"scale_bytes", report.scale_bytes},
           {"scale_bytes_read", report.scale_bytes_read},
           {"carried_tensors", report.carried_tensors},

@@ -2,7 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <iterator>
+#include <algorithm>
+#include <span>
 
 #include "base/text.h"
 
@@ -60,13 +61,27 @@ std::string SplitsText(const EngineVerdict& verdict) {
 }
 
 std::string EngineText(const EngineVerdict& verdict) {
-  std::string text = fmt::format("{:<13} {}: ", EngineName(verdict.engine), verdict.path);
+  const std::string name = fmt::format("{}{}{}", EngineName(verdict.engine),
+                                       verdict.release.empty() ? "" : " ", verdict.release);
+  std::string text = fmt::format("{:<13} {}: ", name, verdict.path);
   if (!verdict.refusal.empty()) return text + fmt::format("refuses it, {}\n", verdict.refusal);
   text += verdict.modules.empty() ? "nothing to build" : ModulesText(verdict);
   if (verdict.disagreements > 0) {
     text += fmt::format("; {} stored otherwise",
                         HumanCount(static_cast<uint64_t>(verdict.disagreements)));
   }
+  return text + "\n";
+}
+
+// "unclaimed     2 matrices that no module claimed: model.a, model.b"
+std::string UnclaimedText(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 8;
+  const size_t shown = std::min(kShown, names.size());
+  std::string text = fmt::format("{:<13} {} that no module claimed", "unclaimed",
+                                 names.size() == 1 ? "1 matrix"
+                                                   : fmt::format("{} matrices", names.size()));
+  if (shown > 0) text += ": " + JoinNames(std::span(names).first(shown));
+  if (shown < names.size()) text += fmt::format(" and {} more", names.size() - shown);
   return text + "\n";
 }
 
@@ -103,12 +118,12 @@ std::string ReportText(const AuditReport& report) {
   for (const Finding& finding : report.findings) text += FindingText(finding);
   for (const EngineVerdict& verdict : report.engines) text += EngineText(verdict);
   if (!report.engines.empty()) text += SplitsText(report.engines.front());
-  if (report.source.empty()) return text;
+  if (report.source.empty()) return text + UnclaimedText(report.unclaimed);
   text += fmt::format("against {}: {} byte-equal, {} converted\n", report.source,
                       Plural(report.carried_tensors, "tensor"),
                       Plural(report.overall_error.weights, "weight"));
-  if (report.role_errors.empty()) return text;
-  return text + ErrorTable(report);
+  if (!report.role_errors.empty()) text += ErrorTable(report);
+  return text + UnclaimedText(report.unclaimed);
 }
 
 }  // namespace vernier::audit

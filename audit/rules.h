@@ -16,7 +16,7 @@ namespace vernier::audit {
 
 // All rules that need headers and configurations alone; returns what each engine asked for makes of
 // them.
-std::vector<EngineVerdict> CheckHeaders(const Subject& subject, EngineSet engines,
+std::vector<EngineVerdict> CheckHeaders(const Subject& subject, const EnginesAsked& engines,
                                         int tensor_parallel, FindingList* findings);
 
 // Dtypes, shapes and presence of scales (V02, V10 for tiny weights, B04). Headers only.
@@ -24,7 +24,11 @@ void CheckFormats(const Subject& subject, FindingList* findings);
 
 // Weights that no engine reads in NVFP4 (V10), layers, experts and MTP against config.json (V06,
 // V09, C03); of models that are not known as far as names and the usual fields tell. Headers only.
-void CheckModel(const Subject& subject, FindingList* findings);
+void CheckModel(const Subject& subject, EngineSet engines, FindingList* findings);
+
+// What the audit knows no rule for: weights in formats, and a configuration of a method, that it does
+// not judge (J02). Headers only.
+void CheckJudged(const Subject& subject, FindingList* findings);
 
 // The quantisation configurations against each other (V13), and what a release's own lists as NVFP4
 // against what is stored (V05). Nothing but the index's total_size is checked on a checkpoint as
@@ -37,7 +41,8 @@ void CheckGroups(const Subject& subject, FindingList* findings);
 // Scales of an FP8 key/value cache: names, values and completeness (V07). Reads these few numbers.
 void CheckKvCache(const Subject& subject, FindingList* findings);
 
-// The output head and tied embeddings (V04). Headers only.
+// The output head and tied embeddings (V04). Reads no more than the ends of a head that is stored
+// beside the embedding that it is tied to.
 void CheckHead(const Subject& subject, FindingList* findings);
 
 // What the engines expect of a DeepSeek-V4 checkpoint with NVFP4 weights (V15; the release's

@@ -66,7 +66,7 @@ bool BlocksAgree(const Subject& subject, const Module& module) {
 
 ScaleFacts ScanModuleScales(const Subject& subject, const Module& module,
                             std::span<const std::byte> scales) {
-  if (module.format == StoredFormat::kNvfp4) return ScanE4m3Scales(scales);
+  if (checkpoint::IsNvfp4(module.format)) return ScanE4m3Scales(scales);
   return ScanScales(subject.Info(BlockScalesOf(subject, module)).dtype, scales);
 }
 

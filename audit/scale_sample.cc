@@ -36,7 +36,8 @@ void AddPages(size_t tensor, uint64_t bytes, uint64_t pages, std::vector<TensorP
 }  // namespace
 
 size_t BlockScalesOf(const Subject& subject, const Module& module) {
-  if (module.format != StoredFormat::kNvfp4) return module.AnyScale();
+  if (!IsJudged(module.format)) return kAbsent;
+  if (!checkpoint::IsNvfp4(module.format)) return module.AnyScale();
   const size_t tensor = module.block_scale;
   const bool readable =
       tensor != kAbsent && subject.Info(tensor).dtype == checkpoint::DType::kF8E4M3;

@@ -1,8 +1,11 @@
 #include "audit/source_rules.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
+#include "audit/expert_stacks.h"
 #include "audit/rules.h"
 #include "checkpoint/families/kv_cache.h"
 
@@ -20,6 +23,13 @@ constexpr Defect kUnexplained = {"C01", Severity::kError,
 constexpr Defect kShapeChanged = {"C02", Severity::kError,
                                   "a tensor has another shape or dtype than its source",
                                   "Check that this is the source the checkpoint was made from"};
+constexpr Defect kDtypeChanged = {"C02", Severity::kInfo,
+                                  "a tensor is stored in another dtype than its source's",
+                                  "Nothing is lost where the new one holds every value"};
+constexpr Defect kRestacked = {
+    "C02", Severity::kInfo,
+    "experts are stacked in one tensor on one side only, and their values not compared",
+    "Compare with a source that stores them alike to measure them"};
 constexpr Defect kBytesChanged = {"C02", Severity::kError,
                                   "a carried tensor differs from its source",
                                   "Export again: this tensor must be copied byte for byte"};
@@ -31,6 +41,8 @@ class Matcher {
       : subject_(subject), source_(source), dropped_(dropped), findings_(findings) {}
 
   SourceMatch Match() {
+    MatchStacks(source_, subject_, &stacks_.source, &stacks_.own);
+    MatchStacks(subject_, source_, &stacks_.own, &stacks_.source);
     for (size_t i = 0; i < source_.index.modules.size(); ++i) MatchModule(i);
     for (size_t i = 0; i < source_.checkpoint.tensors().size(); ++i) MatchTensor(i);
     for (size_t i = 0; i < subject_.checkpoint.tensors().size(); ++i) ExplainTensor(i);
@@ -38,7 +50,24 @@ class Matcher {
   }
 
  private:
-  // Null unless both have the module with a weight, in different formats or dialects.
+  // Modules, by index, whose experts the other side has stacked or unstacked.
+  struct Stacks {
+    std::set<size_t> own, source;
+  };
+
+  void MatchStacks(const Subject& stacked, const Subject& unstacked, std::set<size_t>* stacks,
+                   std::set<size_t>* slices) const {
+    for (size_t i = 0; i < stacked.index.modules.size(); ++i) {
+      const Module& module = stacked.index.modules[i];
+      const std::vector<size_t> found = SlicesOf(module, stacked, unstacked);
+      if (found.empty()) continue;
+      stacks->insert(i);
+      slices->insert(found.begin(), found.end());
+      findings_->Add(kRestacked, module.name);
+    }
+  }
+
+  // Null unless both have the module with a weight, in different formats, dtypes or dialects.
   const Module* ConvertedFrom(const Module& source_module) const {
     const Module* module = subject_.index.Find(source_module.name);
     if (module == nullptr || module->weight == kAbsent || source_module.weight == kAbsent) {
@@ -47,13 +76,23 @@ class Matcher {
     return SameTensors(*module, source_module) ? nullptr : module;
   }
 
-  // Whether both are stored alike: in one format and, where that is quantised, as tensors of the
-  // same names, dtypes and shapes.
+  // Two dtypes of the same numbers: compared by value, not by bytes.
+  bool IsRetyped(const Module& module, const Module& source_module) const {
+    if (module.format != StoredFormat::kPlain || source_module.format != StoredFormat::kPlain) {
+      return false;
+    }
+    const TensorInfo& own = subject_.Info(module.weight);
+    const TensorInfo& source = source_.Info(source_module.weight);
+    return own.dtype != source.dtype && own.shape == source.shape;
+  }
+
+  // Whether both are stored alike: in one format and dtype and, where that is quantised, as tensors
+  // of the same names, dtypes and shapes.
   bool SameTensors(const Module& module, const Module& source_module) const {
-    if (module.format != source_module.format) return false;
+    if (module.format != source_module.format || IsRetyped(module, source_module)) return false;
     if (!IsQuantised(module.format)) return true;
-    const std::vector<size_t> own = module.Tensors();
-    const std::vector<size_t> theirs = source_module.Tensors();
+    const std::vector<size_t> own = module.tensors;
+    const std::vector<size_t> theirs = source_module.tensors;
     return std::equal(
         own.begin(), own.end(), theirs.begin(), theirs.end(), [&](size_t a, size_t b) {
           const TensorInfo& x = subject_.Info(a);
@@ -68,15 +107,27 @@ class Matcher {
   }
 
   void MatchModule(size_t source_index) {
-    const Module* module = ConvertedFrom(source_.index.modules[source_index]);
+    const Module& source_module = source_.index.modules[source_index];
+    const Module* module = ConvertedFrom(source_module);
     if (module == nullptr) return;
-    match_.converted.emplace_back(subject_.index.by_name.at(module->name), source_index);
+    const size_t own_index = subject_.index.by_name.at(module->name);
+    match_.converted.emplace_back(own_index, source_index);
+    if (!IsRetyped(*module, source_module)) return;
+    match_.retyped.insert(own_index);
+    findings_->Add(kDtypeChanged, RetypedText(*module, source_module));
+  }
+
+  std::string RetypedText(const Module& module, const Module& source_module) const {
+    const TensorInfo& own = subject_.Info(module.weight);
+    return fmt::format("{} ({} -> {})", own.name, source_.Info(source_module.weight).dtype_name,
+                       own.dtype_name);
   }
 
   void MatchTensor(size_t source_tensor) {
     const TensorInfo& info = source_.Info(source_tensor);
-    const Module& module = source_.index.modules[source_.index.module_of_tensor[source_tensor]];
-    if (ConvertedFrom(module) != nullptr || IsReplaced(info.name)) return;
+    const size_t module = source_.index.module_of_tensor[source_tensor];
+    if (stacks_.source.contains(module) || IsReplaced(info.name)) return;
+    if (ConvertedFrom(source_.index.modules[module]) != nullptr) return;
     const size_t tensor = subject_.checkpoint.Find(info.name);
     if (tensor == kAbsent) {
       if (!dropped_.contains(info.name)) findings_->Add(kUnaccounted, info.name);
@@ -94,8 +145,9 @@ class Matcher {
   void ExplainTensor(size_t tensor) {
     const std::string& name = subject_.Info(tensor).name;
     if (source_.checkpoint.Find(name) != kAbsent || checkpoint::IsKvCacheScale(name)) return;
-    const Module& module = subject_.index.modules[subject_.index.module_of_tensor[tensor]];
-    const Module* source_module = source_.index.Find(module.name);
+    const size_t module = subject_.index.module_of_tensor[tensor];
+    if (stacks_.own.contains(module)) return;
+    const Module* source_module = source_.index.Find(subject_.index.modules[module].name);
     if (source_module != nullptr && ConvertedFrom(*source_module) != nullptr) return;
     findings_->Add(kUnexplained, name);
   }
@@ -104,6 +156,7 @@ class Matcher {
   const Subject& source_;
   const std::set<std::string>& dropped_;
   FindingList* findings_;
+  Stacks stacks_;
   SourceMatch match_;
 };
 

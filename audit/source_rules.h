@@ -20,10 +20,12 @@ namespace vernier::audit {
 struct SourceMatch {
   std::vector<std::pair<size_t, size_t>> carried;    // (tensor, source tensor) to be byte-equal
   std::vector<std::pair<size_t, size_t>> converted;  // (module, source module) stored otherwise
+  std::set<size_t> retyped;  // of the converted modules, those with just another dtype
 };
 
-// Accounts for every source tensor (C01): carried, converted, or among `dropped`, the names that
-// the manifest lists so; and for every tensor that the source does not explain.
+// Accounts for every source tensor (C01): carried, converted, stacked or unstacked (SlicesOf), or
+// among `dropped`, the names that the manifest lists so; and for every tensor that the source does
+// not explain.
 SourceMatch MatchSource(const Subject& subject, const Subject& source,
                         const std::set<std::string>& dropped, FindingList* findings);
 

@@ -58,7 +58,7 @@ std::vector<StreamJob> StreamPlan::Jobs() const {
 
 void StreamPlan::AddModule(size_t index, std::vector<Stretch>* stretches) const {
   const Module& module = subject_.index.modules[index];
-  std::vector<size_t> left = module.Tensors();
+  std::vector<size_t> left = module.tensors;
   const auto take = [&left](size_t tensor) { std::erase(left, tensor); };
   if (comparison_ != nullptr && comparison_->pairs.contains(index)) {
     stretches->push_back(RowStretch(index));

@@ -38,8 +38,7 @@ QuantDialect DialectOf(const ModuleIndex& index, const QuantConfig& inline_confi
         return IsQuantised(module.format) && module.format != StoredFormat::kNvfp4 &&
                module.NativeScale() != kAbsent;
       });
-  const bool is_modelopt =
-      inline_config.present ? inline_config.quant_method == kModelopt : file_config.present;
+  const bool is_modelopt = inline_config.present ? inline_config.IsModelopt() : file_config.present;
   return is_modelopt && !has_native_weights ? QuantDialect::kModelopt : QuantDialect::kNative;
 }
 
@@ -75,7 +74,7 @@ int64_t Subject::CountFormat(StoredFormat format) const {
 
 bool Subject::IsNvfp4() const {
   return inline_config.MentionsNvfp4() || file_config.MentionsNvfp4() ||
-         CountFormat(StoredFormat::kNvfp4) > 0;
+         CountFormat(StoredFormat::kNvfp4) + CountFormat(StoredFormat::kStackedNvfp4) > 0;
 }
 
 std::optional<Subject> OpenSubject(const std::filesystem::path& directory, FindingList* findings) {

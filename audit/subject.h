@@ -37,6 +37,9 @@ struct Subject {
   // The configuration that engines act on: config.json's, else hf_quant_config.json.
   const QuantConfig& Config() const { return inline_config.present ? inline_config : file_config; }
   int64_t CountFormat(StoredFormat format) const;
+  bool StacksExperts(const Module& module) const {
+    return audit::StacksExperts(checkpoint, module);
+  }
   // Anything is NVFP4, or is said to be: the rules for NVFP4 checkpoints apply.
   bool IsNvfp4() const;
   // The rules for a model that is known apply: its layers, experts and shapes.

@@ -16,6 +16,7 @@
 #include "audit/source_rules.h"
 #include "audit/stream.h"
 #include "audit/subject.h"
+#include "audit/unclaimed.h"
 
 namespace vernier::audit {
 namespace {
@@ -38,6 +39,7 @@ void Describe(const Subject& subject, AuditReport* report) {
       ++report->quantised_weights[module.format];
     }
   }
+  report->unclaimed = UnclaimedMatrices(subject);
 }
 
 uint64_t BytesOf(const std::vector<TensorPiece>& pieces) {
@@ -99,7 +101,7 @@ void CompareReadings(const Subject& subject, const Comparison& comparison,
                      const ScaleReadings& readings, const ManifestFacts& manifest,
                      FindingList* findings, AuditReport* report) {
   report->carried_tensors = CheckCarried(subject, comparison.match, readings.facts, findings);
-  report->role_errors = CheckErrors(subject, readings.facts, findings);
+  report->role_errors = CheckErrors(subject, comparison.match.retyped, readings.facts, findings);
   for (const RoleError& role : report->role_errors) report->overall_error.Merge(role.statistics);
   report->worst_weights = WorstWeights(subject, readings.facts, kWorstWeights);
   report->config_changes = ConfigChanges(comparison.source.checkpoint.config(),
@@ -157,7 +159,7 @@ AuditReport Validate(const AuditOptions& options) {
   AuditReport report;
   report.directory = options.directory.string();
   report.source = options.source.string();
-  FindingList findings(options.engines);
+  FindingList findings(options.engines.set);
   const std::optional<Subject> subject = OpenSubject(options.directory, &findings);
   if (subject) CheckSubject(*subject, options, &findings, &report);
   report.findings = findings.Sorted();

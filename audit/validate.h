@@ -19,7 +19,7 @@ struct AuditOptions {
   // A source or a journal implies kFull.
   AuditDepth depth = AuditDepth::kScales;
   // Findings that concern none of these are left out.
-  EngineSet engines = EngineSet::All();
+  EnginesAsked engines = {};
   // Weights that cannot be cut for so many devices are errors.
   int tensor_parallel = 1;
   // What is finished of a full audit is remembered in this file, and not done again by the next

@@ -13,6 +13,7 @@
 #include "calib/generate.h"
 #include "calib/trace.h"
 #include "datasets/document_encoder.h"
+#include "datasets/special_ids.h"
 #include "datasets/tokenizer.h"
 #include "tools/scratch_directory.h"
 #include "tools/torch_steps.h"
@@ -52,8 +53,8 @@ void ReadEvalData(const EvalOptions& options, int64_t vocab_size, EvalReport* re
   const std::vector<std::filesystem::path> sources(options.data.begin(), options.data.end());
   report->data = datasets::BuildEvaluationSet(sources, options.windows, tokenizer);
   report->tokenizer = tokenizer.fingerprint();
-  report->document_bos = tokenizer.adds_bos() && tokenizer.bos_id();
-  report->document_eos = tokenizer.adds_eos() && tokenizer.eos_id();
+  report->document_bos = !tokenizer.prefix().empty();
+  report->document_eos = !tokenizer.suffix().empty();
   RequireIds(report->data.tokens.ids, vocab_size);
 }
 
@@ -77,13 +78,10 @@ std::vector<EvalVariant> ChooseVariants(const EvalOptions& options, const Source
   return variants;
 }
 
-// BOS as the tokenizer's configuration asks for, and the text. Never EOS: the text goes on.
+// The text behind the tokenizer's prefix. Never EOS: the text goes on.
 std::vector<int32_t> EncodePrompt(const std::string& text, const datasets::Tokenizer& tokenizer) {
   std::vector<int32_t> ids = tokenizer.Encode(text);
-  const auto bos = tokenizer.bos_id();
-  if (bos && tokenizer.adds_bos() && (ids.empty() || ids.front() != *bos)) {
-    ids.insert(ids.begin(), *bos);
-  }
+  datasets::AddPrefix(tokenizer.prefix(), &ids);
   if (!ids.empty()) return ids;
   throw Error(ErrorCode::kBadArgument, "--prompt", "an empty prompt has no token to go on from",
               "Give some text");

@@ -209,7 +209,7 @@ InspectReport BuildInspectReport(const Checkpoint& checkpoint) {
   CountLayers(layout, &report);
   report.experts_per_token = family->Dims().experts_per_token;
   for (std::string& name : family->RequiredTensors()) {
-    if (checkpoint.Find(name) == Checkpoint::kNotFound) report.missing.push_back(std::move(name));
+    if (layout.FindName(name) == nullptr) report.missing.push_back(std::move(name));
   }
   report.not_understood = FindUnknown(checkpoint, layout);
   ListFiles(checkpoint, &report);

@@ -41,13 +41,6 @@ class CompressedTensorsReader final : public EngineReader {
     return config_.GroupsNaming(module.members.front()->name).empty();
   }
 
-  // "Linear" is the class of ordinary projections alone in vLLM; what the others count is not
-  // known.
-  Decision HeadByClass() const {
-    if (engine_ != Engine::kVllm) return Decision::Unknown();
-    return Decision::Unquantised("no target names the head");
-  }
-
   // TensorRT-LLM reads the list like ModelOpt's, where expressions must match the whole name.
   bool Ignores(const std::string& name) const {
     if (engine_ != Engine::kTensorRtLlm) return config_.Ignores(name);

@@ -5,6 +5,7 @@
 
 #include "audit/engines/engine_reader.h"
 #include "audit/engines/exclusion.h"
+#include "base/text.h"
 
 namespace vernier::audit {
 namespace {
@@ -16,8 +17,9 @@ constexpr std::string_view kProbe = "layers.0.ffn.experts.0.w1";
 
 class DeepseekV4Reader final : public EngineReader {
  public:
-  DeepseekV4Reader(Engine engine, const Subject& subject)
+  DeepseekV4Reader(Engine engine, EngineRelease vllm, const Subject& subject)
       : engine_(engine),
+        vllm_(vllm),
         subject_(subject),
         config_(subject.inline_config),
         expert_format_(ExpertFormat()) {}
@@ -44,7 +46,8 @@ class DeepseekV4Reader final : public EngineReader {
 
   Decision Decide(const RuntimeModule& module) const override {
     if (module.kind == ModuleKind::kExperts) return DecideExperts(module);
-    if (module.kind == ModuleKind::kLmHead || !module.members.front()->meaning.linear) {
+    const checkpoint::TensorMeaning& meaning = module.members.front()->meaning;
+    if (module.kind == ModuleKind::kLmHead || !meaning.linear || meaning.keeps_precision) {
       return Decision::Unquantised("built without a quantisation method");
     }
     if (BuiltPlain(module.name))
@@ -97,6 +100,13 @@ class DeepseekV4Reader final : public EngineReader {
     if (engine_ == Engine::kVllm && Lists(module.name)) {
       return Decision::Unquantised("in ignored_layers");
     }
+    if (expert_format_ == StoredFormat::kNvfp4 && engine_ == Engine::kVllm) {
+      const std::string_view pattern = VllmExclusion(module.name);
+      if (!pattern.empty()) {
+        return Decision::Quantised(StoredFormat::kMxfp4,
+                                   "excluded by \"" + std::string(pattern) + "\"");
+      }
+    }
     // What its list excludes, MTP layers above all, SGLang builds as released.
     if (expert_format_ == StoredFormat::kNvfp4 && engine_ != Engine::kVllm) {
       const Exclusion exclusion = FindExclusion(engine_, config_.exclusions, module);
@@ -107,6 +117,18 @@ class DeepseekV4Reader final : public EngineReader {
       if (exclusion.excluded && !module.is_mtp) return Decision::Unquantised(reason);
     }
     return Decision::Quantised(expert_format_, Reason());
+  }
+
+  // From 0.32 on: the first entry of `ignore` that matches the layer's experts by the name that they
+  // have in the checkpoint, "layers.3.ffn.experts" or "mtp.0.ffn.experts"
+  // (models/deepseek_v41/quant_config.py). Empty when there is none.
+  std::string_view VllmExclusion(std::string_view experts) const {
+    constexpr EngineRelease kReadsIgnore = {0, 32, 0};
+    if (vllm_ < kReadsIgnore) return {};
+    for (const NamePattern& pattern : config_.exclusions) {
+      if (GlobMatch(pattern.text(), experts)) return pattern.text();
+    }
+    return {};
   }
 
   bool Lists(const std::string& name) const {
@@ -125,6 +147,7 @@ class DeepseekV4Reader final : public EngineReader {
   }
 
   Engine engine_;
+  EngineRelease vllm_;
   const Subject& subject_;
   const QuantConfig& config_;
   StoredFormat expert_format_;
@@ -132,8 +155,9 @@ class DeepseekV4Reader final : public EngineReader {
 
 }  // namespace
 
-std::unique_ptr<EngineReader> MakeDeepseekV4Reader(Engine engine, const Subject& subject) {
-  return std::make_unique<DeepseekV4Reader>(engine, subject);
+std::unique_ptr<EngineReader> MakeDeepseekV4Reader(Engine engine, EngineRelease vllm,
+                                                   const Subject& subject) {
+  return std::make_unique<DeepseekV4Reader>(engine, vllm, subject);
 }
 
 }  // namespace vernier::audit

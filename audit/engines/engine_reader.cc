@@ -47,15 +47,16 @@ std::unique_ptr<EngineReader> MakeUnknownReader(std::string path) {
   return std::make_unique<UnknownReader>(std::move(path));
 }
 
-std::unique_ptr<EngineReader> MakeEngineReader(Engine engine, const Subject& subject) {
+std::unique_ptr<EngineReader> MakeEngineReader(Engine engine, const EnginesAsked& engines,
+                                               const Subject& subject) {
   const QuantConfig& flat = subject.inline_config;
-  const bool is_fp8 = flat.quant_method == "fp8" || flat.quant_method == "deepseek_v4_fp8";
+  const bool is_fp8 = flat.IsFp8();
   if (flat.IsCompressedTensors()) return MakeCompressedTensorsReader(engine, flat);
-  if (is_fp8 && subject.IsDeepseekV4()) return MakeDeepseekV4Reader(engine, subject);
+  if (is_fp8 && subject.IsDeepseekV4()) return MakeDeepseekV4Reader(engine, engines.vllm, subject);
   if (is_fp8 && !subject.file_config.present) return MakeFp8Reader(flat);
   const ChosenConfig chosen = Choose(engine, subject);
   if (!chosen.config->present) return MakeUnquantisedReader();
-  const bool is_modelopt = !chosen.is_flat || flat.quant_method.starts_with(kModelopt);
+  const bool is_modelopt = !chosen.is_flat || flat.IsModelopt();
   if (is_modelopt) return MakeModeloptReader(engine, *chosen.config, chosen.is_flat);
   if (is_fp8) return MakeFp8Reader(flat);
   return MakeUnknownReader(flat.quant_method);

@@ -1,7 +1,8 @@
 // What an engine decides about each module, by its own rules.
 //
-// Written from reading the engines' loaders in 2026: vLLM 0.33 model_executor/layers/quantization
-// (modelopt.py, fp8.py, compressed_tensors) and models/deepseek_v4/quant_config.py; SGLang 0.5.23
+// Written from reading the engines' loaders in 2026: vLLM 0.31 to 0.33 model_executor/layers/quantization
+// (modelopt.py, fp8.py, compressed_tensors), models/deepseek_v4/quant_config.py and, of which V4 too
+// gets its experts' method from 0.32 on, models/deepseek_v41/quant_config.py; SGLang 0.5.23
 // srt/layers/quantization/modelopt_quant.py and configs/deepseek_v4.py; TensorRT-LLM
 // quantization/modelopt_config.py, _torch/model_config.py and _torch/models/modeling_utils.py. No
 // engine is run.
@@ -53,7 +54,8 @@ class EngineReader {
 };
 
 // `subject` must outlive the reader.
-std::unique_ptr<EngineReader> MakeEngineReader(Engine engine, const Subject& subject);
+std::unique_ptr<EngineReader> MakeEngineReader(Engine engine, const EnginesAsked& engines,
+                                               const Subject& subject);
 
 // The readers it chooses from.
 
@@ -66,8 +68,9 @@ std::unique_ptr<EngineReader> MakeModeloptReader(Engine engine, const QuantConfi
                                                  bool is_flat);
 // quant_method "fp8" of any model.
 std::unique_ptr<EngineReader> MakeFp8Reader(const QuantConfig& config);
-// quant_method "fp8" of DeepSeek-V4.
-std::unique_ptr<EngineReader> MakeDeepseekV4Reader(Engine engine, const Subject& subject);
+// quant_method "fp8" of DeepSeek-V4; `vllm` is the release, if the engine is that.
+std::unique_ptr<EngineReader> MakeDeepseekV4Reader(Engine engine, EngineRelease vllm,
+                                                   const Subject& subject);
 std::unique_ptr<EngineReader> MakeCompressedTensorsReader(Engine engine, const QuantConfig& config);
 
 }  // namespace vernier::audit

@@ -25,7 +25,8 @@ EngineDecision DecisionOf(Engine engine, const EngineReader& reader, const Runti
   if (!reader.refusal().empty()) return {engine, "fails", reader.refusal(), false};
   const Decision decision = reader.Decide(module);
   const std::optional<StoredFormat> stored = module.Stored();
-  return {engine, BuiltAs(decision), decision.reason, stored && Agrees(decision, *stored)};
+  const bool agrees = stored && (!IsJudged(*stored) || Agrees(decision, *stored));
+  return {engine, BuiltAs(decision), decision.reason, agrees};
 }
 
 Subject OpenOrThrow(const std::filesystem::path& directory) {
@@ -75,14 +76,15 @@ bool Agrees(const Decision& decision, StoredFormat stored) {
 }
 
 std::vector<ModuleExplanation> ExplainModules(const std::filesystem::path& directory,
-                                              EngineSet engines, std::string_view glob) {
+                                              const EnginesAsked& engines, std::string_view glob) {
   const Subject subject = OpenOrThrow(directory);
   std::vector<std::pair<Engine, std::unique_ptr<EngineReader>>> readers;
   for (const Engine engine : kEngines) {
-    if (engines.Has(engine)) readers.emplace_back(engine, MakeEngineReader(engine, subject));
+    if (!engines.set.Has(engine)) continue;
+    readers.emplace_back(engine, MakeEngineReader(engine, engines, subject));
   }
   std::vector<ModuleExplanation> explanations;
-  for (const RuntimeModule& module : BuildRuntimeModules(subject.index)) {
+  for (const RuntimeModule& module : BuildRuntimeModules(subject)) {
     if (!Matches(glob, module)) continue;
     ModuleExplanation explanation;
     explanation.name = module.name;

@@ -38,7 +38,7 @@ struct ModuleExplanation {
 // matches `glob`. An engine that refuses the configuration decides "fails". Headers only; throws
 // as Validate does, and what else keeps a checkpoint from being opened.
 std::vector<ModuleExplanation> ExplainModules(const std::filesystem::path& directory,
-                                              EngineSet engines, std::string_view glob);
+                                              const EnginesAsked& engines, std::string_view glob);
 
 std::string ExplanationText(std::span<const ModuleExplanation> modules);
 Json ExplanationJson(std::span<const ModuleExplanation> modules);

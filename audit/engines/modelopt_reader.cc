@@ -35,6 +35,38 @@ bool IsOneOf(std::string_view algo, const std::array<std::string_view, n>& algos
 constexpr std::array<std::string_view, 6> kVllmAlgos = {
     "FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO", "NVFP4", "W4A16_NVFP4", "MXFP8"};
 
+// QuantAlgo of tensorrt_llm/quantization/mode.py, and the names that its reader of ModelOpt's
+// configurations translates into it.
+constexpr auto kTensorRtLlmAlgos = std::to_array<std::string_view>({
+    "W8A16",
+    "W4A16",
+    "W4A16_AWQ",
+    "W4A8_AWQ",
+    "W8A16_GPTQ",
+    "W4A16_GPTQ",
+    "W8A8_SQ_PER_CHANNEL",
+    "W8A8_SQ_PER_TENSOR_PLUGIN",
+    "W8A8_SQ_PER_CHANNEL_PER_TOKEN_PLUGIN",
+    "W8A8_SQ_PER_CHANNEL_PER_TENSOR_PLUGIN",
+    "W8A8_SQ_PER_TENSOR_PER_TOKEN_PLUGIN",
+    "W4A8_QSERVE_PER_GROUP",
+    "W4A8_QSERVE_PER_CHANNEL",
+    "FP8",
+    "FP8_PER_CHANNEL_PER_TOKEN",
+    "FP8_BLOCK_SCALES",
+    "FP8_PB_WO",
+    "NVFP4",
+    "NVFP4_AWQ",
+    "W4A16_NVFP4",
+    "W4A8_NVFP4_FP8",
+    "W4A8_MXFP4_FP8",
+    "W4A8_MXFP4_MXFP8",
+    "W4A16_MXFP4",
+    "MXFP4",
+    "MXFP8",
+    "NO_QUANT",
+});
+
 // Algorithms that the engine's reader of one algorithm for all modules takes.
 bool TakesAlgo(Engine engine, std::string_view algo) {
   constexpr std::array<std::string_view, 3> kSglangFp4 = {"NVFP4", "NVFP4_AWQ", "W4A16_NVFP4"};
@@ -43,7 +75,7 @@ bool TakesAlgo(Engine engine, std::string_view algo) {
   if (engine == Engine::kSglang) {
     return IsOneOf(algo, kSglangFp4) || algo.find("FP8") != std::string_view::npos;
   }
-  return IsOneOf(algo, kVllmAlgos) || algo == "MXFP4";
+  return IsOneOf(algo, kTensorRtLlmAlgos);
 }
 
 // Whether the engine builds a module of a mixed configuration in `algo`; it leaves others as they
@@ -78,10 +110,24 @@ class ModeloptReader final : public EngineReader {
     if (exclusion.excluded) {
       return Decision::Unquantised("excluded by \"" + exclusion.pattern + "\"");
     }
+    if (IsTower(module.name)) {
+      if (engine_ == Engine::kVllm) return Decision::Unquantised("vLLM leaves vision towers alone");
+      // Its towers are other classes than its decoders.
+      if (engine_ == Engine::kTensorRtLlm) return Decision::Unknown();
+    }
     return algo_ == kAlgoMixed ? DecideMixed(module) : Built(config_.quant_algo, "quant_algo");
   }
 
  private:
+  // Names that vLLM's modelopt.py takes for vision towers, whatever the configuration says.
+  static bool IsTower(std::string_view name) {
+    constexpr std::array<std::string_view, 3> kTowers = {"vision_tower", "vision_model",
+                                                         "vit_large_projector"};
+    return std::any_of(kTowers.begin(), kTowers.end(), [name](std::string_view tower) {
+      return name.find(tower) != std::string_view::npos;
+    });
+  }
+
   // Only the nested form must be complete; the flat one has defaults.
   std::string MissingField() const {
     if (is_flat_ || engine_ == Engine::kTensorRtLlm) return {};

@@ -5,20 +5,24 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "checkpoint/config_facts.h"
+
 namespace vernier::audit {
 namespace {
 
 using checkpoint::Role;
 
-// Sources: vLLM, packed_modules_mapping of its Llama, Qwen and DeepSeek models and the stacked
+// Sources: vLLM, packed_modules_mapping of its Llama, Qwen (3.5 too) and DeepSeek models and the stacked
 // parameters of models/deepseek_v4; SGLang and TensorRT-LLM fuse the same projections.
 struct FusedName {
   std::string_view name;
   std::array<std::string_view, 3> members;  // the last may be empty
 };
-constexpr std::array<FusedName, 5> kFusedNames = {{
+constexpr std::array<FusedName, 7> kFusedNames = {{
     {"qkv_proj", {"q_proj", "k_proj", "v_proj"}},
     {"gate_up_proj", {"gate_proj", "up_proj", ""}},
+    {"in_proj_qkvz", {"in_proj_qkv", "in_proj_z", ""}},
+    {"in_proj_ba", {"in_proj_b", "in_proj_a", ""}},
     {"fused_qkv_a_proj", {"q_a_proj", "kv_a_proj_with_mqa", ""}},
     {"fused_wqa_wkv", {"wq_a", "wkv", ""}},
     {"gate_up_proj", {"w1", "w3", ""}},
@@ -44,18 +48,35 @@ const FusedName* FusedBy(const ModuleIndex& index, const Module& module) {
   return nullptr;
 }
 
-bool IsBuilt(const Module& module) {
+// Built without a quantisation method by every model's code.
+bool IsBuiltPlain(const Module& module) {
+  if (!module.meaning.keeps_precision) return false;
+  const Role role = module.meaning.role;
+  return role == Role::kRouter || role == Role::kCompressor || role == Role::kIndexer ||
+         role == Role::kMtp;
+}
+
+// Kimi K2.5's vision tower and its projector: vLLM and SGLang (models/kimi_k25.py) hand them no
+// quantisation configuration in compressed-tensors' dialect.
+bool IsPlainTower(const Subject& subject, const Module& module) {
+  if (!subject.Config().IsCompressedTensors()) return false;
+  if (checkpoint::ModelTypeOf(subject.checkpoint.config()) != "kimi_k25") return false;
+  return module.name.starts_with("vision_tower.") || module.name.starts_with("mm_projector.");
+}
+
+bool IsBuilt(const Subject& subject, const Module& module) {
   if (module.weight == kAbsent) return false;
-  return module.meaning.linear || IsQuantised(module.format);
+  if (IsQuantised(module.format) || subject.StacksExperts(module)) return true;
+  return module.meaning.linear && !IsBuiltPlain(module) && !IsPlainTower(subject, module);
 }
 
 class Builder {
  public:
-  explicit Builder(const ModuleIndex& index) : index_(index) {}
+  explicit Builder(const Subject& subject) : subject_(subject), index_(subject.index) {}
 
   std::vector<RuntimeModule> Build() {
     for (const Module& module : index_.modules) {
-      if (IsBuilt(module)) Add(module);
+      if (IsBuilt(subject_, module)) Add(module);
     }
     return std::move(modules_);
   }
@@ -65,7 +86,7 @@ class Builder {
     if (module.meaning.role == Role::kLmHead)
       return AddTo(module.name, ModuleKind::kLmHead, module);
     const std::string_view container = ExpertContainer(module.name);
-    if (!container.empty() && module.meaning.expert >= 0) {
+    if (!container.empty() && (module.meaning.expert >= 0 || subject_.StacksExperts(module))) {
       return AddTo(std::string(container), ModuleKind::kExperts, module);
     }
     const FusedName* fused = FusedBy(index_, module);
@@ -93,6 +114,7 @@ class Builder {
     modules_[entry->second].members.push_back(&module);
   }
 
+  const Subject& subject_;
   const ModuleIndex& index_;
   std::vector<RuntimeModule> modules_;
   std::unordered_map<std::string, size_t> by_name_;
@@ -107,8 +129,8 @@ std::optional<StoredFormat> RuntimeModule::Stored() const {
   return alike ? std::optional(format) : std::nullopt;
 }
 
-std::vector<RuntimeModule> BuildRuntimeModules(const ModuleIndex& index) {
-  return Builder(index).Build();
+std::vector<RuntimeModule> BuildRuntimeModules(const Subject& subject) {
+  return Builder(subject).Build();
 }
 
 }  // namespace vernier::audit

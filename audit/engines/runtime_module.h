@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "audit/modules.h"
+#include "audit/subject.h"
 
 namespace vernier::audit {
 
@@ -30,9 +31,10 @@ struct RuntimeModule {
   std::optional<StoredFormat> Stored() const;
 };
 
-// Linear layers and quantised weights of `index`, in order of their first members: routers,
-// embeddings and the like are built unquantised everywhere unless they are stored quantised.
-std::vector<RuntimeModule> BuildRuntimeModules(const ModuleIndex& index);
+// Everything that engines build with a quantisation method, whatever its name: linear layers, stacks
+// of experts, and quantised weights, in order of their first members. Routers, compressors and the
+// small projections of an indexer are built unquantised unless they are stored quantised.
+std::vector<RuntimeModule> BuildRuntimeModules(const Subject& subject);
 
 }  // namespace vernier::audit
 

@@ -35,6 +35,8 @@ constexpr Defect kRouterNotExcluded = {
     "V05", Severity::kWarning, "a router is not excluded from quantisation",
     "Add it to the exclusions: model code that gives routers a quantisation method fails on it"};
 
+constexpr std::string_view kNotJudged = "not judged";
+
 bool IsPlain(StoredFormat format) { return !IsQuantised(format); }
 
 std::string Describe(const RuntimeModule& module, StoredFormat stored, const Decision& decision) {
@@ -48,8 +50,10 @@ const Defect* DefectOf(const Subject& subject, const RuntimeModule& module, Stor
   const Role role = module.members.front()->meaning.role;
   if (module.is_mtp) return IsPlain(stored) ? &kMtpPlain : &kMtpBuiltOtherwise;
   if (module.kind == ModuleKind::kLmHead) return &kHeadBuiltOtherwise;
-  if (stored == StoredFormat::kNvfp4 && !module.members.front()->meaning.linear)
+  const checkpoint::TensorMeaning& meaning = module.members.front()->meaning;
+  if (checkpoint::IsNvfp4(stored) && (!meaning.linear || meaning.keeps_precision)) {
     return nullptr;  // V10
+  }
   // V15 says that no engine has such a path.
   const bool beside_experts =
       role == Role::kAttention || role == Role::kIndexer || role == Role::kSharedExpert;
@@ -61,8 +65,7 @@ const Defect* DefectOf(const Subject& subject, const RuntimeModule& module, Stor
 // and none of the models that are released quantised.
 bool IsLinearRouter(const Subject& subject, const Module& module) {
   return subject.dialect != QuantDialect::kNative && module.meaning.role == Role::kRouter &&
-         module.weight != kAbsent && module.format == StoredFormat::kPlain &&
-         subject.Info(module.weight).shape.size() == 2 &&
+         module.meaning.linear && module.format == StoredFormat::kPlain &&
          subject.index.Find(module.name + ".e_score_correction_bias") == nullptr;
 }
 
@@ -75,12 +78,13 @@ struct Misreading {
 
 class Simulation {
  public:
-  Simulation(const Subject& subject, EngineSet engines, FindingList* findings)
-      : subject_(subject), findings_(findings), modules_(BuildRuntimeModules(subject.index)) {
+  Simulation(const Subject& subject, const EnginesAsked& engines, FindingList* findings)
+      : subject_(subject), findings_(findings), modules_(BuildRuntimeModules(subject)) {
     for (const Engine engine : kEngines) {
-      if (!engines.Has(engine)) continue;
-      readers_.emplace_back(engine, MakeEngineReader(engine, subject));
+      if (!engines.set.Has(engine)) continue;
+      readers_.emplace_back(engine, MakeEngineReader(engine, engines, subject));
       verdicts_.push_back({.engine = engine,
+                           .release = engines.Release(engine),
                            .path = readers_.back().second->path(),
                            .refusal = readers_.back().second->refusal(),
                            .modules = {},
@@ -115,9 +119,10 @@ class Simulation {
     }
   }
 
-  // Members of different formats are the business of V08 and V09.
+  // Members of different formats are the business of V08 and V09, formats without rules that of J02.
   void Judge(const RuntimeModule& module) {
     const std::optional<StoredFormat> stored = module.Stored();
+    if (stored && !IsJudged(*stored)) return CountUnjudged();
     std::map<std::string, Misreading> wrong;  // by what they build
     for (size_t i = 0; i < readers_.size(); ++i) {
       EngineVerdict& verdict = verdicts_[i];
@@ -135,6 +140,12 @@ class Simulation {
     if (defect == nullptr) return;
     for (const auto& [built, misreading] : wrong) {
       findings_->Add(*defect, misreading.text, misreading.engines);
+    }
+  }
+
+  void CountUnjudged() {
+    for (EngineVerdict& verdict : verdicts_) {
+      if (verdict.refusal.empty()) ++verdict.modules[std::string(kNotJudged)];
     }
   }
 
@@ -161,7 +172,7 @@ class Simulation {
 
 }  // namespace
 
-std::vector<EngineVerdict> SimulateEngines(const Subject& subject, EngineSet engines,
+std::vector<EngineVerdict> SimulateEngines(const Subject& subject, const EnginesAsked& engines,
                                            int tensor_parallel, FindingList* findings) {
   return Simulation(subject, engines, findings).Run(tensor_parallel);
 }

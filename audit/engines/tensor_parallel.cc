@@ -42,7 +42,13 @@ Cut CutOf(std::string_view leaf) {
 
 // Values per stored element along a row.
 int64_t ValuesPerByte(StoredFormat format) {
-  return format == StoredFormat::kNvfp4 || format == StoredFormat::kMxfp4 ? 2 : 1;
+  return checkpoint::IsNvfp4(format) || format == StoredFormat::kMxfp4 ? 2 : 1;
+}
+
+// Whether it is known how a quantised format may be cut.
+bool IsCut(StoredFormat format) {
+  return IsQuantised(format) && IsJudged(format) && format != StoredFormat::kInt4Zero &&
+         format != StoredFormat::kInt4Rows;
 }
 
 // Rows and columns that share a scale and must not be cut apart.
@@ -55,6 +61,8 @@ Block BlockOf(const Subject& subject, StoredFormat format) {
   switch (format) {
     case StoredFormat::kNvfp4:
       return {1, quantizers::kNvfp4BlockSize};
+    case StoredFormat::kNvfp4Wide:
+      return {1, 2 * quantizers::kNvfp4BlockSize};
     case StoredFormat::kMxfp4:
     case StoredFormat::kMxfp8:
       return {1, quantizers::kMxfp4BlockSize};
@@ -76,7 +84,7 @@ class Splitter {
   // Why `module` cannot be cut into `size` parts; nothing when it can.
   std::optional<std::string> Problem(const Module& module, int size) const {
     const checkpoint::TensorInfo& weight = subject_.Info(module.weight);
-    if (!IsQuantised(module.format) || weight.shape.size() != 2 || size == 1 ||
+    if (!IsCut(module.format) || weight.shape.size() != 2 || size == 1 ||
         module.meaning.role == Role::kIndexer) {
       return std::nullopt;
     }

@@ -105,7 +105,7 @@ std::vector<DefectCase> EngineDefects() {
          m.Inline()["ignore"] = m.Nested()["exclude_modules"] = {"nothing"};
          AddNvfp4(m, "lm_head", 64, 128);
        },
-       {"V04"},
+       {"C03", "V04"},
        kLlama},
       {"TiedHeadIsAbsent",
        [](ModelFiles& m) {
@@ -203,7 +203,7 @@ std::vector<DefectCase> ConfigurationDefects() {
          m.Inline()["config_groups"]["group_2"]["weights"]["num_bits"] = 8;
          m.Inline()["config_groups"]["group_2"]["weights"]["strategy"] = "channel";
        },
-       {"V14"},
+       {"V13", "V14"},
        kCompressed},
       {"HeadIsALinearTarget",
        [](ModelFiles& m) { m.Inline()["ignore"] = Json::array(); },
@@ -221,7 +221,7 @@ std::vector<DefectCase> ConfigurationDefects() {
                {HfModule(0, "mlp.experts.0.up_proj"), {{"quant_algo", "FP8"}}}};
          }
        },
-       {"V14"},
+       {"V13", "V14"},
        kMoe},
   };
 }

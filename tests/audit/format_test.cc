@@ -186,7 +186,7 @@ TEST_F(FormatTest, ScalesOfEveryFormatAreRead) {
 TEST_F(FormatTest, TheConfigurationMustNameTheFormat) {
   ModelFiles model = Mxfp8Model();
   model.Inline()["quant_algo"] = model.Nested()["quant_algo"] = "FP8";
-  EXPECT_RULES(Audit(model), "V05");
+  EXPECT_RULES(Audit(model), "V05", "V13");
   model = CompressedNvfp4Model();
   model.Inline()["ignore"] = {"re:.*up_proj"};
   EXPECT_RULES(Audit(model), "V05");

@@ -34,7 +34,7 @@ TEST(Corpus, ViolatesEveryRuleInTwoWays) {
     for (const std::string& rule : defect.rules) ++ways[rule];
   }
   for (const Rule& rule : AllRules()) {
-    if (rule.id == "J01") continue;  // no defect of a checkpoint
+    if (rule.id.starts_with("J")) continue;  // no defect of a checkpoint
     EXPECT_GE(ways[std::string(rule.id)], 2) << rule.id;
   }
 }
@@ -104,13 +104,14 @@ TEST_F(FileDefectTest, StaleTotalSize) {
   EXPECT_RULES(Validate({.directory = Directory()}), "V13");
 }
 
-TEST_F(FileDefectTest, IndexWithoutATensor) {
+// Engines read every tensor of the files that the index names.
+TEST_F(FileDefectTest, IndexWithoutATensorIsHarmless) {
   MakeNvfp4Model(Native()).Write(Directory());
   const auto path = Directory() / "model.safetensors.index.json";
   Json index = ReadJsonFile(path);
   index["weight_map"].erase("norm.weight");
   WriteFileAtomically(path, index.dump());
-  EXPECT_RULES(Validate({.directory = Directory()}), "V13");
+  EXPECT_RULES(Validate({.directory = Directory()}));
 }
 
 TEST_F(FileDefectTest, TruncatedShard) {

@@ -133,25 +133,49 @@ TEST_F(SourceTest, CarriedTensorWithAnotherByte) {
   EXPECT_EQ(report.findings[0].tensors, std::vector<std::string>{"norm.weight"});
 }
 
-TEST_F(SourceTest, CarriedTensorWithAnotherDtype) {
+TEST_F(SourceTest, CarriedTensorWithAnotherDtypeAndOtherValues) {
   ModelFiles model = MakeNvfp4Model(Native());
   model.At("norm.weight").spec.dtype = DType::kF16;
-  EXPECT_RULES(AuditAgainst(Native(), model), "C02");
+  EXPECT_RULES(AuditAgainst(Native(), model), "C02", "V12");
 }
 
-TEST_F(SourceTest, ErrorsElsewhereLeaveTheComparisonOfValuesOut) {
+// BF16 in F32: each value is its upper half.
+void WidenToF32(testing::TestTensor* tensor) {
+  std::vector<std::byte> wide;
+  for (size_t i = 0; i < tensor->bytes.size(); i += 2) {
+    wide.insert(wide.end(), {std::byte{0}, std::byte{0}, tensor->bytes[i], tensor->bytes[i + 1]});
+  }
+  tensor->bytes = wide;
+  tensor->spec.dtype = DType::kF32;
+}
+
+TEST_F(SourceTest, CarriedTensorInAWiderDtypeIsComparedByValue) {
   ModelFiles model = MakeNvfp4Model(Native());
-  model.Remove("layers.1.ffn.experts.2.w2.input_scale");
-  const AuditReport report = AuditAgainst(Native(), model);
-  EXPECT_RULES(report, "C02", "V02");
+  ASSERT_EQ(model.At("norm.weight").spec.dtype, DType::kBF16);
+  WidenToF32(&model.At("norm.weight"));
+  AuditReport report = AuditAgainst(Native(), model);
+  EXPECT_RULES(report, "C02");
   EXPECT_EQ(report.Count(Severity::kInfo), 1);
-  EXPECT_TRUE(report.role_errors.empty());
+  EXPECT_EQ(report.findings[0].tensors, std::vector<std::string>{"norm.weight (BF16 -> F32)"});
+  EXPECT_EQ(report.overall_error.weights, kExpertWeights) << "it was not converted";
+  model.At("norm.weight").bytes[3] ^= std::byte{0x80};
+  EXPECT_RULES(AuditAgainst(Native(), model), "C02", "V12");
 }
 
-TEST_F(SourceTest, DefectiveSource) {
+TEST_F(SourceTest, AnErrorInOneWeightLeavesAllOthersMeasured) {
+  ModelFiles model = MakeNvfp4Model(Native());
+  model.Remove("layers.1.ffn.experts.2.w2.weight_scale");
+  const AuditReport report = AuditAgainst(Native(), model);
+  EXPECT_TRUE(RulesOf(report).contains("V02"));
+  EXPECT_EQ(report.overall_error.weights, kExpertWeights - 1);
+}
+
+TEST_F(SourceTest, ADefectOfTheSourceLeavesAllOthersMeasured) {
   ModelFiles source = Native();
   source.Remove("layers.0.attn.wq_b.scale");
-  EXPECT_RULES(AuditAgainst(source, MakeNvfp4Model(Native())), "C01");
+  const AuditReport report = AuditAgainst(source, MakeNvfp4Model(Native()));
+  EXPECT_TRUE(RulesOf(report).contains("C01"));
+  EXPECT_EQ(report.overall_error.weights, kExpertWeights);
 }
 
 TEST_F(SourceTest, ReadsAreMeteredToTheEnd) {

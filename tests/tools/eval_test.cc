@@ -216,7 +216,7 @@ TEST_F(EvalTest, ErrorsAreOneLine) {
   WriteSyntheticDeepseekV4(Path("other"), {.layers = 6, .vocab = 256});
   ExpectOneLine(Run({kExample, "--reference", Path("other"), "--data", text}), "VN-ARG-001",
                 "its vocabulary is 4096, not 256");
-  ExpectOneLine(Run({Path("other"), "--data", text}), "VN-FILE-001", "tokenizer.json");
+  ExpectOneLine(Run({Path("other"), "--data", text}), "VN-DATA-001", "tokenizer.json");
   ExpectOneLine(Run({Path("other"), "--tokenizer", kExample, "--data", text}), "VN-CALIB-004",
                 "vocabulary of 256");
   for (const std::vector<std::string>& options :

@@ -56,11 +56,22 @@ class ValidateTest : public ::testing::Test {
 
 TempDir* ValidateTest::directory_ = nullptr;
 
-TEST_F(ValidateTest, WarnsOfWhatTwoEnginesMisread) {
+TEST_F(ValidateTest, WarnsOfWhatAnEngineMisreads) {
   const CommandResult result = Validate({});
   EXPECT_EQ(result.exit_code, 0) << result.output;
-  EXPECT_THAT(result.output, AllOf(HasSubstr("V03"), HasSubstr("[vLLM, TensorRT-LLM]"),
+  EXPECT_THAT(result.output, AllOf(HasSubstr("V03"), HasSubstr("[TensorRT-LLM]"),
                                    HasSubstr("deepseek_v4_fp8: "), HasSubstr("devices  ")));
+}
+
+TEST_F(ValidateTest, AnEnginesReleaseMayBeNamed) {
+  const CommandResult old = Validate({"--engine", "vllm@0.31"});
+  EXPECT_EQ(old.exit_code, 0) << old.errors;
+  EXPECT_THAT(old.output, AllOf(HasSubstr("V03"), HasSubstr("vLLM 0.31")));
+  const CommandResult newer = Validate({"--engine", "vllm@0.32"});
+  EXPECT_THAT(newer.output, AllOf(Not(HasSubstr("V03")), HasSubstr("vLLM 0.32")));
+  const CommandResult unknown = Validate({"--engine", "vllm@9.9"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.errors, HasSubstr("VN-ARG-001: "));
 }
 
 TEST_F(ValidateTest, LooksThroughOneEnginesEyes) {
@@ -122,8 +133,8 @@ TEST_F(ValidateTest, ExplainsWhatEachEngineMakesOfAModule) {
   const CommandResult result = Validate({"--explain", "mtp.0.ffn.experts"});
   EXPECT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_THAT(result.output,
-              AllOf(HasSubstr("stored mxfp4"), HasSubstr("vLLM          nvfp4 (!): "),
-                    HasSubstr("SGLang        mxfp4: ")));
+              AllOf(HasSubstr("stored mxfp4"), HasSubstr("vLLM          mxfp4: "),
+                    HasSubstr("TensorRT-LLM  nvfp4 (!): ")));
   const CommandResult json = Validate({"--explain", "*.wkv", "--engine", "vllm", "--json"});
   const Json modules = ParseJson(json.output, "modules");
   ASSERT_EQ(modules.size(), 7u);  // six layers and MTP

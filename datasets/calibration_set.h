@@ -71,9 +71,8 @@ void KeepSamples(int64_t samples, CalibrationSet& tokens);
 // that has too few sequences gives all it has; the others make up for it in proportion to their
 // weights.
 //
-// A text or chat gets the BOS and EOS that the tokenizer's configuration asks for, unless it
-// already begins or ends with them; `input_ids` are taken as they are. Documents without tokens are
-// passed over.
+// A text or chat gets the tokenizer's prefix and suffix (BOS and EOS), unless it already begins or
+// ends with them; `input_ids` are taken as they are. Documents without tokens are passed over.
 //
 // Cost: each source is scanned once for line ends, and documents are parsed and tokenised in seeded
 // order only until the source's share is full. So memory grows with the number of lines (40 bytes

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <initializer_list>
 #include <string>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "datasets/chat_format.h"
+#include "datasets/special_ids.h"
 
 namespace vernier::datasets {
 namespace {
@@ -69,26 +71,97 @@ std::vector<int32_t> ReadIds(const Json& value, int32_t vocab_size, std::string_
   return ids;
 }
 
-std::string ReadMessageField(const Json& message, std::string_view field, size_t position,
-                             std::string_view origin) {
-  const std::string name = fmt::format("\"{}\" of message {}", field, position);
-  const auto it = message.find(field);
-  if (it == message.end()) {
-    ThrowBadRow(origin, name + " is missing", "Give every message a role and a content");
+// The field under the first of `names` that the message has, null or not; null without any.
+const Json* FindAny(const Json& message, std::initializer_list<std::string_view> names) {
+  for (const std::string_view name : names) {
+    const auto it = message.find(name);
+    if (it != message.end()) return &*it;
   }
-  return RequireString(*it, name, origin);
+  return nullptr;
 }
 
-std::vector<ChatMessage> ReadMessages(const Json& value, std::string_view origin) {
-  if (!value.is_array()) ThrowWrongType(origin, "\"messages\"", value, "array");
+// Text parts of a message, joined: [{"type": "text", "text": ...}, ...].
+std::string ReadParts(const Json& parts, std::string_view what, std::string_view origin) {
+  std::string text;
+  for (const Json& part : parts) {
+    if (part.is_string()) {
+      text += part.get_ref<const std::string&>();
+      continue;
+    }
+    if (!part.is_object()) ThrowWrongType(origin, fmt::format("a part of {}", what), part, "object");
+    const Json* type = FindField(part, "type");
+    const Json* value = FindField(part, "text");
+    if (value == nullptr || (type != nullptr && *type != "text")) {
+      ThrowBadRow(origin,
+                  fmt::format("a part of {} is {}, not text", what,
+                              type == nullptr ? "without \"text\"" : "of the type " + type->dump()),
+                  "Remove the row: only text is calibrated on");
+    }
+    text += RequireString(*value, fmt::format("\"text\" of a part of {}", what), origin);
+  }
+  return text;
+}
+
+// ShareGPT's names of roles.
+std::string RoleOf(std::string role) {
+  if (role == "human") return "user";
+  if (role == "gpt") return "assistant";
+  return role;
+}
+
+std::string ReadRole(const Json& message, size_t position, std::string_view origin) {
+  const std::string name = fmt::format("\"role\" of message {}", position);
+  const Json* role = FindAny(message, {"role", "from"});
+  if (role == nullptr) {
+    ThrowBadRow(origin, name + " is missing", "Give every message a role and a content");
+  }
+  return RoleOf(RequireString(*role, name, origin));
+}
+
+// Text, parts of text, or null beside tool calls.
+std::string ReadContent(const Json& message, size_t position, std::string_view origin) {
+  const std::string name = fmt::format("\"content\" of message {}", position);
+  const Json* content = FindAny(message, {"content", "value"});
+  const bool calls_tools = FindField(message, "tool_calls") != nullptr;
+  if (content == nullptr && !calls_tools) {
+    ThrowBadRow(origin, name + " is missing", "Give every message a role and a content");
+  }
+  if (content == nullptr || content->is_null()) return {};
+  if (content->is_array()) return ReadParts(*content, name, origin);
+  return RequireString(*content, name, origin);
+}
+
+// The calls as one line of JSON each, as they were written.
+std::string ReadToolCalls(const Json& message, size_t position, std::string_view origin) {
+  const Json* calls = FindField(message, "tool_calls");
+  if (calls == nullptr) return {};
+  if (!calls->is_array()) {
+    ThrowWrongType(origin, fmt::format("\"tool_calls\" of message {}", position), *calls, "array");
+  }
+  std::string text;
+  for (const Json& call : *calls) {
+    const Json* function = call.is_object() ? FindField(call, "function") : nullptr;
+    text += (text.empty() ? "" : "\n") + (function == nullptr ? call : *function).dump();
+  }
+  return text;
+}
+
+ChatMessage ReadMessage(const Json& message, size_t position, std::string_view origin) {
+  if (!message.is_object()) {
+    ThrowWrongType(origin, fmt::format("message {}", position), message, "object");
+  }
+  ChatMessage result{ReadRole(message, position, origin), ReadContent(message, position, origin)};
+  const std::string calls = ReadToolCalls(message, position, origin);
+  if (!calls.empty()) result.content += (result.content.empty() ? "" : "\n") + calls;
+  return result;
+}
+
+std::vector<ChatMessage> ReadMessages(const Json& value, std::string_view field,
+                                      std::string_view origin) {
+  if (!value.is_array()) ThrowWrongType(origin, fmt::format("\"{}\"", field), value, "array");
   std::vector<ChatMessage> messages;
   for (const Json& message : value) {
-    const size_t position = messages.size() + 1;
-    if (!message.is_object()) {
-      ThrowWrongType(origin, fmt::format("message {}", position), message, "object");
-    }
-    messages.push_back({ReadMessageField(message, "role", position, origin),
-                        ReadMessageField(message, "content", position, origin)});
+    messages.push_back(ReadMessage(message, messages.size() + 1, origin));
   }
   return messages;
 }
@@ -112,23 +185,24 @@ std::vector<int32_t> DocumentEncoder::EncodeRow(const Document& document) const 
   if (const Json* ids = FindField(row, "input_ids")) {
     return ReadIds(*ids, tokenizer_.vocab_size(), origin);
   }
-  if (const Json* messages = FindField(row, "messages")) {
-    return EncodeText(RenderChat(chat_format_, ReadMessages(*messages, origin), origin));
+  for (const std::string_view field : {"messages", "conversations"}) {
+    const Json* messages = FindField(row, field);
+    if (messages == nullptr) continue;
+    return EncodeText(RenderChat(chat_format_, ReadMessages(*messages, field, origin), origin));
   }
   if (const Json* text = FindField(row, "text")) {
     return EncodeText(RequireString(*text, "\"text\"", origin));
   }
-  ThrowBadRow(origin, "the object has none of the fields \"text\", \"messages\" and \"input_ids\"",
+  ThrowBadRow(origin, "the object has none of the fields \"text\", \"messages\", \"conversations\" and "
+              "\"input_ids\"",
               "Rename the field that holds the text");
 }
 
 std::vector<int32_t> DocumentEncoder::EncodeText(std::string_view text) const {
   std::vector<int32_t> ids = tokenizer_.Encode(text);
   if (ids.empty()) return ids;
-  const auto bos = tokenizer_.bos_id();
-  if (bos && tokenizer_.adds_bos() && ids.front() != *bos) ids.insert(ids.begin(), *bos);
-  const auto eos = tokenizer_.eos_id();
-  if (eos && tokenizer_.adds_eos() && ids.back() != *eos) ids.push_back(*eos);
+  AddPrefix(tokenizer_.prefix(), &ids);
+  AddSuffix(tokenizer_.suffix(), &ids);
   return ids;
 }
 

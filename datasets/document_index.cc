@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -17,6 +18,105 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kScanBytes = uint64_t{1} << 20;
 
+// What files of other kinds begin with.
+struct FileKind {
+  std::string_view first_bytes;
+  std::string_view name;
+  std::string_view remedy;
+};
+
+constexpr std::string_view kUnpack = "Unpack it first";
+constexpr std::string_view kMakeJsonl =
+    "Write it as JSON lines, e.g. with pandas: "
+    "pd.read_parquet(FILE).to_json(OUT, orient='records', lines=True)";
+
+constexpr std::array<FileKind, 9> kOtherKinds = {{
+    {"PAR1", "a Parquet file", kMakeJsonl},
+    {"ARROW1", "an Arrow file", kMakeJsonl},
+    {"\xFF\xFF\xFF\xFF", "an Arrow stream", kMakeJsonl},
+    {"\x1F\x8B", "a gzip file", kUnpack},
+    {"\x28\xB5\x2F\xFD", "a zstd file", kUnpack},
+    {"BZh", "a bzip2 file", kUnpack},
+    {"\xFD\x37zXZ", "an xz file", kUnpack},
+    {"PK\x03\x04", "a zip file", kUnpack},
+    {"GGUF", "a GGUF model", "Name a file of text"},
+}};
+
+void RequireTextKind(const fs::path& path, std::string_view first_bytes) {
+  for (const FileKind& kind : kOtherKinds) {
+    if (!first_bytes.starts_with(kind.first_bytes)) continue;
+    throw Error(ErrorCode::kBadDataset, path.string(), fmt::format("is {}, not text", kind.name),
+                kind.remedy);
+  }
+}
+
+// Text has none, in whatever encoding that is read here.
+void RequireNoNul(const fs::path& path, std::string_view bytes, uint64_t offset) {
+  const size_t at = bytes.find('\0');
+  if (at == std::string_view::npos) return;
+  throw Error(ErrorCode::kBadDataset, path.string(),
+              fmt::format("is no UTF-8 text: its byte {} is NUL", offset + at),
+              "Name a file of text, JSON lines or a JSON array");
+}
+
+// Finds where the elements of a JSON array begin and end, byte by byte.
+class ElementScanner {
+ public:
+  struct Element {
+    uint64_t line = 1, begin = 0, end = 0;
+  };
+
+  // Calls `found` with each element that ends in `bytes`, which begin at `offset` of the file.
+  template <typename Found>
+  void Scan(std::string_view bytes, uint64_t offset, const Found& found) {
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      if (Step(bytes[i], offset + i)) found(element_);
+    }
+  }
+
+  // Whether the array's end was seen, and whether anything follows it.
+  bool complete() const { return depth_ == 0 && begun_; }
+  bool has_more() const { return has_more_; }
+
+ private:
+  // Whether `element_` ended before this character.
+  bool Step(char c, uint64_t at) {
+    const uint64_t line = line_;
+    line_ += c == '\n';
+    if (in_string_) {
+      in_string_ = escaped_ || c != '"';
+      escaped_ = !escaped_ && c == '\\';
+      return false;
+    }
+    const bool is_space = c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    if (is_space) return false;
+    if (complete()) {
+      has_more_ = true;
+      return false;
+    }
+    const bool ends = depth_ == 1 && (c == ',' || c == ']');
+    if (!ends && depth_ == 1 && !in_element_) {
+      element_.line = line;
+      element_.begin = at;
+      in_element_ = true;
+    }
+    in_string_ = c == '"';
+    if (c == '[' || c == '{') ++depth_;
+    if (c == ']' || c == '}') --depth_;
+    begun_ = true;
+    if (!ends || !in_element_) return false;
+    in_element_ = false;
+    element_.end = at;
+    return true;
+  }
+
+  Element element_;
+  uint64_t line_ = 1;
+  int64_t depth_ = 0;
+  bool begun_ = false, has_more_ = false, in_element_ = false, in_string_ = false,
+       escaped_ = false;
+};
+
 bool HasJsonName(const fs::path& path) {
   return path.extension() == ".jsonl" || path.extension() == ".json";
 }
@@ -27,6 +127,19 @@ bool IsJson(const fs::path& path, SourceFormat format) {
 
 void ReadInto(const File& file, uint64_t offset, std::string& out) {
   file.ReadAt(offset, std::as_writable_bytes(std::span(out)));
+}
+
+// The file's bytes, some at a time, with the offset of the first of them.
+template <typename Use>
+void ForEachChunk(const fs::path& path, const File& file, const Use& use) {
+  const uint64_t size = file.Size();
+  std::string chunk;
+  for (uint64_t offset = 0; offset < size; offset += chunk.size()) {
+    chunk.resize(std::min(kScanBytes, size - offset));
+    ReadInto(file, offset, chunk);
+    RequireNoNul(path, chunk, offset);
+    use(std::string_view(chunk), offset);
+  }
 }
 
 std::vector<fs::path> FilesOfDirectory(const fs::path& directory) {
@@ -74,28 +187,46 @@ Document DocumentIndex::Read(size_t document) const {
 }
 
 void DocumentIndex::AddFile(const fs::path& path, SourceFormat format) {
+  const File file = File::OpenForRead(path);
+  std::string first(std::min(kScanBytes, file.Size()), '\0');
+  ReadInto(file, 0, first);
+  RequireTextKind(path, first);
+  RequireNoNul(path, first, 0);
   files_.push_back({path, IsJson(path, format)});
-  if (files_.back().is_json) {
-    AddLines(path);
+  if (!files_.back().is_json) {
+    AddLine(1, 0, file.Size());
+    return;
+  }
+  const size_t at = first.find_first_not_of(" \t\r\n");
+  if (at != std::string::npos && first[at] == '[') {
+    AddElements(path, file);
   } else {
-    AddLine(1, 0, File::OpenForRead(path).Size());
+    AddLines(path, file);
   }
 }
 
-void DocumentIndex::AddLines(const fs::path& path) {
-  const File file = File::OpenForRead(path);
-  const uint64_t size = file.Size();
-  std::string chunk;
+void DocumentIndex::AddElements(const fs::path& path, const File& file) {
+  ElementScanner scanner;
+  ForEachChunk(path, file, [&](std::string_view chunk, uint64_t offset) {
+    scanner.Scan(chunk, offset, [&](const ElementScanner::Element& element) {
+      AddLine(element.line, element.begin, element.end);
+    });
+  });
+  if (scanner.complete() && !scanner.has_more()) return;
+  throw Error(ErrorCode::kBadDataset, path.string(),
+              scanner.complete() ? "something follows the JSON array" : "the JSON array does not end",
+              "Write one array of objects, or one JSON object a line");
+}
+
+void DocumentIndex::AddLines(const fs::path& path, const File& file) {
   uint64_t line = 1, begin = 0;
-  for (uint64_t offset = 0; offset < size; offset += chunk.size()) {
-    chunk.resize(std::min(kScanBytes, size - offset));
-    ReadInto(file, offset, chunk);
+  ForEachChunk(path, file, [&](std::string_view chunk, uint64_t offset) {
     for (size_t at = chunk.find('\n'); at != std::string::npos; at = chunk.find('\n', at + 1)) {
       AddLine(line++, begin, offset + at);
       begin = offset + at + 1;
     }
-  }
-  AddLine(line, begin, size);
+  });
+  AddLine(line, begin, file.Size());
 }
 
 void DocumentIndex::AddLine(uint64_t line, uint64_t begin, uint64_t end) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "datasets/calibration_set.h"
 
 namespace vernier::datasets {
@@ -18,11 +19,13 @@ struct Document {
   bool is_json = false;
 };
 
-// Every non-empty line of the source's JSON-lines files and every one of its text files, in order
-// of file name and line. Holds no file open and none of the content.
+// Every non-empty line of the source's JSON-lines files, every element of its JSON arrays and every
+// one of its text files, in order of file name and line. Holds no file open and none of the content.
 class DocumentIndex {
  public:
-  // Errors: kBadDataset when a directory holds no .jsonl, .json or .txt file; kFileOpen, kFileRead.
+  // Errors: kBadDataset when a directory holds no .jsonl, .json or .txt file, for an array without
+  // end, and for a file that is no text by its content: one of a known other kind, or with a NUL
+  // byte in its beginning (JSON: anywhere); kFileOpen, kFileRead.
   static DocumentIndex Scan(const DataSource& source);
 
   size_t size() const { return entries_.size(); }
@@ -41,7 +44,8 @@ class DocumentIndex {
   };
 
   void AddFile(const std::filesystem::path& path, SourceFormat format);
-  void AddLines(const std::filesystem::path& path);
+  void AddElements(const std::filesystem::path& path, const File& file);
+  void AddLines(const std::filesystem::path& path, const File& file);
   void AddLine(uint64_t line, uint64_t begin, uint64_t end);
 
   std::vector<SourceFile> files_;

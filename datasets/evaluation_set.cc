@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "datasets/document_encoder.h"
 #include "datasets/document_index.h"
+#include "datasets/special_ids.h"
 
 namespace vernier::datasets {
 namespace {
@@ -19,15 +20,13 @@ namespace {
               "Correct the number");
 }
 
-// BOS that windows begin with; nothing when they do not.
-std::optional<int32_t> BosOfWindows(WindowBos bos, const Tokenizer& tokenizer) {
-  if (bos == WindowBos::kNo) return std::nullopt;
-  if (bos == WindowBos::kAuto && !tokenizer.adds_bos()) return std::nullopt;
-  if (!tokenizer.bos_id() && bos == WindowBos::kYes) {
-    throw Error(ErrorCode::kBadTokenizer, "--bos yes", "the tokenizer has no BOS",
-                "Leave the option out, or name bos_token in tokenizer_config.json");
-  }
-  return tokenizer.bos_id();
+// What windows begin with: BOS, mostly; nothing when they do not.
+std::vector<int32_t> PrefixOfWindows(WindowBos bos, const Tokenizer& tokenizer) {
+  if (bos == WindowBos::kNo) return {};
+  if (bos == WindowBos::kAuto || !tokenizer.prefix().empty()) return tokenizer.prefix();
+  if (tokenizer.bos_id()) return {*tokenizer.bos_id()};
+  throw Error(ErrorCode::kBadTokenizer, "--bos yes", "the tokenizer has no BOS",
+              "Leave the option out, or name bos_token in tokenizer_config.json");
 }
 
 std::string HashOfIds(std::span<const int32_t> ids) {
@@ -74,13 +73,14 @@ struct Window {
 class WindowMaker {
  public:
   WindowMaker(const WindowSpec& spec, const Tokenizer& tokenizer)
-      : window_bos_(BosOfWindows(spec.bos, tokenizer)),
-        document_bos_(tokenizer.adds_bos() ? tokenizer.bos_id() : std::nullopt) {
-    constexpr int64_t kLeast = 2, kMost = int64_t{1} << 24;
-    if (spec.window < kLeast || spec.window > kMost) {
-      RefuseSize("--window", spec.window, fmt::format("{}..{}", kLeast, kMost));
+      : prefix_(PrefixOfWindows(spec.bos, tokenizer)), document_prefix_(tokenizer.prefix()) {
+    constexpr int64_t kMost = int64_t{1} << 24;
+    const auto prefix = static_cast<int64_t>(prefix_.size());
+    const int64_t least = std::max<int64_t>(2, prefix + 1);
+    if (spec.window < least || spec.window > kMost) {
+      RefuseSize("--window", spec.window, fmt::format("{}..{}", least, kMost));
     }
-    capacity_ = spec.window - (window_bos_ ? 1 : 0);
+    capacity_ = spec.window - prefix;
     stride_ = spec.stride == 0 ? capacity_ : spec.stride;
     if (stride_ < 1 || stride_ > capacity_) {
       RefuseSize("--stride", stride_, fmt::format("1..{}, a window's share of text", capacity_));
@@ -89,7 +89,7 @@ class WindowMaker {
     if (spec.max_windows > 0) needed_ = (spec.max_windows - 1) * stride_ + capacity_;
   }
 
-  bool has_bos() const { return window_bos_.has_value(); }
+  bool has_bos() const { return !prefix_.empty(); }
   int64_t stride() const { return stride_; }
   // How much of a text there is use for.
   std::optional<int64_t> needed() const { return needed_; }
@@ -111,17 +111,21 @@ class WindowMaker {
       window.ids.push_back(id);
       window.scored.push_back(scored ? 1 : 0);
     };
-    if (window_bos_ && text[static_cast<size_t>(cut.begin)] != *window_bos_) {
-      add(*window_bos_, false);
+    if (!StartsWith(text.subspan(static_cast<size_t>(cut.begin)), prefix_)) {
+      for (const int32_t id : prefix_) add(id, false);
     }
     for (int64_t i = cut.begin; i < cut.end; ++i) {
       const int32_t id = text[static_cast<size_t>(i)];
-      add(id, i >= cut.first_new && !window.ids.empty() && id != document_bos_);
+      add(id, i >= cut.first_new && !window.ids.empty() && !BeginsDocuments(id));
     }
     return window;
   }
 
-  std::optional<int32_t> window_bos_, document_bos_;
+  bool BeginsDocuments(int32_t id) const {
+    return std::ranges::find(document_prefix_, id) != document_prefix_.end();
+  }
+
+  std::vector<int32_t> prefix_, document_prefix_;
   int64_t capacity_ = 0;
   int64_t stride_ = 0;
   std::optional<int64_t> needed_;

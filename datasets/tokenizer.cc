@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/error.h"
@@ -12,6 +13,7 @@
 #include "datasets/bpe.h"
 #include "datasets/json_part.h"
 #include "datasets/normalizer.h"
+#include "datasets/post_processor.h"
 #include "datasets/pre_tokenizer.h"
 #include "datasets/token_decoder.h"
 #include "datasets/utf8.h"
@@ -41,6 +43,25 @@ std::optional<std::string> SpecialToken(const JsonPart& config, std::string_view
   return config.Text(key);
 }
 
+// Files of tokenizers of other kinds.
+constexpr std::array<std::string_view, 5> kOtherFiles = {
+    "tokenizer.model", "tekken.json", "tiktoken.model", "vocab.json", "spiece.model"};
+
+void RequireTokenizerFile(const std::filesystem::path& directory) {
+  if (std::filesystem::exists(directory / kTokenizerFile)) return;
+  const auto other = std::ranges::find_if(kOtherFiles, [&](std::string_view name) {
+    return std::filesystem::exists(directory / name);
+  });
+  if (other == kOtherFiles.end()) {
+    throw Error(ErrorCode::kBadTokenizer, directory.string(),
+                fmt::format("holds no {}", kTokenizerFile),
+                "Copy the tokenizer's files from the model's release");
+  }
+  throw Error(ErrorCode::kBadTokenizer, directory.string(),
+              fmt::format("holds {}, but no {}", *other, kTokenizerFile),
+              "Make one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
+}
+
 }  // namespace
 
 struct Tokenizer::Impl {
@@ -51,8 +72,7 @@ struct Tokenizer::Impl {
   TokenDecoder decoder;
   std::optional<int32_t> bos_id;
   std::optional<int32_t> eos_id;
-  bool adds_bos = false;
-  bool adds_eos = false;
+  PostProcessor post_processor;
   std::string fingerprint;
 
   std::optional<int32_t> Find(std::string_view token) const {
@@ -63,8 +83,23 @@ struct Tokenizer::Impl {
   void ReadConfig(const JsonPart& config) {
     bos_id = IdOf(config, "bos_token");
     eos_id = IdOf(config, "eos_token");
-    adds_bos = AddsToken(config, "add_bos_token", bos_id);
-    adds_eos = AddsToken(config, "add_eos_token", eos_id);
+    if (post_processor.decides) return;
+    if (AddsToken(config, "add_bos_token", bos_id)) post_processor.prefix = {*bos_id};
+    if (AddsToken(config, "add_eos_token", eos_id)) post_processor.suffix = {*eos_id};
+  }
+
+  bool Has(int32_t id) const {
+    return added.Token(id) != nullptr || bpe.vocabulary().Token(id) != nullptr;
+  }
+
+  void RequireKnownIds(const JsonPart& file) const {
+    for (const std::vector<int32_t>* ids : {&post_processor.prefix, &post_processor.suffix}) {
+      for (const int32_t id : *ids) {
+        if (Has(id)) continue;
+        file.At("post_processor")
+            .Refuse(fmt::format("adds {}, which is no token's id", id), "Restore the published file");
+      }
+    }
   }
 
  private:
@@ -95,6 +130,7 @@ Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::Load(const std::filesystem::path& directory) {
+  RequireTokenizerFile(directory);
   const std::string tokenizer_json = ReadWholeFile(directory / kTokenizerFile);
   const std::filesystem::path config = directory / kConfigFile;
   const std::string config_json =
@@ -107,15 +143,14 @@ Tokenizer Tokenizer::Parse(std::string_view tokenizer_json, std::string_view con
   const std::string file_name = fmt::format("{}/{}", origin, kTokenizerFile);
   const nlohmann::json document = ParseDocument(tokenizer_json, file_name);
   const JsonPart file(document, file_name);
-  for (const std::string_view key : {"truncation", "padding"}) {
-    if (file.Has(key)) file.RefuseUnsupported(key);
-  }
   auto impl = std::make_unique<Impl>();
   impl->decoder = TokenDecoder::FromJson(file);
   impl->normalizer = Normalizer::FromJson(file);
   impl->pre_tokenizer = PreTokenizer::FromJson(file);
   impl->bpe = Bpe::FromJson(file.At("model"));
   impl->added = AddedTokens::FromJson(file, impl->bpe.vocabulary(), impl->normalizer);
+  impl->post_processor = PostProcessor::FromJson(file);
+  impl->RequireKnownIds(file);
   if (!config_json.empty()) {
     const std::string config_name = fmt::format("{}/{}", origin, kConfigFile);
     const nlohmann::json config = ParseDocument(config_json, config_name);
@@ -165,9 +200,7 @@ std::string Tokenizer::Decode(std::span<const int32_t> ids) const {
   return impl_->decoder.Decode(tokens);
 }
 
-bool Tokenizer::Has(int32_t id) const {
-  return impl_->added.Token(id) != nullptr || impl_->bpe.vocabulary().Token(id) != nullptr;
-}
+bool Tokenizer::Has(int32_t id) const { return impl_->Has(id); }
 
 int32_t Tokenizer::vocab_size() const {
   return std::max(impl_->bpe.vocabulary().largest_id(), impl_->added.largest_id()) + 1;
@@ -181,7 +214,7 @@ const std::string& Tokenizer::fingerprint() const { return impl_->fingerprint; }
 
 std::optional<int32_t> Tokenizer::bos_id() const { return impl_->bos_id; }
 std::optional<int32_t> Tokenizer::eos_id() const { return impl_->eos_id; }
-bool Tokenizer::adds_bos() const { return impl_->adds_bos; }
-bool Tokenizer::adds_eos() const { return impl_->adds_eos; }
+const std::vector<int32_t>& Tokenizer::prefix() const { return impl_->post_processor.prefix; }
+const std::vector<int32_t>& Tokenizer::suffix() const { return impl_->post_processor.suffix; }
 
 }  // namespace vernier::datasets

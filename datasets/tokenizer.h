@@ -18,7 +18,9 @@ namespace vernier::datasets {
 class Tokenizer {
  public:
   // Reads tokenizer.json and, if present, tokenizer_config.json of `directory`. Any part of the
-  // file that would change ids and is not supported is refused by name (kBadTokenizer).
+  // file that would change ids and is not supported is refused by name (kBadTokenizer); so is a
+  // directory with a tokenizer of another kind. "truncation" and "padding" are settings of whoever
+  // saved the file and mean nothing here.
   static Tokenizer Load(const std::filesystem::path& directory);
   // The same from texts; `config_json` may be empty. For tests and fuzzing.
   static Tokenizer Parse(std::string_view tokenizer_json, std::string_view config_json,
@@ -29,7 +31,7 @@ class Tokenizer {
   ~Tokenizer();
 
   // Ids of UTF-8 `text` (invalid sequences become U+FFFD). Added tokens in the text are recognised;
-  // BOS and EOS are not added: see bos_id() and adds_bos().
+  // prefix() and suffix() are not added.
   std::vector<int32_t> Encode(std::string_view text) const;
   // UTF-8 text of `ids`, special tokens included; ids outside the vocabulary are an Error.
   std::string Decode(std::span<const int32_t> ids) const;
@@ -44,11 +46,15 @@ class Tokenizer {
   // Hash of the texts that it was made from.
   const std::string& fingerprint() const;
 
-  // Begin/end of sequence by tokenizer_config.json, and whether it says to add them.
+  // What the model expects before and after a text, BOS and EOS mostly: by the post-processor of
+  // tokenizer.json or, where that decides nothing (post_processor.h), by add_bos_token and
+  // add_eos_token of tokenizer_config.json.
+  const std::vector<int32_t>& prefix() const;
+  const std::vector<int32_t>& suffix() const;
+
+  // bos_token and eos_token of tokenizer_config.json.
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
-  bool adds_bos() const;
-  bool adds_eos() const;
 
  private:
   struct Impl;

@@ -297,6 +297,36 @@ TEST_F(CalibrationSetTest, PathThatHoldsNothingIsRefused) {
               HasSubstr("no .jsonl, .json or .txt file"));
 }
 
+TEST_F(CalibrationSetTest, WhatIsNoTextIsRefusedByItsContent) {
+  const std::vector<std::pair<std::string, std::string>> files = {
+      {std::string("PAR1\x15\x04", 6), "is a Parquet file"},
+      {std::string("\x1F\x8B\x08\0", 4), "is a gzip file"},
+      {std::string("\x28\xB5\x2F\xFD\x04", 5), "is a zstd file"},
+      {std::string("ARROW1\0\0", 8), "is an Arrow file"},
+      {std::string("ab\0cd", 5), "its byte 2 is NUL"}};
+  for (const char* name : {"data.bin", "data.jsonl", "data.json"}) {
+    for (const auto& [content, problem] : files) {
+      const DataSource source = Write(name, content);
+      EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({source}, 1, 4)), HasSubstr(problem));
+    }
+  }
+}
+
+TEST_F(CalibrationSetTest, ElementsOfAJsonArrayAreDocuments) {
+  const DataSource source = Write(
+      "a.json", " [\n {\"text\": \"a]\\\"},[\"},\n{\"text\": \"b\", \"more\": [1, {\"x\": []}]}\n]\n");
+  const CalibrationSet set =
+      BuildCalibrationSet(Spec({source}, 2, 8, Packing::kTruncate), MakeByteTokenizer());
+  const auto counts = SamplesByFirstId(set);
+  EXPECT_EQ(counts, (std::map<int32_t, int>{{'a', 1}, {'b', 1}}));
+  EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("c.json", "[{\"text\": \"a\"}")}, 1, 4)),
+              HasSubstr("does not end"));
+  EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("d.jsonl", "[1]\n[2]\n")}, 1, 4)),
+              HasSubstr("something follows"));
+  EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("e.json", "[\n{},\n3]")}, 2, 4)),
+              HasSubstr("e.json:"));
+}
+
 TEST_F(CalibrationSetTest, MissingControlTokenIsNamedBeforeAnyDataIsRead) {
   auto spec = Spec({{dir_.path() / "absent.jsonl", SourceFormat::kAuto, 1.0}}, 1, 4);
   spec.chat_format = ChatFormat::kChatMl;

@@ -88,6 +88,23 @@ TEST(DocumentEncoder, PlainChatJoinsContentsByNewlines) {
   EXPECT_EQ(EncodeRow(kChat), ByteIds("S\nU\nA"));
 }
 
+TEST(DocumentEncoder, ReadsWhatChatsHoldBesideText) {
+  EXPECT_EQ(EncodeRow(R"({"messages": [{"role": "user", "content": [{"type": "text", "text": "a"},
+                {"type": "text", "text": "b"}]}, {"role": "assistant", "content": null}]})"),
+            ByteIds("ab\n"));
+  EXPECT_EQ(EncodeRow(R"({"messages": [{"role": "assistant", "content": null, "tool_calls":
+                [{"type": "function", "function": {"name": "f", "arguments": "{}"}}]}]})"),
+            ByteIds(R"({"name":"f","arguments":"{}"})"));
+}
+
+TEST(DocumentEncoder, ReadsConversationsInShareGptsForm) {
+  constexpr const char* kRow = R"({"conversations": [{"from": "human", "value": "U"},
+                                                     {"from": "gpt", "value": "A"}]})";
+  EXPECT_EQ(EncodeRow(kRow), ByteIds("U\nA"));
+  EXPECT_THAT(EncodeRow(kRow, kDeepSeekTokens, ChatFormat::kDeepSeek),
+              ElementsAre(258, 'U', 259, 'A', 260));
+}
+
 TEST(DocumentEncoder, DeepSeekChatUsesItsControlTokens) {
   EXPECT_THAT(EncodeRow(kChat, kDeepSeekTokens, ChatFormat::kDeepSeek),
               ElementsAre('S', 258, 'U', 259, 'A', 260));
@@ -152,8 +169,12 @@ INSTANTIATE_TEST_SUITE_P(
                "\"content\" of message 1 is missing"},
         BadRow{"NoRole", R"({"messages": [{"role": "user", "content": ""}, {"content": "a"}]})",
                "\"role\" of message 2 is missing"},
-        BadRow{"NullContent", R"({"messages": [{"role": "user", "content": null}]})",
-               "\"content\" of message 1 is of type null, not string"},
+        BadRow{"NumberContent", R"({"messages": [{"role": "user", "content": 3}]})",
+               "\"content\" of message 1 is of type number, not string"},
+        BadRow{"ImagePart", R"({"messages": [{"role": "user", "content": [{"type": "image"}]}]})",
+               "of the type \"image\", not text"},
+        BadRow{"CallsObject", R"({"messages": [{"role": "assistant", "tool_calls": {}}]})",
+               "\"tool_calls\" of message 1 is of type object, not array"},
         BadRow{"IdsString", R"({"input_ids": "1 2"})",
                "\"input_ids\" is of type string, not array"},
         BadRow{"IdFraction", R"({"input_ids": [1, 2.5]})", "\"input_ids\"[1] is of type number"},

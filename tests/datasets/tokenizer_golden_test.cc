@@ -67,8 +67,9 @@ TEST_P(ReleasedTokenizer, ReadsItsConfiguration) {
   EXPECT_EQ(tokenizer_.bos_id().has_value(), !released.bos.empty());
   EXPECT_EQ(tokenizer_.eos_id(), id_of(released.eos));
   EXPECT_TRUE(tokenizer_.eos_id().has_value());
-  EXPECT_EQ(tokenizer_.adds_bos(), released.adds_bos);
-  EXPECT_FALSE(tokenizer_.adds_eos());
+  EXPECT_EQ(tokenizer_.prefix(), released.adds_bos ? std::vector<int32_t>{*tokenizer_.bos_id()}
+                                                   : std::vector<int32_t>{});
+  EXPECT_TRUE(tokenizer_.suffix().empty());
 }
 
 TEST_P(ReleasedTokenizer, DecodesEachOfItsIds) {

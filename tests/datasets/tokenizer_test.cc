@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -28,8 +29,8 @@ TEST(Tokenizer, ConfigurationNamesBosAndEosAsStringOrObject) {
                                                {"add_eos_token", nullptr}});
   EXPECT_EQ(tokenizer.bos_id(), 0);
   EXPECT_EQ(tokenizer.eos_id(), 1);
-  EXPECT_TRUE(tokenizer.adds_bos());
-  EXPECT_FALSE(tokenizer.adds_eos());
+  EXPECT_EQ(tokenizer.prefix(), Ids{0});
+  EXPECT_TRUE(tokenizer.suffix().empty());
   EXPECT_EQ(tokenizer.Encode("ab"), (Ids{kAbId}));  // adding is the caller's
 }
 
@@ -37,8 +38,8 @@ TEST(Tokenizer, WithoutConfigurationThereIsNoBosOrEos) {
   const Tokenizer tokenizer = ParseTokenizer(LetterTokenizerJson());
   EXPECT_EQ(tokenizer.bos_id(), std::nullopt);
   EXPECT_EQ(tokenizer.eos_id(), std::nullopt);
-  EXPECT_FALSE(tokenizer.adds_bos());
-  EXPECT_FALSE(tokenizer.adds_eos());
+  EXPECT_TRUE(tokenizer.prefix().empty());
+  EXPECT_TRUE(tokenizer.suffix().empty());
 }
 
 TEST(Tokenizer, RefusesAConfigurationThatDoesNotFit) {
@@ -63,7 +64,17 @@ TEST(Tokenizer, LoadsADirectory) {
 
 TEST(Tokenizer, LoadingADirectoryWithoutOneNamesTheFile) {
   const testing::TempDir directory;
-  EXPECT_VERNIER_ERROR(Tokenizer::Load(directory.path()), ErrorCode::kFileOpen, "tokenizer.json");
+  EXPECT_VERNIER_ERROR(Tokenizer::Load(directory.path()), ErrorCode::kBadTokenizer,
+                       "tokenizer.json");
+}
+
+TEST(Tokenizer, ADirectoryWithATokenizerOfAnotherKindSaysHowToMakeOne) {
+  const testing::TempDir directory;
+  std::ofstream(directory.path() / "tokenizer.model") << "sentencepiece";
+  EXPECT_VERNIER_ERROR(Tokenizer::Load(directory.path()), ErrorCode::kBadTokenizer,
+                       "holds tokenizer.model");
+  EXPECT_VERNIER_ERROR(Tokenizer::Load(directory.path()), ErrorCode::kBadTokenizer,
+                       "save_pretrained");
 }
 
 TEST(Tokenizer, RefusesTextThatIsNoJson) {
@@ -86,11 +97,69 @@ TEST(Tokenizer, RefusesMissingParts) {
   }
 }
 
-TEST(Tokenizer, RefusesTruncationAndPadding) {
-  for (const char* key : {"truncation", "padding"}) {
-    nlohmann::json file = LetterTokenizerJson();
-    file[key] = {{"max_length", 5}, {"stride", 0}};
-    EXPECT_VERNIER_ERROR(ParseTokenizer(file), ErrorCode::kBadTokenizer, key);
+TEST(Tokenizer, IgnoresTruncationAndPadding) {
+  nlohmann::json file = LetterTokenizerJson();
+  file["truncation"] = {{"direction", "Right"}, {"max_length", 1}, {"stride", 0}};
+  file["padding"] = {{"strategy", "BatchLongest"}, {"pad_id", 0}, {"pad_token", "a"}};
+  EXPECT_EQ(ParseTokenizer(file).Encode("abab"), (Ids{kAbId, kAbId}));
+}
+
+nlohmann::json Template(std::vector<nlohmann::json> single) {
+  return {{"type", "TemplateProcessing"},
+          {"single", std::move(single)},
+          {"special_tokens", {{"A", {{"id", "A"}, {"ids", {0}}}}, {"B", {{"id", "B"}, {"ids", {1, 2}}}}}}};
+}
+
+nlohmann::json Special(const char* name) { return {{"SpecialToken", {{"id", name}}}}; }
+nlohmann::json Text(const char* name = "A") { return {{"Sequence", {{"id", name}}}}; }
+
+Tokenizer WithPostProcessor(const nlohmann::json& post_processor,
+                            const nlohmann::json& config = {{"bos_token", "c"},
+                                                            {"add_bos_token", true}}) {
+  nlohmann::json file = LetterTokenizerJson();
+  file["post_processor"] = post_processor;
+  return Tokenizer::Parse(file.dump(), config.dump(), "letters");
+}
+
+TEST(Tokenizer, TheTemplateOfThePostProcessorDecidesWhatStandsAroundAText) {
+  const Tokenizer both = WithPostProcessor(Template({Special("A"), Text(), Special("B")}));
+  EXPECT_EQ(both.prefix(), Ids{0});
+  EXPECT_EQ(both.suffix(), (Ids{1, 2}));
+  const Tokenizer none = WithPostProcessor(Template({Text()}));
+  EXPECT_TRUE(none.prefix().empty()) << "whatever add_bos_token says";
+  const nlohmann::json byte_level = {{"type", "ByteLevel"}};
+  const nlohmann::json sequence = {{"type", "Sequence"},
+                                   {"processors", {byte_level, Template({Special("A"), Text()})}}};
+  EXPECT_EQ(WithPostProcessor(sequence).prefix(), Ids{0});
+}
+
+TEST(Tokenizer, WhereThePostProcessorAddsNothingTheConfigurationDecides) {
+  EXPECT_EQ(WithPostProcessor({{"type", "ByteLevel"}}).prefix(), Ids{2});
+  EXPECT_EQ(WithPostProcessor(nullptr).prefix(), Ids{2});
+  EXPECT_TRUE(WithPostProcessor(nullptr, {{"bos_token", "c"}}).prefix().empty());
+}
+
+TEST(Tokenizer, BertAndRobertaPostProcessorsStandAroundAText) {
+  for (const char* type : {"BertProcessing", "RobertaProcessing"}) {
+    const Tokenizer tokenizer =
+        WithPostProcessor({{"type", type}, {"cls", {"a", 0}}, {"sep", {"b", 1}}});
+    EXPECT_EQ(tokenizer.prefix(), Ids{0});
+    EXPECT_EQ(tokenizer.suffix(), Ids{1});
+  }
+}
+
+TEST(Tokenizer, RefusesPostProcessorsThatItDoesNotCompute) {
+  const nlohmann::json once = Template({Special("A"), Text()});
+  for (const auto& [post_processor, named] : std::vector<std::pair<nlohmann::json, const char*>>{
+           {{{"type", "Other"}}, "Other"},
+           {Template({Text(), Text()}), "one text"},
+           {Template({Text("B")}), "one text"},
+           {Template({Special("A")}), "without the text"},
+           {Template({Special("C"), Text()}), "\"C\""},
+           {{{"type", "Sequence"}, {"processors", {once, once}}}, "second"},
+           {{{"type", "BertProcessing"}, {"cls", {"a", 0}}, {"sep", "b"}}, "sep"},
+           {{{"type", "BertProcessing"}, {"cls", {"a", 999}}, {"sep", {"b", 1}}}, "999"}}) {
+    EXPECT_VERNIER_ERROR(WithPostProcessor(post_processor), ErrorCode::kBadTokenizer, named);
   }
 }
 

@@ -70,7 +70,7 @@ TEST_F(ValidateTest, AnEnginesReleaseMayBeNamed) {
   const CommandResult newer = Validate({"--engine", "vllm@0.32"});
   EXPECT_THAT(newer.output, AllOf(Not(HasSubstr("V03")), HasSubstr("vLLM 0.32")));
   const CommandResult unknown = Validate({"--engine", "vllm@9.9"});
-  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_EQ(unknown.exit_code, 2);
   EXPECT_THAT(unknown.errors, HasSubstr("VN-ARG-001: "));
 }
 

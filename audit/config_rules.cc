@@ -42,8 +42,7 @@ constexpr Defect kUnknownLayer = {"V05", Severity::kError,
                                   "Use the module names of the checkpoint"};
 
 constexpr Defect kNotStored = {
-    "V13", Severity::kError,
-    "the configuration announces a format that no weight is stored in",
+    "V13", Severity::kError, "the configuration announces a format that no weight is stored in",
     "Write the configuration that belongs to these weights: engines take them for quantised"};
 
 void CheckTotalSize(const Subject& subject, FindingList* findings) {

@@ -67,11 +67,11 @@ namespace {
 constexpr std::string_view kOption = "--engine";
 
 [[noreturn]] void RefuseOption(std::string_view option, std::string_view problem) {
-  throw Error(ErrorCode::kBadArgument, kOption, fmt::format("{} {}", option, problem),
-              fmt::format("Use all, or some of vllm, sglang and trtllm; releases of vLLM from {} to "
-                          "{} are known (vllm@{})",
-                          ReleaseText(kOldestVllm), ReleaseText(kNewestVllm),
-                          ReleaseText(kOldestVllm)));
+  throw Error(
+      ErrorCode::kBadArgument, kOption, fmt::format("{} {}", option, problem),
+      fmt::format("Use all, or some of vllm, sglang and trtllm; releases of vLLM from {} to "
+                  "{} are known (vllm@{})",
+                  ReleaseText(kOldestVllm), ReleaseText(kNewestVllm), ReleaseText(kOldestVllm)));
 }
 
 std::vector<std::string_view> Split(std::string_view text, char separator) {

@@ -70,8 +70,8 @@ struct EnginesAsked {
   std::string Release(Engine engine) const;
 };
 
-// "all", or engines separated by commas, each perhaps with a release: "vllm@0.31,sglang". kBadArgument
-// for any other text, and for a release that is not known.
+// "all", or engines separated by commas, each perhaps with a release: "vllm@0.31,sglang".
+// kBadArgument for any other text, and for a release that is not known.
 EnginesAsked EnginesFromOption(std::string_view option);
 
 }  // namespace vernier::audit

@@ -19,10 +19,14 @@ struct StackRow {
 };
 
 constexpr StackRow kStacks[] = {
-    {"gate_up_proj", {"gate_proj", "up_proj"}}, {"gate_up_proj", {"w1", "w3"}},
-    {"down_proj", {"down_proj"}},               {"down_proj", {"w2"}},
-    {"gate_proj", {"gate_proj"}},               {"up_proj", {"up_proj"}},
-    {"w1", {"w1"}},                             {"w2", {"w2"}},
+    {"gate_up_proj", {"gate_proj", "up_proj"}},
+    {"gate_up_proj", {"w1", "w3"}},
+    {"down_proj", {"down_proj"}},
+    {"down_proj", {"w2"}},
+    {"gate_proj", {"gate_proj"}},
+    {"up_proj", {"up_proj"}},
+    {"w1", {"w1"}},
+    {"w2", {"w2"}},
     {"w3", {"w3"}},
 };
 
@@ -31,8 +35,10 @@ bool AddExpert(const ModuleIndex& index, std::string_view container, int64_t exp
                const StackRow& row, std::string_view suffix, std::vector<size_t>* slices) {
   for (const std::string_view slice : row.slices) {
     if (slice.empty()) continue;
-    const auto found = index.by_name.find(fmt::format("{}.{}.{}{}", container, expert, slice, suffix));
-    if (found == index.by_name.end() || index.modules[found->second].weight == kAbsent) return false;
+    const auto found =
+        index.by_name.find(fmt::format("{}.{}.{}{}", container, expert, slice, suffix));
+    if (found == index.by_name.end() || index.modules[found->second].weight == kAbsent)
+      return false;
     slices->push_back(found->second);
   }
   return true;

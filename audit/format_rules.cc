@@ -211,7 +211,8 @@ class FormatChecker {
     if (module.zero_point == kAbsent) return;
     const TensorInfo& zero_point = subject_.Info(module.zero_point);
     RequireDtype(zero_point, {DType::kI32});
-    if (whole) RequireShape(zero_point, {(weight.shape[0] + kInt4PerWord - 1) / kInt4PerWord, groups});
+    if (whole)
+      RequireShape(zero_point, {(weight.shape[0] + kInt4PerWord - 1) / kInt4PerWord, groups});
   }
 
   // Two rows a byte; the rows of its scales make the format.

@@ -48,7 +48,7 @@ constexpr Defect kUnplaced = {
     "C03", Severity::kError, "a tensor has no place in the model that config.json describes",
     "Set the numbers of layers and experts in config.json, or drop the tensor"};
 constexpr Defect kSkipped = {"C03", Severity::kInfo, "a tensor that engines do not load",
-                              "Nothing: it may be left out"};
+                             "Nothing: it may be left out"};
 constexpr Defect kRequiredMissing = {"C03", Severity::kError,
                                      "a tensor that the model needs is missing",
                                      "Carry the tensor over from the source"};
@@ -76,8 +76,8 @@ void CheckMtp(const Subject& subject, FindingList* findings) {
   const int64_t announced = count ? count->layers : 0;
   const auto held = static_cast<int64_t>(stored.size());
   const std::string field = count ? count->name : std::string(kMtpField);
-  const std::string numbers = field + " (" + std::to_string(announced) + ", but " +
-                              std::to_string(held) + " stored)";
+  const std::string numbers =
+      field + " (" + std::to_string(announced) + ", but " + std::to_string(held) + " stored)";
   const Defect& missing = subject.KnowsModel() ? kMtpMissing : kMtpMissingElsewhere;
   if (announced > held) findings->Add(missing, numbers);
   if (announced < held) findings->Add(kMtpUnannounced, numbers);
@@ -111,7 +111,8 @@ void CheckPlaces(const Subject& subject, FindingList* findings) {
   for (const Module& module : subject.index.modules) {
     if (module.meaning.role != Role::kOther || module.weight == kAbsent) continue;
     const std::string& name = subject.Info(module.weight).name;
-    if (checkpoint::SkippedBecause(name, subject.checkpoint.config()).empty()) findings->Add(kUnplaced, name);
+    if (checkpoint::SkippedBecause(name, subject.checkpoint.config()).empty())
+      findings->Add(kUnplaced, name);
   }
 }
 
@@ -191,7 +192,8 @@ void CheckExperts(const Subject& subject, FindingList* findings) {
 }
 
 // Which engines load a model's experts from stacks in NVFP4: vLLM's llama4.py transposes them,
-// TensorRT-LLM reads those of Llama 4 and gpt-oss. Nothing of a model about which nobody here knows.
+// TensorRT-LLM reads those of Llama 4 and gpt-oss. Nothing of a model about which nobody here
+// knows.
 std::optional<EngineSet> LoadersOfStacks(std::string_view model_type) {
   if (model_type.starts_with("llama4")) return EngineSet{Engine::kVllm, Engine::kTensorRtLlm};
   if (model_type == "gpt_oss") return EngineSet{Engine::kTensorRtLlm};

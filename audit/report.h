@@ -83,8 +83,8 @@ struct TensorParallelVerdict {
 struct EngineVerdict {
   Engine engine = Engine::kVllm;
   std::string release = {};  // "0.33"; empty: no particular one
-  std::string path;     // the reader it chooses, in its own words: "modelopt_fp4"
-  std::string refusal;  // why it does not load the checkpoint at all; empty when it does
+  std::string path;          // the reader it chooses, in its own words: "modelopt_fp4"
+  std::string refusal;       // why it does not load the checkpoint at all; empty when it does
   // Modules by the format that it would build them in: "nvfp4", "unquantised".
   std::map<std::string, int64_t> modules;
   int64_t disagreements = 0;  // modules stored otherwise
@@ -116,7 +116,7 @@ struct AuditReport {
   uint64_t bytes = 0;
   std::map<checkpoint::WeightFormat, int64_t> quantised_weights;  // by format, none of them 0
   std::vector<std::string> unclaimed;  // matrices that no module claimed (unclaimed.h)
-  uint64_t scale_bytes = 0;       // block scales: E4M3, E8M0 or numbers
+  uint64_t scale_bytes = 0;            // block scales: E4M3, E8M0 or numbers
   uint64_t scale_bytes_read = 0;  // of these; fewer where AuditDepth::kScales looks at a sample
   int64_t carried_tensors = 0;    // byte-equal to the source
   std::vector<Finding> findings;

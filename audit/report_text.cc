@@ -77,9 +77,9 @@ std::string EngineText(const EngineVerdict& verdict) {
 std::string UnclaimedText(const std::vector<std::string>& names) {
   constexpr size_t kShown = 8;
   const size_t shown = std::min(kShown, names.size());
-  std::string text = fmt::format("{:<13} {} that no module claimed", "unclaimed",
-                                 names.size() == 1 ? "1 matrix"
-                                                   : fmt::format("{} matrices", names.size()));
+  std::string text =
+      fmt::format("{:<13} {} that no module claimed", "unclaimed",
+                  names.size() == 1 ? "1 matrix" : fmt::format("{} matrices", names.size()));
   if (shown > 0) text += ": " + JoinNames(std::span(names).first(shown));
   if (shown < names.size()) text += fmt::format(" and {} more", names.size() - shown);
   return text + "\n";

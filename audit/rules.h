@@ -26,8 +26,8 @@ void CheckFormats(const Subject& subject, FindingList* findings);
 // V09, C03); of models that are not known as far as names and the usual fields tell. Headers only.
 void CheckModel(const Subject& subject, EngineSet engines, FindingList* findings);
 
-// What the audit knows no rule for: weights in formats, and a configuration of a method, that it does
-// not judge (J02). Headers only.
+// What the audit knows no rule for: weights in formats, and a configuration of a method, that it
+// does not judge (J02). Headers only.
 void CheckJudged(const Subject& subject, FindingList* findings);
 
 // The quantisation configurations against each other (V13), and what a release's own lists as NVFP4

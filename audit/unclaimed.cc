@@ -12,7 +12,8 @@ namespace {
 using checkpoint::Role;
 
 // Parameters whose names say what they are, whatever their shape.
-constexpr std::array<std::string_view, 5> kExplained = {"embed", "conv", "norm", "bias", "position"};
+constexpr std::array<std::string_view, 5> kExplained = {"embed", "conv", "norm", "bias",
+                                                        "position"};
 
 // Linear layers have two dimensions and stacks of them three: more make a convolution.
 constexpr size_t kMostDimensions = 3;

@@ -14,9 +14,9 @@ struct BlockSize {
   int64_t columns = 128;
 };
 
-// weight_block_size of the quantisation config (config_facts.h), or the block_structure of the first
-// of its config_groups that has one (compressed-tensors); 128 x 128 without either. kBadConfig for
-// anything but two positive integers.
+// weight_block_size of the quantisation config (config_facts.h), or the block_structure of the
+// first of its config_groups that has one (compressed-tensors); 128 x 128 without either.
+// kBadConfig for anything but two positive integers.
 BlockSize ReadFp8BlockSize(const Json& config);
 
 }  // namespace vernier::checkpoint

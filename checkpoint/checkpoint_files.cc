@@ -69,9 +69,8 @@ std::string FirstNames(std::vector<std::string> names) {
 
 [[noreturn]] void ThrowNoShard(const fs::path& directory, const std::vector<std::string>& files) {
   for (const OtherContainer& container : kOtherContainers) {
-    const auto other = std::ranges::find_if(files, [&](const std::string& file) {
-      return file.ends_with(container.extension);
-    });
+    const auto other = std::ranges::find_if(
+        files, [&](const std::string& file) { return file.ends_with(container.extension); });
     if (other == files.end()) continue;
     throw Error(ErrorCode::kNoCheckpoint, directory.string(),
                 fmt::format("holds no *.safetensors file, but {}: {} weights are not read", *other,
@@ -136,8 +135,8 @@ CheckpointFiles FindCheckpointFiles(const fs::path& directory, const Json& confi
   }
   for (const std::string& file : present) {
     if (std::ranges::find(result.shards, file) != result.shards.end()) continue;
-    const bool belongs = result.index ? IsMtpFile(file) && AnnouncesMtp(config)
-                                      : BelongsWithoutIndex(file, present);
+    const bool belongs =
+        result.index ? IsMtpFile(file) && AnnouncesMtp(config) : BelongsWithoutIndex(file, present);
     (belongs ? result.shards : result.left_out).push_back(file);
   }
   return result;

@@ -18,7 +18,8 @@ struct CheckpointFiles {
   std::vector<std::string> left_out;  // *.safetensors files that are not among them, sorted
 };
 
-// - With an index, the files that it names: vLLM and SGLang filter by it. A file of MTP layers beside
+// - With an index, the files that it names: vLLM and SGLang filter by it. A file of MTP layers
+// beside
 //   it (mtp.safetensors, nextn_layer_parameters.safetensors) belongs to the model where config.json
 //   announces such layers, as SGLang's maybe_add_mtp_safetensors has it.
 // - Without one, every *.safetensors file, sorted; Mistral's consolidated.safetensors only where it

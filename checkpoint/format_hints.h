@@ -16,8 +16,8 @@ inline constexpr std::string_view kQuantConfigFileName = "hf_quant_config.json";
 // Where shapes and dtypes leave a choice, these decide it.
 struct FormatHints {
   BlockSize fp8_block;
-  std::string quant_method;          // "gptq"; empty: not said
-  bool nvfp4_blocks_of_32 = false;   // a group_size of 32 beside NVFP4 (ModelOpt's W4A8_NVFP4_FP8)
+  std::string quant_method;         // "gptq"; empty: not said
+  bool nvfp4_blocks_of_32 = false;  // a group_size of 32 beside NVFP4 (ModelOpt's W4A8_NVFP4_FP8)
 };
 
 // From config.json's quantisation config (config_facts.h) and, for the block size of NVFP4, from

@@ -39,10 +39,10 @@ struct ModelLayout {
 //     ModelOpt's INT4: a byte holds the elements of two neighbouring rows.
 // Others are known by name (IsReadable is false): such a weight has the shape of its codes, and all
 // its tensors. kWrongDtype, kWrongShape and kAmbiguousScale name the tensor. An FP8 or packed
-// weight, or an 8-bit integer linear weight, without scales is kMissingScale; INT4 without its shape
-// is kMissingTensor. A scale that belongs to no weight becomes a weight of role kOther, format
-// kOpaque. Shapes are also held against the family's config (Family::CheckShapes). Reads no tensor
-// but weight_shape.
+// weight, or an 8-bit integer linear weight, without scales is kMissingScale; INT4 without its
+// shape is kMissingTensor. A scale that belongs to no weight becomes a weight of role kOther,
+// format kOpaque. Shapes are also held against the family's config (Family::CheckShapes). Reads no
+// tensor but weight_shape.
 //
 // With `problems`, such errors do not end the call: the weight becomes kOpaque under its tensor's
 // name, without its scales, and the error's text is appended.

@@ -31,7 +31,8 @@ bool IsAdapterPart(std::string_view name) {
 }
 
 // Why tensors that a family needs are not there, as far as one can tell.
-std::string MissingText(const Family& family, const ModelLayout& layout, size_t shown, size_t more) {
+std::string MissingText(const Family& family, const ModelLayout& layout, size_t shown,
+                        size_t more) {
   std::string text = more > 0 ? fmt::format("and {} more are missing", more)
                               : std::string(shown == 1 ? "is missing" : "are missing");
   text += fmt::format(", which a {} needs", family.model_type());
@@ -83,10 +84,10 @@ void RequireReadable(const Checkpoint& checkpoint, const ModelLayout& layout) {
                   "Merge it first (peft: merge_and_unload), and save the result");
     }
     if (!IsQuantised(weight.format) || IsReadable(weight.format)) continue;
-    throw Error(ErrorCode::kUnsupportedFormat, weight.name,
-                fmt::format("is {}{}, which Vernier does not read", FormatText(checkpoint, weight),
-                            said),
-                kOriginal);
+    throw Error(
+        ErrorCode::kUnsupportedFormat, weight.name,
+        fmt::format("is {}{}, which Vernier does not read", FormatText(checkpoint, weight), said),
+        kOriginal);
   }
   if (ReadsQuantMethod(method)) return;
   throw Error(ErrorCode::kUnsupportedFormat, "config.json",

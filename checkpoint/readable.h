@@ -14,8 +14,8 @@ namespace vernier::checkpoint {
 std::string FormatText(const Checkpoint& checkpoint, const LogicalWeight& weight);
 
 // kUnsupportedFormat when the quant_method, or a weight, is of a scheme whose values Vernier does
-// not compute, and for an adapter (LoRA) that was not merged into its model: nothing that is made of
-// such a source would be the model.
+// not compute, and for an adapter (LoRA) that was not merged into its model: nothing that is made
+// of such a source would be the model.
 void RequireReadable(const Checkpoint& checkpoint, const ModelLayout& layout);
 
 // kMissingTensor, naming the first few, when tensors that the family needs are absent, under their

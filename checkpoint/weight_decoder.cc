@@ -249,8 +249,7 @@ class RowDecoder {
 
   // A scale for each block of 16 columns, whatever number of them shares one in the source.
   std::span<const uint8_t> Nvfp4Scales(std::span<const uint8_t> stored) {
-    const auto repeats =
-        static_cast<size_t>(weight_.block_columns / quantizers::kNvfp4BlockSize);
+    const auto repeats = static_cast<size_t>(weight_.block_columns / quantizers::kNvfp4BlockSize);
     if (repeats == 1) return stored;
     codes_.clear();
     for (const uint8_t scale : stored) codes_.insert(codes_.end(), repeats, scale);
@@ -282,15 +281,16 @@ class RowDecoder {
     }
   }
 
-  // Rows of integers, one by one: nibble(row, column, group of columns) is an integer, and each group
-  // has a scale.
+  // Rows of integers, one by one: nibble(row, column, group of columns) is an integer, and each
+  // group has a scale.
   template <typename Nibble>
   void ForEachRow(Nibble nibble) {
     constexpr float kLargest = 15;
     const auto width = static_cast<size_t>(columns_);
     for (int64_t i = 0; i < raw_.row_count; ++i) {
       const int64_t row = raw_.row_begin + i;
-      const Tile tile = {row, row * columns_, {}, out_.subspan(static_cast<size_t>(i) * width, width)};
+      const Tile tile = {
+          row, row * columns_, {}, out_.subspan(static_cast<size_t>(i) * width, width)};
       ExpandScales(tile);
       for (size_t column = 0; column < width; ++column) {
         const size_t group = column / static_cast<size_t>(weight_.block_columns);

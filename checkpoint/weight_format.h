@@ -28,8 +28,8 @@ enum class WeightFormat {
   kInt4Zero,    // the same, asymmetric: with zero points, packed along the rows
   kInt4Rows,    // U8 of two rows, the low nibble the first (ModelOpt's INT4), F32 per group
   // Known by name, and not read.
-  kInt8,         // I8, or I32 of four, with float scales
-  kStackedFp8,   // all experts of a layer in one tensor of three dimensions
+  kInt8,        // I8, or I32 of four, with float scales
+  kStackedFp8,  // all experts of a layer in one tensor of three dimensions
   kStackedMxfp4,
   kStackedNvfp4,
   kGptq,

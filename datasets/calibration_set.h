@@ -14,8 +14,10 @@ namespace vernier::datasets {
 
 enum class SourceFormat {
   kAuto,   // by file name: .jsonl and .json are JSON lines, everything else plain text
-  kJsonl,  // one object a line: "input_ids" [int], or "messages" [{role, content}], or "text"; the
-           // first of these that is there and not null is used, other fields are ignored
+  kJsonl,  // one object a line, or a JSON array of objects: "input_ids" [int], or "messages"
+           // [{role, content}], or "conversations" [{from, value}], or "text"; the first of these
+           // that is there and not null is used, other fields are ignored. A content may be null,
+           // or a list of text parts; "tool_calls" follow it as lines of JSON
   kText,   // the whole file is one document
 };
 

@@ -88,7 +88,8 @@ std::string ReadParts(const Json& parts, std::string_view what, std::string_view
       text += part.get_ref<const std::string&>();
       continue;
     }
-    if (!part.is_object()) ThrowWrongType(origin, fmt::format("a part of {}", what), part, "object");
+    if (!part.is_object())
+      ThrowWrongType(origin, fmt::format("a part of {}", what), part, "object");
     const Json* type = FindField(part, "type");
     const Json* value = FindField(part, "text");
     if (value == nullptr || (type != nullptr && *type != "text")) {
@@ -193,7 +194,8 @@ std::vector<int32_t> DocumentEncoder::EncodeRow(const Document& document) const 
   if (const Json* text = FindField(row, "text")) {
     return EncodeText(RequireString(*text, "\"text\"", origin));
   }
-  ThrowBadRow(origin, "the object has none of the fields \"text\", \"messages\", \"conversations\" and "
+  ThrowBadRow(origin,
+              "the object has none of the fields \"text\", \"messages\", \"conversations\" and "
               "\"input_ids\"",
               "Rename the field that holds the text");
 }

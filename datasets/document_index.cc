@@ -113,8 +113,7 @@ class ElementScanner {
   Element element_;
   uint64_t line_ = 1;
   int64_t depth_ = 0;
-  bool begun_ = false, has_more_ = false, in_element_ = false, in_string_ = false,
-       escaped_ = false;
+  bool begun_ = false, has_more_ = false, in_element_ = false, in_string_ = false, escaped_ = false;
 };
 
 bool HasJsonName(const fs::path& path) {
@@ -213,9 +212,10 @@ void DocumentIndex::AddElements(const fs::path& path, const File& file) {
     });
   });
   if (scanner.complete() && !scanner.has_more()) return;
-  throw Error(ErrorCode::kBadDataset, path.string(),
-              scanner.complete() ? "something follows the JSON array" : "the JSON array does not end",
-              "Write one array of objects, or one JSON object a line");
+  throw Error(
+      ErrorCode::kBadDataset, path.string(),
+      scanner.complete() ? "something follows the JSON array" : "the JSON array does not end",
+      "Write one array of objects, or one JSON object a line");
 }
 
 void DocumentIndex::AddLines(const fs::path& path, const File& file) {

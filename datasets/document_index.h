@@ -20,7 +20,8 @@ struct Document {
 };
 
 // Every non-empty line of the source's JSON-lines files, every element of its JSON arrays and every
-// one of its text files, in order of file name and line. Holds no file open and none of the content.
+// one of its text files, in order of file name and line. Holds no file open and none of the
+// content.
 class DocumentIndex {
  public:
   // Errors: kBadDataset when a directory holds no .jsonl, .json or .txt file, for an array without

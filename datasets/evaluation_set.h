@@ -14,8 +14,8 @@
 
 namespace vernier::datasets {
 
-// Whether every window begins with the tokenizer's prefix (BOS, mostly), in front of its part of the
-// text.
+// Whether every window begins with the tokenizer's prefix (BOS, mostly), in front of its part of
+// the text.
 enum class WindowBos {
   kAuto,  // if the tokenizer puts one before a text
   kYes,   // then BOS; kBadTokenizer for a tokenizer without
@@ -66,10 +66,10 @@ struct EvaluationSet {
   int64_t Scored() const;
 };
 
-// Joins the documents of each source in order, each with the tokenizer's prefix and suffix, and cuts
-// windows. An id is scored in the one window where it is new, unless nothing stands before it there,
-// or it is of a document's prefix, which nothing predicts. A window whose text begins with the
-// prefix gets no second one.
+// Joins the documents of each source in order, each with the tokenizer's prefix and suffix, and
+// cuts windows. An id is scored in the one window where it is new, unless nothing stands before it
+// there, or it is of a document's prefix, which nothing predicts. A window whose text begins with
+// the prefix gets no second one.
 //
 // Documents are read only as far as `spec.max_windows` needs. Errors: kBadArgument for sizes that
 // make no sense, kTooLittleData for a source in which no token is predicted; otherwise as

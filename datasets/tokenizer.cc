@@ -57,9 +57,10 @@ void RequireTokenizerFile(const std::filesystem::path& directory) {
                 fmt::format("holds no {}", kTokenizerFile),
                 "Copy the tokenizer's files from the model's release");
   }
-  throw Error(ErrorCode::kBadTokenizer, directory.string(),
-              fmt::format("holds {}, but no {}", *other, kTokenizerFile),
-              "Make one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
+  throw Error(
+      ErrorCode::kBadTokenizer, directory.string(),
+      fmt::format("holds {}, but no {}", *other, kTokenizerFile),
+      "Make one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)");
 }
 
 }  // namespace
@@ -97,7 +98,8 @@ struct Tokenizer::Impl {
       for (const int32_t id : *ids) {
         if (Has(id)) continue;
         file.At("post_processor")
-            .Refuse(fmt::format("adds {}, which is no token's id", id), "Restore the published file");
+            .Refuse(fmt::format("adds {}, which is no token's id", id),
+                    "Restore the published file");
       }
     }
   }

@@ -14,8 +14,8 @@ using checkpoint::Role;
 
 constexpr std::string_view kAnyLayer = "*";
 
-// Everything that an engine builds as a module with a quantisation method, whatever its name. All of
-// MTP, indexers and compressors are in it, so that one pattern can stand for each.
+// Everything that an engine builds as a module with a quantisation method, whatever its name. All
+// of MTP, indexers and compressors are in it, so that one pattern can stand for each.
 bool BelongsInList(const LogicalWeight& weight, Routers routers) {
   switch (weight.role) {
     case Role::kLmHead:

@@ -51,8 +51,8 @@ Json SourceHfQuantConfig(const checkpoint::SourceModel& source) {
   return std::filesystem::exists(path) ? ReadJsonFile(path) : Json();
 }
 
-// The native config with what was dequantised in the lists by which modules are left alone: the one of
-// transformers, and where it is there vLLM's and SGLang's, which then read no other.
+// The native config with what was dequantised in the lists by which modules are left alone: the one
+// of transformers, and where it is there vLLM's and SGLang's, which then read no other.
 Json WithoutDequantised(Json quantization, const checkpoint::SourceModel& source,
                         const recipes::Plan& plan) {
   constexpr const char* kList = "modules_to_not_convert";
@@ -124,8 +124,8 @@ void PatchExpertDtype(const checkpoint::SourceModel& source, const ModuleFormats
     return;
   }
   const bool fp8 = any([](TargetFormat format) { return format == TargetFormat::kFp8Block; });
-  Patch("/" + std::string(kExpertDtype), fp8 ? Json("fp8") : Json(), "the routed experts are not FP4 any more",
-        configs);
+  Patch("/" + std::string(kExpertDtype), fp8 ? Json("fp8") : Json(),
+        "the routed experts are not FP4 any more", configs);
 }
 
 }  // namespace

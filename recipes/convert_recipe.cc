@@ -85,8 +85,7 @@ void RequireQuantised(const SourceModel& source) {
 
 // Engines and tools expect experts one by one or in stacks; half a conversion is none.
 void RefuseStackedExperts(const SourceModel& source) {
-  const auto stack =
-      std::ranges::find_if(source.layout.weights, &LogicalWeight::stacks_experts);
+  const auto stack = std::ranges::find_if(source.layout.weights, &LogicalWeight::stacks_experts);
   if (stack == source.layout.weights.end()) return;
   throw Error(ErrorCode::kUnsupportedFormat, stack->name,
               "holds all experts of a layer in one tensor, which is not converted",
@@ -119,11 +118,12 @@ std::vector<Rule> ConvertRules(const ConvertRequest& request) {
   if (std::ranges::any_of(rules, [](const Rule& rule) { return IsQuantised(rule.format); })) {
     return rules;
   }
-  ThrowNothing(request.source,
-               fmt::format("no linear layer of attention, an MLP or an expert was found; its linear "
-                           "layers: {}",
-                           LinearNames(request.source)),
-               "Name them in a recipe (--recipe): {\"name\": GLOB, \"format\": ...}");
+  ThrowNothing(
+      request.source,
+      fmt::format("no linear layer of attention, an MLP or an expert was found; its linear "
+                  "layers: {}",
+                  LinearNames(request.source)),
+      "Name them in a recipe (--recipe): {\"name\": GLOB, \"format\": ...}");
 }
 
 // Rules would say so too, but nobody wrote any.

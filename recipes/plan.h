@@ -95,12 +95,13 @@ bool ObservesInputs(const Recipe& recipe);
 // The decoder layer of one of plan.observed_modules.
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 
-// Errors: kMissingTensor (RequireComplete), kUnusedRule (a rule that matches nothing), kBadRule (a rule for what cannot be: not
-// linear, columns that blocks do not divide, MTP, a format that the weight has already, a method
-// that the format lacks, a lossless cast of a source that is not MXFP4, a fused group or a layer's
-// experts only in part, int4 in the modelopt dialect, dialects mixed in one output; or a field of
-// the recipe that no weight uses: importance without scale mse, a constant input scale without
-// input scales; or a key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
+// Errors: kMissingTensor (RequireComplete), kUnusedRule (a rule that matches nothing), kBadRule (a
+// rule for what cannot be: not linear, columns that blocks do not divide, MTP, a format that the
+// weight has already, a method that the format lacks, a lossless cast of a source that is not
+// MXFP4, a fused group or a layer's experts only in part, int4 in the modelopt dialect, dialects
+// mixed in one output; or a field of the recipe that no weight uses: importance without scale mse,
+// a constant input scale without input scales; or a key/value cache that export.kv_cache cannot
+// describe, see plan_kv_cache.h).
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe);
 
 }  // namespace vernier::recipes

@@ -47,10 +47,11 @@ void RefuseStackedExperts(const ModelLayout& layout, const std::vector<Rule>& ru
   if (!IsQuantised(rule.format)) return;
   for (const LogicalWeight& weight : layout.weights) {
     if (!weight.stacks_experts() || !Selects(rule, weight)) continue;
-    throw Error(ErrorCode::kBadRule, RuleSubject(rules, index),
-                fmt::format("{} holds all experts of a layer in one tensor, which is not converted",
-                            weight.name),
-                "Leave routed_expert out of the rule, or save the model with one tensor per expert");
+    throw Error(
+        ErrorCode::kBadRule, RuleSubject(rules, index),
+        fmt::format("{} holds all experts of a layer in one tensor, which is not converted",
+                    weight.name),
+        "Leave routed_expert out of the rule, or save the model with one tensor per expert");
   }
 }
 

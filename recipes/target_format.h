@@ -36,8 +36,8 @@ bool HasWholeWeightScale(TargetFormat format);
 // (FP8 blocks may be partial at the edges).
 int64_t BlockColumns(TargetFormat format);
 
-// The target format that a source weight has already; nothing for one without scales, or in a format
-// that is read and not written.
+// The target format that a source weight has already; nothing for one without scales, or in a
+// format that is read and not written.
 std::optional<TargetFormat> FormatOf(const checkpoint::LogicalWeight& weight);
 
 }  // namespace vernier::recipes

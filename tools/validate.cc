@@ -88,10 +88,11 @@ void AddOptions(CLI::App& command, ValidateArguments& arguments) {
                      "The source checkpoint: compare carried tensors byte by byte and measure the "
                      "dequantisation error of converted ones (reads everything)");
   command
-      .add_option("--engine", arguments.engine,
-                  "Whose reading to check: vllm, sglang, trtllm, some of them separated by commas, or "
-                  "all; an older release as vllm@0.31. Rules that concern no other engine are left "
-                  "out")
+      .add_option(
+          "--engine", arguments.engine,
+          "Whose reading to check: vllm, sglang, trtllm, some of them separated by commas, or "
+          "all; an older release as vllm@0.31. Rules that concern no other engine are left "
+          "out")
       ->capture_default_str();
   command
       .add_option("--tensor-parallel", arguments.tensor_parallel,

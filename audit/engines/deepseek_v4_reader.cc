@@ -119,8 +119,8 @@ class DeepseekV4Reader final : public EngineReader {
     return Decision::Quantised(expert_format_, Reason());
   }
 
-  // From 0.32 on: the first entry of `ignore` that matches the layer's experts by the name that they
-  // have in the checkpoint, "layers.3.ffn.experts" or "mtp.0.ffn.experts"
+  // From 0.32 on: the first entry of `ignore` that matches the layer's experts by the name that
+  // they have in the checkpoint, "layers.3.ffn.experts" or "mtp.0.ffn.experts"
   // (models/deepseek_v41/quant_config.py). Empty when there is none.
   std::string_view VllmExclusion(std::string_view experts) const {
     constexpr EngineRelease kReadsIgnore = {0, 32, 0};

@@ -1,11 +1,11 @@
 // What an engine decides about each module, by its own rules.
 //
-// Written from reading the engines' loaders in 2026: vLLM 0.31 to 0.33 model_executor/layers/quantization
-// (modelopt.py, fp8.py, compressed_tensors), models/deepseek_v4/quant_config.py and, of which V4 too
-// gets its experts' method from 0.32 on, models/deepseek_v41/quant_config.py; SGLang 0.5.23
-// srt/layers/quantization/modelopt_quant.py and configs/deepseek_v4.py; TensorRT-LLM
-// quantization/modelopt_config.py, _torch/model_config.py and _torch/models/modeling_utils.py. No
-// engine is run.
+// Written from reading the engines' loaders in 2026: vLLM 0.31 to 0.33
+// model_executor/layers/quantization (modelopt.py, fp8.py, compressed_tensors),
+// models/deepseek_v4/quant_config.py and, of which V4 too gets its experts' method from 0.32 on,
+// models/deepseek_v41/quant_config.py; SGLang 0.5.23 srt/layers/quantization/modelopt_quant.py and
+// configs/deepseek_v4.py; TensorRT-LLM quantization/modelopt_config.py, _torch/model_config.py and
+// _torch/models/modeling_utils.py. No engine is run.
 #ifndef VERNIER_AUDIT_ENGINES_ENGINE_READER_H_
 #define VERNIER_AUDIT_ENGINES_ENGINE_READER_H_
 

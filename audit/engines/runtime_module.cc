@@ -12,8 +12,8 @@ namespace {
 
 using checkpoint::Role;
 
-// Sources: vLLM, packed_modules_mapping of its Llama, Qwen (3.5 too) and DeepSeek models and the stacked
-// parameters of models/deepseek_v4; SGLang and TensorRT-LLM fuse the same projections.
+// Sources: vLLM, packed_modules_mapping of its Llama, Qwen (3.5 too) and DeepSeek models and the
+// stacked parameters of models/deepseek_v4; SGLang and TensorRT-LLM fuse the same projections.
 struct FusedName {
   std::string_view name;
   std::array<std::string_view, 3> members;  // the last may be empty

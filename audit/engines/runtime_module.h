@@ -31,9 +31,9 @@ struct RuntimeModule {
   std::optional<StoredFormat> Stored() const;
 };
 
-// Everything that engines build with a quantisation method, whatever its name: linear layers, stacks
-// of experts, and quantised weights, in order of their first members. Routers, compressors and the
-// small projections of an indexer are built unquantised unless they are stored quantised.
+// Everything that engines build with a quantisation method, whatever its name: linear layers,
+// stacks of experts, and quantised weights, in order of their first members. Routers, compressors
+// and the small projections of an indexer are built unquantised unless they are stored quantised.
 std::vector<RuntimeModule> BuildRuntimeModules(const Subject& subject);
 
 }  // namespace vernier::audit

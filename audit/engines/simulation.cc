@@ -119,7 +119,8 @@ class Simulation {
     }
   }
 
-  // Members of different formats are the business of V08 and V09, formats without rules that of J02.
+  // Members of different formats are the business of V08 and V09, formats without rules that of
+  // J02.
   void Judge(const RuntimeModule& module) {
     const std::optional<StoredFormat> stored = module.Stored();
     if (stored && !IsJudged(*stored)) return CountUnjudged();

@@ -106,9 +106,9 @@ std::vector<std::string> KnownModelTypes();
 // kUnknownModelType listing the known ones).
 std::unique_ptr<Family> MakeFamily(const Json& config);
 
-// The same, but a model_type that is absent or unknown gets the generic family, and so does a config
-// in Hugging Face's form that the model's family refuses (kBadConfig): for what needs no forward
-// pass.
+// The same, but a model_type that is absent or unknown gets the generic family, and so does a
+// config in Hugging Face's form that the model's family refuses (kBadConfig): for what needs no
+// forward pass.
 std::unique_ptr<Family> MakeAnyFamily(const Json& config);
 
 // One per family file.

@@ -15,8 +15,8 @@
 namespace vernier::checkpoint {
 namespace {
 
-// A count under the first of `names` that config.json has (config_facts.h); 0 without any, or when it
-// is no size at all.
+// A count under the first of `names` that config.json has (config_facts.h); 0 without any, or when
+// it is no size at all.
 int64_t Size(const Json& config, std::initializer_list<std::string_view> names) {
   constexpr int64_t kMaxSize = int64_t{1} << 31;  // so that products of two stay within int64
   const ConfigFact fact = FindModelField(config, std::span(names.begin(), names.size()));

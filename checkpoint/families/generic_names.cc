@@ -26,9 +26,9 @@ constexpr Names<4> kHeads = {"lm_head", "embed_out", "output_layer", "head"};
 // Embeddings whose names do not say so: GPT-2's.
 constexpr Names<2> kEmbeddings = {"wte", "wpe"};
 
-// Linear layers too small or too delicate for fewer bits, which toolkits leave alone: the gates of a
-// delta net, of a shared expert, the weights of an indexer's heads, and DeepSeek's projection into an
-// MTP layer.
+// Linear layers too small or too delicate for fewer bits, which toolkits leave alone: the gates of
+// a delta net, of a shared expert, the weights of an indexer's heads, and DeepSeek's projection
+// into an MTP layer.
 constexpr Names<6> kDelicate = {"in_proj_a",          "in_proj_b",    "in_proj_ba",
                                 "shared_expert_gate", "weights_proj", "eh_proj"};
 

@@ -11,8 +11,8 @@ namespace vernier::checkpoint {
 // Guesses what a tensor is for from its name, as models/ of the transformers library names them.
 //   embeddings, lm_head, *norm*, self_attn.*, mlp.*, experts.N.*, shared_expert*, gate and router,
 //   indexer; ".layers.N." (".h.N.", ".blocks.N.") is the layer
-// Any "X.weight" can be a linear layer but for norms, embeddings and convolutions: whether it is one
-// is for its shape to say, and not for a list of names. Fused groups: q/k/v, gate/up (w1/w3),
+// Any "X.weight" can be a linear layer but for norms, embeddings and convolutions: whether it is
+// one is for its shape to say, and not for a list of names. Fused groups: q/k/v, gate/up (w1/w3),
 // q_a/kv_a, and the two inputs of a delta net. Routers and projections that toolkits leave alone
 // keep their precision. Layers from `layers` on (0: no limit), and mtp or nextn modules, are
 // multi-token prediction. Vision and audio towers are kOther without a layer.

@@ -122,12 +122,14 @@ TEST(GenericFamily, LinearIsAPropertyOfTheNamesForm) {
   const auto family = MakeGenericFamily({{"num_hidden_layers", 4}});
   for (const char* name :
        {"transformer.h.0.self_attention.query_key_value.weight",
-        "model.layers.0.linear_attn.in_proj_ba.weight", "mm_projector.proj.0.weight", "backbone.layers.0.mixer.in_proj.weight"}) {
+        "model.layers.0.linear_attn.in_proj_ba.weight", "mm_projector.proj.0.weight",
+        "backbone.layers.0.mixer.in_proj.weight"}) {
     EXPECT_TRUE(family->Classify(name).linear) << name;
   }
   for (const char* name :
        {"model.embed_tokens.weight", "model.norm.weight",
-        "model.layers.0.linear_attn.conv1d.weight", "model.layers.0.self_attn.rotary_emb.inv_freq", "model.layers.0.linear_attn.A_log"}) {
+        "model.layers.0.linear_attn.conv1d.weight", "model.layers.0.self_attn.rotary_emb.inv_freq",
+        "model.layers.0.linear_attn.A_log"}) {
     EXPECT_FALSE(family->Classify(name).linear) << name;
   }
 }

@@ -244,7 +244,7 @@ TEST_F(WeightPartsTest, NamesFormatsThatItDoesNotRead) {
     WeightFormat format;
   };
   const std::vector<testing::TestTensor> fp8 = {Zeros("x.weight", DType::kF8E4M3, {128, 256}),
-                       Zeros("x.weight_scale", DType::kF32, {1})};
+                                                Zeros("x.weight_scale", DType::kF32, {1})};
   const Foreign cases[] = {
       {With(Int4(), Zeros("x.weight_g_idx", DType::kI32, {64})), WeightFormat::kOtherQuantised},
       {With(fp8, Zeros("x.pre_quant_scale", DType::kBF16, {256})), WeightFormat::kOtherQuantised},

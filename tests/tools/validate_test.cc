@@ -132,9 +132,8 @@ TEST_F(ValidateTest, ErrorsAreExitCodeOne) {
 TEST_F(ValidateTest, ExplainsWhatEachEngineMakesOfAModule) {
   const CommandResult result = Validate({"--explain", "mtp.0.ffn.experts"});
   EXPECT_EQ(result.exit_code, 0) << result.errors;
-  EXPECT_THAT(result.output,
-              AllOf(HasSubstr("stored mxfp4"), HasSubstr("vLLM          mxfp4: "),
-                    HasSubstr("TensorRT-LLM  nvfp4 (!): ")));
+  EXPECT_THAT(result.output, AllOf(HasSubstr("stored mxfp4"), HasSubstr("vLLM          mxfp4: "),
+                                   HasSubstr("TensorRT-LLM  nvfp4 (!): ")));
   const CommandResult json = Validate({"--explain", "*.wkv", "--engine", "vllm", "--json"});
   const Json modules = ParseJson(json.output, "modules");
   ASSERT_EQ(modules.size(), 7u);  // six layers and MTP

@@ -134,4 +134,5 @@ def main():
     (Path(__file__).parent / "exclusions.json").write_text(f"[\n{lines}\n]\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

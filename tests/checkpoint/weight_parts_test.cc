@@ -237,6 +237,26 @@ std::vector<Refused> RefusedWeights() {
   };
 }
 
+// Mistral's FP8: one inverse scale, and one of the inputs, both without dimensions.
+TEST_F(WeightPartsTest, StaticFp8OfMistral) {
+  const LogicalWeight weight =
+      BuildOne({Fp8(200, 300), Zeros("x.weight_scale_inv", DType::kBF16, {}),
+                Zeros("x.activation_scale", DType::kBF16, {})});
+  EXPECT_EQ(weight.format, WeightFormat::kFp8Tensor);
+  EXPECT_NE(weight.input_scale, Checkpoint::kNotFound);
+}
+
+TEST_F(WeightPartsTest, BlocksOf32AreNvfp4WhereTheConfigurationSaysSo) {
+  const std::vector<TestTensor> tensors = {
+      Zeros("x.weight", DType::kU8, {64, 64}), Zeros("x.weight_scale", DType::kF8E4M3, {64, 4}),
+      Zeros("x.weight_scale_2", DType::kF32, {}), Zeros("x.input_scale", DType::kF32, {})};
+  const Json wide = {{"quantization_config", {{"quant_algo", "W4A8_NVFP4_FP8"}}}};
+  const LogicalWeight weight = BuildOne(tensors, wide);
+  EXPECT_EQ(weight.format, WeightFormat::kNvfp4Wide);
+  EXPECT_EQ(weight.block_columns, 32);
+  EXPECT_VERNIER_ERROR(Build(tensors), ErrorCode::kWrongShape, "x.weight_scale");
+}
+
 // Formats of which the values are not computed keep their name and all their tensors.
 TEST_F(WeightPartsTest, NamesFormatsThatItDoesNotRead) {
   struct Foreign {

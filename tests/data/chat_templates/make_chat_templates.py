@@ -1,0 +1,80 @@
+"""Makes expected.json: every template of templates/ applied to every case of cases.json by transformers' own
+apply_chat_template, with the special tokens of special_tokens.json. The clock of strftime_now stands still."""
+
+import datetime
+import json
+import os
+import pathlib
+
+os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+import transformers
+from tokenizers import Tokenizer, models
+from transformers.utils import chat_template_utils
+
+HERE = pathlib.Path(__file__).parent
+
+
+class StoppedClock(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return cls(2026, 7, 26)
+
+
+chat_template_utils.datetime = StoppedClock
+
+
+def read_json(name):
+    return json.loads((HERE / name).read_text(encoding="utf-8"))
+
+
+def read_templates():
+    """Name -> template, or {"default": ..., "tool_use": ...} for those of named_templates.json."""
+    # transformers opens a template in text mode, which makes \r\n and \r to \n.
+    templates = {path.stem: path.read_text(encoding="utf-8") for path in sorted(HERE.glob("templates/*.jinja"))}
+    for name, parts in read_json("named_templates.json").items():
+        templates[name] = {key: templates[part] for key, part in parts.items()}
+    return templates
+
+
+def make_tokenizer(template, special_tokens):
+    backend = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=backend, chat_template=template, **special_tokens
+    )
+    assert tokenizer.special_tokens_map == special_tokens, (tokenizer.special_tokens_map, special_tokens)
+    return tokenizer
+
+
+def apply(tokenizer, case):
+    try:
+        text = tokenizer.apply_chat_template(
+            case["messages"],
+            tools=case.get("tools"),
+            documents=case.get("documents"),
+            add_generation_prompt=case.get("add_generation_prompt", False),
+            tokenize=False,
+            **case.get("kwargs", {}),
+        )
+    except RecursionError as error:
+        # The rest of the message depends on where the depth runs out.
+        return {"error": str(error).split(" while ")[0], "type": "RecursionError"}
+    except Exception as error:
+        return {"error": str(error), "type": type(error).__name__}
+    return {"text": text}
+
+
+def main():
+    special_tokens = read_json("special_tokens.json")
+    cases = read_json("cases.json")
+    templates = read_templates()
+    assert set(special_tokens) == set(templates), set(special_tokens) ^ set(templates)
+    lines = []
+    for name, template in templates.items():
+        tokenizer = make_tokenizer(template, special_tokens[name])
+        results = [f"{json.dumps(case['name'])}: {json.dumps(apply(tokenizer, case), ensure_ascii=False)}" for case in cases]
+        lines.append(f"{json.dumps(name)}: {{\n" + ",\n".join(results) + "\n}")
+    (HERE / "expected.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    print(f"transformers {transformers.__version__}: {len(templates)} templates x {len(cases)} cases")
+
+
+main()

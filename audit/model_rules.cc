@@ -111,8 +111,8 @@ void CheckPlaces(const Subject& subject, FindingList* findings) {
   for (const Module& module : subject.index.modules) {
     if (module.meaning.role != Role::kOther || module.weight == kAbsent) continue;
     const std::string& name = subject.Info(module.weight).name;
-    if (checkpoint::SkippedBecause(name, subject.checkpoint.config()).empty())
-      findings->Add(kUnplaced, name);
+    if (!checkpoint::SkippedBecause(name, subject.checkpoint.config()).empty()) continue;
+    findings->Add(kUnplaced, name);
   }
 }
 
@@ -234,8 +234,9 @@ void CheckEmbedding(const Subject& subject, FindingList* findings) {
   if (dims.vocab_size == 0 || dims.hidden_size == 0) return;
   for (const Module& module : subject.index.modules) {
     if (module.meaning.role != Role::kEmbedding || module.format != StoredFormat::kPlain) continue;
-    if (subject.Info(module.weight).shape == std::vector{dims.vocab_size, dims.hidden_size})
+    if (subject.Info(module.weight).shape == std::vector{dims.vocab_size, dims.hidden_size}) {
       continue;
+    }
     findings->Add(kEmbeddingShape, module.name);
   }
 }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -37,8 +38,9 @@ bool AddExpert(const ModuleIndex& index, std::string_view container, int64_t exp
     if (slice.empty()) continue;
     const auto found =
         index.by_name.find(fmt::format("{}.{}.{}{}", container, expert, slice, suffix));
-    if (found == index.by_name.end() || index.modules[found->second].weight == kAbsent)
+    if (found == index.by_name.end() || index.modules[found->second].weight == kAbsent) {
       return false;
+    }
     slices->push_back(found->second);
   }
   return true;
@@ -51,6 +53,44 @@ std::vector<size_t> AllExperts(const ModuleIndex& index, std::string_view contai
     if (!AddExpert(index, container, expert, row, suffix, &slices)) return {};
   }
   return slices;
+}
+
+// How many values a tensor of `format` holds; nothing where that is more than its size says.
+std::optional<int64_t> CountValues(const checkpoint::TensorInfo& info, StoredFormat format) {
+  constexpr int64_t kNibblesPerByte = 2;
+  switch (format) {
+    case StoredFormat::kPlain:
+    case StoredFormat::kFp8Tensor:
+    case StoredFormat::kFp8Channel:
+    case StoredFormat::kFp8Block:
+    case StoredFormat::kMxfp8:
+    case StoredFormat::kStackedFp8:
+      return info.Elements();
+    case StoredFormat::kMxfp4:
+    case StoredFormat::kNvfp4:
+    case StoredFormat::kNvfp4Wide:
+    case StoredFormat::kInt4Rows:
+    case StoredFormat::kStackedMxfp4:
+    case StoredFormat::kStackedNvfp4:
+      return info.Elements() * (info.dtype == checkpoint::DType::kF4 ? 1 : kNibblesPerByte);
+    default:
+      return std::nullopt;
+  }
+}
+
+// Whether a stack has as many values as its slices together; so it is said to have where nobody
+// knows.
+bool HasSizeOf(const Module& stack, const Subject& stacked, const std::vector<size_t>& slices,
+               const Subject& unstacked) {
+  const std::optional<int64_t> held = CountValues(stacked.Info(stack.weight), stack.format);
+  int64_t sum = 0;
+  for (const size_t slice : slices) {
+    const Module& module = unstacked.index.modules[slice];
+    const std::optional<int64_t> values = CountValues(unstacked.Info(module.weight), module.format);
+    if (!held || !values) return true;
+    sum += *values;
+  }
+  return sum == held;
 }
 
 }  // namespace
@@ -68,7 +108,7 @@ std::vector<size_t> SlicesOf(const Module& stack, const Subject& stacked,
     if (row.stack != leaf) continue;
     const auto slices =
         AllExperts(unstacked.index, container, shape[0], row, is_bias ? ".bias" : "");
-    if (!slices.empty()) return slices;
+    if (!slices.empty() && HasSizeOf(stack, stacked, slices, unstacked)) return slices;
   }
   return {};
 }

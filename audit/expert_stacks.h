@@ -11,8 +11,8 @@ namespace vernier::audit {
 
 // The modules of `unstacked` that hold, expert by expert, what `stack` holds of all of them: for
 // "mlp.experts.gate_up_proj" [E, ...] the "mlp.experts.N.gate_proj" and "...up_proj" of N in
-// 0..E-1, for "mlp.experts.gate_up_proj_bias" their biases. Empty when `stack` is none, or any is
-// missing.
+// 0..E-1, for "mlp.experts.gate_up_proj_bias" their biases. Empty when `stack` is none, any is
+// missing, or they have not as many values together as the stack.
 std::vector<size_t> SlicesOf(const Module& stack, const Subject& stacked, const Subject& unstacked);
 
 }  // namespace vernier::audit

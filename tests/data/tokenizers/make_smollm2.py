@@ -54,4 +54,5 @@ def main(checkpoint, output):
     dump(output / "expected.json", rows)
 
 
-main(Path(sys.argv[1]), Path(sys.argv[2]))
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

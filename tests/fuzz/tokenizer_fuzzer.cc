@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "datasets/special_ids.h"
 #include "datasets/tokenizer.h"
 
 namespace {
@@ -30,7 +31,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view config_json = TakeField(text);
   try {
     const auto tokenizer = vernier::datasets::Tokenizer::Parse(tokenizer_json, config_json, "fuzz");
-    const std::vector<int32_t> ids = tokenizer.Encode(text.substr(0, kMaxText));
+    std::vector<int32_t> ids = tokenizer.Encode(text.substr(0, kMaxText));
+    vernier::datasets::AddPrefix(tokenizer.prefix(), &ids);
+    vernier::datasets::AddSuffix(tokenizer.suffix(), &ids);
     tokenizer.Decode(ids);
   } catch (const vernier::Error&) {
     // The documented way to refuse an input.

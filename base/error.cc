@@ -18,6 +18,23 @@ constexpr auto kCodes = std::to_array<CodeRow>({
 #undef VERNIER_ERROR
 });
 
+constexpr unsigned char kFirstPrintable = 0x20;
+constexpr unsigned char kDelete = 0x7F;
+
+// Names from files may hold line breaks and what steers a terminal.
+std::string OneLine(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= kFirstPrintable && byte != kDelete) {
+      line += c;
+    } else {
+      line += c == '\n' ? "\\n" : fmt::format("\\x{:02x}", byte);
+    }
+  }
+  return line;
+}
+
 }  // namespace
 
 std::string_view CodeName(ErrorCode code) { return kCodes.at(static_cast<size_t>(code)).name; }
@@ -28,7 +45,8 @@ std::string_view CodeSummary(ErrorCode code) {
 
 Error::Error(ErrorCode code, std::string_view subject, std::string_view problem,
              std::string_view remedy)
-    : std::runtime_error(fmt::format("{}: {}: {}. {}.", CodeName(code), subject, problem, remedy)),
+    : std::runtime_error(
+          OneLine(fmt::format("{}: {}: {}. {}.", CodeName(code), subject, problem, remedy))),
       code_(code) {}
 
 }  // namespace vernier

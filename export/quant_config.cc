@@ -19,6 +19,7 @@ using checkpoint::LogicalWeight;
 using checkpoint::Role;
 using recipes::TargetFormat;
 
+// Where all engines look first, and so a new configuration stands.
 constexpr std::string_view kQuantizationConfig = "/quantization_config";
 constexpr std::string_view kExpertDtype = "expert_dtype";
 
@@ -38,12 +39,13 @@ void Patch(std::string_view path, Json after, std::string reason, OutputConfigs&
                              .reason = std::move(reason)});
 }
 
-// One configuration, where all engines look first: what stands elsewhere would be another.
-void PatchQuantization(const Json& after, const std::string& reason, OutputConfigs& configs) {
-  for (const std::string& place : checkpoint::QuantizationConfigPlaces(configs.config)) {
-    if (place != kQuantizationConfig) Patch(place, Json(), reason, configs);
+// One configuration at `place`: what stands elsewhere would be another.
+void PatchQuantization(std::string_view place, Json after, const std::string& reason,
+                       OutputConfigs& configs) {
+  for (const std::string& other : checkpoint::QuantizationConfigPlaces(configs.config)) {
+    if (other != place) Patch(other, Json(), reason, configs);
   }
-  Patch(kQuantizationConfig, after, reason, configs);
+  Patch(place, std::move(after), reason, configs);
 }
 
 Json SourceHfQuantConfig(const checkpoint::SourceModel& source) {
@@ -89,9 +91,10 @@ void PatchNative(const checkpoint::SourceModel& source, const recipes::Plan& pla
   } else {
     quantization = WithoutExtension(std::move(quantization));
   }
-  Patch(place, std::move(quantization),
-        has_nvfp4 ? "says which modules are NVFP4 now" : "says which modules are not quantised now",
-        configs);
+  PatchQuantization(
+      place, std::move(quantization),
+      has_nvfp4 ? "says which modules are NVFP4 now" : "says which modules are not quantised now",
+      configs);
 }
 
 void PatchNew(const checkpoint::SourceModel& source, const recipes::Plan& plan,
@@ -105,7 +108,8 @@ void PatchNew(const checkpoint::SourceModel& source, const recipes::Plan& plan,
     quantization = std::move(made.flat);
     configs.hf_quant_config = std::move(made.nested);
   }
-  PatchQuantization(quantization, "says how modules are quantised now", configs);
+  PatchQuantization(kQuantizationConfig, std::move(quantization),
+                    "says how modules are quantised now", configs);
 }
 
 void PatchExpertDtype(const checkpoint::SourceModel& source, const ModuleFormats& formats,
@@ -144,7 +148,7 @@ OutputConfigs MakeOutputConfigs(const checkpoint::SourceModel& source, const rec
   }
   const ModuleFormats formats = FormatsOf(source, plan, recipe);
   if (GroupByFormat(formats).empty()) {
-    PatchQuantization(Json(), "nothing is quantised any more", configs);
+    PatchQuantization(kQuantizationConfig, Json(), "nothing is quantised any more", configs);
   } else if (recipes::StaysNative(source, plan)) {
     PatchNative(source, plan, formats, version, configs);
   } else {

@@ -160,4 +160,13 @@ Recipe DequantizeRecipe(const SourceModel& source, const std::filesystem::path& 
   return ConvertRecipe({.source = source, .output = output, .weights = TargetFormat::kBf16});
 }
 
+void RequireConversion(const SourceModel& source, const Plan& plan) {
+  if (plan.kv_cache != KvCache::kNone) return;
+  const bool changes = std::ranges::any_of(
+      plan.weights, [](const WeightPlan& weight) { return weight.format != TargetFormat::kKeep; });
+  if (changes) return;
+  ThrowNothing(source, "the rules keep every weight, so that the output would be a copy",
+               "Give a rule with a format other than keep, or use the checkpoint as it is");
+}
+
 }  // namespace vernier::recipes

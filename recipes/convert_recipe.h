@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "checkpoint/source_model.h"
+#include "recipes/plan.h"
 #include "recipes/recipe.h"
 
 namespace vernier::recipes {
@@ -35,6 +36,10 @@ Recipe ConvertRecipe(const ConvertRequest& request);
 
 // Turns every quantised weight, MTP included, to BF16. kNothingToConvert when there is none.
 Recipe DequantizeRecipe(const checkpoint::SourceModel& source, const std::filesystem::path& output);
+
+// kNothingToConvert for a plan whose output would be a copy: its rules keep every weight that they
+// match, and the key/value cache is not quantised either.
+void RequireConversion(const checkpoint::SourceModel& source, const Plan& plan);
 
 }  // namespace vernier::recipes
 

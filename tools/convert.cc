@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <array>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -194,7 +195,6 @@ void CheckKernelLayouts(const checkpoint::SourceModel& source, const recipes::Re
 
 void WriteKernelLayouts(const std::filesystem::path& output,
                         const std::vector<exporter::KernelLayout>& layouts) {
-  if (layouts.empty()) return;
   const checkpoint::SourceModel written = checkpoint::OpenAnySourceModel(output);
   for (const exporter::KernelLayout layout : layouts) {
     const exporter::PackSummary summary = exporter::WriteLayoutPacks(written, layout);
@@ -225,8 +225,9 @@ void Convert(const ConvertOptions& options, const CommandContext& context) {
   CheckKernelLayouts(source, recipe, layouts);
   std::vector<Step> steps = {Step::kExport};
   if (options.validate) steps.push_back(Step::kValidate);
-  RunPipeline(std::move(source), recipe, steps, context,
-              [&] { WriteKernelLayouts(recipe.output, layouts); });
+  std::function<void()> afterwards;
+  if (!layouts.empty()) afterwards = [&] { WriteKernelLayouts(recipe.output, layouts); };
+  RunPipeline(std::move(source), recipe, steps, context, afterwards);
 }
 
 void Dequantize(const Places& places, const CommandContext& context) {

@@ -17,6 +17,7 @@
 #include "calib/store/source_ledger.h"
 #include "export/output_directory.h"
 #include "recipes/budget.h"
+#include "recipes/convert_recipe.h"
 #include "report/audit_record.h"
 #include "tools/audit_step.h"
 #include "tools/command_line.h"
@@ -112,11 +113,11 @@ void RequireRoomForOutput(const recipes::Plan& plan, const std::filesystem::path
 
 }  // namespace
 
-Pipeline::Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, std::vector<Step> steps,
-                   const CommandContext& context)
+Pipeline::Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, recipes::Plan plan,
+                   std::vector<Step> steps, const CommandContext& context)
     : source_(std::move(source)),
       recipe_(std::move(recipe)),
-      plan_(recipes::MakePlan(source_, recipe_)),
+      plan_(std::move(plan)),
       steps_(StepsToTake(std::move(steps), plan_)),
       store_(OpenStore(recipe_, plan_, steps_)),
       progress_(context.progress, stderr, ForecastPhases(source_, recipe_, plan_, steps_)) {
@@ -233,7 +234,9 @@ checkpoint::SourceModel OpenSource(const recipes::Recipe& recipe) {
 void RunPipeline(checkpoint::SourceModel source, const recipes::Recipe& recipe,
                  const std::vector<Step>& steps, const CommandContext& context,
                  const std::function<void()>& afterwards) {
-  Pipeline pipeline(std::move(source), recipe, steps, context);
+  recipes::Plan plan = recipes::MakePlan(source, recipe);
+  if (!afterwards) recipes::RequireConversion(source, plan);
+  Pipeline pipeline(std::move(source), recipe, std::move(plan), steps, context);
   try {
     const bool clean = pipeline.Run();
     pipeline.PrintSummary();

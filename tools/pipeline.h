@@ -27,11 +27,11 @@ enum class Step { kCalibrate, kExport, kValidate };
 // One job on one recipe. Each step may be taken once, in order of Step.
 class Pipeline {
  public:
-  // Plans, and opens the store: an existing one when the plan needs a calibration that is not among
-  // the steps (kNotCalibrated otherwise), and one that belongs to this job (kStoreIdentity). The
-  // store then knows of the command.
-  Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, std::vector<Step> steps,
-           const CommandContext& context);
+  // Opens the store: an existing one when the plan needs a calibration that is not among the steps
+  // (kNotCalibrated otherwise), and one that belongs to this job (kStoreIdentity). The store then
+  // knows of the command.
+  Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, recipes::Plan plan,
+           std::vector<Step> steps, const CommandContext& context);
 
   // Takes every step. True when the audit, if there was one, found no error.
   bool Run();
@@ -63,8 +63,9 @@ class Pipeline {
 // The recipe's source. A recipe without calibrated scales runs no model, so that any will do.
 checkpoint::SourceModel OpenSource(const recipes::Recipe& recipe);
 
-// Takes all steps, prints the summary and calls `afterwards`; the command has finished only then.
-// kAuditFailed when there was an audit and it found errors.
+// Plans, takes all steps, prints the summary and calls `afterwards`, if there is one; the command
+// has finished only then. kNothingToConvert when the output would be a copy and nothing is done
+// afterwards; kAuditFailed when there was an audit and it found errors.
 void RunPipeline(checkpoint::SourceModel source, const recipes::Recipe& recipe,
                  const std::vector<Step>& steps, const CommandContext& context,
                  const std::function<void()>& afterwards = {});

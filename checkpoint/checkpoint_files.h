@@ -19,11 +19,11 @@ struct CheckpointFiles {
 };
 
 // - With an index, the files that it names: vLLM and SGLang filter by it. A file of MTP layers
-// beside
-//   it (mtp.safetensors, nextn_layer_parameters.safetensors) belongs to the model where config.json
+//   (mtp.safetensors, nextn_layer_parameters.safetensors) belongs to them where config.json
 //   announces such layers, as SGLang's maybe_add_mtp_safetensors has it.
-// - Without one, every *.safetensors file, sorted; Mistral's consolidated.safetensors only where it
-//   is alone, because beside others it holds the same weights under other names.
+// - Without one, model.safetensors, and a file of MTP layers beside it.
+// - Without that too, every *.safetensors file, sorted; Mistral's consolidated.safetensors only
+//   where it is alone, because beside others it holds the same weights under other names.
 //
 // kBadIndex when a named shard is not there (with what is there), and as ParseShardIndex;
 // kNoCheckpoint, naming weights in other containers, when there is no shard at all.

@@ -11,8 +11,11 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "checkpoint/families/family.h"
+#include "checkpoint/families/skipped_tensors.h"
 #include "checkpoint/model_layout.h"
+#include "checkpoint/readable.h"
 
 namespace vernier::tools {
 namespace {
@@ -119,19 +122,35 @@ std::string ReasonUnknown(const LogicalWeight& weight, const TensorInfo& info) {
   return {};
 }
 
-std::vector<InspectUnknown> FindUnknown(const Checkpoint& checkpoint, const ModelLayout& layout) {
+// The weights for which `reason_of` has a reason, counted by pattern, dtype and reason.
+template <typename ReasonOf>
+std::vector<InspectTensors> FindTensors(const Checkpoint& checkpoint, const ModelLayout& layout,
+                                        ReasonOf reason_of) {
   std::map<std::tuple<std::string, std::string, std::string>, int64_t> counts;
   for (const LogicalWeight& weight : layout.weights) {
-    const TensorInfo& info = checkpoint.tensor(weight.main).info;
-    const std::string reason = ReasonUnknown(weight, info);
-    if (!reason.empty()) ++counts[{NamePattern(weight.name), info.dtype_name, reason}];
+    const std::string reason(reason_of(weight));
+    if (reason.empty()) continue;
+    ++counts[{NamePattern(weight.name), checkpoint.tensor(weight.main).info.dtype_name, reason}];
   }
-  std::vector<InspectUnknown> unknown;
+  std::vector<InspectTensors> found;
   for (const auto& [key, count] : counts) {
     const auto& [pattern, dtype, reason] = key;
-    unknown.push_back({pattern, dtype, reason, count});
+    found.push_back({pattern, dtype, reason, count});
   }
-  return unknown;
+  return found;
+}
+
+void SortOutTensors(const Checkpoint& checkpoint, const ModelLayout& layout,
+                    InspectReport* report) {
+  const auto skipped = [&](const LogicalWeight& weight) {
+    return checkpoint::SkippedBecause(weight.name, checkpoint.config());
+  };
+  report->skipped = FindTensors(checkpoint, layout, skipped);
+  report->not_understood =
+      FindTensors(checkpoint, layout, [&](const LogicalWeight& weight) -> std::string {
+        if (!skipped(weight).empty()) return {};
+        return ReasonUnknown(weight, checkpoint.tensor(weight.main).info);
+      });
 }
 
 void CountWeights(const Checkpoint& checkpoint, const ModelLayout& layout, InspectReport* report) {
@@ -185,6 +204,29 @@ void ListFiles(const Checkpoint& checkpoint, InspectReport* report) {
   }
 }
 
+void NoteLeftOut(const Checkpoint& checkpoint, InspectReport* report) {
+  report->left_out = checkpoint.left_out();
+  if (report->left_out.empty()) return;
+  report->notes.push_back(
+      fmt::format("left out, because engines read only the rest: {}", JoinNames(report->left_out)));
+}
+
+void NoteSkipped(InspectReport* report) {
+  for (const InspectTensors& each : report->skipped) {
+    report->notes.push_back(fmt::format("engines skip {} ({} {}): {}", each.pattern, each.tensors,
+                                        each.tensors == 1 ? "tensor" : "tensors", each.reason));
+  }
+}
+
+// What keeps other commands from reading the checkpoint.
+void NoteRefusal(const Checkpoint& checkpoint, const ModelLayout& layout, InspectReport* report) {
+  try {
+    checkpoint::RequireReadable(checkpoint, layout);
+  } catch (const Error& error) {
+    report->notes.push_back(error.what());
+  }
+}
+
 void CompareTotalSize(const Checkpoint& checkpoint, InspectReport* report) {
   const auto& stated = checkpoint.index_total_size();
   if (!stated || *stated == checkpoint.TensorBytes()) return;
@@ -211,9 +253,12 @@ InspectReport BuildInspectReport(const Checkpoint& checkpoint) {
   for (std::string& name : family->RequiredTensors()) {
     if (layout.FindName(name) == nullptr) report.missing.push_back(std::move(name));
   }
-  report.not_understood = FindUnknown(checkpoint, layout);
+  SortOutTensors(checkpoint, layout, &report);
   ListFiles(checkpoint, &report);
+  NoteRefusal(checkpoint, layout, &report);
   CompareTotalSize(checkpoint, &report);
+  NoteLeftOut(checkpoint, &report);
+  NoteSkipped(&report);
   return report;
 }
 

@@ -39,8 +39,8 @@ struct InspectFile {
   int64_t tensors = 0;
 };
 
-// Tensors whose names differ only in numbers, which are written as '*'.
-struct InspectUnknown {
+// Tensors whose names differ only in numbers, which are written as '*', and what is the matter.
+struct InspectTensors {
   std::string pattern;
   std::string dtype;
   std::string reason;
@@ -60,12 +60,15 @@ struct InspectReport {
   std::vector<InspectFormat> formats;  // largest first
   InspectTotals totals;
   std::vector<InspectFile> files;
-  std::vector<InspectUnknown> not_understood;
-  std::vector<std::string> missing;  // required tensors that are absent
-  std::vector<std::string> notes;    // anything else worth a reader's attention
+  std::vector<std::string> left_out;  // weight files of the directory that are not among them
+  std::vector<InspectTensors> not_understood;
+  std::vector<InspectTensors> skipped;  // by engines (families/skipped_tensors.h)
+  std::vector<std::string> missing;     // required tensors that are absent
+  std::vector<std::string> notes;       // anything else worth a reader's attention
 };
 
-// Never fails on what the tensors mean: a config or a weight that makes no sense becomes a note.
+// Never fails on what the tensors mean: a config or a weight that makes no sense becomes a note,
+// and so does the reason for which other commands refuse the checkpoint.
 InspectReport BuildInspectReport(const checkpoint::Checkpoint& checkpoint);
 
 std::string InspectText(const InspectReport& report);

@@ -54,7 +54,7 @@ std::string FormatsTable(const InspectReport& report) {
 
 std::string UnknownTable(const InspectReport& report) {
   std::vector<std::vector<std::string>> rows;
-  for (const InspectUnknown& each : report.not_understood) {
+  for (const InspectTensors& each : report.not_understood) {
     rows.push_back(
         {each.pattern, each.dtype, HumanCount(static_cast<uint64_t>(each.tensors)), each.reason});
   }
@@ -136,6 +136,17 @@ Json RolesJson(const std::vector<InspectRole>& roles) {
   return list;
 }
 
+Json TensorsJson(const std::vector<InspectTensors>& tensors) {
+  Json list = Json::array();
+  for (const InspectTensors& each : tensors) {
+    list.push_back({{"pattern", each.pattern},
+                    {"dtype", each.dtype},
+                    {"tensors", each.tensors},
+                    {"reason", each.reason}});
+  }
+  return list;
+}
+
 }  // namespace
 
 std::string InspectText(const InspectReport& report) {
@@ -154,13 +165,6 @@ Json InspectJson(const InspectReport& report) {
   for (const InspectFile& file : report.files) {
     files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"tensors", file.tensors}});
   }
-  Json unknown = Json::array();
-  for (const InspectUnknown& each : report.not_understood) {
-    unknown.push_back({{"pattern", each.pattern},
-                       {"dtype", each.dtype},
-                       {"tensors", each.tensors},
-                       {"reason", each.reason}});
-  }
   return {{"directory", report.directory},
           {"model_type", report.model_type},
           {"roles_guessed", report.roles_guessed},
@@ -173,7 +177,9 @@ Json InspectJson(const InspectReport& report) {
           {"roles", RolesJson(report.roles)},
           {"formats", FormatsJson(report.formats)},
           {"files", std::move(files)},
-          {"not_understood", std::move(unknown)},
+          {"left_out", report.left_out},
+          {"not_understood", TensorsJson(report.not_understood)},
+          {"skipped", TensorsJson(report.skipped)},
           {"missing", report.missing},
           {"notes", report.notes}};
 }

@@ -14,6 +14,7 @@
 #include "checkpoint/source_model.h"
 #include "export/weight_scales.h"
 #include "recipes/budget.h"
+#include "recipes/convert_recipe.h"
 #include "recipes/plan_summary.h"
 #include "tools/command.h"
 #include "tools/pipeline.h"
@@ -61,6 +62,7 @@ PlanReport MakeReport(recipes::Recipe recipe) {
   checkpoint::SourceModel source = OpenSource(recipe);
   PlanReport report = {.recipe = std::move(recipe), .source = std::move(source)};
   report.plan = recipes::MakePlan(report.source, report.recipe);
+  recipes::RequireConversion(report.source, report.plan);
   report.summary = recipes::SummarizePlan(report.source, report.plan);
   report.passes = recipes::CountPasses(report.source, report.plan);
   report.scale_bytes = ScaleBytes(report);
@@ -100,6 +102,11 @@ void PrintTensors(const PlanReport& report) {
     PrintTotals(checkpoint::RoleName(row.role), row.action, row.weights, row.totals);
   }
   PrintTotals("total", "", report.plan.weights.size(), report.summary.totals);
+  const std::vector<std::string>& left_out = report.source.checkpoint.left_out();
+  if (!left_out.empty()) {
+    fmt::print("{:<17} {}, which engines do not read with the rest\n", "left out",
+               JoinNames(left_out));
+  }
   const std::string kv_cache = KvCacheText(report.plan);
   if (!kv_cache.empty()) fmt::print("{:<17} {}\n", "KV cache", kv_cache);
 }
@@ -221,6 +228,7 @@ Json ReportJson(const PlanReport& report) {
             {"scaled_caches", report.plan.kv_entries.size()}}},
           {"roles", RolesJson(report.summary)},
           {"total", TotalsJson(report.summary.totals)},
+          {"left_out", report.source.checkpoint.left_out()},
           {"output_files", report.plan.shards.size()},
           {"output_file_bytes", report.plan.OutputFileBytes()},
           {"passes",

@@ -73,6 +73,10 @@ void PrintKvCache(const exporter::ExportSummary& done, const recipes::Plan& plan
 
 void PrintExport(const RunSummary& summary) {
   const exporter::ExportSummary& done = *summary.exported;
+  const std::vector<std::string>& left_out = summary.source.checkpoint.left_out();
+  if (!left_out.empty()) {
+    fmt::print("left out     {}, which engines do not read with the rest\n", JoinNames(left_out));
+  }
   fmt::print("tensors      {} in ({} carried, {} converted, {} dropped), {} out\n",
              HumanCount(summary.source.checkpoint.tensors().size()),
              HumanCount(static_cast<uint64_t>(done.carried_tensors)),

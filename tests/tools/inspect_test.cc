@@ -51,7 +51,11 @@ TEST(Inspect, CountsTinyDeepseekV4) {
   EXPECT_EQ(report.files[0].tensors + report.files[1].tensors, 508);
   EXPECT_THAT(report.not_understood, IsEmpty());
   EXPECT_THAT(report.missing, IsEmpty());
-  EXPECT_THAT(report.notes, IsEmpty());
+  EXPECT_THAT(report.skipped, IsEmpty());
+  // The values that a test compares lie beside the shards that the index names.
+  EXPECT_THAT(report.left_out, ElementsAre("reference.safetensors"));
+  ASSERT_EQ(report.notes.size(), 1u);
+  EXPECT_THAT(report.notes[0], HasSubstr("left out"));
 }
 
 TEST(Inspect, CountsParametersNotBytes) {
@@ -147,7 +151,7 @@ TEST(Inspect, ListsWhatItDoesNotUnderstand) {
       1);
   const InspectReport report = Inspect(directory.path());
   std::vector<std::string> lines;
-  for (const InspectUnknown& each : report.not_understood) {
+  for (const InspectTensors& each : report.not_understood) {
     lines.push_back(each.pattern + " " + std::to_string(each.tensors) + " " + each.reason);
   }
   EXPECT_THAT(lines,

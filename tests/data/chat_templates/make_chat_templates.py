@@ -30,7 +30,8 @@ def read_json(name):
 def read_templates():
     """Name -> template, or {"default": ..., "tool_use": ...} for those of named_templates.json."""
     # transformers opens a template in text mode, which makes \r\n and \r to \n.
-    templates = {path.stem: path.read_text(encoding="utf-8") for path in sorted(HERE.glob("templates/*.jinja"))}
+    paths = sorted(HERE.glob("templates/*.jinja"))
+    templates = {path.stem: path.read_text(encoding="utf-8") for path in paths}
     for name, parts in read_json("named_templates.json").items():
         templates[name] = {key: templates[part] for key, part in parts.items()}
     return templates
@@ -63,6 +64,10 @@ def apply(tokenizer, case):
     return {"text": text}
 
 
+def write_member(name, value):
+    return f'"{name}": {json.dumps(value, ensure_ascii=False)}'
+
+
 def main():
     special_tokens = read_json("special_tokens.json")
     cases = read_json("cases.json")
@@ -71,8 +76,8 @@ def main():
     lines = []
     for name, template in templates.items():
         tokenizer = make_tokenizer(template, special_tokens[name])
-        results = [f"{json.dumps(case['name'])}: {json.dumps(apply(tokenizer, case), ensure_ascii=False)}" for case in cases]
-        lines.append(f"{json.dumps(name)}: {{\n" + ",\n".join(results) + "\n}")
+        results = [write_member(case["name"], apply(tokenizer, case)) for case in cases]
+        lines.append(f'"{name}": {{\n' + ",\n".join(results) + "\n}")
     (HERE / "expected.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     print(f"transformers {transformers.__version__}: {len(templates)} templates x {len(cases)} cases")
 

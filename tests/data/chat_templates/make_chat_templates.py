@@ -1,5 +1,7 @@
-"""Makes expected.json: every template of templates/ applied to every case of cases.json by transformers' own
-apply_chat_template, with the special tokens of special_tokens.json. The clock of strftime_now stands still."""
+"""Makes expected.json: each template applied to each case by transformers' apply_chat_template.
+
+The special tokens are those of special_tokens.json. The clock of strftime_now stands still.
+"""
 
 import datetime
 import json
@@ -42,7 +44,7 @@ def make_tokenizer(template, special_tokens):
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=backend, chat_template=template, **special_tokens
     )
-    assert tokenizer.special_tokens_map == special_tokens, (tokenizer.special_tokens_map, special_tokens)
+    assert tokenizer.special_tokens_map == special_tokens
     return tokenizer
 
 
@@ -79,7 +81,8 @@ def main():
         results = [write_member(case["name"], apply(tokenizer, case)) for case in cases]
         lines.append(f'"{name}": {{\n' + ",\n".join(results) + "\n}")
     (HERE / "expected.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    print(f"transformers {transformers.__version__}: {len(templates)} templates x {len(cases)} cases")
+    counts = f"{len(templates)} templates x {len(cases)} cases"
+    print(f"transformers {transformers.__version__}: {counts}")
 
 
 main()

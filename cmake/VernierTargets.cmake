@@ -25,12 +25,28 @@ if(VERNIER_FUZZ)
   add_compile_definitions(_GLIBCXX_ASSERTIONS)
 endif()
 
+# The kind of precompiled headers that a folder's targets use (PrecompiledHeaders.cmake): common,
+# torch, or empty for none.
+set(VERNIER_HEADERS common)
+
+function(vernier_use_headers name suffix)
+  if(VERNIER_HEADERS)
+    target_precompile_headers(${name} REUSE_FROM vernier_${VERNIER_HEADERS}${suffix})
+  endif()
+endfunction()
+
 # vernier_library(NAME SOURCES ... DEPENDS ...): a static library whose includes start at the root.
 function(vernier_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS})
+  vernier_use_headers(${name} _headers)
+endfunction()
+
+# What a test itself computes is little: it takes longer to compile than to run.
+function(vernier_test_optimization name)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # vernier_test(NAME SOURCES ... DEPENDS ... [LABELS ...]): one GoogleTest program. Tests find their
@@ -39,8 +55,8 @@ endfunction()
 function(vernier_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  # What a test itself computes is little: it takes longer to compile than to run.
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  vernier_test_optimization(${name})
+  vernier_use_headers(${name} _test_headers)
   target_link_libraries(${name} PRIVATE vernier_test_support ${ARG_DEPENDS} GTest::gmock
                                         GTest::gtest_main)
   if(NOT ARG_TIMEOUT)

@@ -1,0 +1,1 @@
+// A target that only compiles headers needs a source.

@@ -46,8 +46,8 @@ struct TensorGroup {
   // What only tools with formats of their own have: X.qzeros, X.weight.absmax.
   std::vector<size_t> others;
   bool bare = false;  // its weight is called X and not X.weight
-  bool stacked =
-      false;  // bare, with parts that are called X_weight_scale: all experts in one tensor
+  // Bare, with parts that are called X_weight_scale: all experts in one tensor.
+  bool stacked = false;
 
   size_t operator[](Part part) const { return parts[static_cast<size_t>(part)]; }
   bool Has(Part part) const { return (*this)[part] != Checkpoint::kNotFound; }

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "datasets/parquet_rows.h"
 
 namespace vernier::datasets {
 namespace {
@@ -26,14 +27,11 @@ struct FileKind {
 };
 
 constexpr std::string_view kUnpack = "Unpack it first";
-constexpr std::string_view kMakeJsonl =
-    "Write it as JSON lines, e.g. with pandas: "
-    "pd.read_parquet(FILE).to_json(OUT, orient='records', lines=True)";
+constexpr std::string_view kMakeParquet = "Write it as Parquet or JSON lines";
 
-constexpr std::array<FileKind, 9> kOtherKinds = {{
-    {"PAR1", "a Parquet file", kMakeJsonl},
-    {"ARROW1", "an Arrow file", kMakeJsonl},
-    {"\xFF\xFF\xFF\xFF", "an Arrow stream", kMakeJsonl},
+constexpr std::array<FileKind, 8> kOtherKinds = {{
+    {"ARROW1", "an Arrow file", kMakeParquet},
+    {"\xFF\xFF\xFF\xFF", "an Arrow stream", kMakeParquet},
     {"\x1F\x8B", "a gzip file", kUnpack},
     {"\x28\xB5\x2F\xFD", "a zstd file", kUnpack},
     {"BZh", "a bzip2 file", kUnpack},
@@ -116,6 +114,17 @@ class ElementScanner {
   bool begun_ = false, has_more_ = false, in_element_ = false, in_string_ = false, escaped_ = false;
 };
 
+// Whether the format and the content agree that it is Parquet; an error when they disagree.
+bool ReadsParquet(const fs::path& path, SourceFormat format, std::string_view first_bytes) {
+  const bool is_parquet = IsParquet(first_bytes);
+  const bool wants_parquet = format == SourceFormat::kParquet;
+  if (is_parquet == wants_parquet || format == SourceFormat::kAuto) return is_parquet;
+  throw Error(
+      ErrorCode::kBadDataset, path.string(),
+      is_parquet ? "is a Parquet file, not text" : "is no Parquet file",
+      fmt::format("Name the source's format \"{}\" or \"auto\"", is_parquet ? "parquet" : "jsonl"));
+}
+
 bool HasJsonName(const fs::path& path) {
   return path.extension() == ".jsonl" || path.extension() == ".json";
 }
@@ -141,14 +150,22 @@ void ForEachChunk(const fs::path& path, const File& file, const Use& use) {
   }
 }
 
-std::vector<fs::path> FilesOfDirectory(const fs::path& directory) {
+// Whether a directory's file of this name is one of its data files.
+bool IsDataName(const fs::path& path, SourceFormat format) {
+  if (path.extension() == ".parquet") {
+    return format == SourceFormat::kAuto || format == SourceFormat::kParquet;
+  }
+  return format != SourceFormat::kParquet && (HasJsonName(path) || path.extension() == ".txt");
+}
+
+std::vector<fs::path> FilesOfDirectory(const fs::path& directory, SourceFormat format) {
   std::error_code error;
   std::vector<fs::path> files;
   for (fs::directory_iterator it(directory, error), end; !error && it != end; it.increment(error)) {
     const fs::path& path = it->path();
     std::error_code ignored;  // what cannot be looked at is reported when it is opened
     if (fs::is_directory(path, ignored)) continue;
-    if (HasJsonName(path) || path.extension() == ".txt") files.push_back(path);
+    if (IsDataName(path, format)) files.push_back(path);
   }
   if (error) {
     throw Error(ErrorCode::kFileOpen, directory.string(), error.message(),
@@ -156,7 +173,9 @@ std::vector<fs::path> FilesOfDirectory(const fs::path& directory) {
   }
   if (files.empty()) {
     throw Error(ErrorCode::kBadDataset, directory.string(),
-                "the directory holds no .jsonl, .json or .txt file",
+                format == SourceFormat::kParquet
+                    ? "the directory holds no .parquet file"
+                    : "the directory holds no .jsonl, .json, .parquet or .txt file",
                 "Name a file, or a directory that holds some");
   }
   std::ranges::sort(files, {}, [](const fs::path& path) { return path.filename().native(); });
@@ -167,12 +186,15 @@ std::vector<fs::path> FilesOfDirectory(const fs::path& directory) {
 
 DocumentIndex DocumentIndex::Scan(const DataSource& source) {
   DocumentIndex index;
+  index.column_ = source.column;
   std::error_code ignored;  // a path that cannot be looked at is reported when it is opened
   if (!fs::is_directory(source.path, ignored)) {
     index.AddFile(source.path, source.format);
     return index;
   }
-  for (const fs::path& path : FilesOfDirectory(source.path)) index.AddFile(path, source.format);
+  for (const fs::path& path : FilesOfDirectory(source.path, source.format)) {
+    index.AddFile(path, source.format);
+  }
   return index;
 }
 
@@ -180,6 +202,12 @@ Document DocumentIndex::Read(size_t document) const {
   const Entry& entry = entries_.at(document);
   const SourceFile& file = files_[entry.file];
   Document result{std::string(entry.bytes, '\0'), file.path.string(), file.is_json};
+  result.column = column_;
+  if (file.rows != nullptr) {
+    result.origin += fmt::format(":row {}", entry.line);
+    ReadInto(*file.rows, entry.offset, result.content);
+    return result;
+  }
   if (file.is_json) result.origin += fmt::format(":{}", entry.line);
   ReadInto(File::OpenForRead(file.path), entry.offset, result.content);
   return result;
@@ -189,9 +217,10 @@ void DocumentIndex::AddFile(const fs::path& path, SourceFormat format) {
   const File file = File::OpenForRead(path);
   std::string first(std::min(kScanBytes, file.Size()), '\0');
   ReadInto(file, 0, first);
+  if (ReadsParquet(path, format, first)) return AddParquet(path);
   RequireTextKind(path, first);
   RequireNoNul(path, first, 0);
-  files_.push_back({path, IsJson(path, format)});
+  files_.push_back({path, IsJson(path, format), nullptr});
   if (!files_.back().is_json) {
     AddLine(1, 0, file.Size());
     return;
@@ -202,6 +231,12 @@ void DocumentIndex::AddFile(const fs::path& path, SourceFormat format) {
   } else {
     AddLines(path, file);
   }
+}
+
+void DocumentIndex::AddParquet(const fs::path& path) {
+  auto rows = std::make_shared<const File>(ConvertParquetRows(path, column_));
+  files_.push_back({path, true, rows});
+  AddLines(path, *rows);
 }
 
 void DocumentIndex::AddElements(const fs::path& path, const File& file) {

@@ -85,6 +85,7 @@ datasets::DataSource ReadDataSource(const FieldReader& entry) {
   entry.ReadPath("path", source.path);
   entry.ReadName("format", kSourceFormats, source.format);
   entry.Read("weight", source.weight);
+  entry.Read("column", source.column);
   return source;
 }
 
@@ -240,6 +241,7 @@ Json CalibrationIdentity(const Recipe& recipe) {
     sources.push_back({{"path", LastPart(source.path)},
                        {"format", NameOf(kSourceFormats, source.format)},
                        {"weight", source.weight}});
+    if (!source.column.empty()) sources.back()["column"] = source.column;
   }
   Json identity = {{"data", std::move(sources)},
                    {"samples", data.samples},

@@ -20,16 +20,19 @@ struct ValueName {
   T value;
 };
 
-inline constexpr std::array<ValueName<datasets::SourceFormat>, 3> kSourceFormats = {{
+inline constexpr std::array<ValueName<datasets::SourceFormat>, 4> kSourceFormats = {{
     {"auto", datasets::SourceFormat::kAuto},
     {"jsonl", datasets::SourceFormat::kJsonl},
     {"text", datasets::SourceFormat::kText},
+    {"parquet", datasets::SourceFormat::kParquet},
 }};
 inline constexpr std::array<ValueName<datasets::Packing>, 2> kPackings = {{
     {"pack", datasets::Packing::kPack},
     {"truncate", datasets::Packing::kTruncate},
 }};
-inline constexpr std::array<ValueName<datasets::ChatFormat>, 3> kChatFormats = {{
+inline constexpr std::array<ValueName<datasets::ChatFormat>, 5> kChatFormats = {{
+    {"auto", datasets::ChatFormat::kAuto},
+    {"template", datasets::ChatFormat::kTemplate},
     {"plain", datasets::ChatFormat::kPlain},
     {"deepseek", datasets::ChatFormat::kDeepSeek},
     {"chatml", datasets::ChatFormat::kChatMl},

@@ -15,7 +15,7 @@ void AddRecipeOptions(CLI::App& command, RecipeOptions& options) {
   add("--output", given.output, "DIR", "Where export writes the checkpoint");
   add("--run-dir", given.run_dir, "DIR", "Calibration store and activation checkpoints");
   add("--data", given.data, "PATH ...",
-      "Calibration data in place of the recipe's: JSONL or text files, or directories of them");
+      "Calibration data in place of the recipe's: JSONL, Parquet or text files, or directories");
   add("--device", given.device, "DEVICE", "cpu, cuda or cuda:N");
   add("--device-memory", given.device_memory, "SIZE",
       "For weights and batches on the device, e.g. 8GiB; 0: 80 % of what is free");

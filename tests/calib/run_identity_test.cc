@@ -72,7 +72,7 @@ TEST_F(RunIdentityTest, EveryFieldOfTheCalibrationCounts) {
       {"calibration.seed: stored 0, now 1", [](auto& recipe) { recipe.calibration.data.seed = 1; }},
       {"calibration.packing: stored pack, now truncate",
        [](auto& recipe) { recipe.calibration.data.packing = datasets::Packing::kTruncate; }},
-      {"calibration.chat_format: stored plain, now chatml",
+      {"calibration.chat_format: stored auto, now chatml",
        [](auto& recipe) { recipe.calibration.data.chat_format = datasets::ChatFormat::kChatMl; }},
       {"calibration.dtype: stored bfloat16, now float32",
        [](auto& recipe) { recipe.calibration.dtype = recipes::ComputeDtype::kFloat32; }},
@@ -85,7 +85,9 @@ TEST_F(RunIdentityTest, EveryFieldOfTheCalibrationCounts) {
          recipe.calibration.data.sources[0].format = datasets::SourceFormat::kText;
        }},
       {"calibration.data.0.weight: stored 1.0, now 2.0",
-       [](auto& recipe) { recipe.calibration.data.sources[0].weight = 2; }}};
+       [](auto& recipe) { recipe.calibration.data.sources[0].weight = 2; }},
+      {"calibration.data.0.column: stored (nothing), now prompt",
+       [](auto& recipe) { recipe.calibration.data.sources[0].column = "prompt"; }}};
   for (const auto& [text, change] : changes) EXPECT_THAT(After(change), ElementsAre(text));
 }
 

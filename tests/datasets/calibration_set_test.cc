@@ -294,12 +294,11 @@ TEST_F(CalibrationSetTest, PathThatHoldsNothingIsRefused) {
   Write("notes.md", "not read");
   const DataSource directory{dir_.path(), SourceFormat::kAuto, 1.0};
   EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({directory}, 1, 4)),
-              HasSubstr("no .jsonl, .json or .txt file"));
+              HasSubstr("no .jsonl, .json, .parquet or .txt file"));
 }
 
 TEST_F(CalibrationSetTest, WhatIsNoTextIsRefusedByItsContent) {
   const std::vector<std::pair<std::string, std::string>> files = {
-      {std::string("PAR1\x15\x04", 6), "is a Parquet file"},
       {std::string("\x1F\x8B\x08\0", 4), "is a gzip file"},
       {std::string("\x28\xB5\x2F\xFD\x04", 5), "is a zstd file"},
       {std::string("ARROW1\0\0", 8), "is an Arrow file"},
@@ -325,12 +324,6 @@ TEST_F(CalibrationSetTest, ElementsOfAJsonArrayAreDocuments) {
               HasSubstr("something follows"));
   EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("e.json", "[\n{},\n3]")}, 2, 4)),
               HasSubstr("e.json:"));
-}
-
-TEST_F(CalibrationSetTest, MissingControlTokenIsNamedBeforeAnyDataIsRead) {
-  auto spec = Spec({{dir_.path() / "absent.jsonl", SourceFormat::kAuto, 1.0}}, 1, 4);
-  spec.chat_format = ChatFormat::kChatMl;
-  EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, spec), HasSubstr("<|im_start|>"));
 }
 
 TEST(CalibrationSetSamples, FillTheQuickStart) {

@@ -25,7 +25,8 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
       "version": 1, /* another */ "description": "all of it",
       "source": "in", "output": "../out", "run_dir": "/abs/run",
       "calibration": {
-        "data": [{"path": "a.txt", "format": "text", "weight": 2.5}, {"path": "/b"}],
+        "data": [{"path": "a.txt", "format": "text", "weight": 2.5}, {"path": "/b"},
+                 {"path": "c.parquet", "format": "parquet", "column": "prompt"}],
         "samples": 7, "sequence_length": 99, "packing": "truncate", "chat_format": "chatml",
         "seed": 9007199254740991, "dtype": "float32", "batch_size": 3, "all_experts": true
       },
@@ -47,12 +48,15 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
   EXPECT_EQ(recipe.run_dir, "/abs/run");
 
   const datasets::CalibrationSpec& data = recipe.calibration.data;
-  ASSERT_EQ(data.sources.size(), 2u);
+  ASSERT_EQ(data.sources.size(), 3u);
   EXPECT_EQ(data.sources[0].path, "/home/recipes/a.txt");
   EXPECT_EQ(data.sources[0].format, datasets::SourceFormat::kText);
   EXPECT_EQ(data.sources[0].weight, 2.5);
   EXPECT_EQ(data.sources[1].path, "/b");
   EXPECT_EQ(data.sources[1].format, datasets::SourceFormat::kAuto);
+  EXPECT_EQ(data.sources[1].column, "");
+  EXPECT_EQ(data.sources[2].format, datasets::SourceFormat::kParquet);
+  EXPECT_EQ(data.sources[2].column, "prompt");
   EXPECT_EQ(data.samples, 7);
   EXPECT_EQ(data.sequence_length, 99);
   EXPECT_EQ(data.packing, datasets::Packing::kTruncate);

@@ -50,6 +50,7 @@ const std::map<std::string, Json>& OtherValues() {
       {"/calibration/data/0/path", "other"},
       {"/calibration/data/0/format", "text"},
       {"/calibration/data/0/weight", 2},
+      {"/calibration/data/0/column", "prompt"},
       {"/calibration/samples", 9},
       {"/calibration/sequence_length", 9},
       {"/calibration/packing", "truncate"},

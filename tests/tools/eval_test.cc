@@ -154,6 +154,24 @@ TEST_F(EvalTest, TheProtocolIsNamedInFull) {
   EXPECT_EQ(result.at("activations")[0].at("format"), "none");
 }
 
+TEST_F(EvalTest, AParquetFileIsItsRows) {
+  const fs::path data = kRoot / "tests/data/parquet";
+  const auto evaluate = [&](const char* name) {
+    return Run({Path("bf16"), "--data", data / name, "--window", "32", "--json"});
+  };
+  const CommandResult parquet = evaluate("conversations.parquet");
+  if (parquet.errors.find("VN-RUN-002") != std::string::npos) {
+    GTEST_SKIP() << "DuckDB's program is not installed (tools/install_duckdb.sh)";
+  }
+  ASSERT_EQ(parquet.exit_code, 0) << parquet.errors;
+  const CommandResult lines = evaluate("conversations.jsonl");
+  ASSERT_EQ(lines.exit_code, 0) << lines.errors;
+  const auto total = [](const CommandResult& result) {
+    return ParseJson(result.output, "eval").at("variants")[0].at("total");
+  };
+  EXPECT_EQ(total(parquet), total(lines));
+}
+
 TEST_F(EvalTest, CoarseWeightsCostSomethingAndTheTableSaysWhat) {
   const CommandResult result = Run({Path("coarse"), "--reference", Path("bf16"), "--data",
                                     Path("text.txt"), "--out", Path("coarse.json")});

@@ -8,13 +8,6 @@
 namespace vernier {
 namespace {
 
-bool NestsDeeper(const Json& value, int levels) {
-  if (!value.is_structured()) return false;
-  if (levels == 0) return true;
-  return std::any_of(value.begin(), value.end(),
-                     [=](const Json& part) { return NestsDeeper(part, levels - 1); });
-}
-
 Json ParseAnyDepth(std::string_view text, std::string_view origin, JsonComments comments) {
   try {
     return Json::parse(text, /*cb=*/nullptr, /*allow_exceptions=*/true,
@@ -25,6 +18,13 @@ Json ParseAnyDepth(std::string_view text, std::string_view origin, JsonComments 
 }
 
 }  // namespace
+
+bool NestsDeeper(const Json& value, int levels) {
+  if (!value.is_structured()) return false;
+  if (levels == 0) return true;
+  return std::any_of(value.begin(), value.end(),
+                     [=](const Json& part) { return NestsDeeper(part, levels - 1); });
+}
 
 Json ParseJson(std::string_view text, std::string_view origin, JsonComments comments) {
   Json value = ParseAnyDepth(text, origin, comments);

@@ -5,11 +5,16 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/json.h"
+
 namespace vernier {
 
 // The most levels of any published file are below 20. Copying, comparing and printing a value call
 // themselves for each level, so that an unlimited depth would exhaust the stack.
 inline constexpr int kMaxJsonDepth = 256;
+
+// Whether there are values below more than `levels` others.
+bool NestsDeeper(const Json& value, int levels);
 
 // kBadJson with the parser's reason; `origin` names the text.
 [[noreturn]] void ThrowBadJson(std::string_view origin, const nlohmann::json::exception& error);

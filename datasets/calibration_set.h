@@ -13,12 +13,13 @@
 namespace vernier::datasets {
 
 enum class SourceFormat {
-  kAuto,   // by file name: .jsonl and .json are JSON lines, everything else plain text
-  kJsonl,  // one object a line, or a JSON array of objects: "input_ids" [int], or "messages"
-           // [{role, content}], or "conversations" [{from, value}], or "text"; the first of these
-           // that is there and not null is used, other fields are ignored. A content may be null,
-           // or a list of text parts; "tool_calls" follow it as lines of JSON
-  kText,   // the whole file is one document
+  kAuto,     // Parquet by content, else by name: .jsonl and .json are rows, everything else text
+  kJsonl,    // one object a line, or a JSON array of objects: "input_ids" [int], or "messages"
+             // [{role, content}], or "conversations" [{from, value}], or "text"; the first of these
+             // that is there and not null is used, other fields are ignored. A content may be null,
+             // or a list of text parts
+  kText,     // the whole file is one document
+  kParquet,  // rows with the same fields (docs/guide.md says what reads them)
 };
 
 // How sequences are cut from documents.
@@ -30,17 +31,21 @@ enum class Packing {
 
 // How a chat ("messages") becomes text. Control tokens must exist in the tokenizer.
 enum class ChatFormat {
+  kAuto,      // the checkpoint's template if it has one, else plain
+  kTemplate,  // the checkpoint's own chat template (chat_template.h), as engines apply it
   kPlain,     // contents joined by newlines
   kDeepSeek,  // system text bare, then <｜User｜>…<｜Assistant｜>…<｜end▁of▁sentence｜>
   kChatMl,    // <|im_start|>role\n…<|im_end|>\n
 };
 
 struct DataSource {
-  // A file, or a directory whose .jsonl, .json and .txt files are read in byte order of their
-  // names.
+  // A file, or a directory whose .jsonl, .json, .parquet and .txt files are read in byte order of
+  // their names.
   std::filesystem::path path;
   SourceFormat format = SourceFormat::kAuto;
   double weight = 1.0;  // share of the samples, relative to the other sources
+  // The field of a row that holds its text, messages or ids; empty: the first of the names above.
+  std::string column = {};
 };
 
 struct CalibrationSpec {
@@ -48,7 +53,7 @@ struct CalibrationSpec {
   int64_t samples = 128;
   int64_t sequence_length = 512;
   Packing packing = Packing::kPack;
-  ChatFormat chat_format = ChatFormat::kPlain;
+  ChatFormat chat_format = ChatFormat::kAuto;
   uint64_t seed = 0;
 };
 

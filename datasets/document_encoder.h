@@ -3,11 +3,14 @@
 #define VERNIER_DATASETS_DOCUMENT_ENCODER_H_
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "datasets/calibration_set.h"
+#include "datasets/chat_row.h"
 #include "datasets/document_index.h"
+#include "datasets/template_renderer.h"
 #include "datasets/tokenizer.h"
 
 namespace vernier::datasets {
@@ -15,20 +18,28 @@ namespace vernier::datasets {
 // Keeps a reference to the tokenizer, which must outlive it. Thread-safe.
 class DocumentEncoder {
  public:
-  // Errors: kBadDataset naming a control token of `chat_format` that the tokenizer lacks.
+  // kAuto is the tokenizer's chat template where it has one, else kPlain.
   DocumentEncoder(const Tokenizer& tokenizer, ChatFormat chat_format);
 
-  // The document's ids with the BOS and EOS that the tokenizer's configuration asks for;
-  // "input_ids" as they are. Empty for a document without text. Errors: kBadDataset with the
-  // document's origin.
+  // The document's ids with the BOS and EOS that the tokenizer's configuration asks for; a chat as
+  // its template writes it and "input_ids" as they are. Empty for a document without text. Errors:
+  // kBadDataset with the document's origin, or naming a control token that the tokenizer lacks;
+  // those of TemplateRenderer::Render.
   std::vector<int32_t> Encode(const Document& document) const;
+
+  // What kAuto came to, or what was asked for.
+  ChatFormat chat_format() const { return chat_format_; }
 
  private:
   std::vector<int32_t> EncodeRow(const Document& document) const;
+  std::vector<int32_t> EncodeColumn(const Json& row, std::string_view column,
+                                    std::string_view origin) const;
+  std::vector<int32_t> EncodeChat(const ChatRow& chat, std::string_view origin) const;
   std::vector<int32_t> EncodeText(std::string_view text) const;
 
   const Tokenizer& tokenizer_;
   ChatFormat chat_format_;
+  std::unique_ptr<TemplateRenderer> renderer_;
 };
 
 }  // namespace vernier::datasets

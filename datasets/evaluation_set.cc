@@ -171,10 +171,11 @@ int64_t EvaluationSet::Scored() const {
 EvaluationSet BuildEvaluationSet(std::span<const std::filesystem::path> sources,
                                  const WindowSpec& spec, const Tokenizer& tokenizer) {
   const WindowMaker maker(spec, tokenizer);
-  const DocumentEncoder encoder(tokenizer, ChatFormat::kPlain);
+  const DocumentEncoder encoder(tokenizer, spec.chat_format);
   EvaluationSet set;
   set.tokens.sequence_length = spec.window;
   set.window_bos = maker.has_bos();
+  set.chat_format = encoder.chat_format();
   set.window = spec.window;
   set.stride = maker.stride();
   for (const std::filesystem::path& source : sources) {

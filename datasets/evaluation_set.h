@@ -27,6 +27,7 @@ struct WindowSpec {
   int64_t stride = 0;       // ids of the text from one window to the next; 0: no overlap
   int64_t max_windows = 0;  // of each source, from its beginning; 0: all
   WindowBos bos = WindowBos::kAuto;
+  ChatFormat chat_format = ChatFormat::kAuto;
 };
 
 // Part of a text that a window holds: ids [begin, end), of which those before `first_new` were in
@@ -60,8 +61,10 @@ struct EvaluationSet {
   std::vector<uint8_t> scored;
   std::vector<TextSource> sources;  // their windows follow each other
   bool window_bos = false;          // what WindowSpec::bos came to
-  int64_t window = 0;               // ids
-  int64_t stride = 0;               // ids of the text; equal to the window's where none overlap
+  // What WindowSpec::chat_format came to.
+  ChatFormat chat_format = ChatFormat::kPlain;
+  int64_t window = 0;  // ids
+  int64_t stride = 0;  // ids of the text; equal to the window's where none overlap
 
   int64_t Scored() const;
 };

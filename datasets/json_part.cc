@@ -8,6 +8,18 @@
 
 namespace vernier::datasets {
 
+nlohmann::json ParseTokenizerJson(std::string_view text, const std::string& origin) {
+  try {
+    return nlohmann::json::parse(text);
+  } catch (const nlohmann::json::parse_error& error) {
+    throw Error(ErrorCode::kBadTokenizer, origin,
+                fmt::format("is not valid JSON at byte {}", error.byte), "Download the file again");
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(ErrorCode::kBadTokenizer, origin,
+                fmt::format("is not valid JSON: {}", error.what()), "Download the file again");
+  }
+}
+
 JsonPart::JsonPart(const nlohmann::json& value, std::string origin, std::string path)
     : value_(&value), origin_(std::move(origin)), path_(std::move(path)) {}
 
@@ -48,6 +60,12 @@ bool JsonPart::Flag(std::string_view key) const {
 
 bool JsonPart::FlagOr(std::string_view key, bool fallback) const {
   return Has(key) ? Flag(key) : fallback;
+}
+
+std::optional<std::string> JsonPart::TokenText(std::string_view key) const {
+  if (!Has(key)) return std::nullopt;
+  if (At(key).value().is_object()) return At(key).Text("content");
+  return Text(key);
 }
 
 void JsonPart::Refuse(std::string_view problem, std::string_view remedy) const {

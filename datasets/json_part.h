@@ -3,11 +3,15 @@
 #define VERNIER_DATASETS_JSON_PART_H_
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace vernier::datasets {
+
+// The document in `text`; `origin` names the file. Error: kBadTokenizer.
+nlohmann::json ParseTokenizerJson(std::string_view text, const std::string& origin);
 
 // A view: the JSON document must outlive it. All failures are Error (kBadTokenizer). Unordered
 // JSON, because looking up one of the 100,000 keys of a vocabulary is linear in base/json.h's
@@ -18,6 +22,7 @@ class JsonPart {
   JsonPart(const nlohmann::json& value, std::string origin, std::string path = "");
 
   const nlohmann::json& value() const { return *value_; }
+  const std::string& origin() const { return origin_; }
 
   // Whether the field is present and not null.
   bool Has(std::string_view key) const;
@@ -30,6 +35,9 @@ class JsonPart {
   std::string Text(std::string_view key) const;
   bool Flag(std::string_view key) const;
   bool FlagOr(std::string_view key, bool fallback) const;
+  // A token's text: the field as a string, or as an object that describes an added token. Nothing
+  // when it is absent or null.
+  std::optional<std::string> TokenText(std::string_view key) const;
 
   // Throws kBadTokenizer naming the place.
   [[noreturn]] void Refuse(std::string_view problem, std::string_view remedy) const;

@@ -24,25 +24,6 @@ namespace {
 constexpr std::string_view kTokenizerFile = "tokenizer.json";
 constexpr std::string_view kConfigFile = "tokenizer_config.json";
 
-nlohmann::json ParseDocument(std::string_view text, const std::string& origin) {
-  try {
-    return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::parse_error& error) {
-    throw Error(ErrorCode::kBadTokenizer, origin,
-                fmt::format("is not valid JSON at byte {}", error.byte), "Download the file again");
-  } catch (const nlohmann::json::exception& error) {
-    throw Error(ErrorCode::kBadTokenizer, origin,
-                fmt::format("is not valid JSON: {}", error.what()), "Download the file again");
-  }
-}
-
-// bos_token and eos_token are strings, or objects that describe an added token; null when unused.
-std::optional<std::string> SpecialToken(const JsonPart& config, std::string_view key) {
-  if (!config.Has(key)) return std::nullopt;
-  if (config.At(key).value().is_object()) return config.At(key).Text("content");
-  return config.Text(key);
-}
-
 // Files of tokenizers of other kinds.
 constexpr std::array<std::string_view, 5> kOtherFiles = {
     "tokenizer.model", "tekken.json", "tiktoken.model", "vocab.json", "spiece.model"};
@@ -74,6 +55,7 @@ struct Tokenizer::Impl {
   std::optional<int32_t> bos_id;
   std::optional<int32_t> eos_id;
   PostProcessor post_processor;
+  ChatTemplates chat_templates;
   std::string fingerprint;
 
   std::optional<int32_t> Find(std::string_view token) const {
@@ -82,6 +64,7 @@ struct Tokenizer::Impl {
   }
 
   void ReadConfig(const JsonPart& config) {
+    chat_templates = ReadChatTemplates(config);
     bos_id = IdOf(config, "bos_token");
     eos_id = IdOf(config, "eos_token");
     if (post_processor.decides) return;
@@ -106,7 +89,7 @@ struct Tokenizer::Impl {
 
  private:
   std::optional<int32_t> IdOf(const JsonPart& config, std::string_view key) const {
-    const std::optional<std::string> token = SpecialToken(config, key);
+    const std::optional<std::string> token = config.TokenText(key);
     if (!token) return std::nullopt;
     const std::optional<int32_t> id = Find(*token);
     if (!id) {
@@ -137,13 +120,15 @@ Tokenizer Tokenizer::Load(const std::filesystem::path& directory) {
   const std::filesystem::path config = directory / kConfigFile;
   const std::string config_json =
       std::filesystem::exists(config) ? ReadWholeFile(config) : std::string();
-  return Parse(tokenizer_json, config_json, directory.string());
+  Tokenizer tokenizer = Parse(tokenizer_json, config_json, directory.string());
+  AddTemplateFiles(directory, &tokenizer.impl_->chat_templates);
+  return tokenizer;
 }
 
 Tokenizer Tokenizer::Parse(std::string_view tokenizer_json, std::string_view config_json,
                            std::string_view origin) {
   const std::string file_name = fmt::format("{}/{}", origin, kTokenizerFile);
-  const nlohmann::json document = ParseDocument(tokenizer_json, file_name);
+  const nlohmann::json document = ParseTokenizerJson(tokenizer_json, file_name);
   const JsonPart file(document, file_name);
   auto impl = std::make_unique<Impl>();
   impl->decoder = TokenDecoder::FromJson(file);
@@ -155,7 +140,7 @@ Tokenizer Tokenizer::Parse(std::string_view tokenizer_json, std::string_view con
   impl->RequireKnownIds(file);
   if (!config_json.empty()) {
     const std::string config_name = fmt::format("{}/{}", origin, kConfigFile);
-    const nlohmann::json config = ParseDocument(config_json, config_name);
+    const nlohmann::json config = ParseTokenizerJson(config_json, config_name);
     impl->ReadConfig(JsonPart(config, config_name));
   }
   impl->fingerprint = HashHex(HashHex(tokenizer_json) + HashHex(config_json));
@@ -218,5 +203,7 @@ std::optional<int32_t> Tokenizer::bos_id() const { return impl_->bos_id; }
 std::optional<int32_t> Tokenizer::eos_id() const { return impl_->eos_id; }
 const std::vector<int32_t>& Tokenizer::prefix() const { return impl_->post_processor.prefix; }
 const std::vector<int32_t>& Tokenizer::suffix() const { return impl_->post_processor.suffix; }
+
+const ChatTemplates& Tokenizer::chat_templates() const { return impl_->chat_templates; }
 
 }  // namespace vernier::datasets

@@ -12,12 +12,15 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/chat_templates.h"
+
 namespace vernier::datasets {
 
 // Immutable after loading; Encode and Decode are thread-safe.
 class Tokenizer {
  public:
-  // Reads tokenizer.json and, if present, tokenizer_config.json of `directory`. Any part of the
+  // Reads tokenizer.json and, if present, tokenizer_config.json and the files of chat templates
+  // (chat_templates.h) of `directory`. Any part of the
   // file that would change ids and is not supported is refused by name (kBadTokenizer); so is a
   // directory with a tokenizer of another kind. "truncation" and "padding" are settings of whoever
   // saved the file and mean nothing here.
@@ -55,6 +58,8 @@ class Tokenizer {
   // bos_token and eos_token of tokenizer_config.json.
   std::optional<int32_t> bos_id() const;
   std::optional<int32_t> eos_id() const;
+
+  const ChatTemplates& chat_templates() const;
 
  private:
   struct Impl;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "recipes/recipe_values.h"
 #include "tools/command.h"
 #include "tools/eval_report.h"
 #include "tools/eval_steps.h"
@@ -23,6 +24,12 @@ struct EvalCommand {
   std::string out;
 };
 
+std::map<std::string, datasets::ChatFormat> ChatFormats() {
+  std::map<std::string, datasets::ChatFormat> formats;
+  for (const auto& [name, format] : recipes::kChatFormats) formats.emplace(name, format);
+  return formats;
+}
+
 void AddDataOptions(CLI::App& command, EvalOptions& options) {
   static const std::map<std::string, datasets::WindowBos> kBos = {
       {"auto", datasets::WindowBos::kAuto},
@@ -33,8 +40,8 @@ void AddDataOptions(CLI::App& command, EvalOptions& options) {
       "Instead of --data: safetensors file with tensor input_ids [B, S] (I64 or I32), a window a "
       "row");
   command.add_option("--data", options.data,
-                     "Text: a .jsonl, .json or text file, or a directory of them; may be repeated, "
-                     "and each is reported alone and in the total");
+                     "Text: a .jsonl, .json, Parquet or text file, or a directory of them; may be "
+                     "repeated, and each is reported alone and in the total");
   command
       .add_option("--tokenizer", options.tokenizer,
                   "Directory with tokenizer.json [the checkpoint's, or the reference's]")
@@ -52,6 +59,12 @@ void AddDataOptions(CLI::App& command, EvalOptions& options) {
                   "Whether each window begins with BOS: yes, no, or auto: as the tokenizer's "
                   "configuration begins a text [auto]")
       ->transform(CLI::CheckedTransformer(kBos))
+      ->excludes(ids);
+  command
+      .add_option("--chat-format", options.windows.chat_format,
+                  "How chats become text: template, plain, deepseek, chatml, or auto: by the "
+                  "checkpoint's template where it has one, else plain [auto]")
+      ->transform(CLI::CheckedTransformer(ChatFormats()))
       ->excludes(ids);
   command
       .add_option("--windows", options.windows.max_windows,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "recipes/recipe_values.h"
 #include "tools/text_table.h"
 
 namespace vernier::tools {
@@ -87,11 +88,16 @@ std::string_view DocumentEnds(const EvalReport& report) {
   return report.document_eos ? "EOS behind each" : "nothing between them";
 }
 
+std::string_view ChatFormatName(const EvalReport& report) {
+  return recipes::NameOf(recipes::kChatFormats, report.data.chat_format);
+}
+
 Json ProtocolJson(const EvalReport& report) {
   return {{"data", HasText(report) ? "text" : "input_ids"},
           {"window", report.data.window},
           {"stride", report.data.stride},
           {"window_bos", report.data.window_bos},
+          {"chat_format", HasText(report) ? Json(ChatFormatName(report)) : Json()},
           {"document_bos", report.document_bos},
           {"document_eos", report.document_eos},
           {"windows", report.data.tokens.samples},
@@ -127,11 +133,11 @@ std::string ProtocolText(const EvalReport& report) {
   return text + fmt::format(
                     "{} windows of {} tokens{}, one every {} tokens of text; each token is scored "
                     "once, in the first window that holds it{}\n"
-                    "documents joined in order, {}; tokenizer {}\n",
+                    "documents joined in order, {}; chats in the format {}; tokenizer {}\n",
                     report.data.tokens.samples, report.data.window,
                     report.data.window_bos ? ", each beginning with BOS" : "", report.data.stride,
                     report.data.window_bos ? "" : ", but for a window's first",
-                    DocumentEnds(report), report.tokenizer);
+                    DocumentEnds(report), ChatFormatName(report), report.tokenizer);
 }
 
 std::string SourcesText(const EvalReport& report) {

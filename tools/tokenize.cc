@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "datasets/chat_row.h"
+#include "datasets/template_renderer.h"
 #include "datasets/tokenizer.h"
 #include "tools/command.h"
 
@@ -25,7 +27,8 @@ struct TokenizeOptions {
 // A line must be good in itself: the command's output has one line for each of its input.
 [[noreturn]] void RefuseLine(const std::string& origin, std::string_view problem) {
   throw Error(ErrorCode::kBadJson, origin, problem,
-              "Write {\"text\": \"...\"} to encode or {\"ids\": [...]} to decode");
+              "Write {\"text\": \"...\"} or {\"messages\": [...]} to encode or {\"ids\": [...]} to "
+              "decode");
 }
 
 std::vector<int32_t> ParseIds(const Json& values, const std::string& origin) {
@@ -41,18 +44,11 @@ std::vector<int32_t> ParseIds(const Json& values, const std::string& origin) {
   return ids;
 }
 
-Json ConvertLine(const datasets::Tokenizer& tokenizer, const std::string& line,
-                 const std::string& origin) {
-  const Json request = ParseJson(line, origin);
-  if (!request.is_object() || request.contains("text") == request.contains("ids")) {
-    RefuseLine(origin, "is not an object with either \"text\" or \"ids\"");
-  }
-  if (request.contains("text")) {
-    return {{"ids", tokenizer.Encode(GetField<std::string>(request, "text", origin))}};
-  }
-  const std::vector<int32_t> ids = ParseIds(request["ids"], origin);
+std::string Decode(const datasets::Tokenizer& tokenizer, const Json& values,
+                   const std::string& origin) {
+  const std::vector<int32_t> ids = ParseIds(values, origin);
   try {
-    return {{"text", tokenizer.Decode(ids)}};
+    return tokenizer.Decode(ids);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kBadTokenIds) throw;
     throw Error(error.code(), origin,
@@ -62,11 +58,28 @@ Json ConvertLine(const datasets::Tokenizer& tokenizer, const std::string& line,
   }
 }
 
+Json ConvertLine(const datasets::Tokenizer& tokenizer, datasets::TemplateRenderer& renderer,
+                 const std::string& line, const std::string& origin) {
+  const Json request = ParseJson(line, origin);
+  const auto has = [&](const char* key) { return request.is_object() && request.contains(key); };
+  if (has("text") + has("ids") + has("messages") != 1) {
+    RefuseLine(origin, "is not an object with one of \"text\", \"messages\" and \"ids\"");
+  }
+  if (has("ids")) return {{"text", Decode(tokenizer, request["ids"], origin)}};
+  if (has("text")) {
+    return {{"ids", tokenizer.Encode(GetField<std::string>(request, "text", origin))}};
+  }
+  const std::string text = renderer.Render(
+      datasets::ReadChatRow(request, request["messages"], "messages", origin), origin);
+  return {{"text", text}, {"ids", tokenizer.Encode(text)}};
+}
+
 void ConvertLines(const datasets::Tokenizer& tokenizer, std::istream& in, std::ostream& out) {
+  datasets::TemplateRenderer renderer(tokenizer.chat_templates());
   std::string line;
   for (int64_t number = 1; std::getline(in, line); ++number) {
-    out << ConvertLine(tokenizer, line, fmt::format("standard input, line {}", number)).dump()
-        << '\n';
+    const std::string origin = fmt::format("standard input, line {}", number);
+    out << ConvertLine(tokenizer, renderer, line, origin).dump() << '\n';
   }
 }
 
@@ -102,7 +115,8 @@ void AddTokenizeCommand(CLI::App& app, CommandContext& /*context*/) {
                    "Directory with tokenizer.json, such as a checkpoint")
       ->required();
   command->add_flag("--jsonl", options->jsonl,
-                    "Convert line by line: {\"text\": ...} to {\"ids\": ...} and back");
+                    "Convert line by line: {\"text\": ...} to {\"ids\": ...} and back, and a chat, "
+                    "{\"messages\": ...}, to the text of its template and its ids");
   command->callback([options] { Tokenize(*options); });
 }
 

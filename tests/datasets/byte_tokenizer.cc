@@ -56,10 +56,11 @@ Tokenizer MakeByteTokenizer(const ByteTokenizerOptions& options) {
       {"post_processor", nullptr},
       {"decoder", byte_level},
       {"model", {{"type", "BPE"}, {"vocab", ByteVocabulary()}, {"merges", Json::array()}}}};
-  const Json config = {{"bos_token", "<bos>"},
-                       {"eos_token", "<eos>"},
-                       {"add_bos_token", options.adds_bos},
-                       {"add_eos_token", options.adds_eos}};
+  Json config = {{"bos_token", "<bos>"},
+                 {"eos_token", "<eos>"},
+                 {"add_bos_token", options.adds_bos},
+                 {"add_eos_token", options.adds_eos}};
+  if (!options.chat_template.empty()) config["chat_template"] = options.chat_template;
   return Tokenizer::Parse(tokenizer.dump(), config.dump(), "byte tokenizer");
 }
 

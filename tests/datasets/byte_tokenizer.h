@@ -18,6 +18,7 @@ struct ByteTokenizerOptions {
   bool adds_bos = false;
   bool adds_eos = false;
   std::vector<std::string> control_tokens = {};  // ids from 258 on
+  std::string chat_template = {};                // none when empty
 };
 
 // Ids 0..255 are the bytes; 256 is "<bos>", 257 "<eos>", then the control tokens.

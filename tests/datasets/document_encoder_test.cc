@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "tests/datasets/byte_tokenizer.h"
+#include "tests/support/expect_error.h"
 
 namespace vernier::datasets {
 namespace {
@@ -84,6 +85,12 @@ TEST(DocumentEncoder, UsesTheFirstFieldThatIsNotNull) {
               ElementsAre('b'));
 }
 
+TEST(DocumentEncoder, PassesOverRowsWithoutText) {
+  EXPECT_THAT(EncodeRow(R"({"id": 3, "text": null})", {.adds_bos = true}), IsEmpty());
+  EXPECT_THAT(EncodeRow(R"({"messages": []})", {.chat_template = "T"}, ChatFormat::kAuto),
+              IsEmpty());
+}
+
 TEST(DocumentEncoder, PlainChatJoinsContentsByNewlines) {
   EXPECT_EQ(EncodeRow(kChat), ByteIds("S\nU\nA"));
 }
@@ -122,12 +129,62 @@ TEST(DocumentEncoder, ChatMlUsesItsControlTokens) {
                                                                         {259, '\n'}}));
 }
 
-TEST(DocumentEncoder, ChatFormatNeedsItsControlTokens) {
-  constexpr const char* kRow = R"({"text": "a"})";
-  EXPECT_THAT(FailureOf(kRow, ChatFormat::kDeepSeek, {.control_tokens = {"<｜User｜>"}}),
+TEST(DocumentEncoder, ChatsNeedTheControlTokensOfTheirFormat) {
+  EXPECT_THAT(FailureOf(kChat, ChatFormat::kDeepSeek, {.control_tokens = {"<｜User｜>"}}),
               HasSubstr("<｜Assistant｜>"));
-  EXPECT_THAT(FailureOf(kRow, ChatFormat::kChatMl, {.control_tokens = {"<|im_start|>"}}),
+  EXPECT_THAT(FailureOf(kChat, ChatFormat::kChatMl, {.control_tokens = {"<|im_start|>"}}),
               HasSubstr("<|im_end|>"));
+  EXPECT_THAT(EncodeRow(R"({"text": "a"})", {}, ChatFormat::kDeepSeek), ElementsAre('a'));
+}
+
+constexpr const char* kTemplate =
+    "{{ bos_token }}{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{{ eos_token "
+    "}}";
+
+TEST(DocumentEncoder, ChatsAreWrittenByTheCheckpointsTemplateWhereThereIsOne) {
+  const ByteTokenizerOptions options = {.adds_bos = true, .chat_template = kTemplate};
+  const std::vector<int32_t> rendered =
+      Join({{kBos}, ByteIds("[system]S[user]U[assistant]A"), {kEos}});
+  EXPECT_EQ(EncodeRow(kChat, options, ChatFormat::kAuto), rendered);
+  EXPECT_EQ(EncodeRow(kChat, options, ChatFormat::kTemplate), rendered);
+  EXPECT_EQ(EncodeRow(kChat, options, ChatFormat::kPlain), Join({{kBos}, ByteIds("S\nU\nA")}));
+  EXPECT_EQ(EncodeRow(kChat, {.adds_bos = true}, ChatFormat::kAuto),
+            Join({{kBos}, ByteIds("S\nU\nA")}));
+}
+
+TEST(DocumentEncoder, ATemplateAddsNoTokenThatItDoesNotWrite) {
+  const ByteTokenizerOptions options = {
+      .adds_bos = true, .adds_eos = true, .chat_template = "{{ messages[1].content }}"};
+  EXPECT_THAT(EncodeRow(kChat, options, ChatFormat::kTemplate), ElementsAre('U'));
+  EXPECT_EQ(EncodeRow(R"({"text": "ab"})", options, ChatFormat::kTemplate),
+            Join({{kBos}, ByteIds("ab"), {kEos}}));
+}
+
+TEST(DocumentEncoder, ATemplateThatIsAskedForMustBeThere) {
+  EXPECT_THAT(FailureOf(kChat, ChatFormat::kTemplate), HasSubstr("no chat template"));
+  EXPECT_THAT(EncodeRow(R"({"text": "a"})", {}, ChatFormat::kTemplate), ElementsAre('a'));
+}
+
+TEST(DocumentEncoder, OnlyPlainAndTemplatesHaveToolCalls) {
+  constexpr const char* kCall = R"({"messages": [{"role": "assistant", "tool_calls":
+      [{"function": {"name": "f", "arguments": "{}"}}]}]})";
+  EXPECT_THAT(FailureOf(kCall, ChatFormat::kDeepSeek, kDeepSeekTokens), HasSubstr("tool calls"));
+  EXPECT_THAT(FailureOf(kCall, ChatFormat::kChatMl, kChatMlTokens), HasSubstr("tool calls"));
+}
+
+TEST(DocumentEncoder, ANamedColumnHoldsTextOrIdsOrAChat) {
+  const Tokenizer tokenizer = MakeByteTokenizer();
+  const DocumentEncoder encoder(tokenizer, ChatFormat::kPlain);
+  const auto encode = [&](const std::string& row) {
+    return encoder.Encode({row, "data.jsonl:7", /*is_json=*/true, "prompt"});
+  };
+  EXPECT_THAT(encode(R"({"text": "x", "prompt": "ab"})"), ElementsAre('a', 'b'));
+  EXPECT_THAT(encode(R"({"text": "x", "prompt": [5, 6]})"), ElementsAre(5, 6));
+  EXPECT_EQ(encode(R"({"prompt": [{"role": "user", "content": "U"}]})"), ByteIds("U"));
+  EXPECT_THAT(encode(R"({"text": "x", "prompt": null})"), IsEmpty());
+  EXPECT_VERNIER_ERROR(encode(R"({"text": "x"})"), ErrorCode::kBadDataset, "no field \"prompt\"");
+  EXPECT_VERNIER_ERROR(encode(R"({"prompt": 3})"), ErrorCode::kBadDataset,
+                       "\"prompt\" is of type number, not string");
 }
 
 TEST(DocumentEncoder, UnknownRoleIsRefusedByDeepSeekFormatOnly) {
@@ -160,7 +217,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadRow{"ArrayRow", R"(["a"])", "type array, not object"},
         BadRow{"StringRow", R"("a")", "type string, not object"},
         BadRow{"NoField", R"({"content": "a"})", "none of the fields"},
-        BadRow{"OnlyNull", R"({"text": null})", "none of the fields"},
         BadRow{"TextNumber", R"({"text": 3})", "\"text\" is of type number, not string"},
         BadRow{"MessagesObject", R"({"messages": {}})",
                "\"messages\" is of type object, not array"},
@@ -173,6 +229,14 @@ INSTANTIATE_TEST_SUITE_P(
                "\"content\" of message 1 is of type number, not string"},
         BadRow{"ImagePart", R"({"messages": [{"role": "user", "content": [{"type": "image"}]}]})",
                "of the type \"image\", not text"},
+        BadRow{"Deep", R"({"text": )" + std::string(1000, '[') + std::string(1000, ']') + "}",
+               "nest too deep"},
+        BadRow{"ToolsObject", R"({"messages": [], "tools": {}})",
+               "\"tools\" is of type object, not array"},
+        BadRow{"ToolsText", R"({"messages": [], "tools": "none"})",
+               "\"tools\" is of type string, not array"},
+        BadRow{"VariablesArray", R"({"messages": [], "chat_template_kwargs": []})",
+               "\"chat_template_kwargs\" is of type array, not object"},
         BadRow{"CallsObject", R"({"messages": [{"role": "assistant", "tool_calls": {}}]})",
                "\"tool_calls\" of message 1 is of type object, not array"},
         BadRow{"IdsString", R"({"input_ids": "1 2"})",

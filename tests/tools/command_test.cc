@@ -4,8 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <sstream>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
@@ -69,6 +71,28 @@ TEST(CommandTest, TokenizeGoesThereAndBack) {
   std::string line;
   ASSERT_TRUE(std::getline(lines, line));
   EXPECT_EQ(ParseJson(line, "line").at("text"), "SELECT count(*) FROM t;");
+}
+
+TEST(CommandTest, TokenizeWritesChatsByTheirTemplate) {
+  const std::string chat = R"({"messages": [{"role": "user", "content": "SELECT 1"}]})"
+                           "\n";
+  const CommandResult without = RunVernier({"tokenize", kExample, "--jsonl"}, {.input = chat});
+  EXPECT_EQ(without.exit_code, 1);
+  EXPECT_THAT(without.errors, HasSubstr("VN-DATA-002: standard input, line 1: "));
+  const TempDir dir;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    std::filesystem::copy_file(std::filesystem::path(kExample) / name, dir.path() / name);
+  }
+  WriteFileAtomically(dir.path() / "chat_template.jinja",
+                      "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}");
+  const CommandResult with =
+      RunVernier({"tokenize", dir.path().string(), "--jsonl"}, {.input = chat});
+  ASSERT_EQ(with.exit_code, 0) << with.errors;
+  const Json answer = ParseJson(with.output, "output");
+  EXPECT_EQ(answer.at("text"), "<user>SELECT 1");
+  const CommandResult ids =
+      RunVernier({"tokenize", dir.path().string()}, {.input = "<user>SELECT 1"});
+  EXPECT_EQ(answer.at("ids"), ParseJson(ids.output, "output"));
 }
 
 TEST(CommandTest, ValidateAcceptsTheReleasedLayout) {

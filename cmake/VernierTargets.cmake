@@ -11,8 +11,8 @@ endif()
 # Every floating-point result must be the same on every build: no contraction into FMA.
 add_compile_options(-Wall -Wextra -ffp-contract=off)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC bug 105651: false alarms on std::string's operator+ at -O2 and above.
-  add_compile_options(-Wno-restrict)
+  # GCC bugs 105651 and 105329: false alarms on std::string's operator+ at -O2 and above.
+  add_compile_options(-Wno-restrict -Wno-stringop-overflow)
 endif()
 if(VERNIER_SANITIZE)
   add_compile_options(-fsanitize=${VERNIER_SANITIZE} -fno-omit-frame-pointer)

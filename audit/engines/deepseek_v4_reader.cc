@@ -107,16 +107,30 @@ class DeepseekV4Reader final : public EngineReader {
                                    "excluded by \"" + std::string(pattern) + "\"");
       }
     }
-    // What its list excludes, MTP layers above all, SGLang builds as released.
-    if (expert_format_ == StoredFormat::kNvfp4 && engine_ != Engine::kVllm) {
+    if (expert_format_ == StoredFormat::kNvfp4 && engine_ == Engine::kSglang) {
+      const std::string reason = SglangExclusion(module);
+      if (!reason.empty()) return Decision::Quantised(StoredFormat::kMxfp4, reason);
+    }
+    if (expert_format_ == StoredFormat::kNvfp4 && engine_ == Engine::kTensorRtLlm) {
       const Exclusion exclusion = FindExclusion(engine_, config_.exclusions, module);
-      const std::string reason = "excluded by \"" + exclusion.pattern + "\"";
-      if (exclusion.excluded && engine_ == Engine::kSglang) {
-        return Decision::Quantised(StoredFormat::kMxfp4, reason);
+      if (exclusion.excluded && !module.is_mtp) {
+        return Decision::Unquantised("excluded by \"" + exclusion.pattern + "\"");
       }
-      if (exclusion.excluded && !module.is_mtp) return Decision::Unquantised(reason);
     }
     return Decision::Quantised(expert_format_, Reason());
+  }
+
+  // Why SGLang builds the experts as they were released; empty when it does not. It tests its own
+  // name of them, and adds the layers of its draft model to every list (models/deepseek_v4.py).
+  std::string SglangExclusion(const RuntimeModule& module) const {
+    if (module.is_mtp) return "of the draft model, which is never NVFP4";
+    RuntimeModule renamed = module;
+    renamed.name = "model." + module.name;
+    constexpr std::string_view kReleased = ".ffn.", kSglang = ".mlp.";
+    const size_t at = renamed.name.find(kReleased);
+    if (at != std::string::npos) renamed.name.replace(at, kReleased.size(), kSglang);
+    const Exclusion exclusion = FindExclusion(engine_, config_.exclusions, renamed);
+    return exclusion.excluded ? "excluded by \"" + exclusion.pattern + "\"" : "";
   }
 
   // From 0.32 on: the first entry of `ignore` that matches the layer's experts by the name that

@@ -84,7 +84,11 @@ bool SglangSkips(std::span<const NamePattern> patterns, std::string_view module)
 
 // What linear layers are tested for before any pattern.
 Exclusion SglangExact(std::span<const NamePattern> patterns, const RuntimeModule& module) {
-  const bool splits = module.name.ends_with("qkv_proj") || module.name.ends_with("gate_up_proj");
+  constexpr std::array<std::string_view, 4> kSplit = {"qkv_proj", "gate_up_proj", "in_proj_qkvz",
+                                                      "in_proj_ba"};
+  const bool splits = std::any_of(kSplit.begin(), kSplit.end(), [&](std::string_view fused) {
+    return module.name.ends_with(fused);
+  });
   if (module.is_fused() && splits) {
     return AllOrNone(module,
                      [&](const Module* member) { return SglangSkips(patterns, member->name); });

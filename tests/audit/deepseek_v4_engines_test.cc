@@ -78,7 +78,7 @@ TEST(DeepseekV4Engines, Vllm033MatchesExclusionsAgainstTheCheckpointsNames) {
 
 // Disagrees: SGLang asks for its own names, "model.layers.N.mlp.experts", and leaves its MTP layer
 // MXFP4 whatever the list says. The simulation asks for the checkpoint's.
-TEST(DeepseekV4Engines, DISABLED_SglangMatchesExclusionsAgainstItsOwnNames) {
+TEST(DeepseekV4Engines, SglangMatchesExclusionsAgainstItsOwnNames) {
   ExpectGolden(Engine::kSglang, kNewestVllm, "SGLang 0.5.23");
 }
 

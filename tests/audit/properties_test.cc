@@ -118,7 +118,7 @@ TEST_P(PlainLinearTest, AFusedMatrixIsNamedAsEnginesBuildIt) {
 
 // Disagrees: SGLang 0.5.23 asks for in_proj_qkv and in_proj_z, as its model
 // (packed_modules_mapping of models/qwen3_5.py) says, the simulation for the fused name alone.
-TEST_P(PlainLinearTest, DISABLED_AFusedMatrixWhoseMembersAreExcludedIsCleanForSglang) {
+TEST_P(PlainLinearTest, AFusedMatrixWhoseMembersAreExcludedIsCleanForSglang) {
   ModelFiles model = WithDeltaNet(Base());
   Exclude(model, HfModule(0, "linear_attn.in_proj_qkv"));
   Exclude(model, HfModule(0, "linear_attn.in_proj_z"));

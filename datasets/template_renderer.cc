@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <utility>
@@ -34,12 +33,6 @@ std::vector<std::string> Pythons() {
               "Copy chat_template.jinja from the model's release, or choose another chat_format");
 }
 
-// Messages are one line.
-std::string OneLine(std::string text) {
-  std::ranges::replace(text, '\n', ' ');
-  return text;
-}
-
 }  // namespace
 
 std::string TemplateRenderer::Render(const ChatRow& chat, std::string_view origin) {
@@ -56,11 +49,10 @@ std::string TemplateRenderer::Render(const ChatRow& chat, std::string_view origi
                           origin);
   if (const Json* broken = FindField(answer, "broken")) {
     ThrowBadTemplate(templates_, fmt::format("the chat template \"{}\" is no Jinja: {}", *name,
-                                             OneLine(broken->get<std::string>())));
+                                             broken->get<std::string>()));
   }
   if (const Json* error = FindField(answer, "error")) {
-    ThrowBadRow(origin,
-                fmt::format("the chat template refuses it: {}", OneLine(error->get<std::string>())),
+    ThrowBadRow(origin, fmt::format("the chat template refuses it: {}", error->get<std::string>()),
                 "Correct or remove the row, or choose another chat_format");
   }
   return answer.at("text").get<std::string>();

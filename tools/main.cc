@@ -61,9 +61,17 @@ int Main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error);
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    throw Error(ErrorCode::kBadArgument, "command line", error.what(),
+                "See vernier --help, and --help of the subcommand");
   }
   return context.exit_code;
+}
+
+// Says it in one line. Returns the exit status.
+int Fail(const Error& error) {
+  fmt::print(stderr, "vernier: {}\n", error.what());
+  return error.code() == ErrorCode::kInterrupted ? kExitInterrupted : kExitFailure;
 }
 
 }  // namespace
@@ -73,15 +81,15 @@ int main(int argc, char** argv) {
   // A write beyond a file-size limit is then an error of that write.
   std::signal(SIGXFSZ, SIG_IGN);
   vernier::CatchInterrupts();
+  using vernier::Error, vernier::ErrorCode, vernier::tools::Fail;
   try {
     return vernier::tools::Main(argc, argv);
-  } catch (const vernier::Error& error) {
-    fmt::print(stderr, "vernier: {}\n", error.what());
-    if (error.code() == vernier::ErrorCode::kInterrupted) return vernier::kExitInterrupted;
+  } catch (const Error& error) {
+    return Fail(error);
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "vernier: out of memory; lower compute.device_memory or host_memory\n");
+    return Fail(Error(ErrorCode::kOutOfMemory, "vernier", "out of memory",
+                      "Lower compute.device_memory or compute.host_memory"));
   } catch (const std::exception& error) {
-    fmt::print(stderr, "vernier: unexpected: {}\n", error.what());
+    return Fail(Error(ErrorCode::kUnexpected, "vernier", error.what(), "Please report it"));
   }
-  return vernier::tools::kExitFailure;
 }

@@ -105,7 +105,7 @@ TEST(TemplateRenderer, ARefusalNamesTheRowAndDoesNotEndTheRenderer) {
   TemplateRenderer renderer(templates);
   const ChatRow bad = Row(R"({"messages": [{"role": "system", "content": "S"}]})");
   EXPECT_VERNIER_ERROR(renderer.Render(bad, "data.jsonl:3"), ErrorCode::kBadDataset,
-                       "data.jsonl:3: the chat template refuses it: roles must alternate");
+                       "data.jsonl:3: the chat template refuses it: roles\\nmust alternate");
   EXPECT_EQ(renderer.Render(Row(kHello), ""), "hello");
 }
 

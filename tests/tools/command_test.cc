@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
+#include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -57,6 +60,19 @@ TEST(CommandTest, EveryShippedRecipePlansTheExample) {
     const CommandResult result = RunVernier(
         {"plan", kRoot + "/recipes/" + recipe + ".json", "--source", kExample, "--json"});
     EXPECT_EQ(result.exit_code, 0) << recipe << ": " << result.errors;
+  }
+}
+
+TEST(CommandTest, WhatIsNoCommandIsOneLineWithACode) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{},
+                                                    {"quantise"},
+                                                    {"plan"},
+                                                    {"inspect", "a", "--no-such-option"},
+                                                    {"eval", kExample, "--windows", "-3"}}) {
+    const CommandResult result = RunVernier(arguments);
+    EXPECT_EQ(result.exit_code, 1) << result.errors;
+    EXPECT_THAT(result.errors, ::testing::StartsWith("vernier: VN-ARG-001: command line: "));
+    EXPECT_EQ(std::ranges::count(result.errors, '\n'), 1) << result.errors;
   }
 }
 

@@ -14,7 +14,7 @@
 namespace vernier::datasets {
 
 // Renders with Jinja itself (Debian's python3-jinja2), in a process beside ours that runs
-// render_chat.py: of 3,200 texts by transformers, no other library's were all the same. The program
+// render_chat.py, because no other library gives the same texts (docs/data.md). The program
 // is started when it is first needed: VERNIER_PYTHON, or else the first of /usr/bin/python3 and
 // python3 that has Jinja.
 //

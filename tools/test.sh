@@ -8,7 +8,11 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 preset=${1:-release}
 shift || true
 tools/install_packages.sh tools/packages.txt tools/test_packages.txt
-tools/install_duckdb.sh || echo "DuckDB's program cannot be had: tests that read Parquet are skipped" >&2
+if tools/install_duckdb.sh "$PWD/build/programs"; then
+  export VERNIER_DUCKDB=$PWD/build/programs/duckdb
+else
+  echo "DuckDB's program cannot be had: tests that read Parquet are skipped" >&2
+fi
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 ctest --preset "$preset" --parallel "$(nproc)" "$@"

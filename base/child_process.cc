@@ -1,6 +1,7 @@
 #include "base/child_process.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -65,12 +66,6 @@ class SpawnSettings {
   posix_spawnattr_t attributes_;
 };
 
-void SetPatience(int socket, std::chrono::seconds patience) {
-  const timeval limit = {.tv_sec = patience.count(), .tv_usec = 0};
-  setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-  setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-}
-
 }  // namespace
 
 std::optional<ChildProcess> ChildProcess::Start(const Command& command) {
@@ -94,16 +89,19 @@ std::optional<ChildProcess> ChildProcess::Start(const Command& command) {
     if (failure == ENOENT || failure == EACCES || failure == ENOEXEC) return std::nullopt;
     ThrowNoRoom(program, failure);
   }
-  SetPatience(ends[0], command.patience);
-  return ChildProcess(pid, ends[0], std::move(errors));
+  return ChildProcess(pid, ends[0], command.patience, std::move(errors));
 }
 
-ChildProcess::ChildProcess(pid_t pid, int socket, ErrorFile errors)
-    : pid_(pid), socket_(socket), errors_(std::move(errors)) {}
+ChildProcess::ChildProcess(pid_t pid, int socket, std::chrono::seconds patience, ErrorFile errors)
+    : pid_(pid), socket_(socket), patience_(patience), errors_(std::move(errors)) {
+  const timeval limit = {.tv_sec = patience.count(), .tv_usec = 0};
+  setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+}
 
 ChildProcess::ChildProcess(ChildProcess&& other) noexcept
     : pid_(std::exchange(other.pid_, -1)),
       socket_(std::exchange(other.socket_, -1)),
+      patience_(other.patience_),
       unread_(std::move(other.unread_)),
       errors_(std::move(other.errors_)) {}
 
@@ -143,12 +141,18 @@ std::optional<std::string> ChildProcess::ReadLine() {
   }
 }
 
-// Bytes that came: 0 at the end, -1 when patience ended or we are interrupted.
+// Bytes that came: 0 at the end, -1 when patience ended or we are interrupted. Signals may be
+// delivered to another thread, so that waiting is cut into short pieces.
 ssize_t ChildProcess::Receive(std::span<char> bytes) {
-  for (;;) {
+  constexpr int kPieceMilliseconds = 200;
+  const auto deadline = std::chrono::steady_clock::now() + patience_;
+  pollfd waiting = {.fd = socket_, .events = POLLIN, .revents = 0};
+  while (!InterruptRequested() && std::chrono::steady_clock::now() < deadline) {
+    if (poll(&waiting, 1, kPieceMilliseconds) <= 0) continue;
     const ssize_t count = recv(socket_, bytes.data(), bytes.size(), 0);
-    if (count >= 0 || errno != EINTR || InterruptRequested()) return count;
+    if (count >= 0 || errno != EINTR) return count;
   }
+  return -1;
 }
 
 int ChildProcess::Wait() {

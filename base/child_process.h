@@ -48,13 +48,14 @@ class ChildProcess {
 
  private:
   using ErrorFile = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
-  ChildProcess(pid_t pid, int socket, ErrorFile errors);
+  ChildProcess(pid_t pid, int socket, std::chrono::seconds patience, ErrorFile errors);
 
   ssize_t Receive(std::span<char> bytes);
   void Close();
 
   pid_t pid_ = -1;   // -1 when its end was seen
   int socket_ = -1;  // its standard input and output
+  std::chrono::seconds patience_;
   std::string unread_;
   ErrorFile errors_;
 };

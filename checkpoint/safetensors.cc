@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <limits>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@ namespace vernier::checkpoint {
 namespace {
 
 constexpr uint64_t kPrefixBytes = 8;
+constexpr std::string_view kLfsPointer = "version https://git-lfs";
 constexpr size_t kMaxRank = 32;
 constexpr std::string_view kDamagedRemedy = "Download or copy the file again";
 constexpr std::string_view kMetadataKey = "__metadata__";
@@ -329,6 +331,10 @@ SafetensorsHeader ReadSafetensorsHeader(const File& file) {
   }
   uint64_t json_bytes = 0;
   file.ReadAt(0, std::as_writable_bytes(std::span(&json_bytes, 1)));
+  if (std::memcmp(&json_bytes, kLfsPointer.data(), kPrefixBytes) == 0) {
+    throw Error(ErrorCode::kBadHeader, origin, "is a pointer of Git LFS, not the file itself",
+                "Fetch the file: git lfs pull");
+  }
   if (json_bytes > kMaxHeaderBytes) {
     throw Error(ErrorCode::kBadHeader, origin,
                 "the header length " + std::to_string(json_bytes) + " exceeds the limit of " +

@@ -64,7 +64,7 @@ void RequireOutsideSource(const fs::path& output, const fs::path& source) {
   if (end != outer.end()) return;
   throw Error(ErrorCode::kOutputExists, output.string(),
               inner == outer ? "it is the source" : "it lies inside the source",
-              "Choose an output directory outside the source");
+              "Choose a directory outside the source");
 }
 
 void CreateOutputDirectory(const fs::path& output, const fs::path& source) {

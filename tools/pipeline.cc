@@ -56,8 +56,11 @@ bool Has(const std::vector<Step>& steps, Step step) {
   return std::ranges::find(steps, step) != steps.end();
 }
 
+// Nothing is written before both are known to lie outside the source.
 calib::Store OpenStore(const recipes::Recipe& recipe, const recipes::Plan& plan,
                        const std::vector<Step>& steps) {
+  exporter::RequireOutsideSource(recipe.output, recipe.source);
+  exporter::RequireOutsideSource(recipe.run_dir, recipe.source);
   const bool calibrated_before = !Has(steps, Step::kCalibrate) && !plan.observed_modules.empty();
   return calibrated_before ? calib::Store::OpenExisting(recipe.run_dir)
                            : calib::Store::Open(recipe.run_dir);
@@ -121,7 +124,6 @@ Pipeline::Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, recip
       steps_(StepsToTake(std::move(steps), plan_)),
       store_(OpenStore(recipe_, plan_, steps_)),
       progress_(context.progress, stderr, ForecastPhases(source_, recipe_, plan_, steps_)) {
-  exporter::RequireOutsideSource(recipe_.output, recipe_.source);
   // A calibrated plan's identity is recorded by calibration, with the tokens that only it knows.
   const calib::RunIdentity identity = calib::PlanIdentity(source_, recipe_, plan_);
   if (plan_.observed_modules.empty()) {

@@ -210,6 +210,12 @@ TEST_F(SafetensorsFile, HeaderBeyondTheLimit) {
                        "limit");
 }
 
+TEST_F(SafetensorsFile, APointerOfGitLfsIsNamed) {
+  EXPECT_VERNIER_ERROR(
+      ReadSafetensorsHeader(WriteRaw("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")),
+      ErrorCode::kBadHeader, "git lfs pull");
+}
+
 TEST_F(SafetensorsFile, TruncationNamesExpectedAndActualSize) {
   const std::string json = "{" + kGood + "}";
   const std::string expected = std::to_string(kPrefix + json.size() + 8);

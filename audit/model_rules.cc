@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <map>
 #include <optional>
 #include <set>
@@ -53,6 +54,8 @@ constexpr Defect kRequiredMissing = {"C03", Severity::kError,
                                      "a tensor that the model needs is missing",
                                      "Carry the tensor over from the source"};
 
+constexpr Defect kNoModelConfig = {"C03", Severity::kError, "there is no config.json",
+                                   "Copy the model's own: no engine loads a directory without"};
 constexpr Defect kEmbeddingShape = {"C03", Severity::kError,
                                     "the embedding has not the shape that config.json gives it",
                                     "Restore vocab_size and hidden_size, or the embedding"};
@@ -271,6 +274,9 @@ void CheckPrecision(const Subject& subject, FindingList* findings) {
 }  // namespace
 
 void CheckModel(const Subject& subject, EngineSet engines, FindingList* findings) {
+  if (!std::filesystem::exists(subject.checkpoint.directory() / "config.json")) {
+    findings->Add(kNoModelConfig, "config.json");
+  }
   CheckPrecision(subject, findings);
   ReportSkipped(subject, findings);
   CheckLayers(subject, findings);

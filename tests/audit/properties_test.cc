@@ -60,6 +60,15 @@ EngineSet EnginesOf(const AuditReport& report, const std::string& rule) {
   return engines;
 }
 
+// --- config.json.
+
+TEST_F(AuditTest, ADirectoryWithoutConfigJsonIsNone) {
+  ModelFiles model = MakeLlamaNvfp4(QuantDialect::kModelopt);
+  model.Write(Directory());
+  std::filesystem::remove(Directory() / "config.json");
+  EXPECT_THAT(Named(Validate({.directory = Directory()}), "C03"), Contains("config.json"));
+}
+
 // --- Plain linear layers beside quantised ones.
 
 class PropertiesTest : public AuditTest {

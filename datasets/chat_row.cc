@@ -99,8 +99,10 @@ Json ReadList(const Json& row, std::string_view name, std::string_view origin) {
   const std::string what = fmt::format("\"{}\"", name);
   Json list = *field;
   if (field->is_string()) {
+    if (field->get_ref<const std::string&>().empty()) return nullptr;
     list = Json::parse(field->get_ref<const std::string&>(), nullptr, /*allow_exceptions=*/false);
   }
+  if (list.is_null()) return nullptr;
   if (!list.is_array() || NestsDeeper(list, kMaxJsonDepth))
     ThrowWrongType(origin, what, *field, "array");
   for (const Json& element : list) {

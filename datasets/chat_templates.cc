@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "datasets/utf8.h"
 
 namespace vernier::datasets {
 namespace {
@@ -64,6 +65,13 @@ ChatTemplates::Texts ReadTexts(const JsonPart& config) {
   return texts;
 }
 
+std::string ReadTemplate(const fs::path& path) {
+  std::string text = ReadWholeFile(path);
+  if (WellFormedPrefix(text) == text.size()) return text;
+  throw Error(ErrorCode::kBadTokenizer, path.string(), "is not UTF-8",
+              "Restore the published file");
+}
+
 // chat_template.json of processors, an older place.
 std::string TextOfJson(const fs::path& path) {
   const std::string text = ReadWholeFile(path);
@@ -77,11 +85,11 @@ ChatTemplates::Texts ReadFiles(const fs::path& directory) {
   const fs::path others = directory / "additional_chat_templates";
   for (fs::directory_iterator it(others, error), end; !error && it != end; it.increment(error)) {
     if (it->path().extension() != kJinja) continue;
-    texts.emplace(it->path().stem().string(), ReadWholeFile(it->path()));
+    texts.emplace(it->path().stem().string(), ReadTemplate(it->path()));
   }
   const fs::path jinja = directory / "chat_template.jinja";
   if (fs::exists(jinja)) {
-    texts.insert_or_assign(std::string(kDefaultName), ReadWholeFile(jinja));
+    texts.insert_or_assign(std::string(kDefaultName), ReadTemplate(jinja));
   }
   return texts;
 }

@@ -94,7 +94,7 @@ std::vector<int32_t> DocumentEncoder::EncodeRow(const Document& document) const 
   ThrowBadRow(origin,
               "the object has none of the fields \"text\", \"messages\", \"conversations\" and "
               "\"input_ids\"",
-              "Name the field that holds the text as the source's \"column\"");
+              "Name the field that holds the text as the source's \"column\" (eval: --column)");
 }
 
 std::vector<int32_t> DocumentEncoder::EncodeColumn(const Json& row, std::string_view column,

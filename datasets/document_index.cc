@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <span>
 #include <string_view>
 #include <system_error>
@@ -11,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "datasets/parquet_rows.h"
+#include "datasets/utf8.h"
 
 namespace vernier::datasets {
 namespace {
@@ -29,7 +31,8 @@ struct FileKind {
 constexpr std::string_view kUnpack = "Unpack it first";
 constexpr std::string_view kMakeParquet = "Write it as Parquet or JSON lines";
 
-constexpr std::array<FileKind, 8> kOtherKinds = {{
+constexpr std::array<FileKind, 9> kOtherKinds = {{
+    {"version https://git-lfs", "a pointer of Git LFS", "Fetch the file itself: git lfs pull"},
     {"ARROW1", "an Arrow file", kMakeParquet},
     {"\xFF\xFF\xFF\xFF", "an Arrow stream", kMakeParquet},
     {"\x1F\x8B", "a gzip file", kUnpack},
@@ -55,6 +58,26 @@ void RequireNoNul(const fs::path& path, std::string_view bytes, uint64_t offset)
   throw Error(ErrorCode::kBadDataset, path.string(),
               fmt::format("is no UTF-8 text: its byte {} is NUL", offset + at),
               "Name a file of text, JSON lines or a JSON array");
+}
+
+// A pipe has no size, and cannot be read where a document is.
+void RequireRegularFile(const fs::path& path) {
+  std::error_code ignored;  // what is not there is reported when it is opened
+  const fs::file_status status = fs::status(path, ignored);
+  if (!fs::exists(status) || fs::is_regular_file(status)) return;
+  throw Error(ErrorCode::kBadDataset, path.string(), "is a pipe or a device, not a file",
+              "Write the data to a file first");
+}
+
+// A text's beginning; a character may be cut at its end.
+void RequireUtf8(const fs::path& path, std::string_view first_bytes) {
+  constexpr size_t kLongestCut = 3;
+  const size_t valid = WellFormedPrefix(first_bytes);
+  if (valid + kLongestCut >= first_bytes.size() && first_bytes.size() == kScanBytes) return;
+  if (valid == first_bytes.size()) return;
+  throw Error(ErrorCode::kBadDataset, path.string(),
+              fmt::format("is no UTF-8 text: at its byte {}", valid),
+              "Convert it, e.g. with iconv -f LATIN1 -t UTF-8");
 }
 
 // Finds where the elements of a JSON array begin and end, byte by byte.
@@ -114,19 +137,32 @@ class ElementScanner {
   bool begun_ = false, has_more_ = false, in_element_ = false, in_string_ = false, escaped_ = false;
 };
 
-// Whether the format and the content agree that it is Parquet; an error when they disagree.
-bool ReadsParquet(const fs::path& path, SourceFormat format, std::string_view first_bytes) {
-  const bool is_parquet = IsParquet(first_bytes);
-  const bool wants_parquet = format == SourceFormat::kParquet;
-  if (is_parquet == wants_parquet || format == SourceFormat::kAuto) return is_parquet;
-  throw Error(
-      ErrorCode::kBadDataset, path.string(),
-      is_parquet ? "is a Parquet file, not text" : "is no Parquet file",
-      fmt::format("Name the source's format \"{}\" or \"auto\"", is_parquet ? "parquet" : "jsonl"));
+// The extension in lower case.
+std::string KindOfName(const fs::path& path) {
+  std::string extension = path.extension().string();
+  for (char& c : extension) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return extension;
 }
 
 bool HasJsonName(const fs::path& path) {
-  return path.extension() == ".jsonl" || path.extension() == ".json";
+  const std::string kind = KindOfName(path);
+  return kind == ".jsonl" || kind == ".json";
+}
+
+bool HasParquetName(const fs::path& path) { return KindOfName(path) == ".parquet"; }
+
+// Whether format or name and the content agree that it is Parquet; an error when they disagree.
+bool ReadsParquet(const fs::path& path, SourceFormat format, std::string_view first_bytes) {
+  const bool is_auto = format == SourceFormat::kAuto;
+  const bool is_parquet = IsParquet(first_bytes);
+  const bool wants_parquet =
+      format == SourceFormat::kParquet || (is_auto && (is_parquet || HasParquetName(path)));
+  if (is_parquet == wants_parquet) return is_parquet;
+  throw Error(ErrorCode::kBadDataset, path.string(),
+              is_parquet ? "is a Parquet file, not text" : "is no Parquet file",
+              is_parquet
+                  ? "Name the source's format \"parquet\" or \"auto\""
+                  : "Fetch the file again, or name the source's format \"jsonl\" or \"text\"");
 }
 
 bool IsJson(const fs::path& path, SourceFormat format) {
@@ -152,10 +188,11 @@ void ForEachChunk(const fs::path& path, const File& file, const Use& use) {
 
 // Whether a directory's file of this name is one of its data files.
 bool IsDataName(const fs::path& path, SourceFormat format) {
-  if (path.extension() == ".parquet") {
+  if (path.filename().string().starts_with('.')) return false;
+  if (HasParquetName(path)) {
     return format == SourceFormat::kAuto || format == SourceFormat::kParquet;
   }
-  return format != SourceFormat::kParquet && (HasJsonName(path) || path.extension() == ".txt");
+  return format != SourceFormat::kParquet && (HasJsonName(path) || KindOfName(path) == ".txt");
 }
 
 std::vector<fs::path> FilesOfDirectory(const fs::path& directory, SourceFormat format) {
@@ -214,14 +251,16 @@ Document DocumentIndex::Read(size_t document) const {
 }
 
 void DocumentIndex::AddFile(const fs::path& path, SourceFormat format) {
+  RequireRegularFile(path);
   const File file = File::OpenForRead(path);
   std::string first(std::min(kScanBytes, file.Size()), '\0');
   ReadInto(file, 0, first);
-  if (ReadsParquet(path, format, first)) return AddParquet(path);
   RequireTextKind(path, first);
+  if (ReadsParquet(path, format, first)) return AddParquet(path);
   RequireNoNul(path, first, 0);
   files_.push_back({path, IsJson(path, format), nullptr});
   if (!files_.back().is_json) {
+    RequireUtf8(path, first);
     AddLine(1, 0, file.Size());
     return;
   }

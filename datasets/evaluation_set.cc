@@ -42,9 +42,9 @@ struct JoinedText {
   std::string hash;
 };
 
-JoinedText JoinDocuments(const std::filesystem::path& source, const DocumentEncoder& encoder,
+JoinedText JoinDocuments(const DataSource& source, const DocumentEncoder& encoder,
                          std::optional<int64_t> needed) {
-  const DocumentIndex index = DocumentIndex::Scan({.path = source});
+  const DocumentIndex index = DocumentIndex::Scan(source);
   const auto enough = [&](const JoinedText& text) {
     return needed && static_cast<int64_t>(text.ids.size()) >= *needed;
   };
@@ -179,7 +179,8 @@ EvaluationSet BuildEvaluationSet(std::span<const std::filesystem::path> sources,
   set.window = spec.window;
   set.stride = maker.stride();
   for (const std::filesystem::path& source : sources) {
-    const JoinedText text = JoinDocuments(source, encoder, maker.needed());
+    const JoinedText text =
+        JoinDocuments({.path = source, .column = spec.column}, encoder, maker.needed());
     const std::vector<Window> windows = maker.Cut(text.ids);
     if (windows.empty()) {
       throw Error(ErrorCode::kTooLittleData, source.string(),

@@ -28,6 +28,7 @@ struct WindowSpec {
   int64_t max_windows = 0;  // of each source, from its beginning; 0: all
   WindowBos bos = WindowBos::kAuto;
   ChatFormat chat_format = ChatFormat::kAuto;
+  std::string column = {};  // as DataSource::column, of every source
 };
 
 // Part of a text that a window holds: ids [begin, end), of which those before `first_new` were in

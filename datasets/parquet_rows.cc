@@ -189,7 +189,7 @@ std::vector<std::string> ChooseColumns(const fs::path& path, std::span<const std
   Refuse(path,
          fmt::format("has no column \"{}\" (its columns: {})", fmt::join(wanted, "\" or \""),
                      JoinNames(present)),
-         "Name the column that holds the text as the source's \"column\" in a recipe");
+         "Name the column that holds the text as the source's \"column\" (eval: --column)");
 }
 
 }  // namespace

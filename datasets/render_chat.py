@@ -135,6 +135,10 @@ def with_parsed_arguments(message):
     return {**message, "tool_calls": [with_parsed_call(call) for call in calls]}
 
 
+def with_content(message):
+    return message if "content" in message else {**message, "content": ""}
+
+
 def with_parsed_call(call):
     if not isinstance(call, dict):
         return call
@@ -161,13 +165,13 @@ class Renderer:
         messages = [with_reasoning(without_nulls(message)) for message in chat["messages"]]
         if not self.takes_parts(chat["template"]):
             messages = [with_joined_parts(message) for message in messages]
-        parsed = [with_parsed_arguments(message) for message in messages]
+        plainer = [with_content(with_parsed_arguments(message)) for message in messages]
         try:
             return self.apply(chat, messages)
-        except Exception:  # some templates ask for objects
-            if parsed == messages:
+        except Exception:  # some templates ask for objects, or for a content
+            if plainer == messages:
                 raise
-        return self.apply(chat, parsed)
+        return self.apply(chat, plainer)
 
     def apply(self, chat, messages):
         variables = {
@@ -204,11 +208,13 @@ def answer(line, renderer):
         request = json.loads(line)
         if renderer is None:
             return {"text": ""}, Renderer(**request)
-        return {"text": renderer.render(request)}, renderer
+        text = renderer.render(request)
+        text.encode()  # what is no Unicode cannot be told
+        return {"text": text}, renderer
     except jinja2.exceptions.TemplateSyntaxError as error:
         return {"broken": f"{error.message} (its line {error.lineno})"}, renderer
     except Exception as error:  # a template may raise anything
-        return {"error": f"{error}" or type(error).__name__}, renderer
+        return {"error": f"{error}".rstrip(".") or type(error).__name__}, renderer
 
 
 def main():

@@ -55,6 +55,16 @@ Subpart SubpartAt(std::string_view bytes, size_t position) {
 
 }  // namespace
 
+size_t WellFormedPrefix(std::string_view bytes) {
+  size_t position = 0;
+  while (position < bytes.size()) {
+    const Subpart subpart = SubpartAt(bytes, position);
+    if (!subpart.well_formed) break;
+    position += subpart.length;
+  }
+  return position;
+}
+
 std::string RepairUtf8(std::string_view bytes) {
   std::string out;
   out.reserve(bytes.size());

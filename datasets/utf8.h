@@ -8,6 +8,9 @@
 
 namespace vernier::datasets {
 
+// How many of `bytes` are well-formed UTF-8 from the beginning on.
+size_t WellFormedPrefix(std::string_view bytes);
+
 // `bytes` with every maximal ill-formed subsequence replaced by U+FFFD (Unicode 15, section 3.9,
 // "U+FFFD substitution of maximal subparts").
 std::string RepairUtf8(std::string_view bytes);

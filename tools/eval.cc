@@ -61,6 +61,12 @@ void AddDataOptions(CLI::App& command, EvalOptions& options) {
       ->transform(CLI::CheckedTransformer(kBos))
       ->excludes(ids);
   command
+      .add_option(
+          "--column", options.windows.column,
+          "The field of a row that holds its text or chat [the first of input_ids, messages, "
+          "conversations and text]")
+      ->excludes(ids);
+  command
       .add_option("--chat-format", options.windows.chat_format,
                   "How chats become text: template, plain, deepseek, chatml, or auto: by the "
                   "checkpoint's template where it has one, else plain [auto]")

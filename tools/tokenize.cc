@@ -61,16 +61,21 @@ std::string Decode(const datasets::Tokenizer& tokenizer, const Json& values,
 Json ConvertLine(const datasets::Tokenizer& tokenizer, datasets::TemplateRenderer& renderer,
                  const std::string& line, const std::string& origin) {
   const Json request = ParseJson(line, origin);
-  const auto has = [&](const char* key) { return request.is_object() && request.contains(key); };
-  if (has("text") + has("ids") + has("messages") != 1) {
-    RefuseLine(origin, "is not an object with one of \"text\", \"messages\" and \"ids\"");
+  const auto has = [&](const char* key) {
+    return request.is_object() && request.contains(key) && !request[key].is_null();
+  };
+  if (has("text") + has("ids") + has("messages") + has("conversations") != 1) {
+    RefuseLine(
+        origin,
+        "is not an object with one of \"text\", \"messages\", \"conversations\" and \"ids\"");
   }
   if (has("ids")) return {{"text", Decode(tokenizer, request["ids"], origin)}};
   if (has("text")) {
     return {{"ids", tokenizer.Encode(GetField<std::string>(request, "text", origin))}};
   }
-  const std::string text = renderer.Render(
-      datasets::ReadChatRow(request, request["messages"], "messages", origin), origin);
+  const char* field = has("messages") ? "messages" : "conversations";
+  const std::string text =
+      renderer.Render(datasets::ReadChatRow(request, request[field], field, origin), origin);
   return {{"text", text}, {"ids", tokenizer.Encode(text)}};
 }
 

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -302,6 +303,7 @@ TEST_F(CalibrationSetTest, WhatIsNoTextIsRefusedByItsContent) {
       {std::string("\x1F\x8B\x08\0", 4), "is a gzip file"},
       {std::string("\x28\xB5\x2F\xFD\x04", 5), "is a zstd file"},
       {std::string("ARROW1\0\0", 8), "is an Arrow file"},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a pointer of Git LFS"},
       {std::string("ab\0cd", 5), "its byte 2 is NUL"}};
   for (const char* name : {"data.bin", "data.jsonl", "data.json"}) {
     for (const auto& [content, problem] : files) {
@@ -311,15 +313,46 @@ TEST_F(CalibrationSetTest, WhatIsNoTextIsRefusedByItsContent) {
   }
 }
 
+TEST_F(CalibrationSetTest, ATextIsUtf8) {
+  EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("a.txt", "caf\xe9 au lait")}, 1, 4)),
+              HasSubstr("at its byte 3"));
+  const DataSource cut = Write("b.txt", std::string((1 << 20) - 1, 'a') + "\u00e9");
+  EXPECT_EQ(BuildCalibrationSet(Spec({cut}, 1, 4), MakeByteTokenizer()).samples, 1);
+}
+
+TEST_F(CalibrationSetTest, WhatIsCalledParquetMustBeIt) {
+  EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("a.parquet", "<html>")}, 1, 4)),
+              HasSubstr("is no Parquet file"));
+}
+
+TEST_F(CalibrationSetTest, PipesAreRefused) {
+  const std::filesystem::path pipe = dir_.path() / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({{pipe, SourceFormat::kAuto, 1.0}}, 1, 4)),
+              HasSubstr("is a pipe"));
+}
+
+TEST_F(CalibrationSetTest, NamesMayBeInUpperCaseAndHiddenFilesAreNotData) {
+  Write("A.JSONL", "{\"text\": \"a\"}\n");
+  Write("B.TXT", "b");
+  Write(".hidden.txt", "h");
+  const DataSource directory{dir_.path(), SourceFormat::kAuto, 1.0};
+  const CalibrationSet set =
+      BuildCalibrationSet(Spec({directory}, 2, 8, Packing::kTruncate), MakeByteTokenizer());
+  EXPECT_EQ(SamplesByFirstId(set), (std::map<int32_t, int>{{'a', 1}, {'b', 1}}));
+}
+
 TEST_F(CalibrationSetTest, ElementsOfAJsonArrayAreDocuments) {
-  const DataSource source = Write(
-      "a.json", " [\n {\"text\": \"a]\\\"},[\"},\n{\"text\": \"b\", \"more\": [1, {\"x\": []}]}\n]\n");
+  const DataSource source =
+      Write("a.json",
+            " [\n {\"text\": \"a]\\\"},[\"},\n{\"text\": \"b\", \"more\": [1, {\"x\": []}]}\n]\n");
   const CalibrationSet set =
       BuildCalibrationSet(Spec({source}, 2, 8, Packing::kTruncate), MakeByteTokenizer());
   const auto counts = SamplesByFirstId(set);
   EXPECT_EQ(counts, (std::map<int32_t, int>{{'a', 1}, {'b', 1}}));
-  EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("c.json", "[{\"text\": \"a\"}")}, 1, 4)),
-              HasSubstr("does not end"));
+  EXPECT_THAT(
+      FailureOf(ErrorCode::kBadDataset, Spec({Write("c.json", "[{\"text\": \"a\"}")}, 1, 4)),
+      HasSubstr("does not end"));
   EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("d.jsonl", "[1]\n[2]\n")}, 1, 4)),
               HasSubstr("something follows"));
   EXPECT_THAT(FailureOf(ErrorCode::kBadDataset, Spec({Write("e.json", "[\n{},\n3]")}, 2, 4)),

@@ -218,7 +218,7 @@ TEST_F(ParquetRowsTest, ContentDecidesWhateverTheName) {
   EXPECT_THAT(MessageOf({.path = parquet, .format = SourceFormat::kJsonl}),
               HasSubstr("is a Parquet file, not text. Name the source's format \"parquet\""));
   EXPECT_THAT(MessageOf({.path = lines, .format = SourceFormat::kParquet}),
-              HasSubstr("is no Parquet file. Name the source's format \"jsonl\""));
+              HasSubstr("is no Parquet file. Fetch the file again, or name"));
 }
 
 TEST_F(ParquetRowsTest, WhatCannotBeReadIsOneLineWithTheFilesName) {

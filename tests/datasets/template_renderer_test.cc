@@ -98,6 +98,17 @@ TEST(TemplateRenderer, GivesArgumentsAsObjectsToATemplateThatFailsWithTexts) {
             "x=1");
 }
 
+TEST(TemplateRenderer, GivesAnEmptyContentToATemplateThatFailsWithout) {
+  const std::string row = R"({"messages": [{"role": "assistant", "content": null,
+                                            "tool_calls": []}]})";
+  EXPECT_EQ(Render("{{ messages[0].content is defined }}", row), "False");
+  EXPECT_EQ(Render("<{{ messages[0].content + '>' }}", row), "<>");
+}
+
+TEST(TemplateRenderer, WhatIsNoUnicodeIsRefused) {
+  EXPECT_VERNIER_ERROR(Render("{{ '%c' % 55296 }}", kHello), ErrorCode::kBadDataset, "surrogate");
+}
+
 TEST(TemplateRenderer, ARefusalNamesTheRowAndDoesNotEndTheRenderer) {
   const ChatTemplates templates = Templates(
       "{% if messages[0].role != 'user' %}{{ raise_exception('roles\nmust alternate') }}"

@@ -107,7 +107,8 @@ TEST(Tokenizer, IgnoresTruncationAndPadding) {
 nlohmann::json Template(std::vector<nlohmann::json> single) {
   return {{"type", "TemplateProcessing"},
           {"single", std::move(single)},
-          {"special_tokens", {{"A", {{"id", "A"}, {"ids", {0}}}}, {"B", {{"id", "B"}, {"ids", {1, 2}}}}}}};
+          {"special_tokens",
+           {{"A", {{"id", "A"}, {"ids", {0}}}}, {"B", {{"id", "B"}, {"ids", {1, 2}}}}}}};
 }
 
 nlohmann::json Special(const char* name) { return {{"SpecialToken", {{"id", name}}}}; }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -109,6 +110,23 @@ TEST(CommandTest, TokenizeWritesChatsByTheirTemplate) {
   const CommandResult ids =
       RunVernier({"tokenize", dir.path().string()}, {.input = "<user>SELECT 1"});
   EXPECT_EQ(answer.at("ids"), ParseJson(ids.output, "output"));
+}
+
+TEST(CommandTest, NothingIsWrittenIntoASource) {
+  const TempDir dir;
+  const std::filesystem::path source = dir.path() / "source";
+  std::filesystem::copy(kExample, source);
+  const auto files = [&] {
+    return std::distance(std::filesystem::recursive_directory_iterator(source), {});
+  };
+  const auto before = files();
+  const CommandResult output = RunVernier({"dequantize", source.string(), (source / "x").string()});
+  EXPECT_THAT(output.errors, HasSubstr("VN-EXPORT-001"));
+  const CommandResult run_dir =
+      RunVernier({"dequantize", source.string(), (dir.path() / "out").string(), "--run-dir",
+                  (source / "run").string()});
+  EXPECT_THAT(run_dir.errors, HasSubstr("VN-EXPORT-001"));
+  EXPECT_EQ(files(), before);
 }
 
 TEST(CommandTest, ValidateAcceptsTheReleasedLayout) {

@@ -243,7 +243,7 @@ TEST_F(EvalTest, ErrorsAreOneLine) {
         std::vector<std::string>{"--input-ids", "x", "--window", "64"}}) {
     std::vector<std::string> arguments = {kExample, "--data", text};
     arguments.insert(arguments.end(), options.begin(), options.end());
-    EXPECT_GT(Run(arguments).exit_code, 1) << options[0];
+    ExpectOneLine(Run(arguments), "VN-ARG-001", options[0]);
   }
 }
 

@@ -81,9 +81,14 @@ TEST(GenerateTest, ErrorsAreOneLine) {
   EXPECT_EQ(std::ranges::count(other_vocabulary.errors, '\n'), 1);
   EXPECT_THAT(other_vocabulary.errors,
               AllOf(HasSubstr("VN-CALIB-004"), HasSubstr("vocabulary of 16")));
-  EXPECT_GT(Generate({kExample}).exit_code, 1) << "no prompt";
-  EXPECT_GT(Generate({kExample, "--prompt", "a", "--tokens", "0"}).exit_code, 1);
-  EXPECT_GT(Generate({kExample, "--prompt", "a", "--activations", "maybe"}).exit_code, 1);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{kExample},
+        {kExample, "--prompt", "a", "--tokens", "0"},
+        {kExample, "--prompt", "a", "--activations", "maybe"}}) {
+    const CommandResult result = Generate(arguments);
+    EXPECT_EQ(result.exit_code, 1);
+    EXPECT_THAT(result.errors, HasSubstr("VN-ARG-001: command line: "));
+  }
 }
 
 }  // namespace

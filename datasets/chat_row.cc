@@ -103,8 +103,9 @@ Json ReadList(const Json& row, std::string_view name, std::string_view origin) {
     list = Json::parse(field->get_ref<const std::string&>(), nullptr, /*allow_exceptions=*/false);
   }
   if (list.is_null()) return nullptr;
-  if (!list.is_array() || NestsDeeper(list, kMaxJsonDepth))
+  if (!list.is_array() || NestsDeeper(list, kMaxJsonDepth)) {
     ThrowWrongType(origin, what, *field, "array");
+  }
   for (const Json& element : list) {
     if (!element.is_object()) ThrowWrongType(origin, "an element of " + what, element, "object");
   }

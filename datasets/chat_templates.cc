@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -86,6 +85,10 @@ ChatTemplates::Texts ReadFiles(const fs::path& directory) {
   for (fs::directory_iterator it(others, error), end; !error && it != end; it.increment(error)) {
     if (it->path().extension() != kJinja) continue;
     texts.emplace(it->path().stem().string(), ReadTemplate(it->path()));
+  }
+  if (error && error != std::errc::no_such_file_or_directory) {
+    throw Error(ErrorCode::kFileOpen, others.string(), error.message(),
+                "Check the path and the permissions");
   }
   const fs::path jinja = directory / "chat_template.jinja";
   if (fs::exists(jinja)) {

@@ -19,8 +19,8 @@ namespace vernier::datasets {
 // python3 that has Jinja.
 //
 // The texts are those of transformers' apply_chat_template, except that the date is fixed, that
-// text parts are joined for templates that expect a text, and that the arguments of tool calls are
-// given as objects to templates that fail with strings.
+// text parts are joined for templates that expect a text, and that templates which fail get the
+// arguments of tool calls as objects and an empty content where there is none.
 //
 // Thread-safe: one chat at a time.
 class TemplateRenderer {

@@ -108,6 +108,11 @@ TEST_F(TemplateFiles, MayHaveNames) {
   EXPECT_THAT(Read().texts, ElementsAre(Pair("default", "T"), Pair("tool_use", "U")));
 }
 
+TEST_F(TemplateFiles, OfANameThatIsNoDirectoryAreRefused) {
+  Write("additional_chat_templates", "");
+  EXPECT_VERNIER_ERROR(Read(), ErrorCode::kFileOpen, "additional_chat_templates");
+}
+
 TEST_F(TemplateFiles, AreUtf8) {
   Write("chat_template.jinja", "caf\xe9");
   EXPECT_VERNIER_ERROR(Read(), ErrorCode::kBadTokenizer, "chat_template.jinja: is not UTF-8");

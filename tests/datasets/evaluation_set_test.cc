@@ -116,6 +116,26 @@ TEST_F(EvaluationSetTest, DocumentsAreJoinedInOrder) {
       << "the BOS of a document is context, and nothing predicts it";
 }
 
+TEST_F(EvaluationSetTest, TextComesFromTheNamedColumn) {
+  const std::vector<std::filesystem::path> sources = {
+      Write("a.jsonl", "{\"text\": \"no\", \"prompt\": \"abc\"}\n")};
+  const WindowSpec spec = {.window = 8, .column = "prompt"};
+  EXPECT_THAT(ShowAll(BuildEvaluationSet(sources, spec, MakeByteTokenizer())), ElementsAre("aBC"));
+}
+
+TEST_F(EvaluationSetTest, ChatsAreWrittenInTheFormatThatIsAskedFor) {
+  const std::vector<std::filesystem::path> sources = {
+      Write("a.jsonl", R"({"messages": [{"role": "user", "content": "abc"}]})")};
+  const Tokenizer tokenizer = MakeByteTokenizer({.chat_template = "x{{ messages[0].content }}"});
+  const EvaluationSet by_template = BuildEvaluationSet(sources, {.window = 8}, tokenizer);
+  EXPECT_THAT(ShowAll(by_template), ElementsAre("xABC"));
+  EXPECT_EQ(by_template.chat_format, ChatFormat::kTemplate);
+  const EvaluationSet plain =
+      BuildEvaluationSet(sources, {.window = 8, .chat_format = ChatFormat::kPlain}, tokenizer);
+  EXPECT_THAT(ShowAll(plain), ElementsAre("aBC"));
+  EXPECT_EQ(plain.chat_format, ChatFormat::kPlain);
+}
+
 TEST_F(EvaluationSetTest, SourcesFollowEachOtherAndArePadded) {
   const std::vector<std::filesystem::path> sources = {Write("a.txt", "abcdef"),
                                                       Write("b.txt", "uvwxyz")};

@@ -107,6 +107,10 @@ TEST(CommandTest, TokenizeWritesChatsByTheirTemplate) {
   ASSERT_EQ(with.exit_code, 0) << with.errors;
   const Json answer = ParseJson(with.output, "output");
   EXPECT_EQ(answer.at("text"), "<user>SELECT 1");
+  const CommandResult sharegpt =
+      RunVernier({"tokenize", dir.path().string(), "--jsonl"},
+                 {.input = R"({"conversations": [{"from": "human", "value": "SELECT 1"}]})"});
+  EXPECT_EQ(ParseJson(sharegpt.output, "output"), answer);
   const CommandResult ids =
       RunVernier({"tokenize", dir.path().string()}, {.input = "<user>SELECT 1"});
   EXPECT_EQ(answer.at("ids"), ParseJson(ids.output, "output"));

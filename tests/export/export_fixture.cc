@@ -89,17 +89,6 @@ std::map<std::string, std::string> ReadTree(const std::filesystem::path& directo
   return files;
 }
 
-std::vector<std::byte> ReadTensor(const Checkpoint& checkpoint, std::string_view name) {
-  const size_t index = checkpoint.Find(name);
-  if (index == Checkpoint::kNotFound) {
-    ADD_FAILURE() << "no tensor " << name;
-    return {};
-  }
-  std::vector<std::byte> bytes(checkpoint.tensor(index).info.Bytes());
-  checkpoint.Read(index, 0, bytes);
-  return bytes;
-}
-
 float ReadScalar(const Checkpoint& checkpoint, std::string_view name) {
   const std::vector<std::byte> bytes = ReadTensor(checkpoint, name);
   float value = 0;

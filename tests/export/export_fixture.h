@@ -15,6 +15,7 @@
 #include "export/exporter.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
@@ -59,7 +60,7 @@ recipes::Recipe MakeRecipe(const std::vector<recipes::Rule>& rules);
 // Every regular file below `directory`, by its relative path.
 std::map<std::string, std::string> ReadTree(const std::filesystem::path& directory);
 
-std::vector<std::byte> ReadTensor(const checkpoint::Checkpoint& checkpoint, std::string_view name);
+using testing::ReadTensor;
 float ReadScalar(const checkpoint::Checkpoint& checkpoint, std::string_view name);
 // All values of a weight, dequantised.
 std::vector<float> ReadValues(const checkpoint::SourceModel& model, std::string_view module);

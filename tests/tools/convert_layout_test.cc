@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tests/support/command.h"
+#include "tests/support/read_tensor.h"
 #include "tests/tools/convert_fixture.h"
 #include "tests/tools/small_llama.h"
 
@@ -73,17 +74,6 @@ class ConvertLayoutTest : public ConvertFixture {
   }
 };
 
-std::vector<std::byte> Bytes(const Checkpoint& checkpoint, const std::string& name) {
-  const size_t index = checkpoint.Find(name);
-  if (index == Checkpoint::kNotFound) {
-    ADD_FAILURE() << "no tensor " << name;
-    return {};
-  }
-  std::vector<std::byte> bytes(checkpoint.tensor(index).info.Bytes());
-  checkpoint.Read(index, 0, bytes);
-  return bytes;
-}
-
 constexpr const char* kBuffer = "model.layers.0.self_attn.rotary_emb.inv_freq";
 constexpr const char* kHead = "lm_head.weight";
 
@@ -104,7 +94,7 @@ TEST_F(SkippedTensorsTest, AreCarriedAndTheManifestSaysWhy) {
   const Checkpoint source = Checkpoint::Open(Small());
   const Checkpoint output = Checkpoint::Open(Place("out"));
   for (const char* name : {kBuffer, kHead}) {
-    EXPECT_EQ(Bytes(output, name), Bytes(source, name)) << name;
+    EXPECT_EQ(ReadTensor(output, name), ReadTensor(source, name)) << name;
     EXPECT_EQ(Fate("out", name)["action"], "carried") << name;
     EXPECT_THAT(Fate("out", name)["outputs"], ElementsAre(name));
   }
@@ -320,7 +310,7 @@ TEST_F(StaticFp8Test, AreCarriedWithWeightsThatStay) {
   const Checkpoint source = Checkpoint::Open(Small());
   const Checkpoint output = Checkpoint::Open(Place("out"));
   for (const char* suffix : {".weight", ".weight_scale_inv", ".activation_scale"}) {
-    EXPECT_EQ(Bytes(output, Part(suffix)), Bytes(source, Part(suffix))) << suffix;
+    EXPECT_EQ(ReadTensor(output, Part(suffix)), ReadTensor(source, Part(suffix))) << suffix;
   }
   const std::string attention = "model.layers.0.self_attn.q_proj.activation_scale";
   EXPECT_EQ(output.Find(attention), Checkpoint::kNotFound);

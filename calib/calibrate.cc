@@ -16,12 +16,12 @@
 #include "calib/families/decoder.h"
 #include "calib/layer_loop.h"
 #include "calib/layer_saver.h"
-#include "calib/run_files.h"
 #include "calib/save_policy.h"
-#include "calib/store/loop_sizes.h"
-#include "calib/store/run_identity.h"
-#include "calib/store/source_ledger.h"
 #include "recipes/plan_summary.h"
+#include "run/loop_sizes.h"
+#include "run/run_files.h"
+#include "run/run_identity.h"
+#include "run/source_ledger.h"
 
 namespace vernier::calib {
 namespace {
@@ -39,7 +39,7 @@ OnNonFinite PolicyOf(const recipes::Recipe& recipe) {
 // The store, the loop, and the hidden states before the current layer.
 class CalibrationRun {
  public:
-  CalibrationRun(const CalibrationRequest& request, Store& store, Progress& progress)
+  CalibrationRun(const CalibrationRequest& request, run::Store& store, Progress& progress)
       : request_(request),
         store_(store),
         progress_(progress),
@@ -64,10 +64,10 @@ class CalibrationRun {
     store_.SetTotalLayers(summary.layers);
     const int64_t first = store_.LastLayer().value_or(-1) + 1;
     summary.resumed_at_layer = first;
-    RemoveStaleFiles(store_.run_dir(), NeededFiles(store_));
+    run::RemoveStaleFiles(store_.run_dir(), run::NeededFiles(store_));
     RequireRoom();
-    SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
-                           .query_chunk = request_.budget.query_chunk});
+    run::SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
+                                .query_chunk = request_.budget.query_chunk});
     LoadOrEmbed(first);
     std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, loop_, hidden_, observer_);
     progress_.BeginPhase("calibrate", static_cast<double>(summary.layers),
@@ -77,7 +77,7 @@ class CalibrationRun {
       ThrowIfInterrupted();
     }
     store_.FinishCalibration();
-    RemoveStaleFiles(store_.run_dir(), {});
+    run::RemoveStaleFiles(store_.run_dir(), {});
     progress_.EndPhase();
     return summary;
   }
@@ -95,7 +95,7 @@ class CalibrationRun {
   // Before hours of work: the files of an earlier run are part of what is needed.
   void RequireRoom() const {
     const uint64_t needed = recipes::ForecastDisk(request_.plan, request_.budget).RunDirectory();
-    const uint64_t there = BytesOfFiles(store_.run_dir());
+    const uint64_t there = run::BytesOfFiles(store_.run_dir());
     RequireFreeSpace(store_.run_dir(), needed - std::min(needed, there), "the calibration");
   }
 
@@ -116,7 +116,7 @@ class CalibrationRun {
     }
   }
 
-  SampleBuffer OpenActivations(const ActivationCheckpoint& saved) const {
+  SampleBuffer OpenActivations(const run::ActivationCheckpoint& saved) const {
     const std::filesystem::path path = store_.run_dir() / saved.file_name;
     if (!std::filesystem::exists(path)) {
       throw Error(ErrorCode::kStoreCorrupt, path.string(),
@@ -168,9 +168,9 @@ class CalibrationRun {
     saver_.SaveOut(state);
     const SampleBuffer& out = state.part(LayerPart::kOut);
     const std::filesystem::path path = store_.run_dir() / ActivationFileName(layer);
-    const ActivationCheckpoint saved{.file_name = path.filename().string(),
-                                     .bytes = out.Bytes(),
-                                     .hash = out.Hash(0, out.samples())};
+    const run::ActivationCheckpoint saved{.file_name = path.filename().string(),
+                                          .bytes = out.Bytes(),
+                                          .hash = out.Hash(0, out.samples())};
     PublishPartial(path);
     ledger_.Commit();
     store_.CommitLayer({.layer = number,
@@ -181,27 +181,27 @@ class CalibrationRun {
     observer_.Clear();
     policy_.LayerCommitted();
     if (out.in_file()) hidden_ = std::make_shared<SampleBuffer>(out.OpenSame(path));
-    RemoveStaleFiles(store_.run_dir(), {saved.file_name});
+    run::RemoveStaleFiles(store_.run_dir(), {saved.file_name});
   }
 
   // Modules that saw no token are recorded too, with 0 tokens.
-  std::vector<InputAmax> WithUnseenModules(int layer, std::vector<InputAmax> seen) const {
-    std::map<std::string, InputAmax> by_module;
+  std::vector<run::InputAmax> WithUnseenModules(int layer, std::vector<run::InputAmax> seen) const {
+    std::map<std::string, run::InputAmax> by_module;
     for (const std::string& module : request_.plan.observed_modules) {
       if (recipes::ObservedLayer(request_.source.layout, request_.plan, module) != layer) continue;
       by_module[module] = {.module = module, .layer = layer};
     }
-    for (InputAmax& input : seen) by_module[input.module] = std::move(input);
-    std::vector<InputAmax> all;
+    for (run::InputAmax& input : seen) by_module[input.module] = std::move(input);
+    std::vector<run::InputAmax> all;
     for (auto& [module, input] : by_module) all.push_back(std::move(input));
     return all;
   }
 
   const CalibrationRequest& request_;
-  Store& store_;
+  run::Store& store_;
   Progress& progress_;
   at::Device device_;
-  SourceLedger ledger_;
+  run::SourceLedger ledger_;
   TensorLoader loader_;
   std::unique_ptr<Decoder> decoder_;
   LayerLoop loop_;
@@ -216,8 +216,9 @@ class CalibrationRun {
 
 }  // namespace
 
-CalibrationSummary Calibrate(const CalibrationRequest& request, Store& store, Progress& progress) {
-  RunIdentity identity = PlanIdentity(request.source, request.recipe, request.plan);
+CalibrationSummary Calibrate(const CalibrationRequest& request, run::Store& store,
+                             Progress& progress) {
+  run::RunIdentity identity = run::PlanIdentity(request.source, request.recipe, request.plan);
   identity["tokens"] = request.tokens.fingerprint;
   identity["tokenizer"] = request.tokenizer;
   store.RequireIdentity(identity);

@@ -6,12 +6,12 @@
 #include <string>
 
 #include "base/progress.h"
-#include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
 #include "recipes/budget.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "run/store.h"
 
 namespace vernier::calib {
 
@@ -34,7 +34,8 @@ struct CalibrationSummary {
 // token counts and the hidden states behind it are committed together; a killed run starts again at
 // the layer it was in. Progress phase: "calibrate". Errors: kStoreIdentity, kBadDevice,
 // kBadActivation (the store keeps all finished layers), and those of reading weights.
-CalibrationSummary Calibrate(const CalibrationRequest& request, Store& store, Progress& progress);
+CalibrationSummary Calibrate(const CalibrationRequest& request, run::Store& store,
+                             Progress& progress);
 
 }  // namespace vernier::calib
 

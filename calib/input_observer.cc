@@ -65,9 +65,9 @@ int64_t InputObserver::SampleOf(int64_t row, int64_t rows) const {
 
 void InputObserver::Record(std::string_view module, const NonFinite& found, const at::Tensor& x) {
   const auto [it, is_new] = non_finites_.try_emplace(
-      std::string(module), NonFiniteRecord{.module = std::string(module),
-                                           .sample = SampleOf(found.row, Rows(x)),
-                                           .value = fmt::format("{}", found.value)});
+      std::string(module), run::NonFiniteRecord{.module = std::string(module),
+                                                .sample = SampleOf(found.row, Rows(x)),
+                                                .value = fmt::format("{}", found.value)});
   it->second.count += found.count;
 }
 
@@ -77,7 +77,7 @@ bool InputObserver::Finite() const {
   return AllFinite(values);
 }
 
-std::vector<InputAmax> InputObserver::Inputs(int layer) const {
+std::vector<run::InputAmax> InputObserver::Inputs(int layer) const {
   if (entries_.empty()) return {};
   std::vector<at::Tensor> device_values;
   device_values.reserve(entries_.size());
@@ -85,7 +85,7 @@ std::vector<InputAmax> InputObserver::Inputs(int layer) const {
   const at::Tensor values = at::stack(device_values).cpu();  // one transfer for all
   const auto value = values.accessor<float, 1>();
 
-  std::vector<InputAmax> inputs;
+  std::vector<run::InputAmax> inputs;
   inputs.reserve(entries_.size());
   for (const auto& [module, entry] : entries_) {
     const float amax = value[static_cast<int64_t>(inputs.size())];
@@ -96,8 +96,8 @@ std::vector<InputAmax> InputObserver::Inputs(int layer) const {
   return inputs;
 }
 
-std::vector<NonFiniteRecord> InputObserver::NonFinites(int layer) const {
-  std::vector<NonFiniteRecord> records;
+std::vector<run::NonFiniteRecord> InputObserver::NonFinites(int layer) const {
+  std::vector<run::NonFiniteRecord> records;
   for (const auto& [module, record] : non_finites_) {
     records.push_back(record);
     records.back().layer = layer;
@@ -110,20 +110,20 @@ void InputObserver::Clear() {
   non_finites_.clear();
 }
 
-std::vector<InputAmax> InputObserver::Snapshot(int layer) {
-  std::vector<InputAmax> inputs = Inputs(layer);
+std::vector<run::InputAmax> InputObserver::Snapshot(int layer) {
+  std::vector<run::InputAmax> inputs = Inputs(layer);
   Clear();
   return inputs;
 }
 
-void InputObserver::Restore(std::span<const InputAmax> inputs,
-                            std::span<const NonFiniteRecord> non_finites, at::Device device) {
+void InputObserver::Restore(std::span<const run::InputAmax> inputs,
+                            std::span<const run::NonFiniteRecord> non_finites, at::Device device) {
   Clear();
-  for (const InputAmax& input : inputs) {
+  for (const run::InputAmax& input : inputs) {
     entries_[input.module] = {at::scalar_tensor(input.amax, at::device(device).dtype(at::kFloat)),
                               input.tokens};
   }
-  for (const NonFiniteRecord& record : non_finites) non_finites_[record.module] = record;
+  for (const run::NonFiniteRecord& record : non_finites) non_finites_[record.module] = record;
 }
 
 BadInputFinder::BadInputFinder(int64_t layer, at::Tensor samples)

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "calib/non_finite.h"
-#include "calib/store/non_finite_record.h"
-#include "calib/store/store.h"
+#include "run/non_finite_record.h"
+#include "run/store.h"
 
 namespace vernier::calib {
 
@@ -69,15 +69,15 @@ class InputObserver {
 
   // What was observed in this layer so far, on the CPU, in module order. A NaN or infinite amax is
   // kBadActivation.
-  std::vector<InputAmax> Inputs(int layer) const;
-  std::vector<NonFiniteRecord> NonFinites(int layer) const;
+  std::vector<run::InputAmax> Inputs(int layer) const;
+  std::vector<run::NonFiniteRecord> NonFinites(int layer) const;
   void Clear();
   // Inputs, and then Clear.
-  std::vector<InputAmax> Snapshot(int layer);
+  std::vector<run::InputAmax> Snapshot(int layer);
 
   // Goes on from what Inputs and NonFinites returned, on `device`.
-  void Restore(std::span<const InputAmax> inputs, std::span<const NonFiniteRecord> non_finites,
-               at::Device device);
+  void Restore(std::span<const run::InputAmax> inputs,
+               std::span<const run::NonFiniteRecord> non_finites, at::Device device);
 
  protected:
   // The sample that row `row` of `rows` rows belongs to.
@@ -94,7 +94,7 @@ class InputObserver {
   OnNonFinite on_non_finite_;
   at::Tensor samples_;
   std::map<std::string, Entry, std::less<>> entries_;
-  std::map<std::string, NonFiniteRecord, std::less<>> non_finites_;
+  std::map<std::string, run::NonFiniteRecord, std::less<>> non_finites_;
 };
 
 // Finds where an activation went bad: wants every module, and throws kBadActivation at the first

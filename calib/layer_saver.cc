@@ -23,14 +23,15 @@ std::optional<LayerPart> PartFromName(std::string_view name) {
   return it == kParts.end() ? std::nullopt : std::optional(*it);
 }
 
-[[noreturn]] void FailPart(const Store& store, const SavedPart& part, std::string_view problem) {
+[[noreturn]] void FailPart(const run::Store& store, const run::SavedPart& part,
+                           std::string_view problem) {
   throw Error(ErrorCode::kStoreCorrupt, (store.run_dir() / part.file_name).string(), problem,
               "The layer is begun anew");
 }
 
-std::set<std::string> FileNames(const PartialLayer& partial) {
+std::set<std::string> FileNames(const run::PartialLayer& partial) {
   std::set<std::string> names;
-  for (const SavedPart& part : partial.parts) names.insert(part.file_name);
+  for (const run::SavedPart& part : partial.parts) names.insert(part.file_name);
   return names;
 }
 
@@ -45,7 +46,7 @@ std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const Layer
                                                       std::shared_ptr<SampleBuffer> in,
                                                       InputObserver& observer) {
   BeginLayer(layer);
-  const std::optional<PartialLayer> partial = LoadPartialLayer(store_);
+  const std::optional<run::PartialLayer> partial = run::LoadPartialLayer(store_);
   if (!partial) return std::nullopt;
   try {
     const std::optional<LayerStage> stage = LayerStageFromName(partial->stage);
@@ -63,16 +64,16 @@ std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const Layer
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kNoSpace) throw;
     store_.LogEvent("discard", error.what());
-    DiscardPartialLayer(store_);
+    run::DiscardPartialLayer(store_);
     BeginLayer(layer);
     return std::nullopt;
   }
 }
 
-void LayerSaver::LoadParts(const PartialLayer& partial, LayerState& state) {
+void LayerSaver::LoadParts(const run::PartialLayer& partial, LayerState& state) {
   // All are checked before any is used: in memory, some share a buffer with the layer's input.
   std::vector<SampleBuffer> files;
-  for (const SavedPart& saved : partial.parts) {
+  for (const run::SavedPart& saved : partial.parts) {
     const std::optional<LayerPart> part = PartFromName(saved.part);
     if (!part || !state.Has(*part) || saved.first < 0 || saved.samples < 0 ||
         saved.first + saved.samples > state.shape().samples) {
@@ -93,7 +94,7 @@ void LayerSaver::LoadParts(const PartialLayer& partial, LayerState& state) {
                 "The layer is begun anew");
   }
   for (size_t i = 0; i < files.size(); ++i) {
-    const SavedPart& saved = partial.parts[i];
+    const run::SavedPart& saved = partial.parts[i];
     SampleBuffer& buffer = state.part(*PartFromName(saved.part));
     if (!buffer.in_file()) buffer.CopyFrom(files[i], saved.first, saved.samples);
   }
@@ -137,13 +138,13 @@ std::string LayerSaver::FileFor(LayerPart part, const LayerState& state) const {
 
 void LayerSaver::Save(LayerState& state, const InputObserver& observer, double seconds) {
   const int layer = static_cast<int>(layer_);
-  PartialLayer partial{.layer = layer,
-                       .stage = std::string(LayerStageName(state.place().stage)),
-                       .next = state.place().next,
-                       .seconds = seconds,
-                       .inputs = observer.Inputs(layer),
-                       .non_finites = observer.NonFinites(layer),
-                       .parts = {}};
+  run::PartialLayer partial{.layer = layer,
+                            .stage = std::string(LayerStageName(state.place().stage)),
+                            .next = state.place().next,
+                            .seconds = seconds,
+                            .inputs = observer.Inputs(layer),
+                            .non_finites = observer.NonFinites(layer),
+                            .parts = {}};
   std::map<LayerPart, SavedState> saved;
   for (const LayerPart part : kParts) {
     const SampleRange needed = state.Needed(part);
@@ -162,7 +163,7 @@ void LayerSaver::Save(LayerState& state, const InputObserver& observer, double s
     saved[part] = {needed, file_name, state.sum_version()};
   }
   SyncDirectory(store_.run_dir());
-  SavePartialLayer(store_, partial);
+  run::SavePartialLayer(store_, partial);
   for (const auto& [part, old] : std::exchange(saved_, std::move(saved))) {
     std::error_code ignored;  // it only takes room
     if (!saved_.contains(part)) std::filesystem::remove(store_.run_dir() / old.file_name, ignored);

@@ -11,15 +11,15 @@
 #include "calib/input_observer.h"
 #include "calib/layer_loop.h"
 #include "calib/layer_state.h"
-#include "calib/store/partial_layer.h"
-#include "calib/store/store.h"
+#include "run/partial_layer.h"
+#include "run/store.h"
 
 namespace vernier::calib {
 
 // Knows what of the current layer is durable, and writes only what is not. Not thread-safe.
 class LayerSaver {
  public:
-  explicit LayerSaver(Store& store) : store_(store) {}
+  explicit LayerSaver(run::Store& store) : store_(store) {}
 
   // The layer that a save would be continued from, nothing without one. Damaged or missing files
   // are noticed by their hashes: the save is then forgotten (and an event says so), because the
@@ -51,9 +51,9 @@ class LayerSaver {
   bool IsCurrent(LayerPart part, const LayerState& state) const;
   SampleRange Unsaved(LayerPart part, const LayerState& state) const;
   std::string FileFor(LayerPart part, const LayerState& state) const;
-  void LoadParts(const PartialLayer& partial, LayerState& state);
+  void LoadParts(const run::PartialLayer& partial, LayerState& state);
 
-  Store& store_;
+  run::Store& store_;
   int64_t layer_ = 0;
   std::map<LayerPart, SavedState> saved_;
 };

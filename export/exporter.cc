@@ -15,8 +15,6 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/interrupt.h"
-#include "calib/store/export_record.h"
-#include "calib/store/source_ledger.h"
 #include "export/copied_files.h"
 #include "export/directory_lock.h"
 #include "export/importance.h"
@@ -27,6 +25,8 @@
 #include "export/shard_writer.h"
 #include "export/tensor_index.h"
 #include "export/weight_scales.h"
+#include "run/export_record.h"
+#include "run/source_ledger.h"
 
 namespace vernier::exporter {
 namespace {
@@ -86,15 +86,15 @@ class ExportJob {
     const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_, importance_);
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
-    const std::vector<calib::ShardRecord> records = request_.store.FinishedShards(plan_hash);
+    const std::vector<run::ShardRecord> records = request_.store.FinishedShards(plan_hash);
     CreateOutputDirectory(output_, request_.source.checkpoint.directory());
     const DirectoryLock lock(output_);
     ClaimOutputDirectory(output_, plan_hash);
-    calib::BeginExport(request_.store.database(),
-                       {.plan_hash = plan_hash,
-                        .output = output_.string(),
-                        .shards = static_cast<int64_t>(request_.plan.shards.size()),
-                        .bytes = request_.plan.OutputFileBytes()});
+    run::BeginExport(request_.store.database(),
+                     {.plan_hash = plan_hash,
+                      .output = output_.string(),
+                      .shards = static_cast<int64_t>(request_.plan.shards.size()),
+                      .bytes = request_.plan.OutputFileBytes()});
     const uint64_t scale_bytes = ScaleBytes(AllShards(request_.plan));
     request_.progress.BeginPhase(
         kExportPhase, static_cast<double>(scale_bytes + request_.plan.OutputFileBytes()));
@@ -107,7 +107,7 @@ class ExportJob {
       FinishShard(shard);
     }
     WriteOtherFiles(copied);
-    calib::FinishExport(request_.store.database(), plan_hash);
+    run::FinishExport(request_.store.database(), plan_hash);
     Summarise();
     request_.progress.EndPhase();
     return std::move(summary_);
@@ -153,8 +153,8 @@ class ExportJob {
   }
 
   // Keeps the records of those shards that are still what they were when they were finished.
-  void VerifyFinished(const std::vector<calib::ShardRecord>& records) {
-    for (const calib::ShardRecord& record : records) {
+  void VerifyFinished(const std::vector<run::ShardRecord>& records) {
+    for (const run::ShardRecord& record : records) {
       const auto shard = std::ranges::find(request_.plan.shards, record.file_name,
                                            &recipes::OutputShard::file_name);
       if (shard == request_.plan.shards.end()) continue;
@@ -215,14 +215,14 @@ class ExportJob {
     auto it = finished_.find(shard.file_name);
     if (it == finished_.end()) {
       const std::string detail = fmt::format("shard {}/{}", number, request_.plan.shards.size());
-      const calib::ShardRecord record =
+      const run::ShardRecord record =
           WriteShard(ShardInputsOf(), shard, output_, Report(detail), weight_scales_);
       ledger_.Commit();
       request_.store.CommitShard(summary_.plan_hash, record);
       it = finished_.emplace(shard.file_name, record).first;
       ++summary_.shards_written;
     }
-    const calib::ShardRecord& record = it->second;
+    const run::ShardRecord& record = it->second;
     written_.push_back({record.file_name, record.bytes, record.hash, HashKind::kOfTensors});
     summary_.cast.Merge({.blocks = record.cast_blocks,
                          .requantised = record.cast_requantised,
@@ -301,12 +301,12 @@ class ExportJob {
   const ExportRequest& request_;
   fs::path output_;
   Importance importance_;
-  calib::SourceLedger ledger_;
+  run::SourceLedger ledger_;
   std::shared_ptr<BufferPool> pool_ = BufferPool::Make(request_.settings.limits.spare_bytes);
   std::vector<WeightScale> weight_scales_;
   std::vector<InputScale> input_scales_;
   std::vector<KvScale> kv_scales_;
-  std::map<std::string, calib::ShardRecord> finished_;
+  std::map<std::string, run::ShardRecord> finished_;
   std::vector<OutputFile> written_;  // in the order of writing
   ExportSummary summary_;
 };

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "export/input_scales.h"
 #include "export/kv_scales.h"
@@ -17,6 +16,7 @@
 #include "quantizers/mxfp4.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "run/store.h"
 
 namespace vernier::exporter {
 
@@ -26,8 +26,8 @@ struct ExportRequest {
   const checkpoint::SourceModel& source;
   const recipes::Plan& plan;  // of `source` and `recipe`
   const recipes::Recipe& recipe;
-  std::vector<calib::InputAmax> inputs;  // from the store; only read when the plan quantises
-  calib::Store& store;                   // remembers finished shards
+  std::vector<run::InputAmax> inputs;  // from the store; only read when the plan quantises
+  run::Store& store;                   // remembers finished shards
   std::filesystem::path output;
   StreamSettings settings;
   Progress& progress;  // gets the phase kExportPhase, in bytes

@@ -19,7 +19,7 @@ using checkpoint::ModelLayout;
 using checkpoint::Role;
 using recipes::ScaleGroup;
 
-using InputsByModule = std::unordered_map<std::string_view, const calib::InputAmax*>;
+using InputsByModule = std::unordered_map<std::string_view, const run::InputAmax*>;
 
 constexpr std::string_view kRemedy = "Calibrate with this recipe before exporting";
 
@@ -93,9 +93,9 @@ float ScaleOfAmax(const recipes::Plan& plan, const ScaleGroup& group, float amax
 }
 
 std::vector<InputScale> Calibrated(const ModelLayout& layout, const recipes::Plan& plan,
-                                   const std::vector<calib::InputAmax>& inputs) {
+                                   const std::vector<run::InputAmax>& inputs) {
   InputsByModule by_module;
-  for (const calib::InputAmax& input : inputs) by_module.emplace(input.module, &input);
+  for (const run::InputAmax& input : inputs) by_module.emplace(input.module, &input);
 
   const std::vector<bool> scaled = GroupsWithInputScale(plan);
   std::vector<InputScale> scales;
@@ -146,7 +146,7 @@ std::vector<bool> GroupsWithInputScale(const recipes::Plan& plan) {
 
 std::vector<InputScale> ResolveInputScales(const ModelLayout& layout, const recipes::Plan& plan,
                                            const recipes::Recipe& recipe,
-                                           const std::vector<calib::InputAmax>& inputs) {
+                                           const std::vector<run::InputAmax>& inputs) {
   if (recipe.activations == recipes::ActivationScales::kCalibrated) {
     return Calibrated(layout, plan, inputs);
   }

@@ -7,10 +7,10 @@
 #include <string_view>
 #include <vector>
 
-#include "calib/store/store.h"
 #include "checkpoint/model_layout.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "run/store.h"
 
 namespace vernier::exporter {
 
@@ -41,7 +41,7 @@ std::vector<bool> GroupsWithInputScale(const recipes::Plan& plan);
 // which there is no such fallback. A constant of the recipe is every group's scale.
 std::vector<InputScale> ResolveInputScales(const checkpoint::ModelLayout& layout,
                                            const recipes::Plan& plan, const recipes::Recipe& recipe,
-                                           const std::vector<calib::InputAmax>& inputs);
+                                           const std::vector<run::InputAmax>& inputs);
 
 }  // namespace vernier::exporter
 

@@ -8,14 +8,14 @@
 namespace vernier::exporter {
 
 std::vector<KvScale> ResolveKvScales(const recipes::Plan& plan,
-                                     const std::vector<calib::InputAmax>& inputs) {
+                                     const std::vector<run::InputAmax>& inputs) {
   std::vector<KvScale> scales;
   for (const checkpoint::KvCacheEntry& entry : plan.kv_entries) {
     if (plan.kv_cache == recipes::KvCache::kFp8Cast) {
       scales.emplace_back();
       continue;
     }
-    const auto found = std::ranges::find(inputs, entry.observed, &calib::InputAmax::module);
+    const auto found = std::ranges::find(inputs, entry.observed, &run::InputAmax::module);
     if (found == inputs.end() || found->tokens == 0) {
       throw Error(ErrorCode::kNotCalibrated, entry.observed, "the store has no statistics of it",
                   "Calibrate with this recipe before exporting");

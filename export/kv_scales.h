@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "calib/store/store.h"
 #include "recipes/plan.h"
+#include "run/store.h"
 
 namespace vernier::exporter {
 
@@ -22,7 +22,7 @@ struct KvScale {
 // One per entry of plan.kv_entries. A cache that held nothing but zeros has the scale 1, which is
 // exact for it; fp8_cast gives 1 to all. kNotCalibrated names a cache without a record or a token.
 std::vector<KvScale> ResolveKvScales(const recipes::Plan& plan,
-                                     const std::vector<calib::InputAmax>& inputs);
+                                     const std::vector<run::InputAmax>& inputs);
 
 }  // namespace vernier::exporter
 

@@ -247,9 +247,9 @@ IoOptions OutputOptions(const StreamSettings& settings) {
 
 }  // namespace
 
-calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
-                              const std::filesystem::path& directory, const OnBytes& on_bytes,
-                              std::vector<WeightScale>& weight_scales) {
+run::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
+                            const std::filesystem::path& directory, const OnBytes& on_bytes,
+                            std::vector<WeightScale>& weight_scales) {
   const std::filesystem::path path = directory / shard.file_name;
   DirectOutput output(PartialPath(path), shard.file_bytes, OutputOptions(inputs.settings));
   output.Write(0, std::as_bytes(std::span(shard.prefix)));

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "base/buffer_pool.h"
-#include "calib/store/store.h"
 #include "checkpoint/read_observer.h"
 #include "checkpoint/source_model.h"
 #include "export/group_scale.h"
@@ -18,6 +17,7 @@
 #include "export/on_bytes.h"
 #include "export/stream_settings.h"
 #include "recipes/plan.h"
+#include "run/store.h"
 
 namespace vernier::exporter {
 
@@ -39,9 +39,9 @@ struct ShardInputs {
 // given, the others are set. The observer of inputs.read is given the digests of the source's
 // tensors before the shard is published. The bytes do not depend on threads or I/O. Memory: the sum
 // of settings.limits. kBadWeightValue, kNoSpace, kFileRead, kFileWrite.
-calib::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
-                              const std::filesystem::path& directory, const OnBytes& on_bytes,
-                              std::vector<WeightScale>& weight_scales);
+run::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
+                            const std::filesystem::path& directory, const OnBytes& on_bytes,
+                            std::vector<WeightScale>& weight_scales);
 
 // Sets the entries of `weight_scales` that WriteShard would have set, from the finished shard.
 void ReadBackScales(const recipes::Plan& plan, const recipes::OutputShard& shard,

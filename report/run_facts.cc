@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "audit/statistics.h"
-#include "calib/store/run_log.h"
-#include "calib/store/run_status.h"
+#include "run/run_log.h"
+#include "run/run_status.h"
 
 namespace vernier::report {
 namespace {
@@ -45,8 +45,8 @@ Json NumberOrNull(const std::optional<int64_t>& number) {
   return number ? Json(*number) : Json(nullptr);
 }
 
-std::optional<int64_t> Setting(const calib::RunIdentity& identity, std::string_view field) {
-  const auto found = identity.find(std::string(calib::kCalibrationPrefix) + std::string(field));
+std::optional<int64_t> Setting(const run::RunIdentity& identity, std::string_view field) {
+  const auto found = identity.find(std::string(run::kCalibrationPrefix) + std::string(field));
   return found == identity.end() ? std::nullopt : Number(found->second);
 }
 
@@ -58,9 +58,9 @@ struct LayerInputs {
   std::map<int, int64_t> tokens_by_expert;
 };
 
-std::map<int, LayerInputs> ByLayer(const std::vector<calib::InputAmax>& inputs) {
+std::map<int, LayerInputs> ByLayer(const std::vector<run::InputAmax>& inputs) {
   std::map<int, LayerInputs> layers;
-  for (const calib::InputAmax& input : inputs) {
+  for (const run::InputAmax& input : inputs) {
     LayerInputs& layer = layers[input.layer];
     ++layer.modules;
     if (input.tokens == 0) ++layer.unseen;
@@ -74,10 +74,10 @@ std::map<int, LayerInputs> ByLayer(const std::vector<calib::InputAmax>& inputs) 
   return layers;
 }
 
-Json CalibrationJson(const calib::RunStatus& status, const calib::RunIdentity& identity,
+Json CalibrationJson(const run::RunStatus& status, const run::RunIdentity& identity,
                      const std::map<int, LayerInputs>& inputs) {
   Json layers = Json::array();
-  for (const calib::FinishedLayer& layer : status.layers) {
+  for (const run::FinishedLayer& layer : status.layers) {
     const auto found = inputs.find(layer.layer);
     const bool known = found != inputs.end();
     layers.push_back({{"layer", layer.layer},
@@ -100,19 +100,18 @@ Json CalibrationJson(const calib::RunStatus& status, const calib::RunIdentity& i
           {"layers", std::move(layers)}};
 }
 
-Json SettingsJson(const calib::RunIdentity& identity) {
+Json SettingsJson(const run::RunIdentity& identity) {
   Json settings = Json::array();
   for (const auto& [field, value] : identity) {
-    if (!field.starts_with(calib::kCalibrationPrefix)) continue;
-    settings.push_back(
-        {{"name", field.substr(calib::kCalibrationPrefix.size())}, {"value", value}});
+    if (!field.starts_with(run::kCalibrationPrefix)) continue;
+    settings.push_back({{"name", field.substr(run::kCalibrationPrefix.size())}, {"value", value}});
   }
   return settings;
 }
 
-Json PhasesJson(const calib::RunStatus& status) {
+Json PhasesJson(const run::RunStatus& status) {
   Json phases = Json::array();
-  for (const calib::PhaseRecord& phase : status.phases) {
+  for (const run::PhaseRecord& phase : status.phases) {
     phases.push_back({{"phase", phase.phase},
                       {"seconds", phase.seconds},
                       {"started_at", phase.started_at},
@@ -153,10 +152,10 @@ Json ExpertTokensJson(const std::map<int, LayerInputs>& layers) {
   return json;
 }
 
-Json NonFiniteJson(const calib::RunStatus& status) {
+Json NonFiniteJson(const run::RunStatus& status) {
   Json records = Json::array();
   for (size_t i = 0; i < std::min(kRecordsShown, status.non_finite.size()); ++i) {
-    const calib::NonFiniteRecord& record = status.non_finite[i];
+    const run::NonFiniteRecord& record = status.non_finite[i];
     records.push_back({{"layer", record.layer},
                        {"module", record.module},
                        {"sample", record.sample},
@@ -166,9 +165,9 @@ Json NonFiniteJson(const calib::RunStatus& status) {
   return {{"modules", status.non_finite.size()}, {"records", std::move(records)}};
 }
 
-Json ExportsJson(const calib::RunStatus& status) {
+Json ExportsJson(const run::RunStatus& status) {
   Json exports = Json::array();
-  for (const calib::ExportRecord& record : status.exports) {
+  for (const run::ExportRecord& record : status.exports) {
     const bool audited = !record.audited_at.empty();
     exports.push_back({{"output", record.output},
                        {"shards", record.shards},
@@ -183,9 +182,9 @@ Json ExportsJson(const calib::RunStatus& status) {
   return exports;
 }
 
-Json CommandsJson(const std::vector<calib::CommandRecord>& commands) {
+Json CommandsJson(const std::vector<run::CommandRecord>& commands) {
   Json json = Json::array();
-  for (const calib::CommandRecord& command : commands) {
+  for (const run::CommandRecord& command : commands) {
     json.push_back({{"line", command.line},
                     {"steps", command.steps},
                     {"started_at", command.started_at},
@@ -226,9 +225,9 @@ int ModuleExpert(const std::string& module) {
   return place ? static_cast<int>(*Number(parts[*place])) : -1;
 }
 
-Json RunFacts(const calib::Store& store) {
-  const calib::RunStatus status = calib::ReadRunStatus(store);
-  const calib::RunIdentity identity = store.Identity();
+Json RunFacts(const run::Store& store) {
+  const run::RunStatus status = run::ReadRunStatus(store);
+  const run::RunIdentity identity = store.Identity();
   const std::map<int, LayerInputs> inputs = ByLayer(store.Inputs());
   return {{"directory", store.run_dir().string()},
           {"calibration", CalibrationJson(status, identity, inputs)},
@@ -238,7 +237,7 @@ Json RunFacts(const calib::Store& store) {
           {"expert_tokens", ExpertTokensJson(inputs)},
           {"non_finite", NonFiniteJson(status)},
           {"exports", ExportsJson(status)},
-          {"commands", CommandsJson(calib::Commands(store.database()))}};
+          {"commands", CommandsJson(run::Commands(store.database()))}};
 }
 
 }  // namespace vernier::report

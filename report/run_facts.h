@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/json.h"
-#include "calib/store/store.h"
+#include "run/store.h"
 
 namespace vernier::report {
 
@@ -20,7 +20,7 @@ int ModuleExpert(const std::string& module);
 // "exports", "commands"}; docs/report.md describes the fields. Statistics are summed up by layer
 // and ModuleKind, so that the size does not grow with the number of experts but for one number
 // each. The store may be another process's at work. Errors: as Store.
-Json RunFacts(const calib::Store& store);
+Json RunFacts(const run::Store& store);
 
 }  // namespace vernier::report
 

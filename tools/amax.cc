@@ -10,9 +10,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "calib/store/amax_diff.h"
-#include "calib/store/amax_file.h"
-#include "calib/store/merge.h"
+#include "run/amax_diff.h"
+#include "run/amax_file.h"
+#include "run/merge.h"
 #include "tools/command.h"
 
 namespace vernier::tools {
@@ -27,37 +27,37 @@ struct AmaxOptions {
   double tolerance = 0;
 };
 
-void WriteAmax(const calib::Store& store, const std::filesystem::path& out) {
-  if (out.empty()) return fmt::print("{}\n", calib::AmaxJson(store).dump(2));
-  if (out.extension() == ".safetensors") return calib::WriteAmaxSafetensors(store, out);
+void WriteAmax(const run::Store& store, const std::filesystem::path& out) {
+  if (out.empty()) return fmt::print("{}\n", run::AmaxJson(store).dump(2));
+  if (out.extension() == ".safetensors") return run::WriteAmaxSafetensors(store, out);
   if (out.extension() == ".json") {
-    return WriteFileAtomically(out, calib::AmaxJson(store).dump(2) + "\n");
+    return WriteFileAtomically(out, run::AmaxJson(store).dump(2) + "\n");
   }
   throw Error(ErrorCode::kBadArgument, "--out",
               fmt::format("\"{}\" ends in neither .json nor .safetensors", out.string()),
               "Name the file so that its ending says the format");
 }
 
-void PrintDifference(const calib::ModuleDifference& difference) {
+void PrintDifference(const run::ModuleDifference& difference) {
   fmt::print("{}: amax {} and {} ({:.3g}), tokens {} and {} ({:.3g})\n", difference.first.module,
              difference.first.amax, difference.second.amax, difference.amax_change,
              difference.first.tokens, difference.second.tokens, difference.tokens_change);
 }
 
 int Diff(const AmaxOptions& options) {
-  const calib::Store first = calib::Store::OpenForReading(options.run);
-  const calib::Store second = calib::Store::OpenForReading(options.diff);
+  const run::Store first = run::Store::OpenForReading(options.run);
+  const run::Store second = run::Store::OpenForReading(options.diff);
   for (const std::string& text :
-       calib::IdentityDifferences(first.Identity(), second.Identity(), {"first", "second"})) {
+       run::IdentityDifferences(first.Identity(), second.Identity(), {"first", "second"})) {
     fmt::print("identity     {}\n", text);
   }
-  const calib::AmaxDiff diff = calib::DiffAmax(first.Inputs(), second.Inputs(), options.tolerance);
+  const run::AmaxDiff diff = run::DiffAmax(first.Inputs(), second.Inputs(), options.tolerance);
   for (const std::string& module : diff.only_in_first)
     fmt::print("{}: only in the first\n", module);
   for (const std::string& module : diff.only_in_second) {
     fmt::print("{}: only in the second\n", module);
   }
-  for (const calib::ModuleDifference& difference : diff.differing) PrintDifference(difference);
+  for (const run::ModuleDifference& difference : diff.differing) PrintDifference(difference);
   fmt::print(
       "{} modules in both, {} differ by more than {}, {} only in the first, {} only in the "
       "second\n",
@@ -79,7 +79,7 @@ int DiffOrExplain(const AmaxOptions& options) {
 void Merge(const AmaxOptions& options) {
   std::vector<std::filesystem::path> parents = {options.run};
   parents.insert(parents.end(), options.merge.begin(), options.merge.end());
-  const calib::Store merged = calib::MergeStores(parents, options.into);
+  const run::Store merged = run::MergeStores(parents, options.into);
   fmt::print("merged       {} stores, {} statistics\n", parents.size(),
              HumanCount(merged.Inputs().size()));
   fmt::print("state        {}\n", merged.run_dir().string());
@@ -119,7 +119,7 @@ void AddAmaxCommand(CLI::App& app, CommandContext& context) {
     } else if (!options->merge.empty()) {
       Merge(*options);
     } else {
-      WriteAmax(calib::Store::OpenForReading(options->run), options->out);
+      WriteAmax(run::Store::OpenForReading(options->run), options->out);
     }
   });
 }

@@ -12,13 +12,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
-#include "calib/store/export_record.h"
-#include "calib/store/run_identity.h"
-#include "calib/store/source_ledger.h"
 #include "export/output_directory.h"
 #include "recipes/budget.h"
 #include "recipes/convert_recipe.h"
 #include "report/audit_record.h"
+#include "run/export_record.h"
+#include "run/run_identity.h"
+#include "run/source_ledger.h"
 #include "tools/audit_step.h"
 #include "tools/command_line.h"
 #include "tools/run_summary.h"
@@ -57,13 +57,13 @@ bool Has(const std::vector<Step>& steps, Step step) {
 }
 
 // Nothing is written before both are known to lie outside the source.
-calib::Store OpenStore(const recipes::Recipe& recipe, const recipes::Plan& plan,
-                       const std::vector<Step>& steps) {
+run::Store OpenStore(const recipes::Recipe& recipe, const recipes::Plan& plan,
+                     const std::vector<Step>& steps) {
   exporter::RequireOutsideSource(recipe.output, recipe.source);
   exporter::RequireOutsideSource(recipe.run_dir, recipe.source);
   const bool calibrated_before = !Has(steps, Step::kCalibrate) && !plan.observed_modules.empty();
-  return calibrated_before ? calib::Store::OpenExisting(recipe.run_dir)
-                           : calib::Store::Open(recipe.run_dir);
+  return calibrated_before ? run::Store::OpenExisting(recipe.run_dir)
+                           : run::Store::Open(recipe.run_dir);
 }
 
 std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
@@ -125,20 +125,20 @@ Pipeline::Pipeline(checkpoint::SourceModel source, recipes::Recipe recipe, recip
       store_(OpenStore(recipe_, plan_, steps_)),
       progress_(context.progress, stderr, ForecastPhases(source_, recipe_, plan_, steps_)) {
   // A calibrated plan's identity is recorded by calibration, with the tokens that only it knows.
-  const calib::RunIdentity identity = calib::PlanIdentity(source_, recipe_, plan_);
+  const run::RunIdentity identity = run::PlanIdentity(source_, recipe_, plan_);
   if (plan_.observed_modules.empty()) {
     store_.RequireIdentity(identity);
   } else {
     store_.CheckIdentity(identity);
   }
-  calib::RequireSourceFiles(store_, source_.checkpoint);
+  run::RequireSourceFiles(store_, source_.checkpoint);
   command_ =
-      calib::BeginCommand(store_.database(), RepeatableCommand(context.argv), StepNames(steps_));
+      run::BeginCommand(store_.database(), RepeatableCommand(context.argv), StepNames(steps_));
 }
 
 bool Pipeline::Run() {
   for (const Step step : steps_) {
-    calib::BeginPhase(store_.database(), PhaseName(step));
+    run::BeginPhase(store_.database(), PhaseName(step));
     Take(step);
   }
   return !audit_ || audit_->Clean();
@@ -155,11 +155,11 @@ void Pipeline::Take(Step step) {
   }
 }
 
-void Pipeline::End(calib::CommandOutcome outcome, std::string_view message) {
+void Pipeline::End(run::CommandOutcome outcome, std::string_view message) {
   for (const auto& [phase, seconds] : progress_.PhaseSeconds()) {
-    if (seconds > 0) calib::EndPhase(store_.database(), phase, seconds);
+    if (seconds > 0) run::EndPhase(store_.database(), phase, seconds);
   }
-  calib::EndCommand(store_.database(), command_, outcome, message);
+  run::EndCommand(store_.database(), command_, outcome, message);
 }
 
 void Pipeline::Calibrate() {
@@ -189,7 +189,7 @@ void Pipeline::Validate() {
                                        .source = std::filesystem::absolute(recipe_.source),
                                        .output_state = report::OutputState(recipe_.output),
                                        .audit = audit::ReportJson(*audit_)});
-  calib::RecordAudit(store_.database(), export_->plan_hash, audit_->Count(audit::Severity::kError));
+  run::RecordAudit(store_.database(), export_->plan_hash, audit_->Count(audit::Severity::kError));
 }
 
 void Pipeline::PrintSummary() const {
@@ -205,14 +205,14 @@ void Pipeline::PrintSummary() const {
 
 namespace {
 
-calib::CommandOutcome OutcomeOf(ErrorCode code) {
-  if (code == ErrorCode::kInterrupted) return calib::CommandOutcome::kInterrupted;
-  if (code == ErrorCode::kStoreIdentity) return calib::CommandOutcome::kRefused;
-  return calib::CommandOutcome::kFailed;
+run::CommandOutcome OutcomeOf(ErrorCode code) {
+  if (code == ErrorCode::kInterrupted) return run::CommandOutcome::kInterrupted;
+  if (code == ErrorCode::kStoreIdentity) return run::CommandOutcome::kRefused;
+  return run::CommandOutcome::kFailed;
 }
 
 // The failure under way is what the user must see, even where the store cannot take a note of it.
-void EndAfterFailure(Pipeline& pipeline, calib::CommandOutcome outcome, std::string_view message) {
+void EndAfterFailure(Pipeline& pipeline, run::CommandOutcome outcome, std::string_view message) {
   try {
     pipeline.End(outcome, message);
   } catch (const Error&) {
@@ -248,10 +248,10 @@ void RunPipeline(checkpoint::SourceModel source, const recipes::Recipe& recipe,
     EndAfterFailure(pipeline, OutcomeOf(error.code()), error.what());
     throw;
   } catch (const std::exception& error) {
-    EndAfterFailure(pipeline, calib::CommandOutcome::kFailed, error.what());
+    EndAfterFailure(pipeline, run::CommandOutcome::kFailed, error.what());
     throw;
   }
-  pipeline.End(calib::CommandOutcome::kFinished, "");
+  pipeline.End(run::CommandOutcome::kFinished, "");
 }
 
 }  // namespace vernier::tools

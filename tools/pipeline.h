@@ -11,12 +11,12 @@
 
 #include "audit/report.h"
 #include "base/progress.h"
-#include "calib/store/run_log.h"
-#include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "export/exporter.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "run/run_log.h"
+#include "run/store.h"
 #include "tools/command.h"
 #include "tools/torch_steps.h"
 
@@ -37,7 +37,7 @@ class Pipeline {
   bool Run();
 
   // Tells the store how the command ended and how long its phases took.
-  void End(calib::CommandOutcome outcome, std::string_view message);
+  void End(run::CommandOutcome outcome, std::string_view message);
 
   // What happened, for a person; on standard output.
   void PrintSummary() const;
@@ -52,7 +52,7 @@ class Pipeline {
   recipes::Recipe recipe_;
   recipes::Plan plan_;
   std::vector<Step> steps_;
-  calib::Store store_;
+  run::Store store_;
   Progress progress_;
   int64_t command_ = 0;
   std::optional<CalibrationOutcome> calibration_;

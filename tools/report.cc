@@ -8,11 +8,11 @@
 #include <system_error>
 
 #include "audit/report_json.h"
-#include "calib/store/export_record.h"
-#include "calib/store/store.h"
 #include "report/audit_record.h"
 #include "report/page.h"
 #include "report/run_facts.h"
+#include "run/export_record.h"
+#include "run/store.h"
 #include "tools/audit_step.h"
 #include "tools/command.h"
 
@@ -29,9 +29,9 @@ struct ReportArguments {
 };
 
 // The newest export that was finished.
-std::optional<calib::ExportRecord> FinishedExport(const calib::Store& store) {
-  std::optional<calib::ExportRecord> newest;
-  for (calib::ExportRecord& record : calib::Exports(store.database())) {
+std::optional<run::ExportRecord> FinishedExport(const run::Store& store) {
+  std::optional<run::ExportRecord> newest;
+  for (run::ExportRecord& record : run::Exports(store.database())) {
     if (!record.finished_at.empty()) newest = std::move(record);
   }
   return newest;
@@ -49,8 +49,8 @@ Json AuditNow(const fs::path& output, const fs::path& source, ProgressStyle styl
 }
 
 // The audit of what the run wrote, as it is now; without one, `absent` says why.
-Json AuditOfOutput(const calib::Store& store, ProgressStyle style, std::string& absent) {
-  const std::optional<calib::ExportRecord> exported = FinishedExport(store);
+Json AuditOfOutput(const run::Store& store, ProgressStyle style, std::string& absent) {
+  const std::optional<run::ExportRecord> exported = FinishedExport(store);
   if (!exported) {
     absent = "this run has finished no export";
     return nullptr;
@@ -69,7 +69,7 @@ Json AuditOfOutput(const calib::Store& store, ProgressStyle style, std::string& 
 }
 
 void WriteReport(const ReportArguments& arguments, ProgressStyle style) {
-  const calib::Store store = calib::Store::OpenForReading(arguments.run);
+  const run::Store store = run::Store::OpenForReading(arguments.run);
   std::string absent;
   Json audit = AuditOfOutput(store, style, absent);
   Json run = report::RunFacts(store);

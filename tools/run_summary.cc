@@ -22,7 +22,7 @@ uint64_t PeakResidentBytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-void PrintCalibration(const CalibrationOutcome& calibration, const calib::Store& store) {
+void PrintCalibration(const CalibrationOutcome& calibration, const run::Store& store) {
   fmt::print("calibration  {} samples, {} tokens through {} layers", calibration.samples,
              HumanCount(static_cast<uint64_t>(calibration.tokens)), calibration.layers);
   if (calibration.resumed_at_layer == calibration.layers) {
@@ -31,7 +31,7 @@ void PrintCalibration(const CalibrationOutcome& calibration, const calib::Store&
     fmt::print(" (resumed at layer {})", calibration.resumed_at_layer);
   }
   fmt::print("\n");
-  const std::vector<calib::NonFiniteRecord> clamped = calib::LoadNonFinite(store.database());
+  const std::vector<run::NonFiniteRecord> clamped = run::LoadNonFinite(store.database());
   if (clamped.empty()) return;
   fmt::print("clamped      activations of {} modules, the first: {} in {}, sample {}\n",
              clamped.size(), clamped.front().value, clamped.front().module, clamped.front().sample);

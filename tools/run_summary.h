@@ -6,11 +6,11 @@
 
 #include "audit/report.h"
 #include "base/progress.h"
-#include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "export/exporter.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "run/store.h"
 #include "tools/torch_steps.h"
 
 namespace vernier::tools {
@@ -20,7 +20,7 @@ struct RunSummary {
   const checkpoint::SourceModel& source;
   const recipes::Recipe& recipe;
   const recipes::Plan& plan;
-  const calib::Store& store;
+  const run::Store& store;
   const Progress& progress;
   const std::optional<CalibrationOutcome>& calibration;
   const std::optional<exporter::ExportSummary>& exported;

@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "calib/store/run_status.h"
+#include "run/run_status.h"
 #include "tools/command.h"
 #include "tools/status_text.h"
 
@@ -20,7 +20,7 @@ void AddStatusCommand(CLI::App& app, CommandContext&) {
   command->add_option("RUN", *run, "The run directory, or its store file")->required();
   command->add_flag("--json", *json, "Print one JSON object");
   command->callback([run, json] {
-    const calib::RunStatus status = calib::ReadRunStatus(calib::Store::OpenForReading(*run));
+    const run::RunStatus status = run::ReadRunStatus(run::Store::OpenForReading(*run));
     fmt::print("{}", *json ? StatusJson(status).dump(2) + "\n" : StatusText(status));
   });
 }

@@ -11,7 +11,7 @@
 namespace vernier::tools {
 namespace {
 
-using calib::RunStatus;
+using run::RunStatus;
 
 constexpr size_t kRecordsShown = 5;
 
@@ -39,44 +39,44 @@ std::string Calibration(const RunStatus& status) {
   return text + (status.calibration_finished ? ", finished" : "");
 }
 
-std::string Partial(const calib::PartialLayer& partial) {
+std::string Partial(const run::PartialLayer& partial) {
   return fmt::format("layer {}: stage {}, {} done there, {}", partial.layer, partial.stage,
                      partial.next, HumanDuration(partial.seconds));
 }
 
-std::string Export(const calib::ExportRecord& record) {
+std::string Export(const run::ExportRecord& record) {
   return fmt::format("{} of {} shards, {} of {}, to {}{}", record.shards_done, record.shards,
                      HumanBytes(record.bytes_done), HumanBytes(record.bytes), record.output,
                      record.finished_at.empty() ? "" : ", finished " + record.finished_at);
 }
 
-std::string Audit(const calib::ExportRecord& record) {
+std::string Audit(const run::ExportRecord& record) {
   if (record.audited_at.empty()) return "none";
   if (record.audit_errors == 0) return "no errors, " + record.audited_at;
   return fmt::format("{} errors, {}", record.audit_errors, record.audited_at);
 }
 
-std::string Phase(const calib::PhaseRecord& phase) {
+std::string Phase(const run::PhaseRecord& phase) {
   return fmt::format("{} to {}, {}", phase.started_at,
                      phase.ended_at.empty() ? "now or a kill" : phase.ended_at,
                      HumanDuration(phase.seconds));
 }
 
-std::string NonFinite(const calib::NonFiniteRecord& record) {
+std::string NonFinite(const run::NonFiniteRecord& record) {
   return fmt::format("{}: {} values, the first {} in sample {}", record.module, record.count,
                      record.value, record.sample);
 }
 
 std::string Files(const RunStatus& status) {
   std::vector<std::string> names;
-  for (const calib::NeededFile& file : status.files) {
+  for (const run::NeededFile& file : status.files) {
     names.push_back(file.name + (file.present ? "" : " (missing)"));
   }
   return JoinNames(names);
 }
 
 std::string Ending(const RunStatus& status) {
-  const calib::CommandRecord& command = *status.command;
+  const run::CommandRecord& command = *status.command;
   if (!command.outcome.empty()) {
     return fmt::format("{} {}{}{}", command.outcome, command.ended_at,
                        command.message.empty() ? "" : ": ", command.message);
@@ -85,7 +85,7 @@ std::string Ending(const RunStatus& status) {
 }
 
 bool Finished(const RunStatus& status) {
-  return status.command->outcome == CommandOutcomeName(calib::CommandOutcome::kFinished);
+  return status.command->outcome == CommandOutcomeName(run::CommandOutcome::kFinished);
 }
 
 // Empty: there is nothing to continue.
@@ -103,10 +103,10 @@ std::string WhatToDo(const RunStatus& status) {
 std::string Details(const RunStatus& status) {
   std::string text;
   if (status.partial) text += Line("", Partial(*status.partial));
-  for (const calib::ExportRecord& record : status.exports) {
+  for (const run::ExportRecord& record : status.exports) {
     text += Line("export", Export(record)) + Line("audit", Audit(record));
   }
-  for (const calib::PhaseRecord& phase : status.phases) {
+  for (const run::PhaseRecord& phase : status.phases) {
     text += Line("time", fmt::format("{:<9} {}", phase.phase, Phase(phase)));
   }
   for (size_t i = 0; i < std::min(kRecordsShown, status.non_finite.size()); ++i) {
@@ -130,7 +130,7 @@ Json OptionalTime(const std::string& time) { return time.empty() ? Json(nullptr)
 
 Json CalibrationJson(const RunStatus& status) {
   Json layers = Json::array();
-  for (const calib::FinishedLayer& layer : status.layers) {
+  for (const run::FinishedLayer& layer : status.layers) {
     layers.push_back(
         {{"layer", layer.layer}, {"seconds", layer.seconds}, {"finished_at", layer.finished_at}});
   }
@@ -145,7 +145,7 @@ Json CalibrationJson(const RunStatus& status) {
 
 Json ExportsJson(const RunStatus& status) {
   Json exports = Json::array();
-  for (const calib::ExportRecord& record : status.exports) {
+  for (const run::ExportRecord& record : status.exports) {
     const bool audited = !record.audited_at.empty();
     exports.push_back({{"output", record.output},
                        {"plan_hash", record.plan_hash},
@@ -163,7 +163,7 @@ Json ExportsJson(const RunStatus& status) {
 
 Json PhasesJson(const RunStatus& status) {
   Json phases = Json::array();
-  for (const calib::PhaseRecord& phase : status.phases) {
+  for (const run::PhaseRecord& phase : status.phases) {
     phases.push_back({{"phase", phase.phase},
                       {"seconds", phase.seconds},
                       {"started_at", phase.started_at},
@@ -174,7 +174,7 @@ Json PhasesJson(const RunStatus& status) {
 
 Json NonFiniteJson(const RunStatus& status) {
   Json records = Json::array();
-  for (const calib::NonFiniteRecord& record : status.non_finite) {
+  for (const run::NonFiniteRecord& record : status.non_finite) {
     records.push_back({{"layer", record.layer},
                        {"module", record.module},
                        {"sample", record.sample},
@@ -186,7 +186,7 @@ Json NonFiniteJson(const RunStatus& status) {
 
 Json CommandJson(const RunStatus& status) {
   if (!status.command) return nullptr;
-  const calib::CommandRecord& command = *status.command;
+  const run::CommandRecord& command = *status.command;
   return {{"line", command.line},
           {"steps", command.steps},
           {"started_at", command.started_at},
@@ -213,7 +213,7 @@ std::string StatusText(const RunStatus& status) {
 
 Json StatusJson(const RunStatus& status) {
   Json files = Json::array();
-  for (const calib::NeededFile& file : status.files) {
+  for (const run::NeededFile& file : status.files) {
     files.push_back({{"name", file.name}, {"present", file.present}});
   }
   const std::string continuation = Continuation(status);

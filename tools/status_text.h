@@ -5,16 +5,16 @@
 #include <string>
 
 #include "base/json.h"
-#include "calib/store/run_status.h"
+#include "run/run_status.h"
 
 namespace vernier::tools {
 
 // Lines of a label and its text; the last one begins with "continue".
-std::string StatusText(const calib::RunStatus& status);
+std::string StatusText(const run::RunStatus& status);
 
 // {"run_dir", "process", "calibration", "exports", "phases", "non_finite", "files", "command",
 // "left", "continue"}; what there is nothing to say about is null or empty.
-Json StatusJson(const calib::RunStatus& status);
+Json StatusJson(const run::RunStatus& status);
 
 }  // namespace vernier::tools
 

@@ -17,10 +17,10 @@
 #include "calib/calibrate.h"
 #include "calib/device.h"
 #include "calib/layertest/layer_test.h"
-#include "calib/store/loop_sizes.h"
 #include "calib/trace.h"
 #include "datasets/calibration_set.h"
 #include "datasets/tokenizer.h"
+#include "run/loop_sizes.h"
 #include "tools/scratch_directory.h"
 
 namespace vernier::tools {
@@ -73,10 +73,10 @@ recipes::MachineMemory ReadMachineMemory(const recipes::Recipe& recipe) {
 
 CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,
                                   const recipes::Recipe& recipe, const recipes::Plan& plan,
-                                  calib::Store& store, Progress& progress) {
+                                  run::Store& store, Progress& progress) {
   calib::SetThreads(recipe.compute.threads);
   const recipes::CalibrationBudget budget =
-      recipes::PlanBudget(source, recipe, ReadMachineMemory(recipe), calib::LoadLoopSizes(store));
+      recipes::PlanBudget(source, recipe, ReadMachineMemory(recipe), run::LoadLoopSizes(store));
   const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(recipe.source);
   const datasets::CalibrationSet tokens =
       datasets::BuildCalibrationSet(recipe.calibration.data, tokenizer);

@@ -10,11 +10,11 @@
 
 #include "base/progress.h"
 #include "calib/layertest/result.h"
-#include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "recipes/budget.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "run/store.h"
 #include "tools/forward_options.h"
 
 namespace vernier::tools {
@@ -39,7 +39,7 @@ struct CalibrationOutcome {
 // "calibrate".
 CalibrationOutcome RunCalibration(const checkpoint::SourceModel& source,
                                   const recipes::Recipe& recipe, const recipes::Plan& plan,
-                                  calib::Store& store, Progress& progress);
+                                  run::Store& store, Progress& progress);
 
 struct TraceOptions {
   std::string source;

@@ -28,7 +28,7 @@ recipes::MachineMemory ReadMachineMemory(const recipes::Recipe& recipe) {
 
 // Never reached: whoever calls these has called RequireTorch.
 CalibrationOutcome RunCalibration(const checkpoint::SourceModel&, const recipes::Recipe&,
-                                  const recipes::Plan&, calib::Store&, Progress&) {
+                                  const recipes::Plan&, run::Store&, Progress&) {
   throw std::logic_error("RequireTorch was not called");
 }
 

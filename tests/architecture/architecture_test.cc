@@ -21,27 +21,24 @@ namespace fs = std::filesystem;
 
 const fs::path kRoot = VERNIER_SOURCE_DIR;
 
-// Which rooms' headers a room may include besides its own. calib/store is a room of its own.
+// Which rooms' headers a room may include besides its own.
 const std::map<std::string, std::set<std::string>> kMayKnow = {
     {"base", {}},
     {"quantizers", {}},
     {"checkpoint", {"base", "quantizers"}},
     {"datasets", {"base"}},
     {"recipes", {"base", "checkpoint", "datasets"}},
-    {"calib/store", {"base", "checkpoint", "recipes", "datasets"}},
-    {"calib", {"base", "quantizers", "checkpoint", "recipes", "datasets", "calib/store"}},
-    {"export", {"base", "quantizers", "checkpoint", "recipes", "calib/store"}},
+    {"run", {"base", "checkpoint", "recipes", "datasets"}},
+    {"calib", {"base", "quantizers", "checkpoint", "recipes", "datasets", "run"}},
+    {"export", {"base", "quantizers", "checkpoint", "recipes", "run"}},
     {"audit", {"base", "quantizers", "checkpoint", "recipes"}},
-    {"report", {"base", "checkpoint", "recipes", "calib/store", "audit"}},
+    {"report", {"base", "checkpoint", "recipes", "run", "audit"}},
     {"tools",
-     {"base", "quantizers", "checkpoint", "datasets", "recipes", "calib", "calib/store", "export",
-      "audit", "report"}},
+     {"base", "quantizers", "checkpoint", "datasets", "recipes", "calib", "run", "export", "audit",
+      "report"}},
 };
 
-std::string RoomOf(const std::string& path) {
-  if (path.starts_with("calib/store/")) return "calib/store";
-  return path.substr(0, path.find('/'));
-}
+std::string RoomOf(const std::string& path) { return path.substr(0, path.find('/')); }
 
 bool IsSource(const fs::path& path) {
   return path.extension() == ".cc" || path.extension() == ".h";
@@ -68,7 +65,6 @@ std::vector<std::string> IncludesOf(const std::string& source) {
 std::vector<std::string> AllSources() {
   std::vector<std::string> all;
   for (const auto& [room, known] : kMayKnow) {
-    if (room == "calib/store") continue;  // below calib
     for (std::string& source : SourcesOf(room)) all.push_back(std::move(source));
   }
   return all;
@@ -133,8 +129,9 @@ TEST(Architecture, EveryErrorCodeIsThrownSomewhere) {
 }
 
 TEST(Architecture, EveryTopLevelFolderHasAReadme) {
-  for (const char* folder : {"audit", "base", "calib", "checkpoint", "datasets", "docs", "examples",
-                             "export", "quantizers", "recipes", "report", "tests", "tools"}) {
+  for (const char* folder :
+       {"audit", "base", "calib", "checkpoint", "datasets", "docs", "examples", "export",
+        "quantizers", "recipes", "report", "run", "tests", "tools"}) {
     EXPECT_TRUE(fs::exists(kRoot / folder / "README.md")) << folder;
   }
 }

@@ -77,7 +77,7 @@ TEST(InputObserver, KeepsTheLargestMagnitudeAndCountsRows) {
   observer.Observe("a", at::zeros({4, 2}, at::kBFloat16));
   observer.Observe("a", at::empty({0, 2}));
   observer.Observe("unwanted", at::ones({1, 1}));
-  const std::vector<InputAmax> inputs = observer.Snapshot(7);
+  const std::vector<run::InputAmax> inputs = observer.Snapshot(7);
   ASSERT_EQ(inputs.size(), 2U);
   EXPECT_EQ(inputs[0].module, "a");
   EXPECT_EQ(inputs[0].amax, 0.0F);
@@ -145,11 +145,11 @@ TEST(InputObserver, ClampingLeavesBadValuesOutOfAmaxAndRecordsThem) {
   observer.Observe("m", at::tensor({1.0F, 2.0F, 3.0F, 4.0F, -inf, std::nanf("")}).view({3, 2}));
   observer.SetSamples(at::tensor({10}, at::kLong));
   observer.Observe("m", at::tensor({inf, -5.0F}).view({1, 2}));
-  const std::vector<InputAmax> inputs = observer.Inputs(2);
+  const std::vector<run::InputAmax> inputs = observer.Inputs(2);
   ASSERT_EQ(inputs.size(), 1U);
   EXPECT_EQ(inputs[0].amax, 5.0F);
   EXPECT_EQ(inputs[0].tokens, 4);
-  const std::vector<NonFiniteRecord> records = observer.NonFinites(2);
+  const std::vector<run::NonFiniteRecord> records = observer.NonFinites(2);
   ASSERT_EQ(records.size(), 1U);
   EXPECT_EQ(records[0].layer, 2);
   EXPECT_EQ(records[0].sample, 9);
@@ -180,7 +180,7 @@ TEST(InputObserver, GoesOnFromWhatItReturned) {
   second.Observe("a", at::full({2, 2}, 0.5F).to(at::kBFloat16));
   second.Observe("a", at::full({1, 2}, std::nanf("")));
   second.Observe("b", at::full({2, 2}, 0.25F));
-  const std::vector<InputAmax> inputs = second.Inputs(0);
+  const std::vector<run::InputAmax> inputs = second.Inputs(0);
   ASSERT_EQ(inputs.size(), 2U);
   EXPECT_EQ(inputs[0].amax, 1.5F);
   EXPECT_EQ(inputs[0].tokens, 7);

@@ -44,14 +44,14 @@ std::vector<std::string> LinearModules(int64_t layer, const checkpoint::Deepseek
 }
 
 // Observations of every layer of `model`, run on `batch`.
-std::vector<InputAmax> ObserveAll(const TestModel& model, const TokenBatch& batch) {
-  std::vector<InputAmax> all;
+std::vector<run::InputAmax> ObserveAll(const TestModel& model, const TokenBatch& batch) {
+  std::vector<run::InputAmax> all;
   at::Tensor hidden = model.decoder->Embed(batch.ids);
   for (int64_t layer = 0; layer < model.decoder->Layers(); ++layer) {
     const std::vector<std::string> modules = LinearModules(layer, model.config);
     InputObserver observer(modules);
     hidden = RunLayer(*model.decoder, layer, hidden, batch, 64, observer);
-    for (InputAmax& input : observer.Snapshot(static_cast<int>(layer))) all.push_back(input);
+    for (run::InputAmax& input : observer.Snapshot(static_cast<int>(layer))) all.push_back(input);
   }
   return all;
 }
@@ -101,8 +101,8 @@ TEST_F(DeepseekV4Forward, PaddingChangesNothing) {
   EXPECT_LE(RelativeError(padded.slice(1, 0, kReal), plain), kSame);
   EXPECT_TRUE(padded.isfinite().all().item<bool>());
 
-  const std::vector<InputAmax> expected = ObserveAll(model_, {ids, {}});
-  const std::vector<InputAmax> actual = ObserveAll(model_, {padded_ids, real});
+  const std::vector<run::InputAmax> expected = ObserveAll(model_, {ids, {}});
+  const std::vector<run::InputAmax> actual = ObserveAll(model_, {padded_ids, real});
   ASSERT_EQ(actual.size(), expected.size());
   for (size_t i = 0; i < actual.size(); ++i) {
     EXPECT_EQ(actual[i].module, expected[i].module);
@@ -113,9 +113,9 @@ TEST_F(DeepseekV4Forward, PaddingChangesNothing) {
 
 TEST_F(DeepseekV4Forward, EveryLinearLayerIsObserved) {
   constexpr int64_t kLength = 200;
-  const std::vector<InputAmax> inputs = ObserveAll(model_, {SomeIds(1, kLength), {}});
+  const std::vector<run::InputAmax> inputs = ObserveAll(model_, {SomeIds(1, kLength), {}});
   std::vector<std::string> observed, wanted;
-  for (const InputAmax& input : inputs) {
+  for (const run::InputAmax& input : inputs) {
     observed.push_back(input.module);
     if (input.module.ends_with("attn.wq_a")) {
       EXPECT_EQ(input.tokens, kLength);

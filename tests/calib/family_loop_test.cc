@@ -28,7 +28,7 @@ class FamilyLoop : public ::testing::TestWithParam<const char*> {
     for (int64_t layer = 0; layer < model_.decoder->Layers(); ++layer) {
       LayerState state = loop.MakeState(layer, hidden);
       loop.RunLayer(layer, state, observer, [](const LayerState&) {});
-      for (InputAmax& input : observer.Snapshot(static_cast<int>(layer))) {
+      for (run::InputAmax& input : observer.Snapshot(static_cast<int>(layer))) {
         result.inputs.push_back(std::move(input));
       }
       hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
@@ -75,7 +75,7 @@ TEST_P(FamilyLoop, ObservesEveryLinearLayerOverRealTokensAlone) {
   constexpr int64_t kRealTokens = 24 + 7 + 24 + 1 + 13;
   const LoopResult result = Run({.batch_size = 5, .experts_per_group = 2});
   int64_t whole = 0, caches = 0;
-  for (const InputAmax& input : result.inputs) {
+  for (const run::InputAmax& input : result.inputs) {
     EXPECT_GT(input.amax, 0) << input.module;
     if (input.module.find(".experts.") != std::string::npos) {
       EXPECT_LE(input.tokens, kRealTokens) << input.module;

@@ -27,7 +27,7 @@ class LayerLoopTest : public ::testing::Test {
         last = reached.Fraction();
       });
       EXPECT_EQ(last, 1.0);
-      for (InputAmax& input : observer.Snapshot(static_cast<int>(layer))) {
+      for (run::InputAmax& input : observer.Snapshot(static_cast<int>(layer))) {
         result.inputs.push_back(std::move(input));
       }
       hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
@@ -36,8 +36,8 @@ class LayerLoopTest : public ::testing::Test {
     return result;
   }
 
-  const InputAmax& Input(const LoopResult& result, const std::string& module) {
-    return *std::ranges::find(result.inputs, module, &InputAmax::module);
+  const run::InputAmax& Input(const LoopResult& result, const std::string& module) {
+    return *std::ranges::find(result.inputs, module, &run::InputAmax::module);
   }
 
   testing::TempDir dir_;
@@ -88,10 +88,10 @@ TEST_F(LayerLoopTest, AllExpertsObservesEveryTokenAndLeavesOutputsAlone) {
   const LoopResult routed = Run({.batch_size = 2, .experts_per_group = 4});
   const LoopResult all = Run({.batch_size = 2, .experts_per_group = 4, .all_experts = true});
   EXPECT_TRUE(at::equal(routed.hidden, all.hidden));
-  for (const InputAmax& input : all.inputs) {
+  for (const run::InputAmax& input : all.inputs) {
     EXPECT_EQ(input.tokens, 5 * 40) << input.module;
   }
-  for (const InputAmax& input : routed.inputs) {
+  for (const run::InputAmax& input : routed.inputs) {
     // Products of other row counts may differ in the last bits.
     EXPECT_GE(Input(all, input.module).amax, input.amax * 0.9999f) << input.module;
   }

@@ -22,7 +22,7 @@ class LayerSaverTest : public ::testing::TestWithParam<bool> {
   // units; throws Killed after `units` of them.
   LoopResult Run(const std::filesystem::path& run_dir, LayerLoopOptions options,
                  int units = 1 << 20, int save_every = 1) {
-    Store store = Store::Open(run_dir);
+    run::Store store = run::Store::Open(run_dir);
     if (in_files_) options.spill_directory = run_dir;
     const LayerLoop loop(*decoder_, tokens_, at::kCPU, at::kFloat, options);
     auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer("hidden.scratch"));
@@ -119,8 +119,8 @@ TEST_P(LayerSaverTest, DamagedPartsAreNoticedAndTheLayerBeginsAnew) {
   for (const int units : {2, 5, 8}) {
     const auto reference = dir_.path() / ("reference" + std::to_string(units));
     EXPECT_THROW(Run(reference, kOptions, units), Killed);
-    const PartialLayer saved = LoadPartialLayer(Store::Open(reference)).value();
-    for (const SavedPart& saved_part : saved.parts) {
+    const run::PartialLayer saved = run::LoadPartialLayer(run::Store::Open(reference)).value();
+    for (const run::SavedPart& saved_part : saved.parts) {
       const std::string& part = saved_part.file_name;
       const auto run_dir = dir_.path() / (part + std::to_string(units));
       std::filesystem::copy(reference, run_dir);

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "calib/store/store.h"
 #include "datasets/calibration_set.h"
+#include "run/store.h"
 
 namespace vernier::calib {
 
@@ -17,7 +17,7 @@ datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t v
 // What a loop leaves behind.
 struct LoopResult {
   at::Tensor hidden;
-  std::vector<InputAmax> inputs;
+  std::vector<run::InputAmax> inputs;
 };
 
 // Expects equal bits.

@@ -51,8 +51,8 @@ void ExportFixture::Overwrite(std::string_view tensor, uint64_t offset,
       .WriteAt(location.info.begin + offset, std::as_bytes(std::span(bytes)));
 }
 
-std::vector<calib::InputAmax> ExportFixture::Calibrated(const recipes::Plan& plan) {
-  std::vector<calib::InputAmax> inputs;
+std::vector<run::InputAmax> ExportFixture::Calibrated(const recipes::Plan& plan) {
+  std::vector<run::InputAmax> inputs;
   for (const std::string& module : plan.observed_modules) {
     const auto number = static_cast<float>(inputs.size() + 1);
     inputs.push_back({.module = module, .layer = 0, .amax = 0.37f * number, .tokens = 100});
@@ -65,7 +65,7 @@ ExportSummary ExportFixture::ExportTo(const std::filesystem::path& output,
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(Source());
   const recipes::Recipe recipe = MakeRecipe(rules);
   const recipes::Plan plan = recipes::MakePlan(source, recipe);
-  calib::Store store = calib::Store::Open(RunDir());
+  run::Store store = run::Store::Open(RunDir());
   if (!store.CalibrationFinished()) store.FinishCalibration();
   Progress progress = Progress::Silent();
   settings_.threads = threads;

@@ -10,11 +10,11 @@
 #include <string_view>
 #include <vector>
 
-#include "calib/store/store.h"
 #include "checkpoint/source_model.h"
 #include "export/exporter.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
+#include "run/store.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
@@ -39,7 +39,7 @@ class ExportFixture : public ::testing::Test {
   void Overwrite(std::string_view tensor, uint64_t offset, const std::vector<uint8_t>& bytes);
 
   // An amax for every observed module, different for each and never 0.
-  static std::vector<calib::InputAmax> Calibrated(const recipes::Plan& plan);
+  static std::vector<run::InputAmax> Calibrated(const recipes::Plan& plan);
 
   // Opens the source and exports it with `rules`, calibrating first where there is no store.
   ExportSummary ExportTo(const std::filesystem::path& output,
@@ -47,7 +47,7 @@ class ExportFixture : public ::testing::Test {
   ExportSummary Export() { return ExportTo(Output()); }
 
   // Used instead of Calibrated() when not empty.
-  std::vector<calib::InputAmax> inputs_;
+  std::vector<run::InputAmax> inputs_;
   // How exports stream; ExportTo sets the threads.
   StreamSettings settings_;
 

@@ -75,7 +75,7 @@ TEST_F(ExportManifestTest, HoldsScalesOfEveryGroup) {
   WriteSource({.layers = 2, .experts = 3});
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(Source());
   inputs_ = Calibrated(recipes::MakePlan(source, MakeRecipe(HybridRules())));
-  for (calib::InputAmax& input : inputs_) {
+  for (run::InputAmax& input : inputs_) {
     if (input.module == "layers.1.ffn.experts.2.w2") input.amax = 0, input.tokens = 0;
   }
   Export();

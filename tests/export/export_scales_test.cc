@@ -22,7 +22,7 @@ class ExportScalesTest : public ExportFixture {
   }
 
   void Set(const std::string& module, float amax, int64_t tokens) {
-    for (calib::InputAmax& input : inputs_) {
+    for (run::InputAmax& input : inputs_) {
       if (input.module == module) input.amax = amax, input.tokens = tokens;
     }
   }
@@ -30,14 +30,14 @@ class ExportScalesTest : public ExportFixture {
   // No expert of the layer saw a token.
   void UnseeLayer(int layer) {
     const std::string prefix = "layers." + std::to_string(layer) + ".";
-    for (calib::InputAmax& input : inputs_) {
+    for (run::InputAmax& input : inputs_) {
       if (input.module.starts_with(prefix)) input.amax = 0, input.tokens = 0;
     }
   }
   // The largest amax of modules that begin and end like this.
   float Largest(const std::string& prefix, const std::string& suffix) const {
     float largest = 0;
-    for (const calib::InputAmax& input : inputs_) {
+    for (const run::InputAmax& input : inputs_) {
       if (input.module.starts_with(prefix) && input.module.ends_with(suffix)) {
         largest = std::max(largest, input.amax);
       }
@@ -93,7 +93,7 @@ TEST_F(ExportScalesTest, NothingSeenAtAllIsAnError) {
 }
 
 TEST_F(ExportScalesTest, AModuleWithoutARecordIsAnError) {
-  std::erase_if(inputs_, [](const calib::InputAmax& input) {
+  std::erase_if(inputs_, [](const run::InputAmax& input) {
     return input.module == "layers.2.ffn.experts.1.w2";
   });
   EXPECT_VERNIER_ERROR(Export(), ErrorCode::kNotCalibrated, "layers.2.ffn.experts.1.w2");

@@ -122,7 +122,7 @@ TEST_F(ExporterTest, InputScaleIsAmaxOfTheGroupOver2688) {
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(Source());
   inputs_ = Calibrated(recipes::MakePlan(source, MakeRecipe(HybridRules())));
   std::map<std::string, float> amax;
-  for (const calib::InputAmax& input : inputs_) amax[input.module] = input.amax;
+  for (const run::InputAmax& input : inputs_) amax[input.module] = input.amax;
   Export();
   const Checkpoint output = Checkpoint::Open(Output());
   const std::string expert = "layers.2.ffn.experts.5";
@@ -273,7 +273,7 @@ TEST_F(ExporterTest, NeedsAFinishedCalibration) {
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(Source());
   const recipes::Recipe recipe = MakeRecipe(HybridRules());
   const recipes::Plan plan = recipes::MakePlan(source, recipe);
-  calib::Store store = calib::Store::Open(RunDir());
+  run::Store store = run::Store::Open(RunDir());
   Progress progress = Progress::Silent();
   EXPECT_VERNIER_ERROR(exporter::Export({.source = source,
                                          .plan = plan,

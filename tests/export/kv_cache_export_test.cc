@@ -39,8 +39,8 @@ class KvCacheExportTest : public ::testing::Test {
   }
 
   // A different amax for everything that the plan observes.
-  std::vector<calib::InputAmax> MadeUp(const recipes::Recipe& recipe) const {
-    std::vector<calib::InputAmax> inputs;
+  std::vector<run::InputAmax> MadeUp(const recipes::Recipe& recipe) const {
+    std::vector<run::InputAmax> inputs;
     for (const std::string& module : recipes::MakePlan(source_, recipe).observed_modules) {
       const auto number = static_cast<float>(inputs.size() + 1);
       inputs.push_back({.module = module, .layer = 0, .amax = 0.37f * number, .tokens = 100});
@@ -48,9 +48,9 @@ class KvCacheExportTest : public ::testing::Test {
     return inputs;
   }
 
-  ExportSummary Export(const recipes::Recipe& recipe, std::vector<calib::InputAmax> inputs) {
+  ExportSummary Export(const recipes::Recipe& recipe, std::vector<run::InputAmax> inputs) {
     const recipes::Plan plan = recipes::MakePlan(source_, recipe);
-    calib::Store store = calib::Store::Open(directory_.path() / "run");
+    run::Store store = run::Store::Open(directory_.path() / "run");
     if (!store.CalibrationFinished()) store.FinishCalibration();
     Progress progress = Progress::Silent();
     return exporter::Export({.source = source_,
@@ -69,8 +69,8 @@ class KvCacheExportTest : public ::testing::Test {
     return NumberFromBytes(bytes, output.tensor(output.Find(tensor)).info.dtype);
   }
 
-  static float Amax(const std::vector<calib::InputAmax>& inputs, const std::string& module) {
-    for (const calib::InputAmax& input : inputs) {
+  static float Amax(const std::vector<run::InputAmax>& inputs, const std::string& module) {
+    for (const run::InputAmax& input : inputs) {
       if (input.module == module) return input.amax;
     }
     ADD_FAILURE() << module << " is not observed";
@@ -86,7 +86,7 @@ class KvCacheExportTest : public ::testing::Test {
 
 TEST_F(KvCacheExportTest, ScalesAreTheAmaxOfKeysAndValuesOver448) {
   const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
-  const std::vector<calib::InputAmax> inputs = MadeUp(recipe);
+  const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   const ExportSummary summary = Export(recipe, inputs);
   EXPECT_EQ(summary.kv_scales.size(), 4u);
   EXPECT_EQ(summary.dropped_tensors, 2);  // the source's own
@@ -99,7 +99,7 @@ TEST_F(KvCacheExportTest, ScalesAreTheAmaxOfKeysAndValuesOver448) {
 TEST_F(KvCacheExportTest, CompressedTensorsRoundsThemToBf16) {
   recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
   recipe.dialect = Dialect::kCompressedTensors;
-  const std::vector<calib::InputAmax> inputs = MadeUp(recipe);
+  const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   Export(recipe, inputs);
   const float exact = Amax(inputs, std::string(kAttention) + ".k_cache") / 448.0f;
   EXPECT_EQ(Scale(std::string(kAttention) + ".k_scale"),
@@ -128,8 +128,8 @@ TEST_F(KvCacheExportTest, WeightsAloneMayHaveACalibratedCache) {
 
 TEST_F(KvCacheExportTest, ACacheOfZerosHasTheScaleOne) {
   const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
-  std::vector<calib::InputAmax> inputs = MadeUp(recipe);
-  for (calib::InputAmax& input : inputs) {
+  std::vector<run::InputAmax> inputs = MadeUp(recipe);
+  for (run::InputAmax& input : inputs) {
     if (input.module == std::string(kAttention) + ".v_cache") input.amax = 0;
   }
   Export(recipe, inputs);
@@ -139,21 +139,21 @@ TEST_F(KvCacheExportTest, ACacheOfZerosHasTheScaleOne) {
 TEST_F(KvCacheExportTest, ACacheWithoutStatisticsIsAnError) {
   const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
   const std::string cache = std::string(kAttention) + ".k_cache";
-  std::vector<calib::InputAmax> inputs = MadeUp(recipe);
-  for (calib::InputAmax& input : inputs) {
+  std::vector<run::InputAmax> inputs = MadeUp(recipe);
+  for (run::InputAmax& input : inputs) {
     if (input.module == cache) input.tokens = 0;
   }
   EXPECT_VERNIER_ERROR(Export(recipe, inputs), ErrorCode::kNotCalibrated, cache);
-  std::erase_if(inputs, [&](const calib::InputAmax& input) { return input.module == cache; });
+  std::erase_if(inputs, [&](const run::InputAmax& input) { return input.module == cache; });
   EXPECT_VERNIER_ERROR(Export(recipe, inputs), ErrorCode::kNotCalibrated, cache);
 }
 
 TEST_F(KvCacheExportTest, OtherScalesAreAnotherOutput) {
   const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
-  std::vector<calib::InputAmax> inputs = MadeUp(recipe);
+  std::vector<run::InputAmax> inputs = MadeUp(recipe);
   const std::string hash = Export(recipe, inputs).plan_hash;
   std::filesystem::remove_all(Output());
-  for (calib::InputAmax& input : inputs) {
+  for (run::InputAmax& input : inputs) {
     if (input.module.ends_with(".k_cache")) input.amax *= 2;
   }
   EXPECT_NE(Export(recipe, inputs).plan_hash, hash);
@@ -161,7 +161,7 @@ TEST_F(KvCacheExportTest, OtherScalesAreAnotherOutput) {
 
 TEST_F(KvCacheExportTest, TheManifestSaysWhatBecameOfTheCache) {
   const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
-  const std::vector<calib::InputAmax> inputs = MadeUp(recipe);
+  const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   Export(recipe, inputs);
   const Json manifest = ReadJsonFile(Output() / "vernier_manifest.json");
   EXPECT_EQ(manifest["recipe"]["kv_cache"], "fp8");
@@ -190,7 +190,7 @@ TEST_F(KvCacheExportTest, FusedFp8WeightsShareTheirInputScaleAlone) {
   EXPECT_NE(
       plan.weights[source_.layout.by_module.at(std::string(kAttention) + ".q_proj")].scale_group,
       plan.weights[source_.layout.by_module.at(std::string(kAttention) + ".k_proj")].scale_group);
-  const std::vector<calib::InputAmax> inputs = MadeUp(recipe);
+  const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   Export(recipe, inputs);
   const std::vector<std::vector<std::string>> fused = {
       {"model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.k_proj",
@@ -210,7 +210,7 @@ TEST_F(KvCacheExportTest, FusedFp8WeightsShareTheirInputScaleAlone) {
 
 TEST_F(KvCacheExportTest, FusedNvfp4WeightsShareBothScales) {
   const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kNone);
-  const std::vector<calib::InputAmax> inputs = MadeUp(recipe);
+  const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   Export(recipe, inputs);
   float amax = 0;
   for (const char* leaf : {".q_proj", ".k_proj", ".v_proj"}) {

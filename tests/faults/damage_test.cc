@@ -16,9 +16,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "calib/store/sqlite.h"
-#include "calib/store/store.h"
 #include "checkpoint/safetensors.h"
+#include "run/sqlite.h"
+#include "run/store.h"
 #include "tests/faults/job.h"
 #include "tests/faults/kill_campaign.h"
 
@@ -126,15 +126,15 @@ TEST_F(DamageTest, OfTheFinishedOutputIsRepaired) {
 // What a store says, line by line; nothing when it cannot be opened.
 std::optional<std::vector<std::string>> ReadStore(const fs::path& run_dir) {
   try {
-    calib::Store store = calib::Store::Open(run_dir);
+    run::Store store = run::Store::Open(run_dir);
     std::vector<std::string> lines = {store.CalibrationFinished() ? "finished" : "unfinished"};
-    calib::Statement identity = store.database().Prepare("SELECT field, value FROM identity");
+    run::Statement identity = store.database().Prepare("SELECT field, value FROM identity");
     while (identity.Step()) lines.push_back(identity.Text(0) + "=" + identity.Text(1));
-    for (const calib::InputAmax& input : store.Inputs()) {
+    for (const run::InputAmax& input : store.Inputs()) {
       lines.push_back(
           fmt::format("{} {} {:a} {}", input.layer, input.module, input.amax, input.tokens));
     }
-    for (const calib::ShardRecord& shard : store.FinishedShards("plan")) {
+    for (const run::ShardRecord& shard : store.FinishedShards("plan")) {
       lines.push_back(fmt::format("{} {} {} {} {}", shard.file_name, shard.bytes, shard.hash,
                                   shard.cast_blocks, shard.cast_inexact));
     }
@@ -146,10 +146,10 @@ std::optional<std::vector<std::string>> ReadStore(const fs::path& run_dir) {
 
 // A store with numbers of every kind, closed.
 void WriteStore(const fs::path& run_dir) {
-  calib::Store store = calib::Store::Open(run_dir);
+  run::Store store = run::Store::Open(run_dir);
   store.RequireIdentity({{"seed", "1"}, {"source", "0123456789abcdef"}});
   for (int layer = 0; layer < 3; ++layer) {
-    calib::LayerResult result;
+    run::LayerResult result;
     result.layer = layer;
     result.activations = {"hidden", 4096, "0123"};
     for (int module = 0; module < 40; ++module) {

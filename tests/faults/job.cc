@@ -7,8 +7,8 @@
 #include <bit>
 
 #include "base/hash.h"
-#include "calib/store/sqlite.h"
-#include "calib/store/store.h"
+#include "run/sqlite.h"
+#include "run/store.h"
 #include "tests/tools/recipe_builder.h"
 
 namespace vernier::testing {
@@ -22,9 +22,9 @@ constexpr const char* kOutputPrefix = "output/";
 
 std::string DumpStatistics(const fs::path& run_dir) {
   if (!fs::exists(run_dir / kStoreFile)) return "";
-  const calib::Store store = calib::Store::Open(run_dir);
+  const run::Store store = run::Store::Open(run_dir);
   std::string dump = store.CalibrationFinished() ? "finished\n" : "unfinished\n";
-  for (const calib::InputAmax& input : store.Inputs()) {
+  for (const run::InputAmax& input : store.Inputs()) {
     dump += fmt::format("{} {} {:08x} {}\n", input.layer, input.module,
                         std::bit_cast<uint32_t>(input.amax), input.tokens);
   }
@@ -37,7 +37,7 @@ std::string CheckIntegrity(const fs::path& run_dir) {
     const fs::path name = entry.path().filename();
     if (name.string().starts_with(kStoreFile)) fs::copy_file(entry.path(), copy.path() / name);
   }
-  return calib::Database(copy.path() / kStoreFile).QueryText("PRAGMA integrity_check");
+  return run::Database(copy.path() / kStoreFile).QueryText("PRAGMA integrity_check");
 }
 
 }  // namespace

@@ -3,15 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "calib/store/export_record.h"
-#include "calib/store/run_log.h"
+#include "run/export_record.h"
+#include "run/run_log.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::report {
 namespace {
 
-using calib::InputAmax;
-using calib::Store;
+using run::InputAmax;
+using run::Store;
 
 TEST(ModuleKind, DropsLayerAndExpert) {
   EXPECT_EQ(ModuleKind("layers.3.ffn.experts.17.w2"), "ffn.experts.*.w2");
@@ -84,13 +84,13 @@ TEST_F(RunFactsTest, SumsUpByLayerAndKind) {
 TEST_F(RunFactsTest, TellsSettingsCommandsAndExports) {
   store_.RequireIdentity(
       {{"source", "f"}, {"calibration.samples", "32"}, {"calibration.sequence_length", "512"}});
-  const calib::Database& database = store_.database();
-  const int64_t first = calib::BeginCommand(database, "vernier run a.json", "calibrate export");
-  calib::EndCommand(database, first, calib::CommandOutcome::kInterrupted, "stopped");
-  const int64_t refused = calib::BeginCommand(database, "vernier run b.json", "calibrate");
-  calib::EndCommand(database, refused, calib::CommandOutcome::kRefused, "another run");
-  calib::BeginCommand(database, "vernier run a.json", "calibrate export");
-  calib::BeginExport(database, {.plan_hash = "p", .output = "/out", .shards = 2, .bytes = 99});
+  const run::Database& database = store_.database();
+  const int64_t first = run::BeginCommand(database, "vernier run a.json", "calibrate export");
+  run::EndCommand(database, first, run::CommandOutcome::kInterrupted, "stopped");
+  const int64_t refused = run::BeginCommand(database, "vernier run b.json", "calibrate");
+  run::EndCommand(database, refused, run::CommandOutcome::kRefused, "another run");
+  run::BeginCommand(database, "vernier run a.json", "calibrate export");
+  run::BeginExport(database, {.plan_hash = "p", .output = "/out", .shards = 2, .bytes = 99});
 
   const Json facts = RunFacts(store_);
   EXPECT_EQ(facts.at("calibration").at("most_tokens"), 32 * 512);

@@ -1,0 +1,37 @@
+#include "run/non_finite_record.h"
+
+#include "run/sqlite.h"
+
+namespace vernier::run {
+
+std::vector<NonFiniteRecord> LoadNonFinite(const Database& database, int layer) {
+  std::vector<NonFiniteRecord> records;
+  Statement rows = database.Prepare(
+      "SELECT layer, module, sample, value, count FROM non_finite"
+      " WHERE (?1 < 0 AND layer >= 0) OR layer = ?1 ORDER BY layer, module");
+  rows.Bind(1, int64_t{layer});
+  while (rows.Step()) {
+    records.push_back({.layer = static_cast<int>(rows.Integer(0)),
+                       .module = rows.Text(1),
+                       .sample = rows.Integer(2),
+                       .value = rows.Text(3),
+                       .count = rows.Integer(4)});
+  }
+  return records;
+}
+
+void ReplaceNonFinite(const Database& database, int layer,
+                      std::span<const NonFiniteRecord> records) {
+  database.Prepare("DELETE FROM non_finite WHERE layer = ?1").Bind(1, int64_t{layer}).Run();
+  Statement insert = database.Prepare("INSERT INTO non_finite VALUES (?1, ?2, ?3, ?4, ?5)");
+  for (const NonFiniteRecord& record : records) {
+    insert.Bind(1, int64_t{layer})
+        .Bind(2, record.module)
+        .Bind(3, record.sample)
+        .Bind(4, record.value)
+        .Bind(5, record.count)
+        .Run();
+  }
+}
+
+}  // namespace vernier::run

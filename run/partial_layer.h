@@ -1,0 +1,46 @@
+// How far an unfinished layer has come: what a resume inside a layer needs.
+#ifndef VERNIER_RUN_PARTIAL_LAYER_H_
+#define VERNIER_RUN_PARTIAL_LAYER_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "run/non_finite_record.h"
+#include "run/store.h"
+
+namespace vernier::run {
+
+// A file of the run directory with one tensor per sample.
+struct SavedPart {
+  std::string part;       // what it holds: "hidden", "sum", ...
+  std::string file_name;  // in the run directory
+  int64_t first = 0;      // samples [first, first + samples) are saved
+  int64_t samples = 0;
+  std::string hash;  // of those samples (SampleBuffer::Hash)
+};
+
+// A place between two units of work of one layer.
+struct PartialLayer {
+  int layer = 0;
+  std::string stage;   // "dense", "experts" or "finish"
+  int64_t next = 0;    // the first sample (of "experts": the first expert) that is not done
+  double seconds = 0;  // spent on the layer
+  std::vector<InputAmax> inputs;  // over what was done
+  std::vector<NonFiniteRecord> non_finites;
+  std::vector<SavedPart> parts;
+};
+
+// Nothing when no layer is under way. Store::CommitLayer removes it.
+std::optional<PartialLayer> LoadPartialLayer(const Store& store);
+
+// Replaces what was saved before, in one transaction. The files must be durable already.
+void SavePartialLayer(const Store& store, const PartialLayer& partial);
+
+// Forgets it: the layer begins anew.
+void DiscardPartialLayer(const Store& store);
+
+}  // namespace vernier::run
+
+#endif  // VERNIER_RUN_PARTIAL_LAYER_H_

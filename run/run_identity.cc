@@ -1,0 +1,37 @@
+#include "run/run_identity.h"
+
+#include <algorithm>
+#include <string>
+
+#include "base/hash.h"
+
+namespace vernier::run {
+namespace {
+
+// "/data/0/path" -> "calibration.data.0.path"
+std::string FieldName(std::string pointer) {
+  std::ranges::replace(pointer, '/', '.');
+  return std::string(kCalibrationPrefix) + pointer.substr(1);
+}
+
+void AddCalibration(const recipes::Recipe& recipe, RunIdentity& identity) {
+  identity["numerics"] = std::to_string(kNumericsVersion);
+  const Json fields = recipes::CalibrationIdentity(recipe).flatten();
+  for (const auto& [pointer, value] : fields.items()) {
+    identity[FieldName(pointer)] = value.is_string() ? value.get<std::string>() : value.dump();
+  }
+}
+
+}  // namespace
+
+RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
+                         const recipes::Plan& plan) {
+  Hasher observed;
+  for (const std::string& module : plan.observed_modules) observed.Update(module + "\n");
+  RunIdentity identity = {{"source", source.checkpoint.fingerprint()},
+                          {"observed_modules", observed.Hex()}};
+  if (recipes::ObservesInputs(recipe)) AddCalibration(recipe, identity);
+  return identity;
+}
+
+}  // namespace vernier::run

@@ -1,0 +1,26 @@
+// The identity of a job, as far as headers and the recipe tell.
+#ifndef VERNIER_RUN_RUN_IDENTITY_H_
+#define VERNIER_RUN_RUN_IDENTITY_H_
+
+#include "checkpoint/source_model.h"
+#include "recipes/plan.h"
+#include "recipes/recipe.h"
+#include "run/identity.h"
+
+namespace vernier::run {
+
+// To be raised by a change after which the same inputs give other statistics: stores that were made
+// before it are then refused.
+inline constexpr int kNumericsVersion = 1;
+
+// Fields "source" (fingerprint) and "observed_modules" (hash of their names); when the recipe
+// observes inputs also "numerics" (kNumericsVersion) and "calibration.*", one per field of
+// recipes::CalibrationIdentity. Calibration adds "tokens" and "tokenizer" (fingerprints). Devices,
+// budgets, threads and how weights are scaled are not in it: they may change between calibration
+// and export.
+RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
+                         const recipes::Plan& plan);
+
+}  // namespace vernier::run
+
+#endif  // VERNIER_RUN_RUN_IDENTITY_H_

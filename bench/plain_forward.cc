@@ -44,7 +44,7 @@ std::vector<LoadedLayer> LoadAll(const Decoder& decoder) {
 }
 
 void AddExperts(const Decoder& decoder, int64_t layer, const LoadedLayer& loaded,
-                const FfnStage& stage, InputObserver& nobody, at::Tensor& y) {
+                const FfnStage& stage, Tap& nobody, at::Tensor& y) {
   for (size_t expert = 0; expert < loaded.experts.size(); ++expert) {
     const auto id = static_cast<int64_t>(expert);
     const at::Tensor hits = stage.routing.experts.eq(id).nonzero();
@@ -60,7 +60,7 @@ void AddExperts(const Decoder& decoder, int64_t layer, const LoadedLayer& loaded
 at::Tensor Forward(const Decoder& decoder, const std::vector<LoadedLayer>& layers,
                    const at::Tensor& ids) {
   const TokenBatch batch{ids, {}};
-  InputObserver nobody({});
+  Tap nobody;
   at::Tensor hidden = decoder.Embed(ids);
   for (size_t i = 0; i < layers.size(); ++i) {
     const FfnStage stage = layers[i].dense->RunUntilExperts(hidden, batch, nobody);

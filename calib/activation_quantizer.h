@@ -10,7 +10,7 @@
 
 #include "calib/activation_format.h"
 #include "calib/cache_scales.h"
-#include "calib/input_observer.h"
+#include "calib/tap.h"
 #include "checkpoint/source_model.h"
 
 namespace vernier::calib {
@@ -18,11 +18,11 @@ namespace vernier::calib {
 // Observes nothing; replaces the input of each linear layer, and the keys and values of an FP8
 // cache, by what is left of them after the quantisation that `model` asks for. A layer whose inputs
 // are not emulated keeps them, as Of tells.
-class ActivationQuantizer final : public InputObserver {
+class ActivationQuantizer final : public Tap {
  public:
   // `model` must outlive it.
   explicit ActivationQuantizer(const checkpoint::SourceModel& model)
-      : InputObserver({}), model_(&model), caches_(ReadCacheScales(model)) {}
+      : model_(&model), caches_(ReadCacheScales(model)) {}
 
   at::Tensor Replace(std::string_view module, const at::Tensor& x) override;
   at::Tensor ReplaceCache(std::string_view entry, const at::Tensor& x) override;

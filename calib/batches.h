@@ -18,6 +18,8 @@ struct Batch {
   int64_t count = 0;
 
   int64_t end() const { return first + count; }
+  // Their numbers: I64, on the host.
+  at::Tensor Samples() const { return at::arange(first, end()); }
 };
 
 class Batches {

@@ -16,6 +16,8 @@
 #include "calib/families/decoder.h"
 #include "calib/layer_loop.h"
 #include "calib/layer_saver.h"
+#include "calib/non_finite_guard.h"
+#include "calib/recorder.h"
 #include "calib/save_policy.h"
 #include "recipes/plan_summary.h"
 #include "run/loop_sizes.h"
@@ -32,8 +34,9 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-OnNonFinite PolicyOf(const recipes::Recipe& recipe) {
-  return recipe.non_finite == recipes::NonFinite::kClamp ? OnNonFinite::kClamp : OnNonFinite::kStop;
+NonFinitePolicy PolicyOf(const recipes::Recipe& recipe) {
+  return recipe.non_finite == recipes::NonFinite::kClamp ? NonFinitePolicy::kClamp
+                                                         : NonFinitePolicy::kStop;
 }
 
 // The store, the loop, and the hidden states before the current layer.
@@ -52,7 +55,8 @@ class CalibrationRun {
         loop_(*decoder_, request.tokens, device_, loader_.compute_dtype(), Options()),
         saver_(store),
         policy_(request.recipe.compute.save_interval),
-        observer_(request.plan.observed_modules, PolicyOf(request.recipe)) {}
+        recorder_(request.plan.observed_modules),
+        guard_(recorder_, PolicyOf(request.recipe)) {}
 
   CalibrationSummary Run() {
     CalibrationSummary summary{.layers = decoder_->Layers(),
@@ -69,7 +73,11 @@ class CalibrationRun {
     run::SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
                                 .query_chunk = request_.budget.query_chunk});
     LoadOrEmbed(first);
-    std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, loop_, hidden_, observer_);
+    std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, loop_, hidden_);
+    if (resumed) {
+      recorder_.Restore(resumed->so_far.inputs, device_);
+      guard_.Restore(resumed->so_far.non_finites);
+    }
     progress_.BeginPhase("calibrate", static_cast<double>(summary.layers),
                          static_cast<double>(first) + (resumed ? resumed->state.Fraction() : 0));
     for (int64_t layer = first; layer < summary.layers; ++layer) {
@@ -142,10 +150,10 @@ class CalibrationRun {
     LayerState& state = resumed->state;
     reported_ = state.Fraction();
     unit_start_ = start;
-    loop_.RunLayer(layer, state, observer_, [&](LayerState& reached) {
-      AfterUnit(layer, reached, resumed->seconds + SecondsSince(start));
+    loop_.RunLayer(layer, state, guard_, [&](LayerState& reached) {
+      AfterUnit(layer, reached, resumed->so_far.seconds + SecondsSince(start));
     });
-    CommitLayer(layer, state, resumed->seconds + SecondsSince(start));
+    CommitLayer(layer, state, resumed->so_far.seconds + SecondsSince(start));
   }
 
   void AfterUnit(int64_t layer, LayerState& state, double layer_seconds) {
@@ -157,7 +165,10 @@ class CalibrationRun {
     if (!InterruptRequested() && !policy_.ShouldSave(bytes)) return;
     const Clock::time_point start = Clock::now();
     ledger_.Commit();
-    saver_.Save(state, observer_, layer_seconds);
+    const int number = static_cast<int>(layer);
+    saver_.Save(state, {.seconds = layer_seconds,
+                        .inputs = recorder_.Inputs(number),
+                        .non_finites = guard_.NonFinites(number)});
     policy_.Saved(bytes, SecondsSince(start));
     unit_start_ = Clock::now();
     ThrowIfInterrupted();
@@ -175,10 +186,11 @@ class CalibrationRun {
     ledger_.Commit();
     store_.CommitLayer({.layer = number,
                         .seconds = seconds,
-                        .inputs = WithUnseenModules(number, observer_.Inputs(number)),
+                        .inputs = WithUnseenModules(number, recorder_.Inputs(number)),
                         .activations = saved,
-                        .non_finites = observer_.NonFinites(number)});
-    observer_.Clear();
+                        .non_finites = guard_.NonFinites(number)});
+    recorder_.Clear();
+    guard_.Clear();
     policy_.LayerCommitted();
     if (out.in_file()) hidden_ = std::make_shared<SampleBuffer>(out.OpenSame(path));
     run::RemoveStaleFiles(store_.run_dir(), {saved.file_name});
@@ -207,7 +219,8 @@ class CalibrationRun {
   LayerLoop loop_;
   LayerSaver saver_;
   SavePolicy policy_;
-  InputObserver observer_;
+  Recorder recorder_;
+  NonFiniteGuard guard_;
   std::shared_ptr<SampleBuffer> hidden_;
   // Of the current layer.
   double reported_ = 0;

@@ -1,4 +1,4 @@
-// Calibration: the layer loop with observers, committed to the store layer by layer.
+// Calibration: the layer loop with a recorder, committed to the store layer by layer.
 #ifndef VERNIER_CALIB_CALIBRATE_H_
 #define VERNIER_CALIB_CALIBRATE_H_
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "calib/bad_input_finder.h"
 
 namespace vernier::calib {
 namespace {
@@ -24,16 +25,16 @@ std::vector<std::vector<int64_t>> SplitIntoGroups(const std::vector<int64_t>& ex
   return groups;
 }
 
-// Sees nothing, but replaces inputs as `observer` does.
-class Unseen final : public InputObserver {
+// Sees nothing, but replaces inputs as `tap` does.
+class Unseen final : public Tap {
  public:
-  explicit Unseen(InputObserver& observer) : InputObserver({}), observer_(observer) {}
+  explicit Unseen(Tap& tap) : tap_(tap) {}
   at::Tensor Replace(std::string_view module, const at::Tensor& x) override {
-    return observer_.Replace(module, x);
+    return tap_.Replace(module, x);
   }
 
  private:
-  InputObserver& observer_;
+  Tap& tap_;
 };
 
 std::string ExpertName(int64_t layer, int64_t expert) {
@@ -54,8 +55,8 @@ struct ExpertPass::Rows {
 };
 
 ExpertPass::ExpertPass(const Decoder& decoder, const Batches& batches, ExpertPassOptions options,
-                       LayerState& state, InputObserver& observer)
-    : decoder_(decoder), batches_(batches), options_(options), state_(state), observer_(observer) {}
+                       LayerState& state, NonFiniteGuard& guard)
+    : decoder_(decoder), batches_(batches), options_(options), state_(state), guard_(guard) {}
 
 void ExpertPass::Run(const std::function<void()>& group_done) const {
   const auto groups =
@@ -104,45 +105,55 @@ std::vector<ExpertWeights> ExpertPass::Load(const std::vector<int64_t>& experts)
 
 void ExpertPass::RunGroup(const Group& group) const {
   SampleBuffer& next_sum = state_.NextSum();
-  bool finite = true;
-  for (int64_t first = 0; first < batches_.samples() && finite;) {
+  bool good = true;
+  for (int64_t first = 0; first < batches_.samples() && good;) {
     const Batch batch = batches_.At(first);
     const at::Tensor x = batches_.Get(state_.part(LayerPart::kExpertInput), batch).flatten(0, 1);
     at::Tensor y = batches_.Get(state_.part(LayerPart::kSum), batch).flatten(0, 1);
-    if (options_.all_experts) ObserveAll(group, batch, x);
-    Add(group, batch, x, y);
-    if (observer_.clamps()) {
-      observer_.SetSamples(at::arange(batch.first, batch.end()));
-      y = observer_.Clamp(fmt::format("layers.{}", options_.layer), y);
-    } else {
-      finite = IsFinite(y);
+    if (options_.all_experts) {
+      guard_.SetSamples(batches_.SamplesOfTokens(batch));
+      ObserveAll(group, batch, x, guard_);
     }
+    Add(group, batch, x, y);
+    guard_.SetSamples(batch.Samples());
+    y = guard_.Clamp(fmt::format("layers.{}", options_.layer), y);
+    good = guard_.IsGood(y);
     next_sum.Put(batch.first, y.view({batch.count, batches_.length(), -1}));
     first = batch.end();
   }
-  if (!finite || (!observer_.clamps() && !observer_.Finite())) ReportBad(group);
+  if (!good || !guard_.TapIsGood()) FindBad(group);
+  if (!good) {
+    throw Error(ErrorCode::kBadActivation, fmt::format("layer {}", options_.layer),
+                "the sum of its experts' outputs overflows",
+                "Check the checkpoint with `vernier validate`, or go on with --non-finite clamp");
+  }
   state_.SumDone();
 }
 
-void ExpertPass::ObserveAll(const Group& group, const Batch& batch, const at::Tensor& x) const {
+void ExpertPass::ObserveAll(const Group& group, const Batch& batch, const at::Tensor& x,
+                            Tap& tap) const {
   const at::Tensor real = batches_.Tokens(batch).RealRows(x);
-  if (observer_.clamps()) observer_.SetSamples(batches_.SamplesOfTokens(batch));
   for (size_t i = 0; i < group.experts.size(); ++i) {
-    decoder_.RunExpert(options_.layer, group.experts[i], group.weights[i], real, observer_);
+    decoder_.RunExpert(options_.layer, group.experts[i], group.weights[i], real, tap);
   }
+}
+
+at::Tensor ExpertPass::RunRouted(const Group& group, size_t i, const at::Tensor& x,
+                                 const at::Tensor& rows, Tap& tap) const {
+  return decoder_.RunExpert(options_.layer, group.experts[i], group.weights[i],
+                            x.index_select(0, rows), tap);
 }
 
 void ExpertPass::Add(const Group& group, const Batch& batch, const at::Tensor& x,
                      at::Tensor& y) const {
-  Unseen unseen(observer_);
-  InputObserver& observer = options_.all_experts ? unseen : observer_;
+  Unseen unseen(guard_);
+  Tap& tap = options_.all_experts ? static_cast<Tap&>(unseen) : guard_;
   for (size_t i = 0; i < group.experts.size(); ++i) {
     const Rows routed = RowsOf(batch, group.experts[i]);
     if (routed.rows.size(0) == 0) continue;
-    if (observer.clamps()) observer.SetSamples(SamplesOfRows(batch, routed));
+    guard_.SetSamples(SamplesOfRows(batch, routed));
     const at::Tensor rows = routed.rows.to(batches_.device());
-    const at::Tensor out = decoder_.RunExpert(options_.layer, group.experts[i], group.weights[i],
-                                              x.index_select(0, rows), observer);
+    const at::Tensor out = RunRouted(group, i, x, rows, tap);
     y.index_add_(0, rows, out.to(at::kFloat) * routed.weights);
   }
 }
@@ -165,27 +176,26 @@ ExpertPass::Rows ExpertPass::RowsOf(const Batch& batch, int64_t expert) const {
 }
 
 // Every batch again, looking at each step.
-void ExpertPass::ReportBad(const Group& group) const {
+void ExpertPass::FindBad(const Group& group) const {
   for (int64_t first = 0; first < batches_.samples(); first = batches_.At(first).end()) {
     const Batch batch = batches_.At(first);
     const at::Tensor x = batches_.Get(state_.part(LayerPart::kExpertInput), batch).flatten(0, 1);
-    for (size_t i = 0; i < group.experts.size(); ++i) {
-      const Rows routed = RowsOf(batch, group.experts[i]);
-      if (routed.rows.size(0) == 0) continue;
-      BadInputFinder finder(options_.layer, SamplesOfRows(batch, routed));
-      const at::Tensor rows = routed.rows.to(batches_.device());
-      const at::Tensor out = decoder_.RunExpert(options_.layer, group.experts[i], group.weights[i],
-                                                x.index_select(0, rows), finder);
-      const std::string name = ExpertName(options_.layer, group.experts[i]);
-      finder.Check(name, "an output", out);
-      finder.Check(name, "a routing weight", routed.weights);
-    }
+    for (size_t i = 0; i < group.experts.size(); ++i) CheckExpert(group, i, batch, x);
+    // An expert may fail on a token that it does not get.
+    BadInputFinder finder(options_.layer, batches_.SamplesOfTokens(batch));
+    if (options_.all_experts) ObserveAll(group, batch, x, finder);
   }
-  // With all_experts, an expert may fail on a token that it does not get.
-  observer_.Inputs(static_cast<int>(options_.layer));
-  throw Error(ErrorCode::kBadActivation, fmt::format("layer {}", options_.layer),
-              "the sum of its experts' outputs overflows",
-              "Check the checkpoint with `vernier validate`, or go on with --non-finite clamp");
+}
+
+void ExpertPass::CheckExpert(const Group& group, size_t i, const Batch& batch,
+                             const at::Tensor& x) const {
+  const Rows routed = RowsOf(batch, group.experts[i]);
+  if (routed.rows.size(0) == 0) return;
+  BadInputFinder finder(options_.layer, SamplesOfRows(batch, routed));
+  const at::Tensor out = RunRouted(group, i, x, routed.rows.to(batches_.device()), finder);
+  const std::string name = ExpertName(options_.layer, group.experts[i]);
+  finder.Check(name, "an output", out);
+  finder.Check(name, "a routing weight", routed.weights);
 }
 
 }  // namespace vernier::calib

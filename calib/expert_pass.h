@@ -10,8 +10,8 @@
 
 #include "calib/batches.h"
 #include "calib/families/decoder.h"
-#include "calib/input_observer.h"
 #include "calib/layer_state.h"
+#include "calib/non_finite_guard.h"
 
 namespace vernier::calib {
 
@@ -27,7 +27,7 @@ class ExpertPass {
  public:
   // Everything must outlive it.
   ExpertPass(const Decoder& decoder, const Batches& batches, ExpertPassOptions options,
-             LayerState& state, InputObserver& observer);
+             LayerState& state, NonFiniteGuard& guard);
 
   // `group_done` is called after each group, with the state between two groups. kBadActivation as
   // for LayerLoop::RunLayer.
@@ -41,18 +41,24 @@ class ExpertPass {
   std::vector<int64_t> ExpertsLeft() const;
   std::vector<ExpertWeights> Load(const std::vector<int64_t>& experts) const;
   void RunGroup(const Group& group) const;
-  void ObserveAll(const Group& group, const Batch& batch, const at::Tensor& x) const;
+  // Shows the group's inputs to `tap` as if every token were everybody's.
+  void ObserveAll(const Group& group, const Batch& batch, const at::Tensor& x, Tap& tap) const;
+  // The outputs of the group's expert `i` for `rows` of x.
+  at::Tensor RunRouted(const Group& group, size_t i, const at::Tensor& x, const at::Tensor& rows,
+                       Tap& tap) const;
   // y [T, D] F32 += the group's outputs.
   void Add(const Group& group, const Batch& batch, const at::Tensor& x, at::Tensor& y) const;
   at::Tensor SamplesOfRows(const Batch& batch, const Rows& routed) const;
   Rows RowsOf(const Batch& batch, int64_t expert) const;
-  [[noreturn]] void ReportBad(const Group& group) const;
+  // kBadActivation at the first bad value of an expert, if there is one.
+  void FindBad(const Group& group) const;
+  void CheckExpert(const Group& group, size_t i, const Batch& batch, const at::Tensor& x) const;
 
   const Decoder& decoder_;
   const Batches& batches_;
   ExpertPassOptions options_;
   LayerState& state_;
-  InputObserver& observer_;
+  NonFiniteGuard& guard_;
 };
 
 }  // namespace vernier::calib

@@ -34,19 +34,19 @@ ModelForward::ModelForward(const ForwardInputs& inputs)
 
 std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progress,
                                                 const LayerSeen& seen) const {
-  InputObserver nobody({});
+  Tap nobody;
   return Run(layers, progress, nobody, seen);
 }
 
-std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progress,
-                                                InputObserver& observer,
+std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progress, Tap& tap,
                                                 const LayerSeen& seen) const {
+  NonFiniteGuard guard(tap);
   auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer("embedding.scratch"));
   loop_.Embed(*hidden);
   for (int64_t layer = 0; layer < layers; ++layer) {
     LayerState state = loop_.MakeState(layer, hidden);
     double reported = 0;
-    loop_.RunLayer(layer, state, observer, [&](const LayerState& reached) {
+    loop_.RunLayer(layer, state, guard, [&](const LayerState& reached) {
       progress.Advance(reached.Fraction() - std::exchange(reported, reached.Fraction()),
                        fmt::format("layer {}/{}", layer + 1, layers));
       StopIfInterrupted();

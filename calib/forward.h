@@ -11,8 +11,8 @@
 
 #include "base/progress.h"
 #include "calib/families/decoder.h"
-#include "calib/input_observer.h"
 #include "calib/layer_loop.h"
+#include "calib/tap.h"
 #include "calib/tensor_loader.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
@@ -47,11 +47,11 @@ class ModelForward {
 
   using LayerSeen = std::function<void(int64_t layer, const SampleBuffer& hidden)>;
 
-  // Runs layers [0, layers), whose linear layers `observer` sees and may give other inputs, and
-  // calls `seen` as each one ends; returns the hidden states behind the last (of no layers: the
+  // Runs layers [0, layers), whose linear layers `tap` sees and may give other inputs, and calls
+  // `seen` as each one ends; returns the hidden states behind the last (of no layers: the
   // embedding). Advances the phase that `progress` is in by one unit a layer. kInterrupted between
   // two units of a layer's work.
-  std::shared_ptr<SampleBuffer> Run(int64_t layers, Progress& progress, InputObserver& observer,
+  std::shared_ptr<SampleBuffer> Run(int64_t layers, Progress& progress, Tap& tap,
                                     const LayerSeen& seen = {}) const;
   // The same with nobody looking on.
   std::shared_ptr<SampleBuffer> Run(int64_t layers, Progress& progress,

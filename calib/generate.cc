@@ -83,9 +83,9 @@ class Generation {
                                 .budget = request_.budget,
                                 .tokens = tokens,
                                 .scratch_directory = request_.scratch_directory});
-    InputObserver nobody({});
-    InputObserver& observer = request_.quantize_activations ? quantizer_ : nobody;
-    const auto hidden = forward.Run(forward.decoder().Layers(), progress, observer);
+    Tap nobody;
+    Tap& tap = request_.quantize_activations ? quantizer_ : nobody;
+    const auto hidden = forward.Run(forward.decoder().Layers(), progress, tap);
     const std::unique_ptr<Head> head = forward.decoder().LoadHead();
     std::vector<int32_t> next;
     for (int64_t sample = 0; sample < tokens.samples; ++sample) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "calib/bad_input_finder.h"
 #include "calib/expert_pass.h"
 
 namespace vernier::calib {
@@ -85,33 +86,33 @@ LayerState LayerLoop::MakeState(int64_t layer, std::shared_ptr<SampleBuffer> in,
   return LayerState(std::move(shape), std::move(in), make);
 }
 
-void LayerLoop::RunLayer(int64_t layer, LayerState& state, InputObserver& observer,
+void LayerLoop::RunLayer(int64_t layer, LayerState& state, NonFiniteGuard& guard,
                          const UnitDone& unit_done) const {
   const c10::InferenceMode inference;
   const std::unique_ptr<DecoderLayer> dense = decoder_->LoadLayer(layer, options_.query_chunk);
   if (state.place().stage == LayerStage::kDense) {
-    RunDensePart(layer, *dense, state, observer, unit_done);
+    RunDensePart(layer, *dense, state, guard, unit_done);
   }
   if (!state.routed()) return;
   if (state.place().stage == LayerStage::kExperts) {
     const ExpertPassOptions options = {.layer = layer,
                                        .experts_per_group = options_.experts_per_group,
                                        .all_experts = options_.all_experts};
-    ExpertPass(*decoder_, batches_, options, state, observer).Run([&] { unit_done(state); });
+    ExpertPass(*decoder_, batches_, options, state, guard).Run([&] { unit_done(state); });
   }
-  RunFinish(layer, *dense, state, observer, unit_done);
+  RunFinish(layer, *dense, state, guard, unit_done);
 }
 
 void LayerLoop::RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& state,
-                             InputObserver& observer, const UnitDone& unit_done) const {
+                             NonFiniteGuard& guard, const UnitDone& unit_done) const {
   for (int64_t first = state.place().next; first < batches_.samples();) {
     const Batch batch = batches_.At(first);
-    const FfnStage stage = RunDenseBatch(layer, dense, batch, state, observer);
+    const FfnStage stage = RunDenseBatch(layer, dense, batch, state, guard);
     if (state.routed()) {
       KeepFfnStage(batch, stage, state);
     } else {
       const at::Tensor out = dense.Finish(stage.hidden, stage.y, stage.mix);
-      state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, observer));
+      state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, guard));
     }
     first = batch.end();
     state.MoveTo({LayerStage::kDense, first});
@@ -120,26 +121,23 @@ void LayerLoop::RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& sta
 }
 
 FfnStage LayerLoop::RunDenseBatch(int64_t layer, DecoderLayer& dense, const Batch& batch,
-                                  const LayerState& state, InputObserver& observer) const {
+                                  const LayerState& state, NonFiniteGuard& guard) const {
   const TokenBatch tokens = batches_.Tokens(batch);
   const at::Tensor hidden = batches_.Get(state.in(), batch);
-  if (observer.clamps()) observer.SetSamples(batches_.SamplesOfTokens(batch));
-  FfnStage stage = dense.RunUntilExperts(hidden, tokens, observer);
-  if (observer.clamps()) {
-    observer.SetSamples(at::arange(batch.first, batch.end()));
-    for (at::Tensor* part : {&stage.hidden, &stage.x, &stage.y, &stage.routing.weights}) {
-      if (part->defined()) *part = observer.Clamp(LayerName(layer), *part);
-    }
-    return stage;
+  guard.SetSamples(batches_.SamplesOfTokens(batch));
+  FfnStage stage = dense.RunUntilExperts(hidden, tokens, guard);
+  guard.SetSamples(batch.Samples());
+  for (at::Tensor* part : {&stage.hidden, &stage.x, &stage.y, &stage.routing.weights}) {
+    *part = guard.Clamp(LayerName(layer), *part);
   }
-  if (AllFinite(Watched(stage)) && observer.Finite()) return stage;
+  if (guard.IsGood(Watched(stage)) && guard.TapIsGood()) return stage;
 
   // Once more, looking at each step.
-  BadInputFinder finder(layer, batches_.SamplesOfTokens(batch));
-  dense.RunUntilExperts(hidden, tokens, finder);
-  finder.SetSamples(at::arange(batch.first, batch.end()));
+  BadInputFinder inputs(layer, batches_.SamplesOfTokens(batch));
+  dense.RunUntilExperts(hidden, tokens, inputs);
+  const BadInputFinder states(layer, batch.Samples());
   for (const at::Tensor& part : Watched(stage)) {
-    finder.Check(LayerName(layer), "a hidden state", part);
+    states.Check(LayerName(layer), "a hidden state", part);
   }
   return stage;
 }
@@ -162,7 +160,7 @@ void LayerLoop::KeepFfnStage(const Batch& batch, const FfnStage& stage, LayerSta
 }
 
 void LayerLoop::RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state,
-                          InputObserver& observer, const UnitDone& unit_done) const {
+                          NonFiniteGuard& guard, const UnitDone& unit_done) const {
   for (int64_t first = state.place().next; first < batches_.samples();) {
     const Batch batch = batches_.At(first);
     const at::Tensor hidden = batches_.Get(state.part(LayerPart::kMiddle), batch);
@@ -172,7 +170,7 @@ void LayerLoop::RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state,
       mix = batches_.Get(state.part(LayerPart::kMix), batch).flatten(0, 1);
     }
     const at::Tensor out = dense.Finish(hidden, y, mix);
-    state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, observer));
+    state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, guard));
     first = batch.end();
     state.MoveTo({LayerStage::kFinish, first});
     unit_done(state);
@@ -180,16 +178,13 @@ void LayerLoop::RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state,
 }
 
 at::Tensor LayerLoop::CheckedOutput(int64_t layer, const Batch& batch, const at::Tensor& hidden,
-                                    InputObserver& observer) const {
-  const at::Tensor samples = at::arange(batch.first, batch.end());
-  if (observer.clamps()) {
-    observer.SetSamples(samples);
-    return observer.Clamp(LayerName(layer), hidden);
+                                    NonFiniteGuard& guard) const {
+  guard.SetSamples(batch.Samples());
+  at::Tensor out = guard.Clamp(LayerName(layer), hidden);
+  if (!guard.IsGood(out)) {
+    BadInputFinder(layer, batch.Samples()).Check(LayerName(layer), "a hidden state", out);
   }
-  if (!IsFinite(hidden)) {
-    BadInputFinder(layer, samples).Check(LayerName(layer), "a hidden state", hidden);
-  }
-  return hidden;
+  return out;
 }
 
 void LayerLoop::ForEachLogits(

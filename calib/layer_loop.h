@@ -15,8 +15,8 @@
 
 #include "calib/batches.h"
 #include "calib/families/decoder.h"
-#include "calib/input_observer.h"
 #include "calib/layer_state.h"
+#include "calib/non_finite_guard.h"
 #include "calib/sample_buffer.h"
 #include "datasets/calibration_set.h"
 
@@ -60,8 +60,8 @@ class LayerLoop {
 
   // Does what is left of a layer; its part kOut then holds the hidden states behind it. Observes
   // the inputs of linear layers over all real tokens. An activation that is NaN or infinite is
-  // kBadActivation naming module, sample and value, or is clamped if the observer does that.
-  void RunLayer(int64_t layer, LayerState& state, InputObserver& observer,
+  // kBadActivation naming module, sample and value, or is clamped if the guard does that.
+  void RunLayer(int64_t layer, LayerState& state, NonFiniteGuard& guard,
                 const UnitDone& unit_done) const;
 
   // Calls `use(first_sample, token ids [B, S] on the host, logits [B, S, V] F32 on the device)`
@@ -73,15 +73,15 @@ class LayerLoop {
  private:
   SampleBuffer MakeBuffer(std::string_view file_name, std::vector<int64_t> sample_shape,
                           at::ScalarType dtype) const;
-  void RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& state, InputObserver& observer,
+  void RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& state, NonFiniteGuard& guard,
                     const UnitDone& unit_done) const;
   FfnStage RunDenseBatch(int64_t layer, DecoderLayer& dense, const Batch& batch,
-                         const LayerState& state, InputObserver& observer) const;
+                         const LayerState& state, NonFiniteGuard& guard) const;
   void KeepFfnStage(const Batch& batch, const FfnStage& stage, LayerState& state) const;
-  void RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state, InputObserver& observer,
+  void RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state, NonFiniteGuard& guard,
                  const UnitDone& unit_done) const;
   at::Tensor CheckedOutput(int64_t layer, const Batch& batch, const at::Tensor& hidden,
-                           InputObserver& observer) const;
+                           NonFiniteGuard& guard) const;
 
   const Decoder* decoder_;
   const datasets::CalibrationSet* tokens_;

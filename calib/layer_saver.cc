@@ -43,10 +43,9 @@ void LayerSaver::BeginLayer(int64_t layer) {
 }
 
 std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const LayerLoop& loop,
-                                                      std::shared_ptr<SampleBuffer> in,
-                                                      InputObserver& observer) {
+                                                      std::shared_ptr<SampleBuffer> in) {
   BeginLayer(layer);
-  const std::optional<run::PartialLayer> partial = run::LoadPartialLayer(store_);
+  std::optional<run::PartialLayer> partial = run::LoadPartialLayer(store_);
   if (!partial) return std::nullopt;
   try {
     const std::optional<LayerStage> stage = LayerStageFromName(partial->stage);
@@ -56,10 +55,11 @@ std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const Layer
                   "The layer is begun anew");
     }
     Resumed resumed{.state = loop.MakeState(layer, std::move(in), FileNames(*partial)),
-                    .seconds = partial->seconds};
+                    .so_far = {.seconds = partial->seconds,
+                               .inputs = std::move(partial->inputs),
+                               .non_finites = std::move(partial->non_finites)}};
     resumed.state.MoveTo({*stage, partial->next});
     LoadParts(*partial, resumed.state);
-    observer.Restore(partial->inputs, partial->non_finites, loop.device());
     return resumed;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::kNoSpace) throw;
@@ -136,14 +136,13 @@ std::string LayerSaver::FileFor(LayerPart part, const LayerState& state) const {
   return it->second.file_name == first ? second : first;
 }
 
-void LayerSaver::Save(LayerState& state, const InputObserver& observer, double seconds) {
-  const int layer = static_cast<int>(layer_);
-  run::PartialLayer partial{.layer = layer,
+void LayerSaver::Save(LayerState& state, SoFar so_far) {
+  run::PartialLayer partial{.layer = static_cast<int>(layer_),
                             .stage = std::string(LayerStageName(state.place().stage)),
                             .next = state.place().next,
-                            .seconds = seconds,
-                            .inputs = observer.Inputs(layer),
-                            .non_finites = observer.NonFinites(layer),
+                            .seconds = so_far.seconds,
+                            .inputs = std::move(so_far.inputs),
+                            .non_finites = std::move(so_far.non_finites),
                             .parts = {}};
   std::map<LayerPart, SavedState> saved;
   for (const LayerPart part : kParts) {

@@ -7,8 +7,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
-#include "calib/input_observer.h"
 #include "calib/layer_loop.h"
 #include "calib/layer_state.h"
 #include "run/partial_layer.h"
@@ -19,6 +19,13 @@ namespace vernier::calib {
 // Knows what of the current layer is durable, and writes only what is not. Not thread-safe.
 class LayerSaver {
  public:
+  // What was spent on the layer and seen of it.
+  struct SoFar {
+    double seconds = 0;
+    std::vector<run::InputAmax> inputs = {};
+    std::vector<run::NonFiniteRecord> non_finites = {};
+  };
+
   explicit LayerSaver(run::Store& store) : store_(store) {}
 
   // The layer that a save would be continued from, nothing without one. Damaged or missing files
@@ -26,17 +33,16 @@ class LayerSaver {
   // layer can be begun anew from the hidden states before it.
   struct Resumed {
     LayerState state;
-    double seconds = 0;  // spent on the layer before
+    SoFar so_far = {};
   };
   std::optional<Resumed> Resume(int64_t layer, const LayerLoop& loop,
-                                std::shared_ptr<SampleBuffer> in, InputObserver& observer);
+                                std::shared_ptr<SampleBuffer> in);
   void BeginLayer(int64_t layer);
 
   // Bytes that Save would write now.
   uint64_t UnsavedBytes(const LayerState& state) const;
-  // Makes everything that the rest of the layer needs durable, and commits the place. `seconds`:
-  // spent on the layer so far.
-  void Save(LayerState& state, const InputObserver& observer, double seconds);
+  // Makes everything that the rest of the layer needs durable, and commits the place.
+  void Save(LayerState& state, SoFar so_far);
 
   // Of a layer that is done: makes the rest of kOut durable in its file.
   void SaveOut(LayerState& state);

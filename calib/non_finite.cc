@@ -1,18 +1,24 @@
 #include "calib/non_finite.h"
 
-#include <cmath>
 #include <vector>
+
+#include "base/error.h"
 
 namespace vernier::calib {
 
-std::optional<NonFinite> FindNonFinite(const at::Tensor& x) {
+std::optional<BadValues> FindNonFinite(const at::Tensor& x) {
   if (x.numel() == 0) return std::nullopt;
   const at::Tensor bad = at::isfinite(x).logical_not().reshape({-1}).nonzero();
   if (bad.size(0) == 0) return std::nullopt;
   const int64_t first = bad[0].item<int64_t>();
-  return NonFinite{.row = first / x.size(-1),
+  return BadValues{.row = first / x.size(-1),
                    .value = x.reshape({-1})[first].item<float>(),
                    .count = bad.size(0)};
+}
+
+int64_t SampleOf(const BadValues& found, const at::Tensor& x, const at::Tensor& samples) {
+  if (!samples.defined()) return 0;
+  return samples[found.row * samples.size(0) / Rows(x)].item<int64_t>();
 }
 
 bool AllFinite(std::span<const at::Tensor> tensors) {
@@ -24,8 +30,10 @@ bool AllFinite(std::span<const at::Tensor> tensors) {
   return amax.empty() || at::isfinite(at::stack(amax)).all().item<bool>();
 }
 
-bool IsFinite(const at::Tensor& x) { return AllFinite(std::span(&x, 1)); }
-
-at::Tensor ClampNonFinite(const at::Tensor& x) { return at::nan_to_num(x); }
+void ThrowBadActivation(std::string_view module, const std::string& problem) {
+  throw Error(ErrorCode::kBadActivation, module, problem,
+              "Check the checkpoint with `vernier validate`, leave that sample out, or go on with "
+              "--non-finite clamp");
+}
 
 }  // namespace vernier::calib

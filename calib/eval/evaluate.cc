@@ -80,7 +80,7 @@ class Evaluation {
 
   int64_t Layers() const { return request_.model.source.family->Dims().layers; }
 
-  Run Forward(const EvalModel& model, std::string_view folder, InputObserver& observer) {
+  Run Forward(const EvalModel& model, std::string_view folder, Tap& tap) {
     const std::filesystem::path scratch = request_.scratch_directory / folder;
     std::filesystem::create_directories(scratch);
     Run run;
@@ -91,7 +91,7 @@ class Evaluation {
                                                      .budget = model.budget,
                                                      .tokens = request_.data.tokens,
                                                      .scratch_directory = scratch});
-    run.hidden = run.forward->Run(run.forward->decoder().Layers(), progress_, observer);
+    run.hidden = run.forward->Run(run.forward->decoder().Layers(), progress_, tap);
     return run;
   }
 
@@ -130,7 +130,7 @@ class Evaluation {
   const EvalRequest& request_;
   Progress& progress_;
   at::Device device_;
-  InputObserver nobody_{{}};
+  Tap nobody_;
   ActivationQuantizer quantizer_;
   Run reference_;
   TokenScores reference_scores_;

@@ -42,26 +42,26 @@ TokenBatch TokenBatch::Positions(int64_t begin, int64_t end) const {
           real.defined() ? real.slice(1, begin, end) : real};
 }
 
-at::Tensor TakeInput(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+at::Tensor TakeInput(Tap& tap, const LinearSite& site, const TokenBatch& batch,
                      const at::Tensor& x) {
-  if (observer.Wants(site.module)) {
+  if (tap.Wants(site.module)) {
     const int64_t k = x.size(-1);
     const at::Tensor tokens = x.reshape({-1, site.groups * k});
-    observer.ObserveLinear(site, batch.RealRows(tokens).reshape({-1, k}));
+    tap.Observe(site, batch.RealRows(tokens).reshape({-1, k}));
   }
-  return observer.Replace(site.module, x);
+  return tap.Replace(site.module, x);
 }
 
-at::Tensor RunLinear(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+at::Tensor RunLinear(Tap& tap, const LinearSite& site, const TokenBatch& batch,
                      const at::Tensor& x) {
   assert(site.groups == 1);
-  return Linear(TakeInput(observer, site, batch, x), site.weight);
+  return Linear(TakeInput(tap, site, batch, x), site.weight);
 }
 
-at::Tensor TakeCache(InputObserver& observer, std::string_view entry, const TokenBatch& batch,
+at::Tensor TakeCache(Tap& tap, std::string_view entry, const TokenBatch& batch,
                      const at::Tensor& x) {
-  if (observer.Wants(entry)) observer.Observe(entry, batch.RealRows(x));
-  return observer.ReplaceCache(entry, x);
+  if (tap.Wants(entry)) tap.ObserveCache(entry, batch.RealRows(x));
+  return tap.ReplaceCache(entry, x);
 }
 
 std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader) {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "calib/input_observer.h"
+#include "calib/tap.h"
 #include "calib/tensor_loader.h"
 
 namespace vernier::calib {
@@ -29,20 +29,19 @@ struct TokenBatch {
   TokenBatch Positions(int64_t begin, int64_t end) const;
 };
 
-// The seam between a forward pass and those who look at its linear layers: shows the observer the
-// rows of `x` ([..., K], of `batch`'s tokens, for several groups [T, groups, K]) that are no
-// padding, and returns what the layer is to be run on: x, unless the observer replaces it. A module
-// that nobody wants costs nothing.
-at::Tensor TakeInput(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+// Where a linear layer takes its input: shows the tap the rows of `x` ([..., K], of `batch`'s
+// tokens, for several groups [T, groups, K]) that are no padding, and returns what the layer is to
+// be run on: x, unless the tap replaces it. A module that nobody wants costs nothing.
+at::Tensor TakeInput(Tap& tap, const LinearSite& site, const TokenBatch& batch,
                      const at::Tensor& x);
 
 // Linear(TakeInput(x), weight): [..., N], x's dtype. For one group.
-at::Tensor RunLinear(InputObserver& observer, const LinearSite& site, const TokenBatch& batch,
+at::Tensor RunLinear(Tap& tap, const LinearSite& site, const TokenBatch& batch,
                      const at::Tensor& x);
 
-// The same seam for what attention keeps of every token for later ones: rows x [B, S, K] of the
+// The same for what attention keeps of every token for later ones: rows x [B, S, K] of the
 // cache `entry` ("model.layers.0.self_attn.k_cache").
-at::Tensor TakeCache(InputObserver& observer, std::string_view entry, const TokenBatch& batch,
+at::Tensor TakeCache(Tap& tap, std::string_view entry, const TokenBatch& batch,
                      const at::Tensor& x);
 
 // Choice of routed experts for T rows; padding rows are routed like any other (the loop drops
@@ -68,17 +67,14 @@ class DecoderLayer {
 
   // Attention: hidden [B, S, ...] as returned by Embed or Finish -> the residual behind it, in the
   // same shape.
-  virtual at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch,
-                            InputObserver& observer) = 0;
+  virtual at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) = 0;
 
   // The FFN but for its routed experts; `hidden`: what Attend returned.
-  virtual FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
-                            InputObserver& observer) = 0;
+  virtual FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) = 0;
 
   // Both.
-  FfnStage RunUntilExperts(const at::Tensor& hidden, const TokenBatch& batch,
-                           InputObserver& observer) {
-    return BeginFfn(Attend(hidden, batch, observer), batch, observer);
+  FfnStage RunUntilExperts(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) {
+    return BeginFfn(Attend(hidden, batch, tap), batch, tap);
   }
 
   // hidden, mix: from the FfnStage; y [T, D] F32: its y plus the weighted outputs of the routed
@@ -127,7 +123,7 @@ class Decoder {
   // x [rows, D], compute dtype -> [rows, D], without the routing weight. Observes the inputs of the
   // expert's linear layers.
   virtual at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
-                               const at::Tensor& x, InputObserver& observer) const = 0;
+                               const at::Tensor& x, Tap& tap) const = 0;
 
   virtual std::unique_ptr<Head> LoadHead() const = 0;
 };

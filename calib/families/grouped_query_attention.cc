@@ -31,7 +31,7 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
 }
 
 at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch& batch,
-                                          InputObserver& observer) const {
+                                          Tap& tap) const {
   const int64_t sequences = x.size(0), length = x.size(1);
   const RopeTable rope = MakeRopeTable(rope_frequencies_, length, x.device(), rope_factor_);
   // One projection's rows as heads, normalised if the model does that, and rotated.
@@ -42,19 +42,19 @@ at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch&
     return Rotate(split, table, /*per_head=*/true, RopePairs::kHalves);
   };
   const auto cached = [&](const char* name, const at::Tensor& rows) {
-    return TakeCache(observer, module_ + name, batch, rows.reshape({sequences, length, -1}))
+    return TakeCache(tap, module_ + name, batch, rows.reshape({sequences, length, -1}))
         .view({sequences, length, key_value_heads_, head_dim_});
   };
-  const at::Tensor q_in = q_.TakeInput(x, batch, observer);
+  const at::Tensor q_in = q_.TakeInput(x, batch, tap);
   const at::Tensor keys =
-      cached(".k_cache", to_heads(k_.Run(x, batch, observer), key_value_heads_, k_norm_, rope));
-  const KeyValues past(keys, cached(".v_cache", v_.Run(x, batch, observer)));
+      cached(".k_cache", to_heads(k_.Run(x, batch, tap), key_value_heads_, k_norm_, rope));
+  const KeyValues past(keys, cached(".v_cache", v_.Run(x, batch, tap)));
   const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim_));
   return InChunks(length, query_chunk_, [&](int64_t begin, int64_t end) {
     const at::Tensor q =
         to_heads(q_.Apply(q_in.slice(1, begin, end)), heads_, q_norm_, rope.Slice(begin, end));
     const at::Tensor out = past.Attend(q, begin, window_, scale);
-    return o_.Run(out.flatten(2), batch.Positions(begin, end), observer);
+    return o_.Run(out.flatten(2), batch.Positions(begin, end), tap);
   });
 }
 

@@ -36,40 +36,38 @@ LatentAttention::LatentAttention(const TensorLoader& loader,
   q_a_norm_ = loader.LoadExact(module + ".q_a_layernorm.weight");
 }
 
-at::Tensor LatentAttention::Forward(const at::Tensor& x, const TokenBatch& batch,
-                                    InputObserver& observer) const {
+at::Tensor LatentAttention::Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
   const RopeTable rope = MakeRopeTable(rope_frequencies_, x.size(1), x.device(), rope_factor_);
-  const at::Tensor q_in = TakeQueryInput(x, batch, observer);
-  const KeyValues past = ProjectKeyValues(x, rope, batch, observer);
+  const at::Tensor q_in = TakeQueryInput(x, batch, tap);
+  const KeyValues past = ProjectKeyValues(x, rope, batch, tap);
   return InChunks(x.size(1), query_chunk_, [&](int64_t begin, int64_t end) {
     const at::Tensor projected =
         q_.Apply(q_in.slice(1, begin, end)).view({x.size(0), end - begin, heads_, -1});
     const at::Tensor q =
         Rotate(projected, rope.Slice(begin, end), /*per_head=*/true, PairsOf(config_));
     const at::Tensor out = past.Attend(q, begin, /*window=*/0, scale_);
-    return o_.Run(out.flatten(2), batch.Positions(begin, end), observer);
+    return o_.Run(out.flatten(2), batch.Positions(begin, end), tap);
   });
 }
 
 at::Tensor LatentAttention::TakeQueryInput(const at::Tensor& x, const TokenBatch& batch,
-                                           InputObserver& observer) const {
-  if (!q_a_) return q_.TakeInput(x, batch, observer);
-  const at::Tensor low_rank = RmsNorm(q_a_->Run(x, batch, observer), q_a_norm_, norm_eps_);
-  return q_.TakeInput(low_rank, batch, observer);
+                                           Tap& tap) const {
+  if (!q_a_) return q_.TakeInput(x, batch, tap);
+  const at::Tensor low_rank = RmsNorm(q_a_->Run(x, batch, tap), q_a_norm_, norm_eps_);
+  return q_.TakeInput(low_rank, batch, tap);
 }
 
 KeyValues LatentAttention::ProjectKeyValues(const at::Tensor& x, const RopeTable& rope,
-                                            const TokenBatch& batch,
-                                            InputObserver& observer) const {
+                                            const TokenBatch& batch, Tap& tap) const {
   const int64_t latent_width = config_.kv_lora_rank;
-  const at::Tensor compressed = kv_a_.Run(x, batch, observer);
+  const at::Tensor compressed = kv_a_.Run(x, batch, tap);
   const at::Tensor latent = RmsNorm(compressed.slice(-1, 0, latent_width), kv_a_norm_, norm_eps_);
   const at::Tensor rotated =
       Rotate(compressed.slice(-1, latent_width), rope, /*per_head=*/false, PairsOf(config_));
   const at::Tensor cached =
-      TakeCache(observer, module_ + ".kv_cache", batch, at::cat({latent, rotated}, -1));
+      TakeCache(tap, module_ + ".kv_cache", batch, at::cat({latent, rotated}, -1));
 
-  const at::Tensor projected = kv_b_.Run(cached.slice(-1, 0, latent_width), batch, observer)
+  const at::Tensor projected = kv_b_.Run(cached.slice(-1, 0, latent_width), batch, tap)
                                    .view({x.size(0), x.size(1), heads_, -1});
   const at::Tensor shared =
       cached.slice(-1, latent_width).unsqueeze(2).expand({-1, -1, heads_, -1});

@@ -25,15 +25,13 @@ class LatentAttention final : public Attention {
   // Observes the inputs of q_a_proj and q_b_proj or q_proj, kv_a_proj_with_mqa, kv_b_proj and
   // o_proj; the cache is `module`.kv_cache, the normalised latent and the rotated key part,
   // [T, kv_lora_rank + qk_rope_head_dim].
-  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch,
-                     InputObserver& observer) const override;
+  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const override;
 
  private:
   // Input of the last projection of queries.
-  at::Tensor TakeQueryInput(const at::Tensor& x, const TokenBatch& batch,
-                            InputObserver& observer) const;
+  at::Tensor TakeQueryInput(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
   KeyValues ProjectKeyValues(const at::Tensor& x, const RopeTable& rope, const TokenBatch& batch,
-                             InputObserver& observer) const;
+                             Tap& tap) const;
 
   std::string module_;
   checkpoint::LatentAttentionConfig config_;

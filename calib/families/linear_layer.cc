@@ -11,9 +11,8 @@ LinearLayer::LinearLayer(const TensorLoader& loader, std::string module, bool bi
   if (bias) bias_ = loader.Load(module_ + ".bias");
 }
 
-at::Tensor LinearLayer::TakeInput(const at::Tensor& x, const TokenBatch& batch,
-                                  InputObserver& observer) const {
-  return calib::TakeInput(observer, {.module = module_, .weight = weight_}, batch, x);
+at::Tensor LinearLayer::TakeInput(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
+  return calib::TakeInput(tap, {.module = module_, .weight = weight_}, batch, x);
 }
 
 at::Tensor LinearLayer::Apply(const at::Tensor& x) const { return Linear(x, weight_, bias_); }

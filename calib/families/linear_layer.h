@@ -7,7 +7,7 @@
 #include <string>
 
 #include "calib/families/decoder.h"
-#include "calib/input_observer.h"
+#include "calib/tap.h"
 #include "calib/tensor_loader.h"
 
 namespace vernier::calib {
@@ -18,12 +18,12 @@ class LinearLayer {
   LinearLayer(const TensorLoader& loader, std::string module, bool bias = false);
 
   // x [..., K] of `batch`'s tokens -> [..., N], x's dtype. Observes the input.
-  at::Tensor Run(const at::Tensor& x, const TokenBatch& batch, InputObserver& observer) const {
-    return Apply(TakeInput(x, batch, observer));
+  at::Tensor Run(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
+    return Apply(TakeInput(x, batch, tap));
   }
 
   // The two halves of Run, for an input that is observed once and used in pieces.
-  at::Tensor TakeInput(const at::Tensor& x, const TokenBatch& batch, InputObserver& observer) const;
+  at::Tensor TakeInput(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
   at::Tensor Apply(const at::Tensor& x) const;
 
  private:

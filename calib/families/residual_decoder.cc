@@ -37,9 +37,8 @@ class SwigluMlp {
         up_(loader, module + "." + names.up, bias),
         down_(loader, module + "." + names.down, bias) {}
 
-  at::Tensor Run(const at::Tensor& x, const TokenBatch& batch, InputObserver& observer) const {
-    return down_.Run(SwigluProduct(gate_.Run(x, batch, observer), up_.Run(x, batch, observer)),
-                     batch, observer);
+  at::Tensor Run(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
+    return down_.Run(SwigluProduct(gate_.Run(x, batch, tap), up_.Run(x, batch, tap)), batch, tap);
   }
 
  private:
@@ -66,18 +65,16 @@ class ResidualLayer final : public DecoderLayer {
     }
   }
 
-  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch,
-                    InputObserver& observer) override {
-    return AddToResidual(
-        hidden, attention_->Forward(RmsNorm(hidden, input_norm_, norm_eps_), batch, observer));
+  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
+    return AddToResidual(hidden,
+                         attention_->Forward(RmsNorm(hidden, input_norm_, norm_eps_), batch, tap));
   }
 
-  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
-                    InputObserver& observer) override {
+  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
     FfnStage stage;
     stage.hidden = hidden;
     stage.x = RmsNorm(hidden, ffn_norm_, norm_eps_).flatten(0, 1);
-    stage.y = mlp_ ? mlp_->Run(stage.x, batch, observer).to(at::kFloat)
+    stage.y = mlp_ ? mlp_->Run(stage.x, batch, tap).to(at::kFloat)
                    : at::zeros(stage.x.sizes(), stage.x.options().dtype(at::kFloat));
     if (router_) stage.routing = router_->Route(stage.x);
     return stage;
@@ -142,11 +139,11 @@ class ResidualDecoder final : public Decoder {
   }
 
   at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
-                       const at::Tensor& x, InputObserver& observer) const override {
+                       const at::Tensor& x, Tap& tap) const override {
     const std::vector<std::string> modules = ExpertModules(layer, expert);
     const TokenBatch no_padding;
     const auto run = [&](size_t part, const at::Tensor& input) {
-      return RunLinear(observer, {.module = modules[part], .weight = weights.at(part)}, no_padding,
+      return RunLinear(tap, {.module = modules[part], .weight = weights.at(part)}, no_padding,
                        input);
     };
     return run(2, SwigluProduct(run(0, x), run(1, x)));

@@ -11,7 +11,7 @@
 #include <string>
 
 #include "calib/families/decoder.h"
-#include "calib/input_observer.h"
+#include "calib/tap.h"
 #include "calib/tensor_loader.h"
 #include "checkpoint/families/decoder_config.h"
 
@@ -23,8 +23,7 @@ class Attention {
 
   // x [B, S, D], normalised -> [B, S, D]. Observes the inputs of its linear layers, and what it
   // keeps of every token for later ones.
-  virtual at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch,
-                             InputObserver& observer) const = 0;
+  virtual at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const = 0;
 };
 
 class Router {

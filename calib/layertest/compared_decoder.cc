@@ -15,18 +15,16 @@ class ComparedLayer final : public DecoderLayer {
         states_(states),
         errors_(errors) {}
 
-  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch,
-                    InputObserver& observer) override {
+  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
     if (start_ == VariantStart::kFfn) return hidden;
-    at::Tensor middle = inner_->Attend(hidden, batch, observer);
+    at::Tensor middle = inner_->Attend(hidden, batch, tap);
     Compare(batches_.At(attended_), states_.middle, middle, errors_.middle);
     attended_ += middle.size(0);
     return middle;
   }
 
-  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
-                    InputObserver& observer) override {
-    return inner_->BeginFfn(hidden, batch, observer);
+  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
+    return inner_->BeginFfn(hidden, batch, tap);
   }
 
   at::Tensor Finish(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor& mix) override {

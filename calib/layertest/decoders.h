@@ -39,8 +39,8 @@ class ForwardingDecoder : public Decoder {
     return inner_.LoadExpert(layer, expert);
   }
   at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
-                       const at::Tensor& x, InputObserver& observer) const override {
-    return inner_.RunExpert(layer, expert, weights, x, observer);
+                       const at::Tensor& x, Tap& tap) const override {
+    return inner_.RunExpert(layer, expert, weights, x, tap);
   }
   std::unique_ptr<Head> LoadHead() const override { return inner_.LoadHead(); }
 
@@ -59,18 +59,18 @@ struct ReferenceStates {
 struct VariantRun {
   Variant variant;
   const Decoder& decoder;
-  InputObserver& observer;  // replaces inputs, or does not
+  Tap& tap;  // replaces inputs, or does not
 };
 
 // Sums of a source's run.
 struct ReferenceErrors {
-  LinearErrors& linears;              // the observer of that run
+  LinearErrors& linears;              // the tap of that run
   std::vector<VariantSums>& experts;  // of each routed expert
   VariantSums& shared;                // the FFN before its routed experts
 };
 
 // The source's decoder for one run of one layer, every sample once and in order, with
-// errors.linears as the observer. Compares linear layers, shared experts and routed experts with
+// errors.linears as the tap. Compares linear layers, shared experts and routed experts with
 // each variant on the source's own inputs, and fills `states`. While it runs, the weights of both
 // checkpoints are held: an expert's weights are the source's and then the quantised ones.
 class ReferenceDecoder final : public ForwardingDecoder {
@@ -87,7 +87,7 @@ class ReferenceDecoder final : public ForwardingDecoder {
   std::unique_ptr<DecoderLayer> LoadLayer(int64_t layer, int64_t query_chunk) const override;
   ExpertWeights LoadExpert(int64_t layer, int64_t expert) const override;
   at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
-                       const at::Tensor& x, InputObserver& observer) const override;
+                       const at::Tensor& x, Tap& tap) const override;
 
  private:
   std::span<const VariantRun> variants_;

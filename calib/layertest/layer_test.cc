@@ -148,17 +148,18 @@ class LayerComparison {
     const ComparedDecoder decoder(run.decoder, start, batches_, states_, errors);
     // Where there are fewer variants, each makes up for a greater part of the phase.
     const double cost = kRunCost * kVariants / static_cast<double>(variants_.size());
-    RunLoop(decoder, hidden, run.observer, cost,
+    RunLoop(decoder, hidden, run.tap, cost,
             start == VariantStart::kLayer ? "the quantised layer" : "the quantised FFN");
   }
 
-  void RunLoop(const Decoder& decoder, const SampleBuffer& hidden, InputObserver& observer,
-               double cost, std::string_view what) {
+  void RunLoop(const Decoder& decoder, const SampleBuffer& hidden, Tap& tap, double cost,
+               std::string_view what) {
     const LayerLoop own(decoder, request_.tokens, loop().device(), loop().compute_dtype(),
                         LoopOptions(request_.budget, request_.scratch_directory));
     LayerState state = own.MakeState(request_.layer, InputFrom(hidden));
+    NonFiniteGuard guard(tap);
     double reported = 0;
-    own.RunLayer(request_.layer, state, observer, [&](const LayerState& reached) {
+    own.RunLayer(request_.layer, state, guard, [&](const LayerState& reached) {
       progress_.Advance(cost * (reached.Fraction() - std::exchange(reported, reached.Fraction())),
                         what);
       StopIfInterrupted();
@@ -171,7 +172,7 @@ class LayerComparison {
   TensorLoader quantized_loader_;
   std::unique_ptr<Decoder> quantized_;
   ActivationQuantizer quantizer_;
-  InputObserver nobody_{{}};
+  Tap nobody_;
   Batches batches_;
   ReferenceStates states_;
   std::vector<VariantRun> variants_;

@@ -13,7 +13,7 @@ constexpr int64_t kChunk = int64_t{1} << 24;
 
 }  // namespace
 
-void WeightCollector::ObserveLinear(const LinearSite& site, const at::Tensor&) {
+void WeightCollector::Observe(const LinearSite& site, const at::Tensor&) {
   weights_.insert_or_assign(std::string(site.module), site.weight);
 }
 
@@ -33,7 +33,7 @@ LinearErrors::Entry& LinearErrors::EntryOf(const LinearSite& site) {
   return entries_[at->second];
 }
 
-void LinearErrors::ObserveLinear(const LinearSite& site, const at::Tensor& x) {
+void LinearErrors::Observe(const LinearSite& site, const at::Tensor& x) {
   if (x.numel() == 0) return;
   assert(weights_ != nullptr);
   Entry& entry = EntryOf(site);

@@ -10,19 +10,18 @@
 #include <vector>
 
 #include "calib/activation_quantizer.h"
-#include "calib/input_observer.h"
 #include "calib/layertest/error_sums.h"
 #include "calib/layertest/result.h"
+#include "calib/tap.h"
 #include "checkpoint/source_model.h"
 
 namespace vernier::calib {
 
 // Remembers the weight of every linear layer that runs.
-class WeightCollector final : public InputObserver {
+class WeightCollector final : public Tap {
  public:
-  WeightCollector() : InputObserver({}) {}
   bool Wants(std::string_view) const override { return true; }
-  void ObserveLinear(const LinearSite& site, const at::Tensor& x) override;
+  void Observe(const LinearSite& site, const at::Tensor& x) override;
 
   // Of a module that ran.
   const at::Tensor& Weight(std::string_view module) const;
@@ -31,18 +30,18 @@ class WeightCollector final : public InputObserver {
   std::map<std::string, at::Tensor, std::less<>> weights_;
 };
 
-// The observer of the source's run. Products are computed and compared in F32, unrounded.
-class LinearErrors final : public InputObserver {
+// The tap of the source's run. Products are computed and compared in F32, unrounded.
+class LinearErrors final : public Tap {
  public:
   // Both must outlive it; `quantizer` is that of the quantised model.
   LinearErrors(const checkpoint::SourceModel& quantized, ActivationQuantizer& quantizer)
-      : InputObserver({}), quantized_(quantized), quantizer_(quantizer) {}
+      : quantized_(quantized), quantizer_(quantizer) {}
 
   // Whose weights the layers that run next are compared with, until the next call.
   void CompareWith(const WeightCollector& weights) { weights_ = &weights; }
 
   bool Wants(std::string_view) const override { return true; }
-  void ObserveLinear(const LinearSite& site, const at::Tensor& x) override;
+  void Observe(const LinearSite& site, const at::Tensor& x) override;
 
   // Layers that got rows, in the order in which they first ran.
   std::vector<LinearResult> Results() const;

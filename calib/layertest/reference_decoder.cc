@@ -20,23 +20,21 @@ class ReferenceLayer final : public DecoderLayer {
         errors_(errors),
         states_(states) {}
 
-  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch,
-                    InputObserver& observer) override {
+  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
     if (middle_done_ == 0) quantized_->RunUntilExperts(hidden, batch, weights_);
     errors_.linears.CompareWith(weights_);
-    at::Tensor middle = source_->Attend(hidden, batch, observer);
+    at::Tensor middle = source_->Attend(hidden, batch, tap);
     states_.middle.Put(middle_done_, middle);
     middle_done_ += middle.size(0);
     return middle;
   }
 
-  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
-                    InputObserver& observer) override {
-    FfnStage stage = source_->BeginFfn(hidden, batch, observer);
+  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
+    FfnStage stage = source_->BeginFfn(hidden, batch, tap);
     if (!stage.routing.experts.defined()) return stage;
     for (const VariantRun& run : variants_) {
       DecoderLayer& layer = HasQuantizedWeights(run.variant) ? *quantized_ : *source_;
-      const at::Tensor y = layer.BeginFfn(hidden, batch, run.observer).y;
+      const at::Tensor y = layer.BeginFfn(hidden, batch, run.tap).y;
       errors_.shared[run.variant].Add(batch.RealRows(stage.y), batch.RealRows(y));
     }
     return stage;
@@ -77,7 +75,7 @@ ExpertWeights ReferenceDecoder::LoadExpert(int64_t layer, int64_t expert) const 
 }
 
 at::Tensor ReferenceDecoder::RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
-                                       const at::Tensor& x, InputObserver& observer) const {
+                                       const at::Tensor& x, Tap& tap) const {
   const auto middle = weights.begin() + static_cast<ptrdiff_t>(weights.size() / 2);
   const ExpertWeights source(weights.begin(), middle), quantized(middle, weights.end());
   VariantSums& sums = errors_.experts.at(static_cast<size_t>(expert));
@@ -86,11 +84,11 @@ at::Tensor ReferenceDecoder::RunExpert(int64_t layer, int64_t expert, const Expe
   const at::Tensor by_weights =
       variants_.front().decoder.RunExpert(layer, expert, quantized, x, collected);
   errors_.linears.CompareWith(collected);
-  at::Tensor y = inner_.RunExpert(layer, expert, source, x, observer);
+  at::Tensor y = inner_.RunExpert(layer, expert, source, x, tap);
   sums[Variant::kWeights].Add(y, by_weights);
   for (const VariantRun& run : variants_.subspan(1)) {
     const ExpertWeights& own = HasQuantizedWeights(run.variant) ? quantized : source;
-    sums[run.variant].Add(y, run.decoder.RunExpert(layer, expert, own, x, run.observer));
+    sums[run.variant].Add(y, run.decoder.RunExpert(layer, expert, own, x, run.tap));
   }
   return y;
 }

@@ -108,9 +108,9 @@ TEST_F(ActivationFormatTest, AnInputScaleThatIsNoScaleIsNamed) {
 }
 
 // Turns every input of some modules into another direction.
-class Turner final : public InputObserver {
+class Turner final : public Tap {
  public:
-  explicit Turner(std::string part) : InputObserver({}), part_(std::move(part)) {}
+  explicit Turner(std::string part) : part_(std::move(part)) {}
   at::Tensor Replace(std::string_view module, const at::Tensor& x) override {
     if (module.find(part_) == std::string_view::npos) return x;
     ++calls_;
@@ -125,13 +125,14 @@ class Turner final : public InputObserver {
 
 class ReplacedInputTest : public ::testing::Test {
  protected:
-  at::Tensor Run(InputObserver& observer, bool all_experts = false) {
+  at::Tensor Run(Tap& tap, bool all_experts = false) {
     const LayerLoop loop(*model_.decoder, tokens_, at::kCPU, at::kFloat,
                          {.batch_size = 2, .experts_per_group = 8, .all_experts = all_experts});
     auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer({}));
     loop.Embed(*hidden);
     LayerState state = loop.MakeState(2, hidden);
-    loop.RunLayer(2, state, observer, [](LayerState&) {});
+    NonFiniteGuard guard(tap);
+    loop.RunLayer(2, state, guard, [](LayerState&) {});
     return state.part(LayerPart::kOut).Get(0, tokens_.samples).clone();
   }
 
@@ -140,7 +141,7 @@ class ReplacedInputTest : public ::testing::Test {
 };
 
 TEST_F(ReplacedInputTest, EveryLinearLayerRunsOnWhatItIsGiven) {
-  InputObserver nobody({});
+  Tap nobody;
   const at::Tensor plain = Run(nobody);
   for (const char* part :
        {".wq_a", ".attn.wq_b", ".wkv", ".wo_a", ".wo_b", "shared_experts.w1", "shared_experts.w2",

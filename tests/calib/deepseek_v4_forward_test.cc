@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "calib/recorder.h"
 #include "tests/calib/deepseek_v4_support.h"
 
 namespace vernier::calib {
@@ -49,9 +50,9 @@ std::vector<run::InputAmax> ObserveAll(const TestModel& model, const TokenBatch&
   at::Tensor hidden = model.decoder->Embed(batch.ids);
   for (int64_t layer = 0; layer < model.decoder->Layers(); ++layer) {
     const std::vector<std::string> modules = LinearModules(layer, model.config);
-    InputObserver observer(modules);
-    hidden = RunLayer(*model.decoder, layer, hidden, batch, 64, observer);
-    for (run::InputAmax& input : observer.Snapshot(static_cast<int>(layer))) all.push_back(input);
+    Recorder recorder(modules);
+    hidden = RunLayer(*model.decoder, layer, hidden, batch, 64, recorder);
+    for (run::InputAmax& input : recorder.Inputs(static_cast<int>(layer))) all.push_back(input);
   }
   return all;
 }

@@ -13,6 +13,7 @@
 #include "calib/families/deepseek_v4/rope.h"
 #include "calib/families/deepseek_v4/router.h"
 #include "calib/families/rms_norm.h"
+#include "calib/recorder.h"
 #include "tests/calib/deepseek_v4_support.h"
 
 namespace vernier::calib::deepseek_v4 {
@@ -162,8 +163,8 @@ TEST_F(DeepseekV4Parts, ExpertClampsBothBranchesAndObservesUnweightedInputs) {
   const ExpertWeights weights = {Waves({6, 4}), Waves({4, 6}), Waves({6, 4}) * 2.0};
   const at::Tensor x = Waves({5, 4});
   const std::vector<std::string> modules = {"e.w1", "e.w2", "e.w3"};
-  InputObserver observer(modules);
-  const at::Tensor out = RunSwiglu(x, weights, limit, "e", {}, observer);
+  Recorder recorder(modules);
+  const at::Tensor out = RunSwiglu(x, weights, limit, "e", {}, recorder);
 
   const at::Tensor gate = at::mm(x, weights[0].t()), up = at::mm(x, weights[2].t());
   ASSERT_TRUE(gate.gt(limit).any().item<bool>());
@@ -172,7 +173,7 @@ TEST_F(DeepseekV4Parts, ExpertClampsBothBranchesAndObservesUnweightedInputs) {
   const at::Tensor inner = capped / (1.0 + (-capped).exp()) * up.clamp(-limit, limit);
   EXPECT_TRUE(at::allclose(out, at::mm(inner, weights[1].t()), 1e-5, 1e-6));
 
-  const std::vector<run::InputAmax> inputs = observer.Snapshot(0);
+  const std::vector<run::InputAmax> inputs = recorder.Inputs(0);
   ASSERT_EQ(inputs.size(), 3U);
   EXPECT_EQ(inputs[0].amax, x.abs().max().item<float>());
   EXPECT_NEAR(inputs[1].amax, inner.abs().max().item<float>(), 1e-6);
@@ -185,15 +186,15 @@ TEST_F(DeepseekV4Parts, LayerObservesWhatItsLinearLayersSee) {
   const at::Tensor hidden = model_.decoder->Embed(batch.ids);
   const std::vector<std::string> modules = {"layers.0.attn.wkv", "layers.0.attn.wq_a",
                                             "layers.0.ffn.experts.3.w1"};
-  InputObserver observer(modules);
-  RunLayer(*model_.decoder, 0, hidden, batch, 8, observer);
-  const std::vector<run::InputAmax> inputs = observer.Snapshot(0);
+  Recorder recorder(modules);
+  RunLayer(*model_.decoder, 0, hidden, batch, 8, recorder);
+  const std::vector<run::InputAmax> inputs = recorder.Inputs(0);
 
   const HyperConnection site(model_.loader, "layers.0.hc_attn_", model_.config);
   const at::Tensor x =
       RmsNorm(site.Read(hidden).x, model_.loader.LoadExact("layers.0.attn_norm.weight"),
               model_.config.rms_norm_eps);
-  InputObserver ignored({});
+  Tap ignored;
   const FfnStage stage = model_.decoder->LoadLayer(0, 8)->RunUntilExperts(hidden, batch, ignored);
   const at::Tensor rows = stage.x.index({stage.routing.experts.eq(3).any(-1)});
   ASSERT_EQ(inputs.size(), 3U);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "calib/layer_loop.h"
+#include "calib/recorder.h"
 #include "tests/calib/loop_support.h"
 #include "tests/calib/model_support.h"
 #include "tests/support/temp_dir.h"
@@ -23,12 +24,13 @@ class FamilyLoop : public ::testing::TestWithParam<const char*> {
     const LayerLoop loop(*model_.decoder, tokens_, at::kCPU, at::kFloat, options);
     auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer("hidden"));
     loop.Embed(*hidden);
-    InputObserver observer(modules_);
+    Recorder recorder(modules_);
+    NonFiniteGuard guard(recorder);
     LoopResult result;
     for (int64_t layer = 0; layer < model_.decoder->Layers(); ++layer) {
       LayerState state = loop.MakeState(layer, hidden);
-      loop.RunLayer(layer, state, observer, [](const LayerState&) {});
-      for (run::InputAmax& input : observer.Snapshot(static_cast<int>(layer))) {
+      loop.RunLayer(layer, state, guard, [](const LayerState&) {});
+      for (run::InputAmax& input : TakeInputs(recorder, layer)) {
         result.inputs.push_back(std::move(input));
       }
       hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));

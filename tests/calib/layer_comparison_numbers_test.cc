@@ -22,11 +22,11 @@ constexpr int64_t kQueryChunk = 16;
 using Values = std::vector<float>;
 
 // The input rows of one linear layer.
-class InputKeeper final : public InputObserver {
+class InputKeeper final : public Tap {
  public:
-  explicit InputKeeper(std::string module) : InputObserver({}), module_(std::move(module)) {}
+  explicit InputKeeper(std::string module) : module_(std::move(module)) {}
   bool Wants(std::string_view module) const override { return module == module_; }
-  void ObserveLinear(const LinearSite& site, const at::Tensor& x) override {
+  void Observe(const LinearSite& site, const at::Tensor& x) override {
     rows_.push_back(x.clone());
     groups_ = site.groups;
   }
@@ -41,7 +41,7 @@ class InputKeeper final : public InputObserver {
 
 // The source's hidden states before kComparedLayer, in F32.
 at::Tensor HiddenBefore(const TestModel& source, const TokenBatch& batch) {
-  InputObserver nobody({});
+  Tap nobody;
   at::Tensor hidden = source.decoder->Embed(batch.ids);
   for (int64_t layer = 0; layer < kComparedLayer; ++layer) {
     hidden = RunLayer(*source.decoder, layer, hidden, batch, kQueryChunk, nobody);
@@ -128,11 +128,11 @@ TEST_F(LayerComparisonTest, TheOutputIsThatOfTheWholeQuantisedLayer) {
   const Batches batches(tokens_, 3, at::kCPU);
   const TokenBatch batch = batches.Tokens(batches.At(0));
   const at::Tensor hidden = HiddenBefore(source, batch);
-  InputObserver nobody({});
+  Tap nobody;
   ActivationQuantizer quantizer(quantized.source);
-  const auto out = [&](const TestModel& model, InputObserver& observer) {
+  const auto out = [&](const TestModel& model, Tap& tap) {
     return batch.RealRows(
-        RunLayer(*model.decoder, kComparedLayer, hidden, batch, kQueryChunk, observer).flatten(2));
+        RunLayer(*model.decoder, kComparedLayer, hidden, batch, kQueryChunk, tap).flatten(2));
   };
   const at::Tensor expected = out(source, nobody);
   const auto expect = [&](const std::optional<ErrorStats>& stats, const at::Tensor& actual) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "calib/recorder.h"
 #include "checkpoint/source_model.h"
 #include "tests/calib/loop_support.h"
 #include "tests/support/temp_dir.h"
@@ -17,17 +18,18 @@ class LayerLoopTest : public ::testing::Test {
     const LayerLoop loop(*decoder_, tokens_, at::kCPU, at::kFloat, options);
     auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer("hidden"));
     loop.Embed(*hidden);
-    InputObserver observer(modules_);
+    Recorder recorder(modules_);
+    NonFiniteGuard guard(recorder);
     LoopResult result;
     for (int64_t layer = 0; layer < 3; ++layer) {
       double last = 0;
       LayerState state = loop.MakeState(layer, hidden);
-      loop.RunLayer(layer, state, observer, [&](const LayerState& reached) {
+      loop.RunLayer(layer, state, guard, [&](const LayerState& reached) {
         EXPECT_GE(reached.Fraction(), last);
         last = reached.Fraction();
       });
       EXPECT_EQ(last, 1.0);
-      for (run::InputAmax& input : observer.Snapshot(static_cast<int>(layer))) {
+      for (run::InputAmax& input : TakeInputs(recorder, layer)) {
         result.inputs.push_back(std::move(input));
       }
       hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "calib/recorder.h"
 #include "checkpoint/source_model.h"
 #include "tests/calib/loop_support.h"
 #include "tests/support/temp_dir.h"
@@ -28,20 +29,24 @@ class LayerSaverTest : public ::testing::TestWithParam<bool> {
     auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer("hidden.scratch"));
     loop.Embed(*hidden);
 
-    InputObserver observer(modules_);
+    Recorder recorder(modules_);
+    NonFiniteGuard guard(recorder);
     LayerSaver saver(store);
-    std::optional<LayerSaver::Resumed> resumed = saver.Resume(kLayer, loop, hidden, observer);
+    std::optional<LayerSaver::Resumed> resumed = saver.Resume(kLayer, loop, hidden);
     resumed_ = resumed.has_value();
     if (!resumed) resumed.emplace(LayerSaver::Resumed{loop.MakeState(kLayer, hidden)});
+    recorder.Restore(resumed->so_far.inputs, at::kCPU);
     resumed_at_ = resumed->state.Fraction();
     int done = 0;
-    loop.RunLayer(kLayer, resumed->state, observer, [&](LayerState& state) {
+    loop.RunLayer(kLayer, resumed->state, guard, [&](LayerState& state) {
       ++done;
-      if (done % save_every == 0 && state.Fraction() < 1) saver.Save(state, observer, done);
+      if (done % save_every == 0 && state.Fraction() < 1) {
+        saver.Save(state, {.seconds = double(done), .inputs = recorder.Inputs(kLayer)});
+      }
       if (done >= units) throw Killed();
     });
     return {resumed->state.part(LayerPart::kOut).Get(0, tokens_.samples).clone(),
-            observer.Snapshot(kLayer)};
+            recorder.Inputs(kLayer)};
   }
 
   testing::TempDir dir_;

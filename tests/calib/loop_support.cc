@@ -18,6 +18,16 @@ datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t v
   return tokens;
 }
 
+void ShowInput(Tap& tap, std::string_view module, const at::Tensor& x) {
+  tap.Observe({.module = module, .weight = x}, x);
+}
+
+std::vector<run::InputAmax> TakeInputs(Recorder& recorder, int64_t layer) {
+  std::vector<run::InputAmax> inputs = recorder.Inputs(static_cast<int>(layer));
+  recorder.Clear();
+  return inputs;
+}
+
 void ExpectSame(const LoopResult& a, const LoopResult& b) {
   EXPECT_TRUE(at::equal(a.hidden, b.hidden));
   ASSERT_EQ(a.inputs.size(), b.inputs.size());

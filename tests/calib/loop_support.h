@@ -5,14 +5,23 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
+#include "calib/recorder.h"
+#include "calib/tap.h"
 #include "datasets/calibration_set.h"
 #include "run/store.h"
 
 namespace vernier::calib {
 
 datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t vocab);
+
+// Shows `x` [..., K] to a tap as the input of a linear layer.
+void ShowInput(Tap& tap, std::string_view module, const at::Tensor& x);
+
+// What was recorded of a layer, and then nothing more.
+std::vector<run::InputAmax> TakeInputs(Recorder& recorder, int64_t layer);
 
 // What a loop leaves behind.
 struct LoopResult {

@@ -10,13 +10,13 @@ namespace {
 
 // Adds the weighted output of `expert` to y for the rows that chose it.
 void AddExpert(const Decoder& decoder, int64_t layer, int64_t expert, const FfnStage& stage,
-               const at::Tensor& chosen, InputObserver& observer, at::Tensor& y) {
+               const at::Tensor& chosen, Tap& tap, at::Tensor& y) {
   const at::Tensor places = at::nonzero(chosen.eq(expert));  // [m, 2]: row, column
   if (places.size(0) == 0) return;
   const at::Tensor rows = places.select(1, 0);
   const at::Tensor weights = stage.routing.weights.index({rows, places.select(1, 1)});
   const at::Tensor out = decoder.RunExpert(layer, expert, decoder.LoadExpert(layer, expert),
-                                           stage.x.index_select(0, rows), observer);
+                                           stage.x.index_select(0, rows), tap);
   y.index_add_(0, rows, out.to(at::kFloat) * weights.unsqueeze(-1));
 }
 
@@ -46,26 +46,26 @@ std::map<std::string, at::Tensor> ReadTensors(const std::filesystem::path& path)
 }
 
 at::Tensor RunLayer(const Decoder& decoder, int64_t layer, const at::Tensor& hidden,
-                    const TokenBatch& batch, int64_t query_chunk, InputObserver& observer) {
+                    const TokenBatch& batch, int64_t query_chunk, Tap& tap) {
   const std::unique_ptr<DecoderLayer> dense = decoder.LoadLayer(layer, query_chunk);
-  const FfnStage stage = dense->RunUntilExperts(hidden, batch, observer);
+  const FfnStage stage = dense->RunUntilExperts(hidden, batch, tap);
   at::Tensor chosen = stage.routing.experts;
   if (batch.real.defined()) {
     chosen = chosen.masked_fill(batch.real.reshape({-1, 1}).logical_not(), -1);
   }
   at::Tensor y = stage.y.clone();
   for (int64_t expert = 0; expert < decoder.Experts(layer); ++expert) {
-    AddExpert(decoder, layer, expert, stage, chosen, observer, y);
+    AddExpert(decoder, layer, expert, stage, chosen, tap, y);
   }
   return dense->Finish(stage.hidden, y, stage.mix);
 }
 
 ModelOutput RunModel(const Decoder& decoder, const TokenBatch& batch, int64_t query_chunk,
-                     InputObserver& observer) {
+                     Tap& tap) {
   ModelOutput output;
   at::Tensor hidden = decoder.Embed(batch.ids);
   for (int64_t layer = 0; layer < decoder.Layers(); ++layer) {
-    hidden = RunLayer(decoder, layer, hidden, batch, query_chunk, observer);
+    hidden = RunLayer(decoder, layer, hidden, batch, query_chunk, tap);
     output.hidden.push_back(hidden);
   }
   output.logits = decoder.LoadHead()->Logits(hidden);
@@ -73,7 +73,7 @@ ModelOutput RunModel(const Decoder& decoder, const TokenBatch& batch, int64_t qu
 }
 
 ModelOutput RunModel(const Decoder& decoder, const TokenBatch& batch, int64_t query_chunk) {
-  InputObserver nobody({});
+  Tap nobody;
   return RunModel(decoder, batch, query_chunk, nobody);
 }
 

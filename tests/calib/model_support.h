@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "calib/families/decoder.h"
-#include "calib/input_observer.h"
+#include "calib/tap.h"
 #include "calib/tensor_loader.h"
 #include "checkpoint/source_model.h"
 
@@ -40,11 +40,11 @@ struct ModelOutput {
 
 // Runs `layer` with all routed experts on `hidden`; padding goes to no expert.
 at::Tensor RunLayer(const Decoder& decoder, int64_t layer, const at::Tensor& hidden,
-                    const TokenBatch& batch, int64_t query_chunk, InputObserver& observer);
+                    const TokenBatch& batch, int64_t query_chunk, Tap& tap);
 
 // The same for a whole model.
 ModelOutput RunModel(const Decoder& decoder, const TokenBatch& batch, int64_t query_chunk,
-                     InputObserver& observer);
+                     Tap& tap);
 // Nothing observed.
 ModelOutput RunModel(const Decoder& decoder, const TokenBatch& batch, int64_t query_chunk = 512);
 

@@ -24,9 +24,9 @@ const std::filesystem::path kPeers = std::filesystem::path(VERNIER_TEST_DATA) / 
 constexpr double kTolerance = 2e-5;
 
 // Leaves the cache alone.
-class InputsOnly final : public InputObserver {
+class InputsOnly final : public Tap {
  public:
-  explicit InputsOnly(ActivationQuantizer& quantizer) : InputObserver({}), quantizer_(quantizer) {}
+  explicit InputsOnly(ActivationQuantizer& quantizer) : quantizer_(quantizer) {}
   at::Tensor Replace(std::string_view module, const at::Tensor& x) override {
     return quantizer_.Replace(module, x);
   }
@@ -45,12 +45,12 @@ class PeerLogits : public ::testing::TestWithParam<const char*> {
   }
 
   // Relative errors of the logits of each position, BF16 weights in F32, against the golden `name`.
-  std::vector<double> ErrorsOf(const std::string& name, InputObserver& observer) const {
+  std::vector<double> ErrorsOf(const std::string& name, Tap& tap) const {
     const std::map<std::string, at::Tensor> golden = ReadTensors(directory_ / "logits.safetensors");
     const LoadedModel model(rounded_, at::kFloat);
     const TokenBatch batch{golden.at("input_ids"), {}};
     const at::Tensor logits =
-        RunModel(*model.decoder, batch, /*query_chunk=*/64, observer).logits.flatten(0, 1);
+        RunModel(*model.decoder, batch, /*query_chunk=*/64, tap).logits.flatten(0, 1);
     const at::Tensor expected = golden.at(name).flatten(0, 1);
     std::vector<double> errors;
     for (int64_t row = 0; row < logits.size(0); ++row) {
@@ -74,7 +74,7 @@ class PeerLogits : public ::testing::TestWithParam<const char*> {
 
 TEST_P(PeerLogits, AgreeForWeightsInputsAndCache) {
   const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(directory_);
-  InputObserver nobody({});
+  Tap nobody;
   EXPECT_EQ(ShareBelow(ErrorsOf("f32.weights", nobody), kTolerance), 1.0);
   ActivationQuantizer quantizer(quantized);
   InputsOnly inputs(quantizer);

@@ -44,35 +44,33 @@ Attention::Attention(const TensorLoader& loader, int64_t layer,
   if (ratio == kSparseRatio) indexer_.emplace(loader, prefix_ + "indexer.", config);
 }
 
-at::Tensor Attention::Forward(const at::Tensor& x, const TokenBatch& batch,
-                              InputObserver& observer) const {
-  const Sequence sequence = Project(x, batch, observer);
+at::Tensor Attention::Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
+  const Sequence sequence = Project(x, batch, tap);
   std::vector<at::Tensor> chunks;
   for (int64_t begin = 0; begin < x.size(1); begin += query_chunk_) {
     const int64_t end = std::min(begin + query_chunk_, x.size(1));
     const at::Tensor heads = AttendChunk(sequence, begin, end);
-    chunks.push_back(ProjectOutput(heads, batch.Positions(begin, end), observer));
+    chunks.push_back(ProjectOutput(heads, batch.Positions(begin, end), tap));
   }
   return at::cat(chunks, 1);
 }
 
 Attention::Sequence Attention::Project(const at::Tensor& x, const TokenBatch& batch,
-                                       InputObserver& observer) const {
+                                       Tap& tap) const {
   Sequence sequence;
   sequence.x = x;
   sequence.rope = MakeRopeTable(rope_frequencies_, x.size(1), x.device());
   const auto site = [&](const char* name) { return prefix_ + name; };
-  const at::Tensor qr = RmsNorm(
-      RunLinear(observer, {.module = site("wq_a"), .weight = wq_a_}, batch, x), q_norm_, norm_eps_);
-  sequence.q_in = TakeInput(observer, {.module = site("wq_b"), .weight = wq_b_}, batch, qr);
-  sequence.kv =
-      Rotate(RmsNorm(RunLinear(observer, {.module = site("wkv"), .weight = wkv_}, batch, x),
-                     kv_norm_, norm_eps_),
-             sequence.rope, /*per_head=*/false);
+  const at::Tensor qr = RmsNorm(RunLinear(tap, {.module = site("wq_a"), .weight = wq_a_}, batch, x),
+                                q_norm_, norm_eps_);
+  sequence.q_in = TakeInput(tap, {.module = site("wq_b"), .weight = wq_b_}, batch, qr);
+  sequence.kv = Rotate(RmsNorm(RunLinear(tap, {.module = site("wkv"), .weight = wkv_}, batch, x),
+                               kv_norm_, norm_eps_),
+                       sequence.rope, /*per_head=*/false);
   if (compressor_) sequence.entries = compressor_->Entries(x, sequence.rope);
   if (indexer_) {
-    sequence.index_q_in = TakeInput(
-        observer, {.module = site("indexer.wq_b"), .weight = indexer_->wq_b()}, batch, qr);
+    sequence.index_q_in =
+        TakeInput(tap, {.module = site("indexer.wq_b"), .weight = indexer_->wq_b()}, batch, qr);
     sequence.index_keys = indexer_->Keys(x, sequence.rope);
   }
   return sequence;
@@ -117,14 +115,14 @@ at::Tensor Attention::AttendChunk(const Sequence& sequence, int64_t begin, int64
 }
 
 at::Tensor Attention::ProjectOutput(const at::Tensor& heads, const TokenBatch& batch,
-                                    InputObserver& observer) const {
+                                    Tap& tap) const {
   const int64_t batch_size = heads.size(0), queries = heads.size(1);
   const int64_t group_width = heads_ * head_dim_ / groups_;
   const at::Tensor grouped =
-      TakeInput(observer, {.module = prefix_ + "wo_a", .weight = wo_a_, .groups = groups_}, batch,
+      TakeInput(tap, {.module = prefix_ + "wo_a", .weight = wo_a_, .groups = groups_}, batch,
                 heads.reshape({-1, groups_, group_width}));
   const at::Tensor low_rank = GroupedLinear(grouped, wo_a_);
-  return RunLinear(observer, {.module = prefix_ + "wo_b", .weight = wo_b_}, batch, low_rank)
+  return RunLinear(tap, {.module = prefix_ + "wo_b", .weight = wo_b_}, batch, low_rank)
       .view({batch_size, queries, -1});
 }
 

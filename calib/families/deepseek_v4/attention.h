@@ -13,7 +13,7 @@
 #include "calib/families/deepseek_v4/compressor.h"
 #include "calib/families/deepseek_v4/indexer.h"
 #include "calib/families/deepseek_v4/rope.h"
-#include "calib/input_observer.h"
+#include "calib/tap.h"
 #include "calib/tensor_loader.h"
 #include "checkpoint/families/deepseek_v4_config.h"
 
@@ -27,7 +27,7 @@ class Attention {
 
   // x [B, S, D], normalised -> [B, S, D]. Observes the inputs of wq_a, wq_b, wkv, wo_a (one row per
   // token and group), wo_b and indexer.wq_b.
-  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, InputObserver& observer) const;
+  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
 
  private:
   // What all chunks of queries share.
@@ -46,12 +46,11 @@ class Attention {
     at::Tensor visible;  // bool [B, C, K]
   };
 
-  Sequence Project(const at::Tensor& x, const TokenBatch& batch, InputObserver& observer) const;
+  Sequence Project(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
   Keys WindowKeys(const Sequence& sequence, int64_t begin, int64_t end) const;
   Keys EntryKeys(const Sequence& sequence, int64_t begin, int64_t end) const;
   at::Tensor AttendChunk(const Sequence& sequence, int64_t begin, int64_t end) const;
-  at::Tensor ProjectOutput(const at::Tensor& heads, const TokenBatch& batch,
-                           InputObserver& observer) const;
+  at::Tensor ProjectOutput(const at::Tensor& heads, const TokenBatch& batch, Tap& tap) const;
 
   std::string prefix_;  // "layers.0.attn."
   int64_t heads_, head_dim_, groups_, window_, query_chunk_;

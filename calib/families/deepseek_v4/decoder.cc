@@ -72,10 +72,10 @@ class DeepseekV4Decoder final : public Decoder {
   }
 
   at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
-                       const at::Tensor& x, InputObserver& observer) const override {
+                       const at::Tensor& x, Tap& tap) const override {
     const TokenBatch no_padding;
     return RunSwiglu(x, weights, config_.swiglu_limit, ExpertModule(layer, expert), no_padding,
-                     observer);
+                     tap);
   }
 
   std::unique_ptr<Head> LoadHead() const override {

@@ -5,10 +5,10 @@
 namespace vernier::calib::deepseek_v4 {
 
 at::Tensor RunSwiglu(const at::Tensor& x, const ExpertWeights& weights, double limit,
-                     const std::string& module, const TokenBatch& batch, InputObserver& observer) {
+                     const std::string& module, const TokenBatch& batch, Tap& tap) {
   const at::Tensor &w1 = weights.at(0), &w2 = weights.at(1), &w3 = weights.at(2);
   const auto run = [&](const char* part, const at::Tensor& weight, const at::Tensor& input) {
-    return RunLinear(observer, {.module = module + part, .weight = weight}, batch, input);
+    return RunLinear(tap, {.module = module + part, .weight = weight}, batch, input);
   };
   return run(".w2", w2, SwigluProduct(run(".w1", w1, x), run(".w3", w3, x), limit));
 }

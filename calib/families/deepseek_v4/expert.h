@@ -7,7 +7,7 @@
 #include <string>
 
 #include "calib/families/decoder.h"
-#include "calib/input_observer.h"
+#include "calib/tap.h"
 
 namespace vernier::calib::deepseek_v4 {
 
@@ -17,7 +17,7 @@ inline constexpr const char* kExpertParts[] = {"w1", "w2", "w3"};
 // x [rows, D] -> [rows, D], x's dtype. Observes the inputs of `module`.w1, .w2 and .w3, without the
 // padding of `batch`, of whose tokens x holds the rows.
 at::Tensor RunSwiglu(const at::Tensor& x, const ExpertWeights& weights, double limit,
-                     const std::string& module, const TokenBatch& batch, InputObserver& observer);
+                     const std::string& module, const TokenBatch& batch, Tap& tap);
 
 }  // namespace vernier::calib::deepseek_v4
 

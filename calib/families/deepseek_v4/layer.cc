@@ -27,22 +27,20 @@ Layer::Layer(const TensorLoader& loader, int64_t layer, const checkpoint::Deepse
   }
 }
 
-at::Tensor Layer::Attend(const at::Tensor& hidden, const TokenBatch& batch,
-                         InputObserver& observer) {
+at::Tensor Layer::Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) {
   const StreamRead attn = attn_site_.Read(hidden);
   const at::Tensor attended =
-      attention_.Forward(RmsNorm(attn.x, attn_norm_, norm_eps_), batch, observer);
+      attention_.Forward(RmsNorm(attn.x, attn_norm_, norm_eps_), batch, tap);
   return WriteStreams(hidden, attended, attn.mix);
 }
 
-FfnStage Layer::BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
-                         InputObserver& observer) {
+FfnStage Layer::BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) {
   FfnStage stage;
   stage.hidden = hidden;
   const StreamRead ffn = ffn_site_.Read(stage.hidden);
   stage.mix = ffn.mix.Pack();
   stage.x = RmsNorm(ffn.x, ffn_norm_, norm_eps_).flatten(0, 1);
-  stage.y = RunSharedExperts(stage.x, batch, observer);
+  stage.y = RunSharedExperts(stage.x, batch, tap);
   stage.routing = router_.Route(stage.x, batch.ids.reshape({-1}));
   return stage;
 }
@@ -51,11 +49,9 @@ at::Tensor Layer::Finish(const at::Tensor& hidden, const at::Tensor& y, const at
   return WriteStreams(hidden, y, StreamMix::Unpack(mix, hidden.size(2)));
 }
 
-at::Tensor Layer::RunSharedExperts(const at::Tensor& x, const TokenBatch& batch,
-                                   InputObserver& observer) const {
+at::Tensor Layer::RunSharedExperts(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
   if (shared_experts_.empty()) return at::zeros(x.sizes(), x.options().dtype(at::kFloat));
-  return RunSwiglu(x, shared_experts_, swiglu_limit_, shared_module_, batch, observer)
-      .to(at::kFloat);
+  return RunSwiglu(x, shared_experts_, swiglu_limit_, shared_module_, batch, tap).to(at::kFloat);
 }
 
 }  // namespace vernier::calib::deepseek_v4

@@ -21,16 +21,13 @@ class Layer final : public DecoderLayer {
   Layer(const TensorLoader& loader, int64_t layer, const checkpoint::DeepseekV4Config& config,
         int64_t query_chunk);
 
-  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch,
-                    InputObserver& observer) override;
+  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override;
   // The stage's mix is the FFN site's StreamMix, packed.
-  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch,
-                    InputObserver& observer) override;
+  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override;
   at::Tensor Finish(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor& mix) override;
 
  private:
-  at::Tensor RunSharedExperts(const at::Tensor& x, const TokenBatch& batch,
-                              InputObserver& observer) const;
+  at::Tensor RunSharedExperts(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
 
   std::string shared_module_;  // "layers.0.ffn.shared_experts"
   double norm_eps_, swiglu_limit_;

@@ -36,10 +36,13 @@ void CatchInterrupts() {
 
 bool InterruptRequested() { return interrupted.load(); }
 
-void ThrowIfInterrupted() {
-  if (!InterruptRequested()) return;
+void ThrowInterrupted() {
   throw Error(ErrorCode::kInterrupted, "this run", "was interrupted after a whole unit of work",
               "Run the same command again to continue; finished work is kept");
+}
+
+void ThrowIfInterrupted() {
+  if (InterruptRequested()) ThrowInterrupted();
 }
 
 }  // namespace vernier

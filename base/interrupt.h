@@ -15,6 +15,9 @@ void CatchInterrupts();
 // Whether the first signal has come. Any thread may ask.
 bool InterruptRequested();
 
+// kInterrupted, for work that goes on where it stopped.
+[[noreturn]] void ThrowInterrupted();
+
 // To be called between two units of work, when the finished ones are durable: kInterrupted if the
 // first signal has come.
 void ThrowIfInterrupted();

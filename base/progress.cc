@@ -1,38 +1,24 @@
 #include "base/progress.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cassert>
-#include <cmath>
-#include <nlohmann/json.hpp>
+#include <chrono>
 
-#include "base/text.h"
+#include "base/interrupt.h"
 
 namespace vernier {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr double kBarInterval = 0.1;    // seconds between redraws
-constexpr double kPlainInterval = 5.0;  // seconds between lines off a terminal
-constexpr double kJsonInterval = 1.0;
-constexpr int kBarWidth = 28;
-
 double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-ProgressStyle Resolve(ProgressStyle style, std::FILE* stream) {
-  if (style != ProgressStyle::kAuto) return style;
-  return isatty(fileno(stream)) ? ProgressStyle::kBar : ProgressStyle::kPlain;
-}
-
-double ReportInterval(ProgressStyle style) {
-  if (style == ProgressStyle::kBar) return kBarInterval;
-  return style == ProgressStyle::kJson ? kJsonInterval : kPlainInterval;
-}
+class Nobody final : public ProgressListener {
+ public:
+  void Hear(const ProgressEvent&) override {}
+};
 
 }  // namespace
 
@@ -44,15 +30,12 @@ struct Progress::State {
     bool finished = false;
   };
 
-  ProgressStyle style;
-  std::FILE* stream;
-  std::vector<Phase> phases;
+  ProgressListener& listener;
+  std::vector<Phase> phases = {};
   Phase* current = nullptr;
   double total_units = 0, done_units = 0, resumed_units = 0;
-  std::string detail;
+  std::string detail = {};
   Clock::time_point phase_start = Clock::now();
-  Clock::time_point last_report{};
-  bool bar_on_screen = false;
 
   double PhaseFraction() const {
     return total_units > 0 ? std::min(1.0, done_units / total_units) : 1.0;
@@ -91,102 +74,52 @@ struct Progress::State {
     return rest;
   }
 
-  size_t CurrentNumber() const { return static_cast<size_t>(current - phases.data()) + 1; }
-
-  void EraseBar() {
-    if (!bar_on_screen) return;
-    fmt::print(stream, "\r\x1b[K");
-    bar_on_screen = false;
-  }
-
-  void PrintBar() {
-    const int filled = static_cast<int>(std::lround(PhaseFraction() * kBarWidth));
-    EraseBar();
-    fmt::print(stream, "[{}/{}] {:<9} [{}{}] {:3.0f}% {}  job ETA {}", CurrentNumber(),
-               phases.size(), current->name, std::string(filled, '#'),
-               std::string(kBarWidth - filled, '.'), 100 * PhaseFraction(), detail,
-               HumanDuration(Eta()));
-    std::fflush(stream);
-    bar_on_screen = true;
-  }
-
-  void PrintPlain() {
-    fmt::print(stream, "[{}/{}] {} {:.0f}% {} elapsed {} job ETA {}\n", CurrentNumber(),
-               phases.size(), current->name, 100 * PhaseFraction(), detail,
-               HumanDuration(SecondsSince(phase_start)), HumanDuration(Eta()));
-    std::fflush(stream);
-  }
-
-  void PrintJson(std::string_view event) {
-    const nlohmann::ordered_json line = {{"event", event},
-                                         {"phase", current->name},
-                                         {"fraction", PhaseFraction()},
-                                         {"detail", detail},
-                                         {"phase_seconds", SecondsSince(phase_start)},
-                                         {"job_eta_seconds", Eta()}};
-    fmt::print(stream, "{}\n", line.dump());
-    std::fflush(stream);
-  }
-
-  void Report(std::string_view event) {
-    last_report = Clock::now();
-    switch (style) {
-      case ProgressStyle::kBar:
-        return PrintBar();
-      case ProgressStyle::kPlain:
-        return PrintPlain();
-      case ProgressStyle::kJson:
-        return PrintJson(event);
-      case ProgressStyle::kAuto:
-      case ProgressStyle::kNone:
-        return;
-    }
+  void Tell(ProgressEvent::Kind kind) {
+    listener.Hear({.kind = kind,
+                   .phase = current->name,
+                   .number = static_cast<int>(current - phases.data()) + 1,
+                   .phases = static_cast<int>(phases.size()),
+                   .fraction = PhaseFraction(),
+                   .detail = detail,
+                   .phase_seconds = SecondsSince(phase_start),
+                   .job_eta_seconds = Eta()});
   }
 };
 
-Progress::Progress(ProgressStyle style, std::FILE* stream, std::vector<PhaseForecast> phases)
-    : state_(std::make_unique<State>()) {
-  state_->style = style == ProgressStyle::kNone ? style : Resolve(style, stream);
-  state_->stream = stream;
+Progress::Progress(ProgressListener& listener, std::vector<PhaseForecast> phases)
+    : state_(std::make_unique<State>(State{.listener = listener})) {
   for (PhaseForecast& phase : phases) {
     state_->phases.push_back(
         {.name = std::move(phase.name), .expected_seconds = phase.expected_seconds});
   }
 }
 
-Progress::~Progress() {
-  if (state_ != nullptr) state_->EraseBar();
+Progress::~Progress() = default;
+
+Progress Progress::Silent() {
+  static Nobody nobody;
+  return Progress(nobody, {});
 }
-
-Progress::Progress(Progress&&) noexcept = default;
-
-Progress Progress::Silent() { return Progress(ProgressStyle::kNone, stderr, {}); }
 
 void Progress::BeginPhase(std::string_view name, double total_units, double done_units) {
   auto phase = std::ranges::find(state_->phases, name, &State::Phase::name);
   if (phase == state_->phases.end()) {
-    // A silent reporter is given no phases; it keeps their times all the same.
-    assert(state_->style == ProgressStyle::kNone);
     state_->phases.push_back({.name = std::string(name)});
     phase = state_->phases.end() - 1;
   }
   state_->current = &*phase;
   state_->total_units = total_units;
   state_->done_units = state_->resumed_units = done_units;
-  state_->detail.clear();
   state_->phase_start = Clock::now();
-  state_->Report("begin");
+  state_->detail.clear();
+  state_->Tell(ProgressEvent::Kind::kBegin);
 }
 
 void Progress::Advance(double units, std::string_view detail) {
   assert(state_->current != nullptr);
   state_->done_units += units;
-  // Machines are told of every change of detail (the next layer, the next shard) at once.
-  const bool news = state_->style == ProgressStyle::kJson && state_->detail != detail;
   state_->detail = detail;
-  if (news || SecondsSince(state_->last_report) >= ReportInterval(state_->style)) {
-    state_->Report("progress");
-  }
+  state_->Tell(ProgressEvent::Kind::kAdvance);
 }
 
 void Progress::EndPhase() {
@@ -194,24 +127,17 @@ void Progress::EndPhase() {
   state_->done_units = state_->total_units;
   state_->current->seconds += SecondsSince(state_->phase_start);
   state_->current->finished = true;
-  state_->Report("end");
-  state_->EraseBar();
+  state_->Tell(ProgressEvent::Kind::kEnd);
   state_->current = nullptr;
 }
 
-void Progress::Note(std::string_view line) {
-  if (state_->style == ProgressStyle::kNone) return;
-  state_->EraseBar();
-  if (state_->style == ProgressStyle::kJson) {
-    const nlohmann::ordered_json event = {{"event", "note"}, {"text", line}};
-    fmt::print(state_->stream, "{}\n", event.dump());
-  } else {
-    fmt::print(state_->stream, "{}\n", line);
-  }
-  std::fflush(state_->stream);
+bool Progress::StopRequested() const {
+  return InterruptRequested() || state_->listener.WantsStop();
 }
 
-double Progress::EtaSeconds() const { return state_->phases.empty() ? -1 : state_->Eta(); }
+void Progress::ThrowIfStopped() const {
+  if (StopRequested()) ThrowInterrupted();
+}
 
 std::vector<std::pair<std::string, double>> Progress::PhaseSeconds() const {
   std::vector<std::pair<std::string, double>> seconds;

@@ -11,7 +11,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
 #include "calib/device.h"
 #include "calib/families/decoder.h"
 #include "calib/layer_loop.h"
@@ -82,7 +81,7 @@ class CalibrationRun {
                          static_cast<double>(first) + (resumed ? resumed->state.Fraction() : 0));
     for (int64_t layer = first; layer < summary.layers; ++layer) {
       RunLayer(layer, std::exchange(resumed, std::nullopt));
-      ThrowIfInterrupted();
+      progress_.ThrowIfStopped();
     }
     store_.FinishCalibration();
     run::RemoveStaleFiles(store_.run_dir(), {});
@@ -162,7 +161,7 @@ class CalibrationRun {
                       fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
     if (state.Fraction() >= 1) return;  // the whole layer is about to be committed
     const uint64_t bytes = saver_.UnsavedBytes(state);
-    if (!InterruptRequested() && !policy_.ShouldSave(bytes)) return;
+    if (!progress_.StopRequested() && !policy_.ShouldSave(bytes)) return;
     const Clock::time_point start = Clock::now();
     ledger_.Commit();
     const int number = static_cast<int>(layer);
@@ -171,7 +170,7 @@ class CalibrationRun {
                         .non_finites = guard_.NonFinites(number)});
     policy_.Saved(bytes, SecondsSince(start));
     unit_start_ = Clock::now();
-    ThrowIfInterrupted();
+    progress_.ThrowIfStopped();
   }
 
   void CommitLayer(int64_t layer, LayerState& state, double seconds) {

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "calib/device.h"
 
 namespace vernier::calib {
@@ -19,8 +18,8 @@ LayerLoopOptions LoopOptions(const recipes::CalibrationBudget& budget,
           .spill_directory = budget.spill_hidden ? scratch_directory : std::filesystem::path()};
 }
 
-void StopIfInterrupted() {
-  if (!InterruptRequested()) return;
+void StopIfAsked(const Progress& progress) {
+  if (!progress.StopRequested()) return;
   throw Error(ErrorCode::kInterrupted, "this command", "was interrupted and keeps nothing",
               "Run it again from the beginning");
 }
@@ -49,7 +48,7 @@ std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progre
     loop_.RunLayer(layer, state, guard, [&](const LayerState& reached) {
       progress.Advance(reached.Fraction() - std::exchange(reported, reached.Fraction()),
                        fmt::format("layer {}/{}", layer + 1, layers));
-      StopIfInterrupted();
+      StopIfAsked(progress);
     });
     if (hidden->in_file()) RemoveFilesBehind(layer, hidden->path());
     hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));

@@ -34,8 +34,8 @@ struct ForwardInputs {
 LayerLoopOptions LoopOptions(const recipes::CalibrationBudget& budget,
                              const std::filesystem::path& scratch_directory);
 
-// kInterrupted after the first Ctrl-C, for work of which nothing is kept.
-void StopIfInterrupted();
+// kInterrupted when the job is to end, for work of which nothing is kept.
+void StopIfAsked(const Progress& progress);
 
 class ModelForward {
  public:

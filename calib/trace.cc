@@ -156,7 +156,7 @@ Likelihood MeasureLikelihood(const TraceRequest& request, Progress& progress) {
   const std::shared_ptr<SampleBuffer> last = RunLayers(request, forward, progress, {});
   const FinalStates states = {forward.decoder(), *last};
   const TokenScores scores = ScoreTokens(data, forward.loop().device(), states, nullptr,
-                                         [](int64_t) { StopIfInterrupted(); });
+                                         [&](int64_t) { StopIfAsked(progress); });
   progress.EndPhase();
   return LikelihoodOf(scores.nll);
 }

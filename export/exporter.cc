@@ -14,7 +14,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/hash.h"
-#include "base/interrupt.h"
 #include "export/copied_files.h"
 #include "export/directory_lock.h"
 #include "export/importance.h"
@@ -103,7 +102,7 @@ class ExportJob {
     RequireSpace(copied);
     ResolveScales(scale_bytes);
     for (const recipes::OutputShard& shard : request_.plan.shards) {
-      ThrowIfInterrupted();
+      request_.progress.ThrowIfStopped();
       FinishShard(shard);
     }
     WriteOtherFiles(copied);
@@ -139,7 +138,10 @@ class ExportJob {
     for (const size_t shard : AllShards(request_.plan)) {
       if (!finished_.contains(request_.plan.shards[shard].file_name)) unfinished.push_back(shard);
     }
-    const OnBytes report = Report("weight scales");
+    const OnBytes report = [this, advance = Report("weight scales")](uint64_t bytes) {
+      advance(bytes);
+      request_.progress.ThrowIfStopped();  // nothing of them is durable
+    };
     report(expected_bytes - ScaleBytes(unfinished));
     ResolveWeightScales(
         request_.source, request_.plan,
@@ -158,7 +160,7 @@ class ExportJob {
       const auto shard = std::ranges::find(request_.plan.shards, record.file_name,
                                            &recipes::OutputShard::file_name);
       if (shard == request_.plan.shards.end()) continue;
-      ThrowIfInterrupted();
+      request_.progress.ThrowIfStopped();
       const std::string hash = HashShardFile(*shard, output_ / record.file_name, request_.settings,
                                              Report("verifying " + record.file_name));
       if (hash != record.hash) continue;

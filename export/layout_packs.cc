@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
 #include "base/text.h"
 #include "export/directory_lock.h"
 #include "export/layout_pack_file.h"
@@ -39,14 +38,15 @@ KernelLayout KernelLayoutFromName(std::string_view name) {
               "Use " + JoinNames(KernelLayoutNames(), " or "));
 }
 
-PackSummary WriteLayoutPacks(const checkpoint::SourceModel& checkpoint, KernelLayout layout) {
+PackSummary WriteLayoutPacks(const checkpoint::SourceModel& checkpoint, KernelLayout layout,
+                             const Progress& progress) {
   const fs::path directory =
       checkpoint.checkpoint.directory() / kDirectory / KernelLayoutName(layout);
   const DirectoryLock lock(checkpoint.checkpoint.directory());
   CreateDirectories(directory);
   PackSummary summary;
   for (const auto& [layer, weights] : Nvfp4Layers(checkpoint.layout)) {
-    ThrowIfInterrupted();
+    progress.ThrowIfStopped();
     const fs::path path = directory / fmt::format("layer-{:05}.safetensors", layer);
     if (layout == KernelLayout::kSwizzle128x4) {
       WriteSwizzledLayer(checkpoint, weights, path);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/progress.h"
 #include "checkpoint/source_model.h"
 #include "quantizers/kernel_layouts.h"
 
@@ -43,9 +44,11 @@ struct PackSummary {
 //   E4M3(scale * global_scale * factor); a product of kernels is divided by the factor. The factor
 //   is the largest power of two for which no folded scale exceeds 448.
 //
+// kInterrupted between two layers when `progress` is asked to stop.
 // kBadRule when no weight is NVFP4 (kMegaMoe: no routed expert), or the shapes do not fit the
 // layout (2I, H % 128 and H, I % 64).
-PackSummary WriteLayoutPacks(const checkpoint::SourceModel& checkpoint, KernelLayout layout);
+PackSummary WriteLayoutPacks(const checkpoint::SourceModel& checkpoint, KernelLayout layout,
+                             const Progress& progress);
 
 }  // namespace vernier::exporter
 

@@ -8,7 +8,6 @@
 
 #include "base/bounded_pipeline.h"
 #include "base/buffer_pool.h"
-#include "base/interrupt.h"
 #include "base/read_ahead.h"
 #include "checkpoint/clamped_rows.h"
 #include "checkpoint/tensor_digests.h"
@@ -126,7 +125,6 @@ void ResolveWeightScales(const SourceModel& source, const recipes::Plan& plan,
 
   checkpoint::TensorDigests digests(source.checkpoint, read.observer);
   const auto take = [&]() -> std::optional<ReadRows> {
-    ThrowIfInterrupted();
     std::optional<std::vector<ReadBlock>> blocks = reader.Next();
     if (!blocks) return std::nullopt;
     ReadRows rows{being_read.front(), *std::move(blocks)};

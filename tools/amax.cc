@@ -1,18 +1,15 @@
 // vernier amax: calibrated statistics as a file, compared, or merged.
+#include "jobs/amax.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/text.h"
-#include "run/amax_diff.h"
-#include "run/amax_file.h"
-#include "run/merge.h"
 #include "tools/command.h"
 
 namespace vernier::tools {
@@ -27,17 +24,6 @@ struct AmaxOptions {
   double tolerance = 0;
 };
 
-void WriteAmax(const run::Store& store, const std::filesystem::path& out) {
-  if (out.empty()) return fmt::print("{}\n", run::AmaxJson(store).dump(2));
-  if (out.extension() == ".safetensors") return run::WriteAmaxSafetensors(store, out);
-  if (out.extension() == ".json") {
-    return WriteFileAtomically(out, run::AmaxJson(store).dump(2) + "\n");
-  }
-  throw Error(ErrorCode::kBadArgument, "--out",
-              fmt::format("\"{}\" ends in neither .json nor .safetensors", out.string()),
-              "Name the file so that its ending says the format");
-}
-
 void PrintDifference(const run::ModuleDifference& difference) {
   fmt::print("{}: amax {} and {} ({:.3g}), tokens {} and {} ({:.3g})\n", difference.first.module,
              difference.first.amax, difference.second.amax, difference.amax_change,
@@ -45,13 +31,9 @@ void PrintDifference(const run::ModuleDifference& difference) {
 }
 
 int Diff(const AmaxOptions& options) {
-  const run::Store first = run::Store::OpenForReading(options.run);
-  const run::Store second = run::Store::OpenForReading(options.diff);
-  for (const std::string& text :
-       run::IdentityDifferences(first.Identity(), second.Identity(), {"first", "second"})) {
-    fmt::print("identity     {}\n", text);
-  }
-  const run::AmaxDiff diff = run::DiffAmax(first.Inputs(), second.Inputs(), options.tolerance);
+  const auto [identity, diff] = jobs::DiffAmax(
+      {.first = options.run, .second = options.diff, .tolerance = options.tolerance});
+  for (const std::string& text : identity) fmt::print("identity     {}\n", text);
   for (const std::string& module : diff.only_in_first)
     fmt::print("{}: only in the first\n", module);
   for (const std::string& module : diff.only_in_second) {
@@ -77,12 +59,20 @@ int DiffOrExplain(const AmaxOptions& options) {
 }
 
 void Merge(const AmaxOptions& options) {
-  std::vector<std::filesystem::path> parents = {options.run};
-  parents.insert(parents.end(), options.merge.begin(), options.merge.end());
-  const run::Store merged = run::MergeStores(parents, options.into);
-  fmt::print("merged       {} stores, {} statistics\n", parents.size(),
-             HumanCount(merged.Inputs().size()));
-  fmt::print("state        {}\n", merged.run_dir().string());
+  jobs::AmaxMergeSpec spec{.runs = {options.run}, .into = options.into};
+  spec.runs.insert(spec.runs.end(), options.merge.begin(), options.merge.end());
+  const jobs::AmaxMergeSummary merged = jobs::MergeAmax(spec);
+  fmt::print("merged       {} stores, {} statistics\n", spec.runs.size(),
+             HumanCount(static_cast<uint64_t>(merged.statistics)));
+  fmt::print("state        {}\n", merged.run_dir.string());
+}
+
+void Print(const AmaxOptions& options) {
+  if (options.out.empty()) {
+    fmt::print("{}\n", jobs::ReadAmax(options.run).dump(2));
+  } else {
+    jobs::WriteAmax(options.run, options.out);
+  }
 }
 
 }  // namespace
@@ -119,7 +109,7 @@ void AddAmaxCommand(CLI::App& app, CommandContext& context) {
     } else if (!options->merge.empty()) {
       Merge(*options);
     } else {
-      WriteAmax(run::Store::OpenForReading(options->run), options->out);
+      Print(*options);
     }
   });
 }

@@ -4,7 +4,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "base/progress.h"
+#include "tools/progress_writer.h"
 
 namespace vernier::tools {
 

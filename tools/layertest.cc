@@ -1,38 +1,39 @@
 // vernier layertest: one layer of a source and of a quantised checkpoint on the same activations.
+#include "jobs/layertest.h"
+
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
 
-#include "base/error.h"
 #include "base/file.h"
 #include "tools/command.h"
-#include "tools/layertest_report.h"
-#include "tools/torch_steps.h"
+#include "tools/layertest_text.h"
+#include "tools/torch.h"
 
 namespace vernier::tools {
 namespace {
 
 struct LayertestCommand {
-  LayerTestOptions options;
+  jobs::LayerTestSpec spec;
   bool json = false;
   std::string out;
 };
 
-void AddDataOptions(CLI::App& command, LayerTestOptions& options) {
-  command.add_option("--recipe", options.recipe,
+void AddDataOptions(CLI::App& command, jobs::LayerTestSpec& spec) {
+  command.add_option("--recipe", spec.recipe,
                      "Recipe whose calibration data, dtype and compute section are used, with the "
                      "source's tokenizer");
-  command.add_option("--input-ids", options.input_ids,
+  command.add_option("--input-ids", spec.input_ids,
                      "Instead: safetensors file with tensor input_ids [B, S] (I64 or I32)");
-  command.add_option("--samples", options.overrides.samples, "At most this many sequences");
+  command.add_option("--samples", spec.overrides.samples, "At most this many sequences");
 }
 
-void AddLoopOptions(CLI::App& command, LayerTestOptions& options) {
-  recipes::Overrides& given = options.overrides;
+void AddLoopOptions(CLI::App& command, jobs::LayerTestSpec& spec) {
+  recipes::Overrides& given = spec.overrides;
   command
-      .add_option("--dtype", options.dtype,
+      .add_option("--dtype", spec.dtype,
                   "Compute dtype: float32 or bfloat16 [the recipe's, or bfloat16]")
       ->check(CLI::IsMember({"float32", "bfloat16"}));
   command.add_option("--device", given.device, "cpu, cuda or cuda:N [the recipe's, or cpu]");
@@ -44,9 +45,10 @@ void AddLoopOptions(CLI::App& command, LayerTestOptions& options) {
   command.add_option("--threads", given.threads, "Threads; 0 uses all cores");
 }
 
-void Run(const LayertestCommand& command, ProgressStyle style) {
-  const calib::LayerTestResult result = RunLayerTest(command.options, style);
-  const std::string json = LayerTestJson(result).dump(2) + "\n";
+void Run(const LayertestCommand& command, const jobs::ModelJobs& models, ProgressStyle style) {
+  ProgressWriter progress(style);
+  const calib::LayerTestResult result = models.TestLayer(command.spec, progress);
+  const std::string json = jobs::LayerTestJson(result).dump(2) + "\n";
   if (!command.out.empty()) WriteFileAtomically(command.out, json);
   fmt::print("{}", command.json ? json : LayerTestText(result));
 }
@@ -60,22 +62,17 @@ void AddLayertestCommand(CLI::App& app, CommandContext& context) {
       "activations, "
       "and compare linear layers, experts, FFN and output: weights, activations, and both");
   auto layertest = std::make_shared<LayertestCommand>();
-  LayerTestOptions& options = layertest->options;
-  command->add_option("SRC", options.source, "The released checkpoint")->required();
-  command->add_option("QUANTISED", options.quantized, "A checkpoint made from it")->required();
-  command->add_option("--layer", options.layer, "The decoder layer, from 0")->required();
-  AddDataOptions(*command, options);
-  AddLoopOptions(*command, options);
+  jobs::LayerTestSpec& spec = layertest->spec;
+  command->add_option("SRC", spec.source, "The released checkpoint")->required();
+  command->add_option("QUANTISED", spec.quantized, "A checkpoint made from it")->required();
+  command->add_option("--layer", spec.layer, "The decoder layer, from 0")->required();
+  AddDataOptions(*command, spec);
+  AddLoopOptions(*command, spec);
   command->add_flag("--json", layertest->json, "Print JSON instead of a table");
   command->add_option("--out", layertest->out, "Write the JSON to this file as well");
   command->callback([layertest, &context] {
-    const LayerTestOptions& given = layertest->options;
-    if (given.recipe.empty() == given.input_ids.empty()) {
-      throw Error(ErrorCode::kBadArgument, "layertest", "no calibration data, or two kinds of it",
-                  "Give either --recipe or --input-ids");
-    }
-    RequireTorch(context.argv);
-    Run(*layertest, context.progress);
+    jobs::CheckLayerTestSpec(layertest->spec);
+    Run(*layertest, RequireTorch(context), context.progress);
   });
 }
 

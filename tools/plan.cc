@@ -1,84 +1,20 @@
 // vernier plan: what a recipe would do, computed from headers; writes nothing.
-#include "recipes/plan.h"
-
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <vector>
 
-#include "base/json.h"
 #include "base/text.h"
-#include "checkpoint/source_model.h"
-#include "export/weight_scales.h"
-#include "recipes/budget.h"
-#include "recipes/convert_recipe.h"
-#include "recipes/plan_summary.h"
+#include "jobs/plan_report.h"
 #include "tools/command.h"
-#include "tools/pipeline.h"
 #include "tools/recipe_options.h"
-#include "tools/torch_steps.h"
+#include "tools/torch.h"
 
 namespace vernier::tools {
 namespace {
 
-struct PlanReport {
-  recipes::Recipe recipe;
-  checkpoint::SourceModel source;
-  recipes::Plan plan = {};
-  recipes::PlanSummary summary = {};
-  recipes::DataPasses passes = {};
-  uint64_t scale_bytes = 0;  // read by the export before everything else
-  recipes::CalibrationBudget budget = {};
-  recipes::DiskNeeds disk = {};
-  recipes::MachineSpeed speed = {};
-  recipes::TimeForecast time = {};
-};
-
-// Only libtorch knows the memory of a device. With a given one, plans for devices that this machine
-// does not have.
-bool NeedsDevice(const recipes::Recipe& recipe) {
-  return recipe.compute.device != "cpu" && recipe.compute.device_memory == 0;
-}
-
-recipes::MachineMemory MemoryFor(const recipes::Recipe& recipe) {
-  if (recipe.compute.device_memory == 0) return ReadMachineMemory(recipe);
-  return {.host_available = recipes::AvailableHostMemory(),
-          .device_available = recipe.compute.device_memory};
-}
-
-uint64_t ScaleBytes(const PlanReport& report) {
-  const exporter::StreamLimits limits = exporter::LimitsOf(report.recipe.compute.stream_memory);
-  std::vector<size_t> shards(report.plan.shards.size());
-  std::iota(shards.begin(), shards.end(), size_t{0});
-  return exporter::WeightScaleBytes(
-      report.source, report.plan,
-      exporter::GroupsToResolve(report.source, report.plan, shards, limits));
-}
-
-PlanReport MakeReport(recipes::Recipe recipe) {
-  checkpoint::SourceModel source = OpenSource(recipe);
-  PlanReport report = {.recipe = std::move(recipe), .source = std::move(source)};
-  report.plan = recipes::MakePlan(report.source, report.recipe);
-  recipes::RequireConversion(report.source, report.plan);
-  report.summary = recipes::SummarizePlan(report.source, report.plan);
-  report.passes = recipes::CountPasses(report.source, report.plan);
-  report.scale_bytes = ScaleBytes(report);
-  if (!report.plan.observed_modules.empty()) {
-    report.budget = recipes::PlanBudget(report.source, report.recipe, MemoryFor(report.recipe));
-  }
-  report.disk = recipes::ForecastDisk(report.plan, report.budget);
-  report.time = recipes::ForecastTime(report.source, report.recipe, report.plan, report.speed);
-  return report;
-}
-
-int64_t ExpertGroups(const PlanReport& report) {
-  const int64_t experts = report.source.family->Dims().experts;
-  const int64_t per_group = report.budget.experts_per_group;
-  return per_group == 0 ? 0 : (experts + per_group - 1) / per_group;
-}
+using jobs::PlanReport;
 
 void PrintTotals(std::string_view role, std::string_view action, uint64_t weights,
                  const recipes::TensorTotals& totals) {
@@ -139,7 +75,7 @@ void PrintCalibration(const PlanReport& report) {
   fmt::print("  {} sequences a batch, {} queries a chunk", budget.batch_size, budget.query_chunk);
   if (budget.experts_per_group > 0) {
     fmt::print(", {} experts a group ({} groups a layer)", budget.experts_per_group,
-               ExpertGroups(report));
+               report.ExpertGroups());
   }
   fmt::print("\n  a layer without routed experts {}, a routed expert {}, a batch {}\n",
              HumanBytes(budget.dense_layer_bytes), HumanBytes(budget.expert_bytes),
@@ -180,73 +116,6 @@ void PrintReport(const PlanReport& report) {
   PrintNeeds(report);
 }
 
-Json TotalsJson(const recipes::TensorTotals& totals) {
-  return {{"source_tensors", totals.source_tensors},
-          {"source_bytes", totals.source_bytes},
-          {"output_tensors", totals.output_tensors},
-          {"output_bytes", totals.output_bytes}};
-}
-
-Json RolesJson(const recipes::PlanSummary& summary) {
-  Json rows = Json::array();
-  for (const recipes::RoleSummary& row : summary.rows) {
-    Json entry = {
-        {"role", checkpoint::RoleName(row.role)}, {"action", row.action}, {"weights", row.weights}};
-    entry.update(TotalsJson(row.totals));
-    rows.push_back(std::move(entry));
-  }
-  return rows;
-}
-
-Json BudgetJson(const PlanReport& report) {
-  const recipes::CalibrationBudget& budget = report.budget;
-  return {{"observed_modules", report.plan.observed_modules.size()},
-          {"batch_size", budget.batch_size},
-          {"query_chunk", budget.query_chunk},
-          {"experts_per_group", budget.experts_per_group},
-          {"expert_groups", ExpertGroups(report)},
-          {"spill_hidden", budget.spill_hidden},
-          {"dense_layer_bytes", budget.dense_layer_bytes},
-          {"expert_bytes", budget.expert_bytes},
-          {"batch_bytes", budget.batch_bytes},
-          {"hidden_bytes", budget.hidden_bytes},
-          {"checkpoint_bytes", budget.checkpoint_bytes},
-          {"process_bytes", budget.process_bytes},
-          {"host_peak_bytes", budget.host_peak + budget.process_bytes},
-          {"device_peak_bytes", budget.device_peak}};
-}
-
-Json ReportJson(const PlanReport& report) {
-  return {{"description", report.recipe.description},
-          {"source", report.recipe.source.string()},
-          {"model_type", report.source.family->model_type()},
-          {"output", report.recipe.output.string()},
-          {"run_dir", report.recipe.run_dir.string()},
-          {"dialect", recipes::DialectName(report.recipe.dialect)},
-          {"kv_cache",
-           {{"format", recipes::KvCacheName(report.plan.kv_cache)},
-            {"scaled_caches", report.plan.kv_entries.size()}}},
-          {"roles", RolesJson(report.summary)},
-          {"total", TotalsJson(report.summary.totals)},
-          {"left_out", report.source.checkpoint.left_out()},
-          {"output_files", report.plan.shards.size()},
-          {"output_file_bytes", report.plan.OutputFileBytes()},
-          {"passes",
-           {{"calibration_bytes", report.passes.calibration},
-            {"weight_scale_bytes", report.scale_bytes},
-            {"export_bytes", report.passes.quantisation}}},
-          {"calibration", BudgetJson(report)},
-          {"disk",
-           {{"output_bytes", report.disk.output},
-            {"activation_bytes", report.disk.activations},
-            {"unfinished_layer_bytes", report.disk.layer},
-            {"store_bytes", report.disk.store}}},
-          {"seconds",
-           {{"calibrate", report.time.calibrate_seconds},
-            {"export", report.time.export_seconds},
-            {"validate", report.time.validate_seconds}}}};
-}
-
 struct PlanOptions {
   RecipeOptions recipe;
   bool json = false;
@@ -264,10 +133,11 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
   command->add_flag("--json", options->json, "Print one JSON object, sizes in bytes");
   command->callback([options, &context] {
     const recipes::Recipe recipe = LoadRecipe(options->recipe);
-    if (NeedsDevice(recipe)) RequireTorch(context.argv);
-    const PlanReport report = MakeReport(recipe);
+    const jobs::ModelJobs* models =
+        jobs::PlanNeedsModels(recipe) ? &RequireTorch(context) : nullptr;
+    const PlanReport report = jobs::MakePlanReport(recipe, models);
     if (options->json) {
-      fmt::print("{}\n", ReportJson(report).dump(2));
+      fmt::print("{}\n", jobs::PlanJson(report).dump(2));
     } else {
       PrintReport(report);
     }

@@ -4,13 +4,18 @@
 #include <utility>
 #include <vector>
 
+#include "jobs/pipeline.h"
 #include "tools/command.h"
-#include "tools/pipeline.h"
+#include "tools/command_line.h"
+#include "tools/progress_writer.h"
 #include "tools/recipe_options.h"
-#include "tools/torch_steps.h"
+#include "tools/run_summary.h"
+#include "tools/torch.h"
 
 namespace vernier::tools {
 namespace {
+
+using jobs::Step;
 
 void AddPipelineCommand(CLI::App& app, CommandContext& context, const std::string& name,
                         const std::string& description, std::vector<Step> steps) {
@@ -19,10 +24,12 @@ void AddPipelineCommand(CLI::App& app, CommandContext& context, const std::strin
   AddRecipeOptions(*command, *options);
   command->callback([&context, options, steps = std::move(steps)] {
     const recipes::Recipe recipe = LoadRecipe(*options);
-    if (steps.front() == Step::kCalibrate && recipes::ObservesInputs(recipe)) {
-      RequireTorch(context.argv);
-    }
-    RunPipeline(OpenSource(recipe), recipe, steps, context);
+    const bool calibrates = steps.front() == Step::kCalibrate && recipes::ObservesInputs(recipe);
+    const jobs::ModelJobs* models = calibrates ? &RequireTorch(context) : nullptr;
+    ProgressWriter progress(context.progress);
+    FinishPipeline(jobs::RunPipeline(
+        {.recipe = recipe, .steps = steps, .command = RepeatableCommand(context.argv)}, models,
+        progress));
   });
 }
 

@@ -22,7 +22,8 @@ uint64_t PeakResidentBytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
-void PrintCalibration(const CalibrationOutcome& calibration, const run::Store& store) {
+void PrintCalibration(const jobs::CalibrationSummary& summary) {
+  const jobs::CalibrationOutcome& calibration = summary.outcome;
   fmt::print("calibration  {} samples, {} tokens through {} layers", calibration.samples,
              HumanCount(static_cast<uint64_t>(calibration.tokens)), calibration.layers);
   if (calibration.resumed_at_layer == calibration.layers) {
@@ -31,15 +32,15 @@ void PrintCalibration(const CalibrationOutcome& calibration, const run::Store& s
     fmt::print(" (resumed at layer {})", calibration.resumed_at_layer);
   }
   fmt::print("\n");
-  const std::vector<run::NonFiniteRecord> clamped = run::LoadNonFinite(store.database());
+  const std::vector<run::NonFiniteRecord>& clamped = summary.clamped;
   if (clamped.empty()) return;
   fmt::print("clamped      activations of {} modules, the first: {} in {}, sample {}\n",
              clamped.size(), clamped.front().value, clamped.front().module, clamped.front().sample);
 }
 
-void PrintFallbacks(const exporter::ExportSummary& done, const recipes::Plan& plan) {
+void PrintFallbacks(const exporter::ExportSummary& done, int64_t scale_groups) {
   fmt::print("fallbacks    {} of {} scale groups saw no token\n", done.fallbacks.size(),
-             plan.scale_groups.size());
+             scale_groups);
   for (size_t i = 0; i < std::min(kFallbacksShown, done.fallbacks.size()); ++i) {
     const exporter::FallbackScale& fallback = done.fallbacks[i];
     fmt::print("             {}: amax {:g} from its {}\n", fallback.group, fallback.amax,
@@ -50,9 +51,9 @@ void PrintFallbacks(const exporter::ExportSummary& done, const recipes::Plan& pl
   }
 }
 
-void PrintKvCache(const exporter::ExportSummary& done, const recipes::Plan& plan) {
-  if (plan.kv_cache == recipes::KvCache::kNone) return;
-  if (plan.kv_cache == recipes::KvCache::kFp8Cast) {
+void PrintKvCache(const exporter::ExportSummary& done, recipes::KvCache kv_cache) {
+  if (kv_cache == recipes::KvCache::kNone) return;
+  if (kv_cache == recipes::KvCache::kFp8Cast) {
     fmt::print("KV cache     fp8_cast: all scales 1\n");
     return;
   }
@@ -71,14 +72,14 @@ void PrintKvCache(const exporter::ExportSummary& done, const recipes::Plan& plan
   }
 }
 
-void PrintExport(const RunSummary& summary) {
-  const exporter::ExportSummary& done = *summary.exported;
-  const std::vector<std::string>& left_out = summary.source.checkpoint.left_out();
-  if (!left_out.empty()) {
-    fmt::print("left out     {}, which engines do not read with the rest\n", JoinNames(left_out));
+void PrintExport(const jobs::ExportOutcome& exported) {
+  const exporter::ExportSummary& done = exported.done;
+  if (!exported.left_out.empty()) {
+    fmt::print("left out     {}, which engines do not read with the rest\n",
+               JoinNames(exported.left_out));
   }
   fmt::print("tensors      {} in ({} carried, {} converted, {} dropped), {} out\n",
-             HumanCount(summary.source.checkpoint.tensors().size()),
+             HumanCount(static_cast<uint64_t>(exported.source_tensors)),
              HumanCount(static_cast<uint64_t>(done.carried_tensors)),
              HumanCount(static_cast<uint64_t>(done.converted_tensors)),
              HumanCount(static_cast<uint64_t>(done.dropped_tensors)),
@@ -106,32 +107,48 @@ void PrintExport(const RunSummary& summary) {
                HumanCount(static_cast<uint64_t>(done.clamped_elements)), done.clamped_tensors,
                "vernier_manifest.json");
   }
-  PrintKvCache(done, summary.plan);
-  const bool observes = !summary.plan.observed_modules.empty();
-  if (observes && summary.recipe.activations == recipes::ActivationScales::kCalibrated) {
-    PrintFallbacks(done, summary.plan);
-  }
+  PrintKvCache(done, exported.kv_cache);
+  if (exported.calibrated_inputs) PrintFallbacks(done, exported.scale_groups);
 }
 
-}  // namespace
-
-void PrintRunSummary(const RunSummary& summary) {
+void PrintLayout(const jobs::LayoutOutcome& written) {
+  const auto& [layout, pack] = written;
+  fmt::print("layout       {}: {} files", exporter::KernelLayoutName(layout), pack.files);
+  if (pack.fold.scales > 0) {
+    fmt::print(", {} scales folded, {} rounded, {} of them to zero",
+               HumanCount(static_cast<uint64_t>(pack.fold.scales)),
+               HumanCount(static_cast<uint64_t>(pack.fold.inexact)),
+               HumanCount(static_cast<uint64_t>(pack.fold.vanished)));
+  }
   fmt::print("\n");
-  if (summary.calibration) PrintCalibration(*summary.calibration, summary.store);
-  if (summary.exported) PrintExport(summary);
+}
+
+void PrintRunSummary(const jobs::PipelineSummary& summary) {
+  fmt::print("\n");
+  if (summary.calibration) PrintCalibration(*summary.calibration);
+  if (summary.exported) PrintExport(*summary.exported);
   if (summary.audit) fmt::print("{}", audit::ReportText(*summary.audit));
 
   std::string times;
-  for (const auto& [phase, seconds] : summary.progress.PhaseSeconds()) {
+  for (const auto& [phase, seconds] : summary.phase_seconds) {
     times += fmt::format("{}{} {}", times.empty() ? "" : ", ", phase, HumanDuration(seconds));
   }
   fmt::print("time         {}\n", times);
   fmt::print("peak memory  {}\n", HumanBytes(PeakResidentBytes()));
-  fmt::print("state        {}\n", summary.store.run_dir().string());
-  if (!summary.exported) return;
-  fmt::print("output       {}\n", summary.recipe.output.string());
-  fmt::print("check again  vernier validate {} --source {}\n", summary.recipe.output.string(),
-             summary.recipe.source.string());
+  fmt::print("state        {}\n", summary.run_dir.string());
+  if (summary.exported) {
+    fmt::print("output       {}\n", summary.output.string());
+    fmt::print("check again  vernier validate {} --source {}\n", summary.output.string(),
+               summary.source.string());
+  }
+  for (const jobs::LayoutOutcome& written : summary.layouts) PrintLayout(written);
+}
+
+}  // namespace
+
+void FinishPipeline(const jobs::PipelineSummary& summary) {
+  PrintRunSummary(summary);
+  if (!summary.Clean()) throw jobs::AuditFailed(summary.output);
 }
 
 }  // namespace vernier::tools

@@ -1,105 +1,17 @@
 // `vernier tokenize`: text to ids and back, to see what calibration will see.
-#include <fmt/format.h>
+#include "jobs/tokenize.h"
 
-#include <cstdint>
 #include <iostream>
-#include <iterator>
-#include <limits>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "base/error.h"
-#include "base/json.h"
-#include "datasets/chat_row.h"
-#include "datasets/template_renderer.h"
-#include "datasets/tokenizer.h"
 #include "tools/command.h"
 
 namespace vernier::tools {
 namespace {
 
-struct TokenizeOptions {
-  std::string directory;
-  bool jsonl = false;
-};
-
-// A line must be good in itself: the command's output has one line for each of its input.
-[[noreturn]] void RefuseLine(const std::string& origin, std::string_view problem) {
-  throw Error(ErrorCode::kBadJson, origin, problem,
-              "Write {\"text\": \"...\"} or {\"messages\": [...]} to encode or {\"ids\": [...]} to "
-              "decode");
-}
-
-std::vector<int32_t> ParseIds(const Json& values, const std::string& origin) {
-  if (!values.is_array()) RefuseLine(origin, "\"ids\" is not an array");
-  std::vector<int32_t> ids;
-  ids.reserve(values.size());
-  for (const Json& value : values) {
-    const bool is_id = value.is_number_unsigned() &&
-                       value.get<uint64_t>() <= uint64_t{std::numeric_limits<int32_t>::max()};
-    if (!is_id) RefuseLine(origin, fmt::format("entry {} of \"ids\" is no token id", ids.size()));
-    ids.push_back(value.get<int32_t>());
-  }
-  return ids;
-}
-
-std::string Decode(const datasets::Tokenizer& tokenizer, const Json& values,
-                   const std::string& origin) {
-  const std::vector<int32_t> ids = ParseIds(values, origin);
-  try {
-    return tokenizer.Decode(ids);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::kBadTokenIds) throw;
-    throw Error(error.code(), origin,
-                fmt::format("\"ids\" holds an id that is not among the tokenizer's {}",
-                            tokenizer.vocab_size()),
-                "Decode with the tokenizer that made the ids");
-  }
-}
-
-Json ConvertLine(const datasets::Tokenizer& tokenizer, datasets::TemplateRenderer& renderer,
-                 const std::string& line, const std::string& origin) {
-  const Json request = ParseJson(line, origin);
-  const auto has = [&](const char* key) {
-    return request.is_object() && request.contains(key) && !request[key].is_null();
-  };
-  if (has("text") + has("ids") + has("messages") + has("conversations") != 1) {
-    RefuseLine(
-        origin,
-        "is not an object with one of \"text\", \"messages\", \"conversations\" and \"ids\"");
-  }
-  if (has("ids")) return {{"text", Decode(tokenizer, request["ids"], origin)}};
-  if (has("text")) {
-    return {{"ids", tokenizer.Encode(GetField<std::string>(request, "text", origin))}};
-  }
-  const char* field = has("messages") ? "messages" : "conversations";
-  const std::string text =
-      renderer.Render(datasets::ReadChatRow(request, request[field], field, origin), origin);
-  return {{"text", text}, {"ids", tokenizer.Encode(text)}};
-}
-
-void ConvertLines(const datasets::Tokenizer& tokenizer, std::istream& in, std::ostream& out) {
-  datasets::TemplateRenderer renderer(tokenizer.chat_templates());
-  std::string line;
-  for (int64_t number = 1; std::getline(in, line); ++number) {
-    const std::string origin = fmt::format("standard input, line {}", number);
-    out << ConvertLine(tokenizer, renderer, line, origin).dump() << '\n';
-  }
-}
-
-void EncodeAll(const datasets::Tokenizer& tokenizer, std::istream& in, std::ostream& out) {
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  out << Json(tokenizer.Encode(text)).dump() << '\n';
-}
-
-void Tokenize(const TokenizeOptions& options) {
-  const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(options.directory);
-  if (options.jsonl) {
-    ConvertLines(tokenizer, std::cin, std::cout);
-  } else {
-    EncodeAll(tokenizer, std::cin, std::cout);
-  }
+void Tokenize(const jobs::TokenizeSpec& spec) {
+  jobs::Tokenize(spec, std::cin, std::cout);
   if (std::cin.bad()) {
     throw Error(ErrorCode::kFileRead, "standard input", "cannot be read", "Check what feeds it");
   }
@@ -114,7 +26,7 @@ void Tokenize(const TokenizeOptions& options) {
 void AddTokenizeCommand(CLI::App& app, CommandContext& /*context*/) {
   CLI::App* command = app.add_subcommand(
       "tokenize", "Print the token ids of the text on standard input, as one JSON array");
-  const auto options = std::make_shared<TokenizeOptions>();
+  const auto options = std::make_shared<jobs::TokenizeSpec>();
   command
       ->add_option("TOKENIZER_DIR", options->directory,
                    "Directory with tokenizer.json, such as a checkpoint")

@@ -1,25 +1,37 @@
 // vernier trace: hidden states, logits or perplexity of any checkpoint that Vernier reads.
+#include "jobs/trace.h"
+
+#include <fmt/format.h>
+
 #include <memory>
 
-#include "base/error.h"
 #include "tools/command.h"
-#include "tools/torch_steps.h"
+#include "tools/forward_options.h"
+#include "tools/torch.h"
 
 namespace vernier::tools {
 namespace {
 
-void AddTraceOptions(CLI::App& command, TraceOptions& options) {
-  command.add_option("SRC", options.source, "Checkpoint directory")->required();
+void AddTraceOptions(CLI::App& command, jobs::TraceSpec& spec) {
+  command.add_option("SRC", spec.source, "Checkpoint directory")->required();
   command
-      .add_option("--input-ids", options.input_ids,
+      .add_option("--input-ids", spec.input_ids,
                   "Safetensors file with tensor input_ids [B, S] (I64 or I32)")
       ->required();
-  command.add_option("--out", options.out,
+  command.add_option("--out", spec.out,
                      "Safetensors file to write: hidden.<layer> and logits, all F32");
-  command.add_flag("--perplexity", options.perplexity,
+  command.add_flag("--perplexity", spec.perplexity,
                    "Print the perplexity over the rows of input_ids as windows instead");
-  AddActivationsOption(command, options.quantize_activations);
-  AddForwardOptions(command, options.forward);
+  AddActivationsOption(command, spec.quantize_activations);
+  AddForwardOptions(command, spec.forward);
+}
+
+void Run(const jobs::TraceSpec& spec, const jobs::ModelJobs& models, ProgressStyle style) {
+  ProgressWriter progress(style);
+  const jobs::TraceSummary summary = models.Trace(spec, progress);
+  if (!summary.likelihood) return;
+  fmt::print("perplexity {:.6f}  ({} windows, {} predicted tokens)\n",
+             summary.likelihood->perplexity.value, summary.windows, summary.likelihood->tokens);
 }
 
 }  // namespace
@@ -29,15 +41,11 @@ void AddTraceCommand(CLI::App& app, CommandContext& context) {
       "trace",
       "Run token ids through a checkpoint, layer by layer as in calibration, and write the hidden "
       "states behind every layer and the logits, or print the perplexity");
-  auto options = std::make_shared<TraceOptions>();
+  auto options = std::make_shared<jobs::TraceSpec>();
   AddTraceOptions(*command, *options);
   command->callback([options, &context] {
-    if (options->out.empty() != options->perplexity) {
-      throw Error(ErrorCode::kBadArgument, "trace", "nothing or two things to do",
-                  "Give either --out or --perplexity");
-    }
-    RequireTorch(context.argv);
-    RunTrace(*options, context.progress);
+    jobs::CheckTraceSpec(*options);
+    Run(*options, RequireTorch(context), context.progress);
   });
 }
 

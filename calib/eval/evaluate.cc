@@ -100,7 +100,7 @@ class Evaluation {
     return ScoreTokens(request_.data, device_, model, reference, [&](int64_t done) {
       progress_.Advance(kLogitsCost / windows,
                         fmt::format("logits of window {}/{}", done, request_.data.tokens.samples));
-      StopIfInterrupted();
+      StopIfAsked(progress_);
     });
   }
 

@@ -162,7 +162,7 @@ class LayerComparison {
     own.RunLayer(request_.layer, state, guard, [&](const LayerState& reached) {
       progress_.Advance(cost * (reached.Fraction() - std::exchange(reported, reached.Fraction())),
                         what);
-      StopIfInterrupted();
+      StopIfAsked(progress_);
     });
   }
 

@@ -33,9 +33,12 @@ const std::map<std::string, std::set<std::string>> kMayKnow = {
     {"export", {"base", "quantizers", "checkpoint", "recipes", "run"}},
     {"audit", {"base", "quantizers", "checkpoint", "recipes"}},
     {"report", {"base", "checkpoint", "recipes", "run", "audit"}},
-    {"tools",
+    {"jobs",
      {"base", "quantizers", "checkpoint", "datasets", "recipes", "calib", "run", "export", "audit",
       "report"}},
+    {"tools",
+     {"base", "quantizers", "checkpoint", "datasets", "recipes", "calib", "run", "export", "audit",
+      "report", "jobs"}},
 };
 
 std::string RoomOf(const std::string& path) { return path.substr(0, path.find('/')); }
@@ -95,6 +98,18 @@ TEST(Architecture, TorchLivesInCalibAlone) {
   }
 }
 
+// Whoever uses the rooms as a library decides what is printed and where options come from.
+TEST(Architecture, OnlyToolsPrintAndParse) {
+  static const std::regex kPrints(
+      "fmt::print|printf\\(|std::(cout|cerr|puts)|\\bstd(out|err)\\b|char\\*\\* argv|CLI::");
+  for (const std::string& source : AllSources()) {
+    if (RoomOf(source) == "tools") continue;
+    const std::string text = ReadWholeFile(kRoot / source);
+    std::smatch found;
+    EXPECT_FALSE(std::regex_search(text, found, kPrints)) << source << " has " << found.str();
+  }
+}
+
 TEST(Architecture, HeadersAreGuardedByTheirPath) {
   for (const std::string& source : AllSources()) {
     if (!source.ends_with(".h")) continue;
@@ -130,7 +145,7 @@ TEST(Architecture, EveryErrorCodeIsThrownSomewhere) {
 
 TEST(Architecture, EveryTopLevelFolderHasAReadme) {
   for (const char* folder :
-       {"audit", "base", "calib", "checkpoint", "datasets", "docs", "examples", "export",
+       {"audit", "base", "calib", "checkpoint", "datasets", "docs", "examples", "export", "jobs",
         "quantizers", "recipes", "report", "run", "tests", "tools"}) {
     EXPECT_TRUE(fs::exists(kRoot / folder / "README.md")) << folder;
   }

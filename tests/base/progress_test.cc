@@ -3,75 +3,96 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <nlohmann/json.hpp>
-#include <sstream>
+#include <chrono>
 #include <string>
 #include <thread>
+#include <vector>
+
+#include "tests/support/expect_error.h"
 
 namespace vernier {
 namespace {
 
-class ProgressTest : public ::testing::Test {
- protected:
-  ~ProgressTest() override { std::fclose(stream_); }
+using ::testing::ElementsAre;
+using Kind = ProgressEvent::Kind;
 
-  std::string Written() {
-    std::string text(static_cast<size_t>(std::ftell(stream_)), '\0');
-    std::rewind(stream_);
-    EXPECT_EQ(std::fread(text.data(), 1, text.size(), stream_), text.size());
-    return text;
-  }
-
-  std::FILE* stream_ = std::tmpfile();
+struct Heard {
+  Kind kind;
+  std::string phase;
+  int number, phases;
+  double fraction;
+  std::string detail;
+  double eta;
 };
 
-TEST_F(ProgressTest, EtaScalesTheForecastOfLaterPhasesByWhatWasMeasured) {
-  Progress progress(ProgressStyle::kNone, stream_, {{"calibrate", 1.0}, {"export", 3.0}});
-  EXPECT_DOUBLE_EQ(progress.EtaSeconds(), 4.0);
+class Recorder final : public ProgressListener {
+ public:
+  void Hear(const ProgressEvent& event) override {
+    events.push_back({event.kind, std::string(event.phase), event.number, event.phases,
+                      event.fraction, std::string(event.detail), event.job_eta_seconds});
+  }
+  bool WantsStop() override { return stop; }
+
+  std::vector<Heard> events;
+  bool stop = false;
+};
+
+TEST(Progress, EtaScalesTheForecastOfLaterPhasesByWhatWasMeasured) {
+  Recorder recorder;
+  Progress progress(recorder, {{"calibrate", 1.0}, {"export", 3.0}});
   progress.BeginPhase("calibrate", 10);
+  EXPECT_DOUBLE_EQ(recorder.events.back().eta, 4.0);
   std::this_thread::sleep_for(std::chrono::milliseconds(50));
   progress.Advance(5, "half");
   // Half of the phase took at least 50 ms: the rest takes as long, and the second phase, forecast
   // to be three times the first, three times the whole.
-  const double eta = progress.EtaSeconds();
-  EXPECT_GE(eta, 0.05 + 3 * 0.1);
-  EXPECT_LT(eta, 3.0) << "the forecast was not replaced by the measurement";
+  EXPECT_GE(recorder.events.back().eta, 0.05 + 3 * 0.1);
+  EXPECT_LT(recorder.events.back().eta, 3.0) << "the forecast was not replaced by the measurement";
 }
 
-TEST_F(ProgressTest, ResumedWorkDoesNotCountTowardsTheSpeed) {
-  Progress progress(ProgressStyle::kNone, stream_, {{"export", 1.0}});
+TEST(Progress, ResumedWorkDoesNotCountTowardsTheSpeed) {
+  Recorder recorder;
+  Progress progress(recorder, {{"export", 1.0}});
   progress.BeginPhase("export", 100, 90);
   std::this_thread::sleep_for(std::chrono::milliseconds(20));
   progress.Advance(5, "");
-  EXPECT_GE(progress.EtaSeconds(), 0.019);
+  EXPECT_GE(recorder.events.back().eta, 0.019);
 }
 
-TEST_F(ProgressTest, JsonLinesAreObjectsWithFractionAndEta) {
-  Progress progress(ProgressStyle::kJson, stream_, {{"calibrate", 1.0}});
-  progress.BeginPhase("calibrate", 4, 1);
-  progress.Note("resumed");
+TEST(Progress, TheListenerHearsEveryEventWithItsPlaceInTheJob) {
+  Recorder recorder;
+  Progress progress(recorder, {{"calibrate", 1.0}, {"export", 1.0}});
+  progress.BeginPhase("export", 4, 1);
+  progress.Advance(2, "shard 1/2");
   progress.EndPhase();
-  std::istringstream lines(Written());
-  std::vector<nlohmann::json> events;
-  for (std::string line; std::getline(lines, line);) events.push_back(nlohmann::json::parse(line));
-  ASSERT_EQ(events.size(), 3u);
-  EXPECT_EQ(events[0].at("event"), "begin");
-  EXPECT_DOUBLE_EQ(events[0].at("fraction"), 0.25);
-  EXPECT_EQ(events[1].at("text"), "resumed");
-  EXPECT_DOUBLE_EQ(events[2].at("fraction"), 1.0);
-  EXPECT_DOUBLE_EQ(events[2].at("job_eta_seconds"), 0.0);
+  ASSERT_EQ(recorder.events.size(), 3u);
+  const std::vector<Kind> kinds = {recorder.events[0].kind, recorder.events[1].kind,
+                                   recorder.events[2].kind};
+  EXPECT_THAT(kinds, ElementsAre(Kind::kBegin, Kind::kAdvance, Kind::kEnd));
+  EXPECT_DOUBLE_EQ(recorder.events[0].fraction, 0.25);
+  EXPECT_EQ(recorder.events[0].number, 2);
+  EXPECT_EQ(recorder.events[0].phases, 2);
+  EXPECT_DOUBLE_EQ(recorder.events[1].fraction, 0.75);
+  EXPECT_EQ(recorder.events[1].detail, "shard 1/2");
+  EXPECT_DOUBLE_EQ(recorder.events[2].fraction, 1.0);
+  EXPECT_EQ(recorder.events[2].phase, "export");
 }
 
-TEST_F(ProgressTest, OffATerminalLinesArePlain) {
-  {
-    Progress progress(ProgressStyle::kAuto, stream_, {{"export", 1.0}});
-    progress.BeginPhase("export", 1);
-    progress.EndPhase();
-  }
-  const std::string text = Written();
-  EXPECT_THAT(text, ::testing::HasSubstr("[1/1] export 100%"));
-  EXPECT_THAT(text, ::testing::Not(::testing::HasSubstr("\r")));
+TEST(Progress, TheListenerMayEndTheJob) {
+  Recorder recorder;
+  Progress progress(recorder, {{"export", 1.0}});
+  EXPECT_NO_THROW(progress.ThrowIfStopped());
+  recorder.stop = true;
+  EXPECT_TRUE(progress.StopRequested());
+  EXPECT_VERNIER_ERROR(progress.ThrowIfStopped(), ErrorCode::kInterrupted, "interrupted");
+}
+
+TEST(Progress, PhasesThatWereNotAnnouncedAreTimedToo) {
+  Progress progress = Progress::Silent();
+  progress.BeginPhase("trace", 1);
+  progress.EndPhase();
+  ASSERT_EQ(progress.PhaseSeconds().size(), 1u);
+  EXPECT_EQ(progress.PhaseSeconds().front().first, "trace");
 }
 
 }  // namespace

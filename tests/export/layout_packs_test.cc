@@ -65,7 +65,7 @@ class LayoutPacksTest : public ExportFixture {
 
 TEST_F(LayoutPacksTest, SwizzledScalesUnswizzleToTheCheckpoints) {
   const SourceModel model = Exported();
-  EXPECT_EQ(WriteLayoutPacks(model, KernelLayout::kSwizzle128x4).files, 2);
+  EXPECT_EQ(WriteLayoutPacks(model, KernelLayout::kSwizzle128x4, Progress::Silent()).files, 2);
   int compared = 0;
   for (const LogicalWeight& weight : model.layout.weights) {
     if (weight.layer != 1 || weight.format != checkpoint::WeightFormat::kNvfp4) continue;
@@ -86,7 +86,7 @@ TEST_F(LayoutPacksTest, SwizzledScalesUnswizzleToTheCheckpoints) {
 
 TEST_F(LayoutPacksTest, MegaMoeHoldsEveryExpertsScalesFolded) {
   const SourceModel model = Exported();
-  const PackSummary summary = WriteLayoutPacks(model, KernelLayout::kMegaMoe);
+  const PackSummary summary = WriteLayoutPacks(model, KernelLayout::kMegaMoe, Progress::Silent());
   EXPECT_EQ(summary.files, 2);
   EXPECT_EQ(summary.fold.scales, 2 * 3 * 3 * kHidden * kWidth / 16);
   EXPECT_EQ(summary.fold.inexact, 0);  // a lossless cast has powers of two only
@@ -129,7 +129,8 @@ TEST_F(LayoutPacksTest, MegaMoeHoldsEveryExpertsScalesFolded) {
 TEST_F(LayoutPacksTest, ACheckpointWithoutNvfp4HasNoLayouts) {
   const SourceModel source = checkpoint::OpenSourceModel(Source());
   for (const KernelLayout layout : {KernelLayout::kSwizzle128x4, KernelLayout::kMegaMoe}) {
-    EXPECT_VERNIER_ERROR(WriteLayoutPacks(source, layout), ErrorCode::kBadRule, "no NVFP4");
+    EXPECT_VERNIER_ERROR(WriteLayoutPacks(source, layout, Progress::Silent()), ErrorCode::kBadRule,
+                         "no NVFP4");
   }
   EXPECT_VERNIER_ERROR(KernelLayoutFromName("origami"), ErrorCode::kBadArgument, "mega-moe");
 }
@@ -140,8 +141,8 @@ TEST_F(NarrowLayoutTest, ShapesThatDoNotFitAreNamed) {
   WriteSource({.layers = 2, .experts = 3, .hidden = 128, .moe_width = 32, .shards = 1});
   Export();
   const SourceModel model = checkpoint::OpenSourceModel(Output());
-  EXPECT_VERNIER_ERROR(WriteLayoutPacks(model, KernelLayout::kMegaMoe), ErrorCode::kBadRule,
-                       "[32, 128]");
+  EXPECT_VERNIER_ERROR(WriteLayoutPacks(model, KernelLayout::kMegaMoe, Progress::Silent()),
+                       ErrorCode::kBadRule, "[32, 128]");
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "tools/inspect.h"
+#include "jobs/inspect.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,6 +9,7 @@
 
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
+#include "tools/inspect_text.h"
 
 namespace vernier::tools {
 namespace {
@@ -16,15 +17,18 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::vernier::checkpoint::Checkpoint;
 using ::vernier::checkpoint::DType;
 using ::vernier::testing::MakeTensor;
 using ::vernier::testing::TempDir;
 using ::vernier::testing::TestTensor;
 
-InspectReport Inspect(const std::filesystem::path& directory) {
-  return BuildInspectReport(Checkpoint::Open(directory));
-}
+using jobs::Inspect;
+using jobs::InspectFormat;
+using jobs::InspectJson;
+using jobs::InspectReport;
+using jobs::InspectRole;
+using jobs::InspectTensors;
+using jobs::InspectTotals;
 
 InspectReport InspectTiny() {
   return Inspect(std::filesystem::path(VERNIER_TEST_DATA) / "models/tiny-deepseek-v4");

@@ -1,19 +1,22 @@
-// `vernier inspect`: the report as text or JSON.
+#include "tools/inspect_text.h"
+
 #include <fmt/format.h>
 
-#include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/text.h"
-#include "checkpoint/checkpoint.h"
-#include "tools/command.h"
-#include "tools/inspect.h"
 #include "tools/text_table.h"
 
 namespace vernier::tools {
 namespace {
+
+using jobs::InspectFile;
+using jobs::InspectFormat;
+using jobs::InspectReport;
+using jobs::InspectRole;
+using jobs::InspectTensors;
+using jobs::InspectTotals;
 
 constexpr size_t kListedLines = 10;  // of a long list; --json has all
 
@@ -108,45 +111,6 @@ std::string UnknownText(const InspectReport& report) {
   return "\nNot understood: nothing\n";
 }
 
-Json TotalsJson(const InspectTotals& totals) {
-  return {{"weights", totals.weights},
-          {"tensors", totals.tensors},
-          {"parameters", totals.parameters},
-          {"bytes", totals.bytes}};
-}
-
-Json FormatsJson(const std::vector<InspectFormat>& formats) {
-  Json list = Json::array();
-  for (const InspectFormat& each : formats) {
-    Json entry = {{"format", each.format}, {"dtype", each.dtype}, {"scales", each.scales}};
-    entry.update(TotalsJson(each.totals));
-    list.push_back(std::move(entry));
-  }
-  return list;
-}
-
-Json RolesJson(const std::vector<InspectRole>& roles) {
-  Json list = Json::array();
-  for (const InspectRole& role : roles) {
-    Json entry = {{"role", role.role}};
-    entry.update(TotalsJson(role.totals));
-    entry["formats"] = FormatsJson(role.formats);
-    list.push_back(std::move(entry));
-  }
-  return list;
-}
-
-Json TensorsJson(const std::vector<InspectTensors>& tensors) {
-  Json list = Json::array();
-  for (const InspectTensors& each : tensors) {
-    list.push_back({{"pattern", each.pattern},
-                    {"dtype", each.dtype},
-                    {"tensors", each.tensors},
-                    {"reason", each.reason}});
-  }
-  return list;
-}
-
 }  // namespace
 
 std::string InspectText(const InspectReport& report) {
@@ -158,49 +122,6 @@ std::string InspectText(const InspectReport& report) {
   text += UnknownText(report);
   if (!report.notes.empty()) text += "\nNotes\n" + FirstLines(report.notes);
   return text;
-}
-
-Json InspectJson(const InspectReport& report) {
-  Json files = Json::array();
-  for (const InspectFile& file : report.files) {
-    files.push_back({{"name", file.name}, {"bytes", file.bytes}, {"tensors", file.tensors}});
-  }
-  return {{"directory", report.directory},
-          {"model_type", report.model_type},
-          {"roles_guessed", report.roles_guessed},
-          {"layers", report.layers},
-          {"mtp_layers", report.mtp_layers},
-          {"experts", report.experts},
-          {"experts_per_token", report.experts_per_token},
-          {"hash_routed_layers", report.hash_routed_layers},
-          {"totals", TotalsJson(report.totals)},
-          {"roles", RolesJson(report.roles)},
-          {"formats", FormatsJson(report.formats)},
-          {"files", std::move(files)},
-          {"left_out", report.left_out},
-          {"not_understood", TensorsJson(report.not_understood)},
-          {"skipped", TensorsJson(report.skipped)},
-          {"missing", report.missing},
-          {"notes", report.notes}};
-}
-
-void AddInspectCommand(CLI::App& app, CommandContext& /*context*/) {
-  struct Options {
-    std::filesystem::path directory;
-    bool json = false;
-  };
-  const auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "inspect",
-      "Shows what a checkpoint holds: layers, roles, formats, sizes, and anything that "
-      "Vernier does not understand. Reads headers only");
-  command->add_option("directory", options->directory, "The checkpoint's directory")->required();
-  command->add_flag("--json", options->json, "Print one JSON object instead of text");
-  command->callback([options] {
-    const InspectReport report =
-        BuildInspectReport(checkpoint::Checkpoint::Open(options->directory));
-    fmt::print("{}", options->json ? InspectJson(report).dump(2) + '\n' : InspectText(report));
-  });
 }
 
 }  // namespace vernier::tools

@@ -1,8 +1,9 @@
 // What a checkpoint holds, from its headers alone.
-#ifndef VERNIER_TOOLS_INSPECT_H_
-#define VERNIER_TOOLS_INSPECT_H_
+#ifndef VERNIER_JOBS_INSPECT_H_
+#define VERNIER_JOBS_INSPECT_H_
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -10,7 +11,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/logical_weight.h"
 
-namespace vernier::tools {
+namespace vernier::jobs {
 
 struct InspectTotals {
   int64_t weights = 0;     // logical weights
@@ -67,13 +68,16 @@ struct InspectReport {
   std::vector<std::string> notes;       // anything else worth a reader's attention
 };
 
+// The report of the checkpoint in `directory`. kNoCheckpoint, kFileOpen and what keeps headers from
+// being read.
+InspectReport Inspect(const std::filesystem::path& directory);
+
 // Never fails on what the tensors mean: a config or a weight that makes no sense becomes a note,
 // and so does the reason for which other commands refuse the checkpoint.
 InspectReport BuildInspectReport(const checkpoint::Checkpoint& checkpoint);
 
-std::string InspectText(const InspectReport& report);
 Json InspectJson(const InspectReport& report);
 
-}  // namespace vernier::tools
+}  // namespace vernier::jobs
 
-#endif  // VERNIER_TOOLS_INSPECT_H_
+#endif  // VERNIER_JOBS_INSPECT_H_

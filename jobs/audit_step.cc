@@ -1,8 +1,8 @@
-#include "tools/audit_step.h"
+#include "jobs/audit_step.h"
 
 #include <malloc.h>
 
-namespace vernier::tools {
+namespace vernier::jobs {
 namespace {
 
 // What the steps before the audit have freed, and what it frees itself, goes back to the system.
@@ -26,10 +26,11 @@ audit::AuditReport RunAudit(audit::AuditOptions options, Progress& progress) {
     if (reported == 0) progress.BeginPhase(kValidatePhase, static_cast<double>(total));
     progress.Advance(static_cast<double>(done - reported), "");
     reported = done;
+    progress.ThrowIfStopped();
   };
   audit::AuditReport report = audit::Validate(options);
   if (reported > 0) progress.EndPhase();
   return report;
 }
 
-}  // namespace vernier::tools
+}  // namespace vernier::jobs

@@ -1,10 +1,10 @@
 // A directory for temporary files that goes away with the process's work.
-#ifndef VERNIER_TOOLS_SCRATCH_DIRECTORY_H_
-#define VERNIER_TOOLS_SCRATCH_DIRECTORY_H_
+#ifndef VERNIER_JOBS_SCRATCH_DIRECTORY_H_
+#define VERNIER_JOBS_SCRATCH_DIRECTORY_H_
 
 #include <filesystem>
 
-namespace vernier::tools {
+namespace vernier::jobs {
 
 // A directory of this process, removed with what it holds. kFileWrite when none can be made.
 class ScratchDirectory {
@@ -20,6 +20,6 @@ class ScratchDirectory {
   std::filesystem::path path_;
 };
 
-}  // namespace vernier::tools
+}  // namespace vernier::jobs
 
-#endif  // VERNIER_TOOLS_SCRATCH_DIRECTORY_H_
+#endif  // VERNIER_JOBS_SCRATCH_DIRECTORY_H_

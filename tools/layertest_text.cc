@@ -1,4 +1,4 @@
-#include "tools/layertest_report.h"
+#include "tools/layertest_text.h"
 
 #include <fmt/format.h>
 
@@ -6,10 +6,10 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <string_view>
 #include <vector>
 
 #include "base/text.h"
+#include "jobs/layertest.h"
 #include "tools/text_table.h"
 
 namespace vernier::tools {
@@ -20,44 +20,10 @@ using calib::ExpertResult;
 using calib::LayerTestResult;
 using calib::LinearResult;
 using calib::StageErrors;
+using jobs::Dominant;
+using jobs::NotEmulated;
 
 constexpr size_t kNamedWorst = 3;
-constexpr std::string_view kNotEmulated = "not-emulated";
-
-// Infinities become null.
-Json StatsJson(const std::optional<ErrorStats>& stats) {
-  if (!stats) return nullptr;
-  const auto number = [](double value) { return std::isfinite(value) ? Json(value) : Json(); };
-  return {{"rows", stats->rows},
-          {"cosine", number(stats->cosine)},
-          {"relative_error", number(stats->relative_error)},
-          {"sqnr_db", number(stats->sqnr_db)},
-          {"max_abs_error", number(stats->max_abs_error)}};
-}
-
-Json ErrorsJson(const StageErrors& errors) {
-  return {{"weights", StatsJson(errors.weights)},
-          {"activations", StatsJson(errors.activations)},
-          {"both", StatsJson(errors.both)}};
-}
-
-std::vector<std::string> NotEmulated(const LayerTestResult& result) {
-  std::vector<std::string> modules;
-  for (const LinearResult& linear : result.linears) {
-    if (linear.activations == kNotEmulated) modules.push_back(linear.module);
-  }
-  return modules;
-}
-
-// What makes the larger error of the layer's output; nothing when neither makes one, or only
-// weights are quantised.
-std::optional<std::string> Dominant(const StageErrors& output) {
-  if (!output.activations) return std::nullopt;
-  const double weights = output.weights->relative_error;
-  const double activations = output.activations->relative_error;
-  if (weights == activations) return std::nullopt;
-  return weights > activations ? "weights" : "activations";
-}
 
 // What the product of this stage has of error in an engine, as far as it is known.
 const ErrorStats& Total(const StageErrors& errors) {
@@ -194,36 +160,6 @@ std::string Verdict(const StageErrors& output) {
 }
 
 }  // namespace
-
-Json LayerTestJson(const LayerTestResult& result) {
-  const std::optional<std::string> dominant = Dominant(result.output);
-  Json json = {{"layer", result.layer},
-               {"layers", result.layers},
-               {"samples", result.samples},
-               {"tokens", result.tokens},
-               {"experts", result.experts},
-               {"dominant", dominant ? Json(*dominant) : Json()},
-               {"not_emulated", NotEmulated(result)},
-               {"linears", Json::array()}};
-  for (const LinearResult& linear : result.linears) {
-    json["linears"].push_back({{"module", linear.module},
-                               {"role", linear.role},
-                               {"expert", linear.expert < 0 ? Json() : Json(linear.expert)},
-                               {"weight_format", linear.weight_format},
-                               {"activation_format", linear.activations},
-                               {"errors", ErrorsJson(linear.errors)}});
-  }
-  json["shared_experts"] = result.shared_experts ? ErrorsJson(*result.shared_experts) : Json();
-  json["routed_experts"] = Json::array();
-  for (const ExpertResult& expert : result.routed_experts) {
-    json["routed_experts"].push_back(
-        {{"expert", expert.expert}, {"errors", ErrorsJson(expert.errors)}});
-  }
-  json["ffn"] = ErrorsJson(result.ffn);
-  json["behind_attention"] = ErrorsJson(result.behind_attention);
-  json["output"] = ErrorsJson(result.output);
-  return json;
-}
 
 std::string LayerTestText(const LayerTestResult& result) {
   std::vector<Row> rows;

@@ -1,4 +1,4 @@
-#include "tools/scratch_directory.h"
+#include "jobs/scratch_directory.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 
-namespace vernier::tools {
+namespace vernier::jobs {
 
 ScratchDirectory::ScratchDirectory() {
   std::string name = (std::filesystem::temp_directory_path() / "vernier-XXXXXX").string();
@@ -20,4 +20,4 @@ ScratchDirectory::~ScratchDirectory() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-}  // namespace vernier::tools
+}  // namespace vernier::jobs

@@ -1,0 +1,54 @@
+// Weights alone, without calibration and without libtorch.
+#ifndef VERNIER_JOBS_CONVERT_H_
+#define VERNIER_JOBS_CONVERT_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/progress.h"
+#include "export/layout_packs.h"
+#include "jobs/pipeline.h"
+#include "recipes/recipe.h"
+
+namespace vernier::jobs {
+
+// Where a conversion reads and writes.
+struct ConversionPlaces {
+  std::string source, output;
+  std::string run_dir;                              // empty: the output's name with ".run"
+  std::string stream_memory;                        // a size such as "512MiB"; empty: 1GiB
+  std::optional<std::string> non_finite, kv_cache;  // as a recipe's fields
+  int threads = 0;                                  // 0: one per core
+};
+
+struct ConvertSpec {
+  ConversionPlaces places;
+  std::string recipe;  // a file whose rules say what becomes of which weight; or, when empty:
+  recipes::TargetFormat weights = recipes::TargetFormat::kNvfp4;
+  recipes::ScaleMethod method = recipes::ScaleMethod::kAuto;
+  recipes::Dialect dialect = recipes::Dialect::kModelopt;
+  std::optional<double> input_scale;  // for every weight; without it activations stay in 16 bits
+  std::string importance;             // a file with a weight per input channel, for kMse
+  // With or without a recipe.
+  std::vector<exporter::KernelLayout> layouts;
+  bool validate = false;
+  std::string command;  // see PipelineSpec
+};
+
+// kBadArgument for what a conversion cannot do: calibrated scales of inputs or of the key/value
+// cache, a layout without its weights. kBadConfig for a source without config.json. Otherwise as
+// RunPipeline.
+PipelineSummary Convert(const ConvertSpec& spec, ProgressListener& listener);
+
+struct DequantizeSpec {
+  ConversionPlaces places;
+  std::string command;  // see PipelineSpec
+};
+
+// Every quantised weight as BF16, and the rest as it is.
+PipelineSummary Dequantize(const DequantizeSpec& spec, ProgressListener& listener);
+
+}  // namespace vernier::jobs
+
+#endif  // VERNIER_JOBS_CONVERT_H_

@@ -1,0 +1,90 @@
+// The steps that run, calibrate, export and convert are made of.
+#ifndef VERNIER_JOBS_PIPELINE_H_
+#define VERNIER_JOBS_PIPELINE_H_
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "audit/report.h"
+#include "base/error.h"
+#include "base/progress.h"
+#include "checkpoint/source_model.h"
+#include "export/exporter.h"
+#include "export/layout_packs.h"
+#include "jobs/model_jobs.h"
+#include "recipes/recipe.h"
+#include "run/non_finite_record.h"
+
+namespace vernier::jobs {
+
+enum class Step { kCalibrate, kExport, kValidate };
+
+struct PipelineSpec {
+  recipes::Recipe recipe;
+  std::vector<Step> steps;  // each at most once, in order of Step
+  // Also written, into the output, once the steps are done and the audit, if any, found no error.
+  std::vector<exporter::KernelLayout> layouts = {};
+  // What the run directory notes as the command: a line by which a shell repeats it.
+  std::string command = {};
+};
+
+struct CalibrationSummary {
+  CalibrationOutcome outcome;
+  std::vector<run::NonFiniteRecord> clamped;  // activations, by module
+};
+
+// What was exported, and the facts of plan and source that it must be read with.
+struct ExportOutcome {
+  exporter::ExportSummary done;
+  std::vector<std::string> left_out;  // the source's files that engines do not read
+  int64_t source_tensors = 0;
+  int64_t scale_groups = 0;
+  bool calibrated_inputs = false;  // so that fallbacks are counted
+  recipes::KvCache kv_cache = recipes::KvCache::kNone;
+};
+
+struct LayoutOutcome {
+  exporter::KernelLayout layout;
+  exporter::PackSummary pack;
+};
+
+struct PipelineSummary {
+  std::filesystem::path source, output, run_dir;
+  std::optional<CalibrationSummary> calibration = {};
+  std::optional<ExportOutcome> exported = {};
+  std::optional<audit::AuditReport> audit = {};
+  std::vector<LayoutOutcome> layouts = {};
+  std::vector<std::pair<std::string, double>> phase_seconds = {};
+
+  // Whether what was written may be served, as far as it was audited.
+  bool Clean() const { return !audit || audit->Clean(); }
+};
+
+// Opens the store: an existing one when the plan needs a calibration that is not among the steps
+// (kNotCalibrated otherwise), and one that belongs to this job (kStoreIdentity). Takes the steps
+// and tells the store of the command, how it ended and how long its phases took; nothing is
+// calibrated for a plan that observes nothing. What the audit finds is in the summary and no
+// exception (see AuditFailed).
+//
+// Progress phases: those of the steps. kNothingToConvert when the output would be a copy and no
+// layouts are asked for; kNoTorch for a calibration without `models`; the errors of the steps.
+PipelineSummary RunPipeline(checkpoint::SourceModel source, const PipelineSpec& spec,
+                            const ModelJobs* models, ProgressListener& listener);
+
+// The same with the recipe's source.
+PipelineSummary RunPipeline(const PipelineSpec& spec, const ModelJobs* models,
+                            ProgressListener& listener);
+
+// The error with which a command ends whose summary is not clean.
+Error AuditFailed(const std::filesystem::path& output);
+
+// The recipe's source. A recipe without calibrated scales runs no model, so that any will do.
+checkpoint::SourceModel OpenSource(const recipes::Recipe& recipe);
+
+}  // namespace vernier::jobs
+
+#endif  // VERNIER_JOBS_PIPELINE_H_

@@ -1,0 +1,129 @@
+#include "jobs/plan_report.h"
+
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "export/stream_settings.h"
+#include "export/weight_scales.h"
+#include "jobs/pipeline.h"
+#include "recipes/convert_recipe.h"
+
+namespace vernier::jobs {
+namespace {
+
+recipes::MachineMemory MemoryFor(const recipes::Recipe& recipe, const ModelJobs* models) {
+  if (PlanNeedsModels(recipe)) {
+    return RequireModels(models, "a plan for this device").ReadMemory(recipe);
+  }
+  const uint64_t host = recipes::AvailableHostMemory();
+  const uint64_t given = recipe.compute.device_memory;
+  return {.host_available = host, .device_available = given == 0 ? host : given};
+}
+
+uint64_t ScaleBytes(const PlanReport& report) {
+  const exporter::StreamLimits limits = exporter::LimitsOf(report.recipe.compute.stream_memory);
+  std::vector<size_t> shards(report.plan.shards.size());
+  std::iota(shards.begin(), shards.end(), size_t{0});
+  return exporter::WeightScaleBytes(
+      report.source, report.plan,
+      exporter::GroupsToResolve(report.source, report.plan, shards, limits));
+}
+
+Json TotalsJson(const recipes::TensorTotals& totals) {
+  return {{"source_tensors", totals.source_tensors},
+          {"source_bytes", totals.source_bytes},
+          {"output_tensors", totals.output_tensors},
+          {"output_bytes", totals.output_bytes}};
+}
+
+Json RolesJson(const recipes::PlanSummary& summary) {
+  Json rows = Json::array();
+  for (const recipes::RoleSummary& row : summary.rows) {
+    Json entry = {
+        {"role", checkpoint::RoleName(row.role)}, {"action", row.action}, {"weights", row.weights}};
+    entry.update(TotalsJson(row.totals));
+    rows.push_back(std::move(entry));
+  }
+  return rows;
+}
+
+Json BudgetJson(const PlanReport& report) {
+  const recipes::CalibrationBudget& budget = report.budget;
+  return {{"observed_modules", report.plan.observed_modules.size()},
+          {"batch_size", budget.batch_size},
+          {"query_chunk", budget.query_chunk},
+          {"experts_per_group", budget.experts_per_group},
+          {"expert_groups", report.ExpertGroups()},
+          {"spill_hidden", budget.spill_hidden},
+          {"dense_layer_bytes", budget.dense_layer_bytes},
+          {"expert_bytes", budget.expert_bytes},
+          {"batch_bytes", budget.batch_bytes},
+          {"hidden_bytes", budget.hidden_bytes},
+          {"checkpoint_bytes", budget.checkpoint_bytes},
+          {"process_bytes", budget.process_bytes},
+          {"host_peak_bytes", budget.host_peak + budget.process_bytes},
+          {"device_peak_bytes", budget.device_peak}};
+}
+
+}  // namespace
+
+int64_t PlanReport::ExpertGroups() const {
+  const int64_t experts = source.family->Dims().experts;
+  const int64_t per_group = budget.experts_per_group;
+  return per_group == 0 ? 0 : (experts + per_group - 1) / per_group;
+}
+
+bool PlanNeedsModels(const recipes::Recipe& recipe) {
+  return recipe.compute.device != "cpu" && recipe.compute.device_memory == 0;
+}
+
+PlanReport MakePlanReport(recipes::Recipe recipe, const ModelJobs* models) {
+  checkpoint::SourceModel source = OpenSource(recipe);
+  PlanReport report = {.recipe = std::move(recipe), .source = std::move(source)};
+  report.plan = recipes::MakePlan(report.source, report.recipe);
+  recipes::RequireConversion(report.source, report.plan);
+  report.summary = recipes::SummarizePlan(report.source, report.plan);
+  report.passes = recipes::CountPasses(report.source, report.plan);
+  report.scale_bytes = ScaleBytes(report);
+  if (!report.plan.observed_modules.empty()) {
+    report.budget =
+        recipes::PlanBudget(report.source, report.recipe, MemoryFor(report.recipe, models));
+  }
+  report.disk = recipes::ForecastDisk(report.plan, report.budget);
+  report.time = recipes::ForecastTime(report.source, report.recipe, report.plan, report.speed);
+  return report;
+}
+
+Json PlanJson(const PlanReport& report) {
+  return {{"description", report.recipe.description},
+          {"source", report.recipe.source.string()},
+          {"model_type", report.source.family->model_type()},
+          {"output", report.recipe.output.string()},
+          {"run_dir", report.recipe.run_dir.string()},
+          {"dialect", recipes::DialectName(report.recipe.dialect)},
+          {"kv_cache",
+           {{"format", recipes::KvCacheName(report.plan.kv_cache)},
+            {"scaled_caches", report.plan.kv_entries.size()}}},
+          {"roles", RolesJson(report.summary)},
+          {"total", TotalsJson(report.summary.totals)},
+          {"left_out", report.source.checkpoint.left_out()},
+          {"output_files", report.plan.shards.size()},
+          {"output_file_bytes", report.plan.OutputFileBytes()},
+          {"passes",
+           {{"calibration_bytes", report.passes.calibration},
+            {"weight_scale_bytes", report.scale_bytes},
+            {"export_bytes", report.passes.quantisation}}},
+          {"calibration", BudgetJson(report)},
+          {"disk",
+           {{"output_bytes", report.disk.output},
+            {"activation_bytes", report.disk.activations},
+            {"unfinished_layer_bytes", report.disk.layer},
+            {"store_bytes", report.disk.store}}},
+          {"seconds",
+           {{"calibrate", report.time.calibrate_seconds},
+            {"export", report.time.export_seconds},
+            {"validate", report.time.validate_seconds}}}};
+}
+
+}  // namespace vernier::jobs

@@ -1,0 +1,44 @@
+// What a recipe would do, computed from headers; nothing is written.
+#ifndef VERNIER_JOBS_PLAN_REPORT_H_
+#define VERNIER_JOBS_PLAN_REPORT_H_
+
+#include <cstdint>
+
+#include "base/json.h"
+#include "checkpoint/source_model.h"
+#include "jobs/model_jobs.h"
+#include "recipes/budget.h"
+#include "recipes/plan.h"
+#include "recipes/plan_summary.h"
+#include "recipes/recipe.h"
+
+namespace vernier::jobs {
+
+struct PlanReport {
+  recipes::Recipe recipe;
+  checkpoint::SourceModel source;
+  recipes::Plan plan = {};
+  recipes::PlanSummary summary = {};
+  recipes::DataPasses passes = {};
+  uint64_t scale_bytes = 0;  // read by the export before everything else
+  recipes::CalibrationBudget budget = {};
+  recipes::DiskNeeds disk = {};
+  recipes::MachineSpeed speed = {};
+  recipes::TimeForecast time = {};
+
+  int64_t ExpertGroups() const;  // of a layer
+};
+
+// Whether the plan depends on a device's memory, which only libtorch knows. With a given one, plans
+// are made for devices that this machine does not have.
+bool PlanNeedsModels(const recipes::Recipe& recipe);
+
+// `models` may be null unless PlanNeedsModels (kNoTorch).
+PlanReport MakePlanReport(recipes::Recipe recipe, const ModelJobs* models);
+
+// Sizes in bytes, times in seconds.
+Json PlanJson(const PlanReport& report);
+
+}  // namespace vernier::jobs
+
+#endif  // VERNIER_JOBS_PLAN_REPORT_H_

@@ -1,0 +1,39 @@
+#include "jobs/trace.h"
+
+#include "calib/device.h"
+#include "calib/trace.h"
+#include "checkpoint/source_model.h"
+#include "datasets/calibration_set.h"
+#include "jobs/forward_job.h"
+#include "jobs/scratch_directory.h"
+#include "recipes/budget.h"
+
+namespace vernier::jobs {
+
+TraceSummary Trace(const TraceSpec& spec, ProgressListener& listener) {
+  CheckTraceSpec(spec);
+  const checkpoint::SourceModel source = checkpoint::OpenSourceModel(spec.source);
+  const datasets::CalibrationSet tokens =
+      calib::ReadTokenIds(spec.input_ids, source.family->Dims().vocab_size);
+  const recipes::Recipe recipe =
+      ForwardRecipe(spec.forward, spec.source, tokens.samples, tokens.sequence_length);
+  calib::SetThreads(spec.forward.threads);
+  const recipes::CalibrationBudget budget = recipes::PlanBudget(source, recipe, ReadMemory(recipe));
+  const ScratchDirectory scratch;
+  const calib::TraceRequest request = {.source = source,
+                                       .recipe = recipe,
+                                       .budget = budget,
+                                       .tokens = tokens,
+                                       .scratch_directory = scratch.path(),
+                                       .quantize_activations = spec.quantize_activations};
+  Progress progress(listener, {{"trace", 1.0}});
+  TraceSummary summary{.windows = tokens.samples};
+  if (spec.perplexity) {
+    summary.likelihood = calib::MeasureLikelihood(request, progress);
+  } else {
+    calib::WriteTrace(request, spec.out, progress);
+  }
+  return summary;
+}
+
+}  // namespace vernier::jobs

@@ -2,6 +2,7 @@
 #include <vector>
 
 #include "audit/rules.h"
+#include "base/rounding.h"
 #include "quantizers/mxfp4.h"
 #include "quantizers/mxfp8.h"
 #include "quantizers/nvfp4.h"
@@ -177,8 +178,8 @@ class FormatChecker {
     const TensorInfo* scale = Scale(module);
     if (scale == nullptr || !RequireMatrix(weight)) return;
     if (scale->dtype != DType::kF8E8M0) RequireFloatDtype(*scale);
-    const int64_t down = (weight.shape[0] + block_rows_ - 1) / block_rows_;
-    const int64_t across = (weight.shape[1] + block_columns_ - 1) / block_columns_;
+    const int64_t down = CeilDivide(weight.shape[0], block_rows_);
+    const int64_t across = CeilDivide(weight.shape[1], block_columns_);
     if (scale->shape != std::vector<int64_t>{down, 1, across, 1}) {
       RequireShape(*scale, {down, across});
     }
@@ -211,8 +212,7 @@ class FormatChecker {
     if (module.zero_point == kAbsent) return;
     const TensorInfo& zero_point = subject_.Info(module.zero_point);
     RequireDtype(zero_point, {DType::kI32});
-    if (whole)
-      RequireShape(zero_point, {(weight.shape[0] + kInt4PerWord - 1) / kInt4PerWord, groups});
+    if (whole) RequireShape(zero_point, {CeilDivide(weight.shape[0], kInt4PerWord), groups});
   }
 
   // Two rows a byte; the rows of its scales make the format.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/rounding.h"
+
 namespace vernier::audit {
 namespace {
 
@@ -25,7 +27,7 @@ void AddWhole(size_t tensor, uint64_t bytes, std::vector<TensorPiece>* pieces) {
 
 // `pages` pages at even distances, the first at the tensor's beginning.
 void AddPages(size_t tensor, uint64_t bytes, uint64_t pages, std::vector<TensorPiece>* pieces) {
-  const uint64_t all = (bytes + kPageBytes - 1) / kPageBytes;
+  const uint64_t all = CeilDivide(bytes, kPageBytes);
   if (pages >= all) return AddWhole(tensor, bytes, pieces);
   for (uint64_t i = 0; i < pages; ++i) {
     const uint64_t begin = i * all / pages * kPageBytes;
@@ -58,7 +60,7 @@ std::vector<TensorPiece> SampleBlockScales(const Subject& subject, uint64_t budg
     return pieces;
   }
   const uint64_t pages = std::max<uint64_t>(1, budget / kPageBytes);
-  const size_t step = (tensors.size() + pages - 1) / pages;
+  const size_t step = CeilDivide(tensors.size(), pages);
   const uint64_t share = std::max<uint64_t>(1, pages / tensors.size());
   for (size_t i = 0; i < tensors.size(); i += step) {
     AddPages(tensors[i], subject.Info(tensors[i]).Bytes(), share, &pieces);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "base/rounding.h"
+
 namespace vernier {
 namespace {
 
@@ -13,7 +15,7 @@ constexpr uint64_t kSmallestBuffer = uint64_t{64} << 10;
 uint64_t RoundedSize(uint64_t size) {
   if (size <= kSmallestBuffer) return kSmallestBuffer;
   const uint64_t step = std::bit_floor(size) / 8;
-  return (size + step - 1) / step * step;
+  return RoundUp(size, step);
 }
 
 }  // namespace

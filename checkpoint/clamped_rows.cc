@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/rounding.h"
+
 namespace vernier::checkpoint {
 namespace {
 
 // Elements that are looked at before the first bad one among them is searched for.
 constexpr size_t kTileElements = 4096;
-
-int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 template <typename Bits>
 Bits Load(std::span<const std::byte> bytes, size_t index) {

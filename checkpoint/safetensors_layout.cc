@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/rounding.h"
 #include "checkpoint/safetensors.h"
 
 namespace vernier::checkpoint {
@@ -70,7 +71,7 @@ std::string HeaderJson(const std::vector<TensorInfo>& tensors,
     AppendEntry(tensor, &text);
   }
   text += '}';
-  text.resize((text.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
+  text.resize(RoundUp(text.size(), kAlignment), ' ');
   return text;
 }
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/rounding.h"
 #include "checkpoint/value_checks.h"
 #include "quantizers/bf16.h"
 #include "quantizers/float_formats.h"
@@ -28,8 +29,6 @@ constexpr int64_t kTileElements = int64_t{1} << 14;
 constexpr float kSafeMagnitude = 0x1p127f;
 
 constexpr int64_t kInt4PerWord = 8;
-
-int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 std::span<const uint8_t> AsCodes(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};

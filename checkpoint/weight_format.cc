@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/rounding.h"
 #include "quantizers/mxfp8.h"
 #include "quantizers/nvfp4.h"
 
@@ -54,8 +55,6 @@ constexpr bool RowsAreInOrder() {
 static_assert(RowsAreInOrder());
 
 constexpr int64_t kInt4PerWord = 8;
-
-int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 bool IsE8m0(DType dtype) { return dtype == DType::kU8 || dtype == DType::kF8E8M0; }
 

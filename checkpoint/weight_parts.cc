@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "base/rounding.h"
 #include "checkpoint/tensor_checks.h"
 #include "quantizers/mxfp4.h"
 #include "quantizers/mxfp8.h"
@@ -14,8 +15,6 @@ namespace {
 
 constexpr int64_t kInt4PerWord = 8;
 constexpr int64_t kNibblesPerByte = 2;
-
-int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 class PartResolver {
  public:

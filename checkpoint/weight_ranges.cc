@@ -1,13 +1,12 @@
 // Which bytes rows of a weight need, and its global scale.
 #include <cmath>
 
+#include "base/rounding.h"
 #include "checkpoint/value_checks.h"
 #include "checkpoint/weight_decoder.h"
 
 namespace vernier::checkpoint {
 namespace {
-
-int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 // Of `units` equal parts of a tensor, the bytes of parts [begin, end).
 ByteRange PartsRange(const TensorInfo& info, int64_t units, int64_t begin, int64_t end) {

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "base/rounding.h"
 #include "export/numbers.h"
 #include "export/row_tiles.h"
 #include "export/scale_search.h"
@@ -23,8 +24,6 @@ using checkpoint::LogicalWeight;
 using checkpoint::RawRows;
 using recipes::ScaleMethod;
 using recipes::TargetFormat;
-
-int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // Scales that `rows` rows have, the group's not among them.
 int64_t ScaleCount(const RowTarget& target, int64_t rows, int64_t columns) {

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/rounding.h"
 #include "export/layout_pack_file.h"
 #include "quantizers/kernel_layouts.h"
 
@@ -13,8 +14,6 @@ namespace {
 constexpr auto kSwizzle = quantizers::ScaleSwizzle::k128x4;
 constexpr int64_t kTileRows = 128;
 constexpr int64_t kTileColumns = 4;
-
-int64_t RoundUp(int64_t value, int64_t step) { return (value + step - 1) / step * step; }
 
 std::string ScaleName(const checkpoint::LogicalWeight& weight) {
   return weight.module + ".weight_scale";

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/rounding.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
 
@@ -16,8 +17,6 @@ using checkpoint::DType;
 
 constexpr int64_t kNibblesPerByte = 2;
 constexpr int64_t kInt4PerWord = 8;
-
-int64_t CeilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0 ? 1 : 0); }
 
 // Collects the parts of one weight.
 class PartList {

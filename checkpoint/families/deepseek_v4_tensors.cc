@@ -3,14 +3,14 @@
 #include <string_view>
 #include <utility>
 
+#include "base/rounding.h"
+
 namespace vernier::checkpoint {
 namespace {
 
 constexpr int64_t kSparseRatio = 4;
 constexpr int64_t kFp8Block = 128;
 constexpr int64_t kMxfp4Block = 32;
-
-int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 std::string ScaleName(const std::string& weight_name) {
   return weight_name.substr(0, weight_name.size() - std::string_view("weight").size()) + "scale";

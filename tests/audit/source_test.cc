@@ -8,9 +8,10 @@
 #include "base/file.h"
 #include "checkpoint/model_layout.h"
 #include "checkpoint/source_model.h"
-#include "checkpoint/weight_reader.h"
 #include "tests/audit/audit_test_base.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/read_tensor.h"
+#include "tests/support/squared_error.h"
 
 namespace vernier::audit {
 namespace {
@@ -52,28 +53,20 @@ TEST_F(SourceTest, ErrorsAreThoseOfTheDefinition) {
   EXPECT_RULES(report);
   const auto source = checkpoint::OpenSourceModel(SourceDirectory());
   const auto model = checkpoint::OpenSourceModel(Directory());
-  double squared_error = 0, squared_source = 0, max_error = 0;
+  testing::SquaredError expected;
   int64_t values = 0;
   for (const auto& weight : model.layout.weights) {
     if (weight.format != checkpoint::WeightFormat::kNvfp4) continue;
-    const auto count = static_cast<size_t>(weight.rows() * weight.columns());
-    std::vector<float> a(count), b(count);
-    checkpoint::WeightReader(model.checkpoint).ReadF32(weight, 0, weight.rows(), a);
-    checkpoint::WeightReader(source.checkpoint)
-        .ReadF32(*source.layout.FindModule(weight.module), 0, weight.rows(), b);
-    for (size_t i = 0; i < count; ++i) {
-      const double error = double{a[i]} - double{b[i]};
-      squared_error += error * error;
-      squared_source += double{b[i]} * double{b[i]};
-      max_error = std::max(max_error, std::fabs(error));
-    }
+    const auto& original = *source.layout.FindModule(weight.module);
+    expected.Add(testing::ReadWeight(source.checkpoint, original),
+                 testing::ReadWeight(model.checkpoint, weight));
     values += weight.rows() * weight.columns();
   }
   const ErrorStatistics& overall = report.overall_error;
   EXPECT_EQ(overall.values, values);
-  EXPECT_NEAR(overall.RelativeError(), std::sqrt(squared_error / squared_source), 1e-12);
+  EXPECT_NEAR(overall.RelativeError(), std::sqrt(expected.Relative()), 1e-12);
   EXPECT_NEAR(overall.SqnrDb(), -20 * std::log10(overall.RelativeError()), 1e-9);
-  EXPECT_EQ(overall.max_abs_error, max_error);
+  EXPECT_EQ(overall.max_abs_error, expected.largest);
   EXPECT_GT(overall.RelativeError(), 0.0);
   EXPECT_LT(overall.RelativeError(), 0.15);
 }

@@ -15,6 +15,7 @@
 #include "quantizers/fp8.h"
 #include "quantizers/simd_targets.h"
 #include "tests/audit/audit_test_base.h"
+#include "tests/support/squared_error.h"
 
 namespace vernier::audit {
 namespace {
@@ -136,16 +137,15 @@ TEST_F(LargeWeightTest, SumsOverJobsAreThoseOfTheDefinition) {
   std::vector<float> scales(12 * 32);
   quantizers::QuantizeFp8Blocks(std::span<const float>(values_), kColumns, 128, 128,
                                 quantizers::Fp8ScaleKind::kF32, codes, scales);
-  double squared_error = 0, squared_source = 0;
+  std::vector<float> restored(values_.size());
   for (size_t i = 0; i < values_.size(); ++i) {
     const float scale = scales[i / kColumns / 128 * 32 + i % kColumns / 128];
-    const double error = double{quantizers::E4m3ToFloat(codes[i]) * scale} - double{values_[i]};
-    squared_error += error * error;
-    squared_source += double{values_[i]} * double{values_[i]};
+    restored[i] = quantizers::E4m3ToFloat(codes[i]) * scale;
   }
+  const auto expected = testing::SquaredErrorOf(values_, restored);
   EXPECT_EQ(report.overall_error.values, kRows * kColumns);
-  EXPECT_NEAR(report.overall_error.squared_error, squared_error, 1e-9 * squared_error);
-  EXPECT_NEAR(report.overall_error.squared_source, squared_source, 1e-9 * squared_source);
+  EXPECT_NEAR(report.overall_error.squared_error, expected.error, 1e-9 * expected.error);
+  EXPECT_NEAR(report.overall_error.squared_source, expected.power, 1e-9 * expected.power);
 }
 
 // Every job needs the one scale, and one of them counts it.

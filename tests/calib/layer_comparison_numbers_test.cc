@@ -8,11 +8,11 @@
 
 #include "calib/activation_quantizer.h"
 #include "calib/batches.h"
-#include "checkpoint/weight_reader.h"
 #include "quantizers/fp8.h"
 #include "quantizers/nvfp4_activations_reference.h"
 #include "tests/calib/deepseek_v4_support.h"
 #include "tests/calib/layer_comparison_fixture.h"
+#include "tests/support/read_tensor.h"
 
 namespace vernier::calib {
 namespace {
@@ -56,10 +56,7 @@ struct PlainLayer {
   int64_t groups;
 
   static Values Weight(const checkpoint::SourceModel& model, const std::string& module) {
-    const checkpoint::LogicalWeight& weight = *model.layout.FindModule(module);
-    Values values(static_cast<size_t>(weight.rows() * weight.columns()));
-    checkpoint::WeightReader(model.checkpoint).ReadF32(weight, 0, weight.rows(), values);
-    return values;
+    return testing::ReadWeight(model.checkpoint, *model.layout.FindModule(module));
   }
 
   // ||x W^T - x' W'^T|| / ||x W^T||

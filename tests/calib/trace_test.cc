@@ -7,6 +7,7 @@
 
 #include "tests/calib/deepseek_v4_support.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
@@ -16,15 +17,7 @@ namespace {
 const std::string kTiny = VERNIER_TEST_DATA "/models/tiny-deepseek-v4";
 
 std::vector<float> ReadF32(const std::filesystem::path& path, const std::string& name) {
-  const File file = File::OpenForRead(path);
-  for (const auto& tensor : checkpoint::ReadSafetensorsHeader(file).tensors) {
-    if (tensor.name != name) continue;
-    std::vector<float> values(static_cast<size_t>(tensor.Elements()));
-    file.ReadAt(tensor.begin, std::as_writable_bytes(std::span(values)));
-    return values;
-  }
-  ADD_FAILURE() << name << " is not in " << path;
-  return {};
+  return testing::ReadFileTensor(path, name).As<float>();
 }
 
 class TraceTest : public ::testing::Test {

@@ -10,11 +10,13 @@
 #include "checkpoint/weight_decoder.h"
 #include "checkpoint/weight_reader.h"
 #include "quantizers/float_formats.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::checkpoint {
 namespace {
 
+using ::vernier::testing::ReadWeight;
 using ::vernier::testing::TempDir;
 
 struct Format {
@@ -30,12 +32,6 @@ class FormatsTest : public ::testing::TestWithParam<Format> {
 
   static std::filesystem::path Directory() {
     return std::filesystem::path(VERNIER_TEST_DATA) / "formats" / GetParam().directory;
-  }
-
-  static std::vector<float> ReadF32(const Checkpoint& checkpoint, const LogicalWeight& weight) {
-    std::vector<float> values(static_cast<size_t>(weight.rows() * ColumnsPerRow(weight)));
-    WeightReader(checkpoint).ReadF32(weight, 0, weight.rows(), values);
-    return values;
   }
 
   // Read as BF16, widened so that -0 equals 0.
@@ -94,7 +90,7 @@ TEST_P(FormatsTest, ValuesAreThoseOfTheToolkit) {
     if (dtype == DType::kBF16) {
       EXPECT_EQ(ReadBf16(source_.checkpoint, weight), ReadBf16(golden_.checkpoint, golden));
     } else {
-      EXPECT_EQ(ReadF32(source_.checkpoint, weight), ReadF32(golden_.checkpoint, golden));
+      EXPECT_EQ(ReadWeight(source_.checkpoint, weight), ReadWeight(golden_.checkpoint, golden));
     }
   }
 }
@@ -102,7 +98,7 @@ TEST_P(FormatsTest, ValuesAreThoseOfTheToolkit) {
 // A range of rows that begins anywhere has the values of those rows of the whole.
 TEST_P(FormatsTest, RowsMayBeSplitAnywhere) {
   for (const LogicalWeight& weight : source_.layout.weights) {
-    const std::vector<float> whole = ReadF32(source_.checkpoint, weight);
+    const std::vector<float> whole = ReadWeight(source_.checkpoint, weight);
     const auto columns = static_cast<size_t>(ColumnsPerRow(weight));
     const float global_scale = ReadGlobalScale(source_.checkpoint, weight);
     for (const int64_t step : {int64_t{1}, int64_t{7}, weight.rows()}) {

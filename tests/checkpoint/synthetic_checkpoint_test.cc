@@ -10,12 +10,13 @@
 
 #include "base/file.h"
 #include "checkpoint/source_model.h"
-#include "checkpoint/weight_reader.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::checkpoint {
 namespace {
 
+using ::vernier::testing::ReadWeight;
 using ::vernier::testing::SyntheticOptions;
 using ::vernier::testing::TempDir;
 using ::vernier::testing::WriteSyntheticDeepseekV4;
@@ -24,14 +25,13 @@ void ExpectSound(const SourceModel& source) {
   for (const std::string& name : source.family->RequiredTensors()) {
     EXPECT_NE(source.checkpoint.Find(name), Checkpoint::kNotFound) << name;
   }
-  const WeightReader reader(source.checkpoint);
   for (const LogicalWeight& weight : source.layout.weights) {
     EXPECT_NE(weight.role, Role::kOther) << weight.name;
     if (weight.format == WeightFormat::kInteger) continue;
-    std::vector<float> values(static_cast<size_t>(weight.rows() * weight.columns()));
-    reader.ReadF32(weight, 0, weight.rows(), values);  // throws on NaN
     float largest = 0;
-    for (const float value : values) largest = std::max(largest, std::abs(value));
+    for (const float value : ReadWeight(source.checkpoint, weight)) {  // throws on NaN
+      largest = std::max(largest, std::abs(value));
+    }
     EXPECT_GT(largest, 0.0f) << weight.name;
     EXPECT_LT(largest, 8.0f) << weight.name;
   }

@@ -14,6 +14,7 @@
 #include "checkpoint/weight_reader.h"
 #include "quantizers/float_formats.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/read_tensor.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -32,11 +33,7 @@ class TinyDeepseekV4 : public ::testing::Test {
     return bytes;
   }
   std::vector<float> Values(const LogicalWeight& weight) const {
-    int64_t elements = 1;
-    for (const int64_t extent : weight.shape) elements *= extent;
-    std::vector<float> values(static_cast<size_t>(elements));
-    WeightReader(checkpoint()).ReadF32(weight, 0, weight.rows(), values);
-    return values;
+    return ::vernier::testing::ReadWeight(checkpoint(), weight);
   }
 
   SourceModel source_ = OpenSourceModel(kTiny);

@@ -12,6 +12,7 @@
 #include "quantizers/float_formats.h"
 #include "tests/checkpoint/test_layout.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::checkpoint {
@@ -45,10 +46,7 @@ class WeightDecoderTest : public ::testing::Test {
 
   std::vector<float> ReadF32(const std::vector<TestTensor>& tensors) {
     const Opened opened = Open(tensors);
-    const LogicalWeight& weight = opened.weight();
-    std::vector<float> values(static_cast<size_t>(weight.rows() * ColumnsPerRow(weight)));
-    WeightReader(opened.checkpoint).ReadF32(weight, 0, weight.rows(), values);
-    return values;
+    return ::vernier::testing::ReadWeight(opened.checkpoint, opened.weight());
   }
 
   std::vector<uint16_t> ReadBf16(const std::vector<TestTensor>& tensors) {

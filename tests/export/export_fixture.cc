@@ -5,7 +5,6 @@
 
 #include "base/file.h"
 #include "base/progress.h"
-#include "checkpoint/weight_reader.h"
 
 namespace vernier::exporter {
 
@@ -103,9 +102,7 @@ std::vector<float> ReadValues(const checkpoint::SourceModel& model, std::string_
     ADD_FAILURE() << "no module " << module;
     return {};
   }
-  std::vector<float> values(static_cast<size_t>(weight->rows() * weight->columns()));
-  checkpoint::WeightReader(model.checkpoint).ReadF32(*weight, 0, weight->rows(), values);
-  return values;
+  return testing::ReadWeight(model.checkpoint, *weight);
 }
 
 }  // namespace vernier::exporter

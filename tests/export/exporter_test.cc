@@ -10,11 +10,11 @@
 #include <set>
 #include <string>
 
-#include "base/file.h"
 #include "quantizers/float_formats.h"
 #include "quantizers/nvfp4.h"
 #include "tests/export/export_fixture.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/squared_error.h"
 
 namespace vernier::exporter {
 namespace {
@@ -199,14 +199,8 @@ TEST_F(ExporterTest, QuantisesFp8ProjectionsWithinTheFormatsError) {
   const checkpoint::SourceModel output = checkpoint::OpenSourceModel(Output());
   for (const std::string module :
        {"layers.2.attn.wq_a", "layers.2.attn.wo_b", "layers.0.ffn.shared_experts.w2"}) {
-    const std::vector<float> before = ReadValues(source, module),
-                             after = ReadValues(output, module);
-    double error = 0, power = 0;
-    for (size_t i = 0; i < before.size(); ++i) {
-      error += std::pow(before[i] - after[i], 2.0);
-      power += std::pow(before[i], 2.0);
-    }
-    const double relative = std::sqrt(error / power);
+    const double relative = std::sqrt(
+        testing::SquaredErrorOf(ReadValues(source, module), ReadValues(output, module)).Relative());
     EXPECT_GT(relative, 0.001) << module;
     EXPECT_LT(relative, 0.12) << module;
   }

@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <vector>
 
-#include "base/file.h"
 #include "checkpoint/safetensors.h"
 #include "checkpoint/weight_decoder.h"
 #include "quantizers/float_formats.h"
@@ -42,16 +41,9 @@ class LayoutPacksTest : public ExportFixture {
   // Bytes of one tensor of a pack, and its description.
   static std::vector<uint8_t> Read(const fs::path& path, const std::string& name,
                                    checkpoint::TensorInfo* info) {
-    const File file = File::OpenForRead(path);
-    for (const checkpoint::TensorInfo& tensor : checkpoint::ReadSafetensorsHeader(file).tensors) {
-      if (tensor.name != name) continue;
-      *info = tensor;
-      std::vector<uint8_t> bytes(tensor.Bytes());
-      file.ReadAt(tensor.begin, std::as_writable_bytes(std::span(bytes)));
-      return bytes;
-    }
-    ADD_FAILURE() << path << " has no " << name;
-    return {};
+    const testing::FileTensor tensor = testing::ReadFileTensor(path, name);
+    *info = tensor.info;
+    return tensor.As<uint8_t>();
   }
 
   static std::vector<uint8_t> Scales(const SourceModel& model, const std::string& module) {

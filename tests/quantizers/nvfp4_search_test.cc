@@ -12,6 +12,7 @@
 #include "quantizers/amax.h"
 #include "quantizers/nvfp4.h"
 #include "quantizers/nvfp4_reference.h"
+#include "tests/support/squared_error.h"
 
 namespace vernier::quantizers {
 namespace {
@@ -151,13 +152,7 @@ double RelativeError(const std::vector<float>& values, Nvfp4Search search, float
   std::vector<float> restored(values.size());
   QuantizeNvfp4(values, 4096, {.global_scale = global_scale, .search = search}, packed, scales);
   DequantizeNvfp4(packed, scales, 4096, global_scale, std::span<float>(restored));
-  double error = 0;
-  double energy = 0;
-  for (size_t i = 0; i < values.size(); ++i) {
-    error += std::pow(double{values[i]} - restored[i], 2);
-    energy += std::pow(double{values[i]}, 2);
-  }
-  return error / energy;
+  return testing::SquaredErrorOf(values, restored).Relative();
 }
 
 struct Errors {

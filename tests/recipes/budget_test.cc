@@ -5,8 +5,8 @@
 
 #include <string>
 
-#include "tests/recipes/expect_error.h"
 #include "tests/recipes/test_recipes.h"
+#include "tests/support/expect_error.h"
 
 namespace vernier::recipes {
 namespace {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "recipes/plan.h"
-#include "tests/recipes/expect_error.h"
 #include "tests/recipes/test_recipes.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"
 #include "tests/support/temp_dir.h"
 

@@ -6,8 +6,8 @@
 
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
-#include "tests/recipes/expect_error.h"
 #include "tests/recipes/test_recipes.h"
+#include "tests/support/expect_error.h"
 
 namespace vernier::recipes {
 namespace {

@@ -9,8 +9,8 @@
 
 #include "recipes/convert_recipe.h"
 #include "recipes/plan_summary.h"
-#include "tests/recipes/expect_error.h"
 #include "tests/recipes/test_recipes.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"
 #include "tests/support/temp_dir.h"
 

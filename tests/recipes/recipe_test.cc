@@ -7,8 +7,8 @@
 
 #include "base/file.h"
 #include "recipes/plan.h"
-#include "tests/recipes/expect_error.h"
 #include "tests/recipes/test_recipes.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::recipes {

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "tests/recipes/expect_error.h"
 #include "tests/recipes/test_recipes.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"
 #include "tests/support/temp_dir.h"
 

@@ -1,6 +1,8 @@
 #include "tests/support/command.h"
 
 #include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -138,6 +140,21 @@ CommandResult RunVernier(const std::vector<std::string>& arguments, CommandOptio
   result.peak_bytes = static_cast<uint64_t>(usage.ru_maxrss) * 1024;
   if (std::filesystem::exists(output)) result.output = ReadWholeFile(output);
   return result;
+}
+
+void ExpectFailure(const CommandResult& result, const std::string& code,
+                   const std::vector<std::string>& parts) {
+  EXPECT_EQ(result.exit_code, 1) << result.output << result.errors;
+  EXPECT_THAT(result.errors, ::testing::HasSubstr("vernier: " + code + ": "));
+  for (const std::string& part : parts) EXPECT_THAT(result.errors, ::testing::HasSubstr(part));
+}
+
+void ExpectOneLine(const CommandResult& result, const std::string& code,
+                   const std::vector<std::string>& parts) {
+  ExpectFailure(result, code, parts);
+  EXPECT_THAT(result.errors, ::testing::StartsWith("vernier: "));
+  EXPECT_EQ(std::ranges::count(result.errors, '\n'), 1) << result.errors;
+  EXPECT_EQ(result.output, "");
 }
 
 std::function<bool(const std::string& line)> Past(const std::string& phase, double fraction) {

@@ -39,6 +39,14 @@ struct CommandOptions {
 
 CommandResult RunVernier(const std::vector<std::string>& arguments, CommandOptions options = {});
 
+// Expects that the command failed with "vernier: CODE: " and a message that has every part; its
+// standard error may show progress too.
+void ExpectFailure(const CommandResult& result, const std::string& code,
+                   const std::vector<std::string>& parts = {});
+// Expects also that this line is all that the command wrote.
+void ExpectOneLine(const CommandResult& result, const std::string& code,
+                   const std::vector<std::string>& parts = {});
+
 // Exit code of a command that SIGKILL ended.
 inline constexpr int kKilled = 128 + SIGKILL;
 

@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <fstream>
 
 #include "base/file.h"
@@ -26,17 +25,13 @@ class BadInputTest : public ::testing::Test {
     recipe_ = SyntheticRecipe(dir_.path(), source_, 256, 2, 64);
   }
 
-  // Runs `subcommand` on the recipe and expects exactly one line with `code` and every part.
-  void ExpectOneLine(const std::string& subcommand, const std::string& code,
+  // Runs `subcommand` on the recipe, expects exactly one line and no checkpoint.
+  void ExpectRefusal(const std::string& subcommand, const std::string& code,
                      const std::vector<std::string>& parts, std::vector<std::string> options = {}) {
     std::vector<std::string> arguments = {subcommand, WriteRecipe(dir_.path(), recipe_),
                                           "--progress", "none"};
     arguments.insert(arguments.end(), options.begin(), options.end());
-    const CommandResult result = RunVernier(arguments);
-    EXPECT_EQ(result.exit_code, 1) << result.errors;
-    EXPECT_EQ(std::ranges::count(result.errors, '\n'), 1) << result.errors;
-    EXPECT_THAT(result.errors, HasSubstr("vernier: " + code + ": "));
-    for (const std::string& part : parts) EXPECT_THAT(result.errors, HasSubstr(part));
+    ExpectOneLine(RunVernier(arguments), code, parts);
     EXPECT_FALSE(std::filesystem::exists(dir_.path() / "out" / "model.safetensors.index.json"));
   }
 
@@ -63,27 +58,27 @@ class BadInputTest : public ::testing::Test {
 TEST_F(BadInputTest, TruncatedShard) {
   const auto shard = source_ / "model-00002-of-00002.safetensors";
   std::filesystem::resize_file(shard, std::filesystem::file_size(shard) - 100);
-  ExpectOneLine("plan", "VN-CKPT-003", {"model-00002-of-00002.safetensors"});
+  ExpectRefusal("plan", "VN-CKPT-003", {"model-00002-of-00002.safetensors"});
 }
 
 TEST_F(BadInputTest, UnknownModelTypeListsTheKnown) {
   EditConfig([](Json& config) { config["model_type"] = "gpt_9"; });
-  ExpectOneLine("plan", "VN-CKPT-009", {"gpt_9", "deepseek_v4"});
+  ExpectRefusal("plan", "VN-CKPT-009", {"gpt_9", "deepseek_v4"});
 }
 
 TEST_F(BadInputTest, MisspeltFieldNamesTheNearest) {
   recipe_["calibration"]["sampels"] = 3;
-  ExpectOneLine("plan", "VN-RECIPE-001", {"/calibration", "sampels", "samples"});
+  ExpectRefusal("plan", "VN-RECIPE-001", {"/calibration", "sampels", "samples"});
 }
 
 TEST_F(BadInputTest, RuleThatMatchesNothing) {
   recipe_["quantize"].push_back({{"role", "dense_mlp"}, {"format", "nvfp4"}});
-  ExpectOneLine("plan", "VN-RECIPE-002", {"dense_mlp"});
+  ExpectRefusal("plan", "VN-RECIPE-002", {"dense_mlp"});
 }
 
 TEST_F(BadInputTest, RouterMustNotBeQuantised) {
   recipe_["quantize"].push_back({{"role", "router"}, {"format", "nvfp4"}});
-  ExpectOneLine("plan", "VN-RECIPE-003", {"router"});
+  ExpectRefusal("plan", "VN-RECIPE-003", {"router"});
 }
 
 TEST_F(BadInputTest, MissingRecipeFile) {
@@ -93,20 +88,20 @@ TEST_F(BadInputTest, MissingRecipeFile) {
 }
 
 TEST_F(BadInputTest, DeviceThatDoesNotExist) {
-  ExpectOneLine("plan", VERNIER_TEST_WITH_TORCH ? "VN-CALIB-001" : "VN-CALIB-003", {"cuda:99"},
+  ExpectRefusal("plan", VERNIER_TEST_WITH_TORCH ? "VN-CALIB-001" : "VN-CALIB-003", {"cuda:99"},
                 {"--device", "cuda:99"});
 }
 
 #if VERNIER_TEST_WITH_TORCH
 TEST_F(BadInputTest, NanInAWeightNamesTheTensor) {
   Patch("layers.1.ffn.gate.weight", 6, {std::byte{0xC0}, std::byte{0x7F}});
-  ExpectOneLine("run", "VN-CKPT-011", {"layers.1.ffn.gate.weight"});
+  ExpectRefusal("run", "VN-CKPT-011", {"layers.1.ffn.gate.weight"});
 }
 
 TEST_F(BadInputTest, NanScaleByteNamesTheTensor) {
   Patch("layers.2.ffn.experts.1.w2.scale", 0, {std::byte{0xFF}});
   recipe_["calibration"]["all_experts"] = true;
-  ExpectOneLine("run", "VN-CKPT-011", {"layers.2.ffn.experts.1.w2.scale"});
+  ExpectRefusal("run", "VN-CKPT-011", {"layers.2.ffn.experts.1.w2.scale"});
 }
 
 TEST_F(BadInputTest, ActivationThatOverflowsNamesTheModuleAndKeepsEarlierLayers) {
@@ -117,7 +112,7 @@ TEST_F(BadInputTest, ActivationThatOverflowsNamesTheModuleAndKeepsEarlierLayers)
     huge.push_back(std::byte{0x7F});
   }
   Patch("layers.2.ffn_norm.weight", 0, huge);
-  ExpectOneLine("run", "VN-CALIB-002", {"layers.2.ffn.", "inf in layer 2, sample 0"});
+  ExpectRefusal("run", "VN-CALIB-002", {"layers.2.ffn.", "inf in layer 2, sample 0"});
 }
 
 TEST_F(BadInputTest, ActivationThatOverflowsIsClampedOnRequest) {
@@ -137,11 +132,11 @@ TEST_F(BadInputTest, ActivationThatOverflowsIsClampedOnRequest) {
 
 TEST_F(BadInputTest, TokenIdsOutsideTheVocabulary) {
   WriteFileAtomically(dir_.path() / "ids.jsonl", "{\"input_ids\": [1, 2, 99999]}\n");
-  ExpectOneLine("run", "VN-DATA-002", {"ids.jsonl:1", "99999"});
+  ExpectRefusal("run", "VN-DATA-002", {"ids.jsonl:1", "99999"});
 }
 
 TEST_F(BadInputTest, BudgetSmallerThanOneWorkingSet) {
-  ExpectOneLine("run", "VN-RECIPE-004", {"device_memory"}, {"--device-memory", "1KiB"});
+  ExpectRefusal("run", "VN-RECIPE-004", {"device_memory"}, {"--device-memory", "1KiB"});
 }
 
 TEST_F(BadInputTest, AFileThatCannotGrowLosesNothingFinished) {
@@ -157,7 +152,7 @@ TEST_F(BadInputTest, AFileThatCannotGrowLosesNothingFinished) {
 TEST_F(BadInputTest, ForeignOutputDirectoryIsLeftAlone) {
   std::filesystem::create_directories(dir_.path() / "out");
   std::ofstream(dir_.path() / "out" / "thesis.txt") << "mine";
-  ExpectOneLine("run", "VN-EXPORT-001", {"out"});
+  ExpectRefusal("run", "VN-EXPORT-001", {"out"});
   EXPECT_EQ(ReadWholeFile(dir_.path() / "out" / "thesis.txt"), "mine");
 }
 #endif
@@ -170,7 +165,7 @@ TEST_F(BadInputTest, MissingScale) {
       other.path() / "m", config,
       {MakeTensor("layers.0.attn.wq_a.weight", checkpoint::DType::kF8E4M3, {128, 128}, codes)},
       /*shards=*/1);
-  ExpectOneLine("plan", "VN-CKPT-005", {"layers.0.attn.wq_a"},
+  ExpectRefusal("plan", "VN-CKPT-005", {"layers.0.attn.wq_a"},
                 {"--source", (other.path() / "m").string()});
 }
 

@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <iterator>
 #include <sstream>
@@ -70,10 +69,7 @@ TEST(CommandTest, WhatIsNoCommandIsOneLineWithACode) {
                                                     {"plan"},
                                                     {"inspect", "a", "--no-such-option"},
                                                     {"eval", kExample, "--windows", "-3"}}) {
-    const CommandResult result = RunVernier(arguments);
-    EXPECT_EQ(result.exit_code, 1) << result.errors;
-    EXPECT_THAT(result.errors, ::testing::StartsWith("vernier: VN-ARG-001: command line: "));
-    EXPECT_EQ(std::ranges::count(result.errors, '\n'), 1) << result.errors;
+    ExpectOneLine(RunVernier(arguments), "VN-ARG-001", {": command line: "});
   }
 }
 
@@ -94,8 +90,7 @@ TEST(CommandTest, TokenizeWritesChatsByTheirTemplate) {
   const std::string chat = R"({"messages": [{"role": "user", "content": "SELECT 1"}]})"
                            "\n";
   const CommandResult without = RunVernier({"tokenize", kExample, "--jsonl"}, {.input = chat});
-  EXPECT_EQ(without.exit_code, 1);
-  EXPECT_THAT(without.errors, HasSubstr("VN-DATA-002: standard input, line 1: "));
+  ExpectOneLine(without, "VN-DATA-002", {": standard input, line 1: "});
   const TempDir dir;
   for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
     std::filesystem::copy_file(std::filesystem::path(kExample) / name, dir.path() / name);

@@ -3,9 +3,11 @@
 #include <random>
 
 #include "base/json.h"
-#include "checkpoint/weight_reader.h"
+#include "checkpoint/source_model.h"
 #include "quantizers/float_formats.h"
 #include "tests/support/command.h"
+#include "tests/support/read_tensor.h"
+#include "tests/support/squared_error.h"
 #include "tests/support/synthetic_checkpoint.h"
 
 namespace vernier::testing {
@@ -57,17 +59,10 @@ void ConvertFixture::Dequantize(const fs::path& source, const std::string& name)
   ASSERT_EQ(result.exit_code, 0) << result.errors;
 }
 
-std::vector<float> Values(const checkpoint::SourceModel& model,
-                          const checkpoint::LogicalWeight& weight) {
-  std::vector<float> values(static_cast<size_t>(weight.rows() * weight.columns()));
-  checkpoint::WeightReader(model.checkpoint).ReadF32(weight, 0, weight.rows(), values);
-  return values;
-}
-
-double RelativeError(const fs::path& a, const fs::path& b) {
+double WeightError(const fs::path& a, const fs::path& b) {
   const checkpoint::SourceModel left = checkpoint::OpenAnySourceModel(a);
   const checkpoint::SourceModel right = checkpoint::OpenAnySourceModel(b);
-  double error = 0, power = 0;
+  SquaredError sums;
   for (const checkpoint::LogicalWeight& weight : left.layout.weights) {
     if (!weight.linear) continue;
     const checkpoint::LogicalWeight* other = right.layout.FindModule(weight.module);
@@ -75,13 +70,9 @@ double RelativeError(const fs::path& a, const fs::path& b) {
       ADD_FAILURE() << "no " << weight.module;
       continue;
     }
-    const std::vector<float> x = Values(left, weight), y = Values(right, *other);
-    for (size_t i = 0; i < x.size(); ++i) {
-      error += (x[i] - y[i]) * (x[i] - y[i]);
-      power += x[i] * x[i];
-    }
+    sums.Add(ReadWeight(left.checkpoint, weight), ReadWeight(right.checkpoint, *other));
   }
-  return error / power;
+  return sums.Relative();
 }
 
 }  // namespace vernier::testing

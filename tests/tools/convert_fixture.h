@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/source_model.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::testing {
@@ -35,12 +34,8 @@ class ConvertFixture : public ::testing::Test {
   TempDir dir_;
 };
 
-// All values of a weight, dequantised.
-std::vector<float> Values(const checkpoint::SourceModel& model,
-                          const checkpoint::LogicalWeight& weight);
-
 // Sum of squared differences over sum of squares, over all linear weights.
-double RelativeError(const std::filesystem::path& a, const std::filesystem::path& b);
+double WeightError(const std::filesystem::path& a, const std::filesystem::path& b);
 
 }  // namespace vernier::testing
 

@@ -6,7 +6,9 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "checkpoint/source_model.h"
 #include "tests/support/command.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/tools/convert_fixture.h"
 
@@ -32,9 +34,9 @@ TEST_F(ConvertFormatsTest, SearchesOrderByTheirError) {
   for (const char* method : {"max", "four_over_six", "mse"}) {
     Convert(Llama(), method, {"--method", method});
   }
-  const double max = RelativeError(Llama(), Place("max"));
-  const double four_over_six = RelativeError(Llama(), Place("four_over_six"));
-  const double mse = RelativeError(Llama(), Place("mse"));
+  const double max = WeightError(Llama(), Place("max"));
+  const double four_over_six = WeightError(Llama(), Place("four_over_six"));
+  const double mse = WeightError(Llama(), Place("mse"));
   EXPECT_LT(max, 0.0095);
   EXPECT_LT(four_over_six, 0.9 * max);
   EXPECT_LT(mse, 0.8 * max);
@@ -77,11 +79,11 @@ TEST_F(ConvertFormatsTest, EveryFormatIsWrittenAndReadBack) {
       SCOPED_TRACE(test.format + (" " + dialect));
       const std::string name = test.format + ("-" + dialect);
       Convert(Llama(), name, Arguments(test.format, dialect));
-      const double error = RelativeError(Llama(), Place(name));
+      const double error = WeightError(Llama(), Place(name));
       EXPECT_GT(error, 0);
       EXPECT_LT(error, test.largest_error);
       Dequantize(Place(name), name + "-back");
-      EXPECT_LT(RelativeError(Llama(), Place(name + "-back")), 1.1 * test.largest_error);
+      EXPECT_LT(WeightError(Llama(), Place(name + "-back")), 1.1 * test.largest_error);
     }
   }
 }
@@ -163,10 +165,10 @@ TEST_F(ConvertFormatsTest, ImportanceProtectsTheChannelsItNames) {
   Convert(Llama(), "plain", {"--method", "mse"});
   Convert(Llama(), "weighted", {"--method", "mse", "--importance", file.string()});
 
-  const std::vector<float> wanted = Values(source, weight);
+  const std::vector<float> wanted = ReadWeight(source.checkpoint, weight);
   const auto weighted_error = [&](const std::string& name) {
     const checkpoint::SourceModel model = checkpoint::OpenAnySourceModel(Place(name));
-    const std::vector<float> got = Values(model, *model.layout.FindModule(module));
+    const std::vector<float> got = ReadWeight(model.checkpoint, *model.layout.FindModule(module));
     double error = 0;
     for (size_t i = 0; i < got.size(); ++i) {
       error += importance[i % importance.size()] * (got[i] - wanted[i]) * (got[i] - wanted[i]);

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "checkpoint/source_model.h"
 #include "tests/support/command.h"
 #include "tests/support/read_tensor.h"
 #include "tests/tools/convert_fixture.h"
@@ -140,8 +141,8 @@ class FilesTest : public ConvertLayoutTest {
     ASSERT_NE(to, nullptr);
     EXPECT_EQ(from->format, WeightFormat::kFp8Block);
     EXPECT_EQ(to->format, WeightFormat::kPlain);
-    const std::vector<float> wanted = Values(source, *from);
-    const std::vector<float> got = Values(plain, *to);
+    const std::vector<float> wanted = ReadWeight(source.checkpoint, *from);
+    const std::vector<float> got = ReadWeight(plain.checkpoint, *to);
     for (size_t i = 0; i < wanted.size(); ++i)
       EXPECT_NEAR(got[i], wanted[i], 4e-3 * std::abs(wanted[i]));
     EXPECT_EQ(Fate(output, std::string(kMtp) + ".weight")["action"], "converted");
@@ -236,7 +237,7 @@ TEST_P(NestedConfigTest, IsReadAndReplaced) {
   const auto* weight = output.layout.FindModule("model.layers.0.mlp.up_proj");
   ASSERT_NE(weight, nullptr);
   EXPECT_EQ(weight->format, WeightFormat::kNvfp4);
-  EXPECT_LT(RelativeError(Small(), Place("out")), 0.02);
+  EXPECT_LT(WeightError(Small(), Place("out")), 0.02);
   const Json manifest = ReadJsonFile(Place("out") / "vernier_manifest.json");
   std::vector<std::string> patched;
   for (const Json& patch : manifest["config_patches"]) patched.push_back(patch["path"]);
@@ -285,7 +286,7 @@ class StaticFp8Test : public ConvertLayoutTest {
 
 TEST_F(StaticFp8Test, IsDequantisedExactly) {
   DequantizeSmall("out");
-  EXPECT_EQ(RelativeError(Small(), Place("out")), 0.0);
+  EXPECT_EQ(WeightError(Small(), Place("out")), 0.0);
   const Checkpoint output = Checkpoint::Open(Place("out"));
   EXPECT_EQ(output.tensors().size(), SmallLlamaTensors().size());
   EXPECT_EQ(Fate("out", Part(".weight_scale_inv"))["action"], "converted");
@@ -295,7 +296,7 @@ TEST_F(StaticFp8Test, IsDequantisedExactly) {
 
 TEST_F(StaticFp8Test, ItsInputScalesAreReplaced) {
   ConvertSmall("out", {"--weights", "nvfp4", "--input-scale", "1", "--validate"});
-  EXPECT_LT(RelativeError(Small(), Place("out")), 0.02);
+  EXPECT_LT(WeightError(Small(), Place("out")), 0.02);
   const Checkpoint output = Checkpoint::Open(Place("out"));
   EXPECT_NE(output.Find(Part(".input_scale")), Checkpoint::kNotFound);
   for (const char* suffix : {".activation_scale", ".weight_scale_inv"}) {

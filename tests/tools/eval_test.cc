@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "base/file.h"
@@ -10,6 +9,7 @@
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
 #include "tests/support/command.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
@@ -66,28 +66,8 @@ class EvalTest : public ::testing::Test {
     return ParseJson(result.output, "eval");
   }
 
-  static void ExpectOneLine(const CommandResult& result, const std::string& code,
-                            const std::string& part) {
-    EXPECT_EQ(result.exit_code, 1);
-    EXPECT_EQ(std::ranges::count(result.errors, '\n'), 1) << result.errors;
-    EXPECT_THAT(result.errors, AllOf(HasSubstr("vernier: " + code + ": "), HasSubstr(part)));
-    EXPECT_EQ(result.output, "");
-  }
-
   static inline TempDir* dir_ = nullptr;
 };
-
-template <typename T>
-std::vector<T> ReadTensor(const std::string& file_name, const std::string& name) {
-  const File file = File::OpenForRead(kReference / file_name);
-  std::vector<T> values;
-  for (const auto& tensor : checkpoint::ReadSafetensorsHeader(file).tensors) {
-    if (tensor.name != name) continue;
-    values.resize(static_cast<size_t>(tensor.Elements()));
-    file.ReadAt(tensor.begin, std::as_writable_bytes(std::span(values)));
-  }
-  return values;
-}
 
 double MeanKl(const Json& variant) {
   return variant.at("total").at("divergence").at("mean_kl").at("value");
@@ -196,8 +176,10 @@ TEST_F(EvalTest, WhatIsNotEmulatedIsSaid) {
 
 // transformers' logits of one sequence.
 TEST_F(EvalTest, PerplexityIsThatOfTheReferenceLogits) {
-  const auto logits = ReadTensor<float>("reference_logits.safetensors", "f32.logits");
-  const auto ids = ReadTensor<int64_t>("reference_hidden.safetensors", "input_ids");
+  const auto logits =
+      ReadFileTensor(kReference / "reference_logits.safetensors", "f32.logits").As<float>();
+  const auto ids =
+      ReadFileTensor(kReference / "reference_hidden.safetensors", "input_ids").As<int64_t>();
   ASSERT_FALSE(ids.empty());
   const size_t vocab = logits.size() / ids.size();
   double total = 0;
@@ -218,32 +200,32 @@ TEST_F(EvalTest, PerplexityIsThatOfTheReferenceLogits) {
 
 TEST_F(EvalTest, ErrorsAreOneLine) {
   const std::string text = Path("text.txt");
-  ExpectOneLine(Run({kExample}), "VN-ARG-001", "no text");
-  ExpectOneLine(Run({kExample, "--data", text, "--input-ids", text}), "VN-ARG-001", "two kinds");
+  ExpectOneLine(Run({kExample}), "VN-ARG-001", {"no text"});
+  ExpectOneLine(Run({kExample, "--data", text, "--input-ids", text}), "VN-ARG-001", {"two kinds"});
   ExpectOneLine(Run({Path("bf16"), "--data", text, "--variants", "weights+activations"}),
-                "VN-ARG-001", "no quantised activations");
-  ExpectOneLine(Run({kExample, "--data", text, "--stride", "600"}), "VN-ARG-001", "1..511");
-  ExpectOneLine(Run({kExample, "--data", Path("none.txt")}), "VN-FILE-001", "none.txt");
-  ExpectOneLine(Run({Path("none"), "--data", text}), "VN-CKPT-001", "none");
+                "VN-ARG-001", {"no quantised activations"});
+  ExpectOneLine(Run({kExample, "--data", text, "--stride", "600"}), "VN-ARG-001", {"1..511"});
+  ExpectOneLine(Run({kExample, "--data", Path("none.txt")}), "VN-FILE-001", {"none.txt"});
+  ExpectOneLine(Run({Path("none"), "--data", text}), "VN-CKPT-001", {"none"});
   ExpectOneLine(Run({kExample, "--data", text, "--device-memory", "1KiB"}), "VN-RECIPE-004",
-                "device_memory");
-  ExpectOneLine(Run({kExample, "--data", text, "--host-memory", "much"}), "VN-ARG-001", "much");
+                {"device_memory"});
+  ExpectOneLine(Run({kExample, "--data", text, "--host-memory", "much"}), "VN-ARG-001", {"much"});
   WriteFileAtomically(Path("empty.txt"), "");
   ExpectOneLine(Run({kExample, "--data", text, "--data", Path("empty.txt")}), "VN-DATA-003",
-                "empty.txt");
+                {"empty.txt"});
   WriteSyntheticDeepseekV4(Path("other"), {.layers = 6, .vocab = 256});
   ExpectOneLine(Run({kExample, "--reference", Path("other"), "--data", text}), "VN-ARG-001",
-                "its vocabulary is 4096, not 256");
-  ExpectOneLine(Run({Path("other"), "--data", text}), "VN-DATA-001", "tokenizer.json");
+                {"its vocabulary is 4096, not 256"});
+  ExpectOneLine(Run({Path("other"), "--data", text}), "VN-DATA-001", {"tokenizer.json"});
   ExpectOneLine(Run({Path("other"), "--tokenizer", kExample, "--data", text}), "VN-CALIB-004",
-                "vocabulary of 256");
+                {"vocabulary of 256"});
   for (const std::vector<std::string>& options :
        {std::vector<std::string>{"--variants", "activations"},
         std::vector<std::string>{"--bos", "perhaps"},
         std::vector<std::string>{"--input-ids", "x", "--window", "64"}}) {
     std::vector<std::string> arguments = {kExample, "--data", text};
     arguments.insert(arguments.end(), options.begin(), options.end());
-    ExpectOneLine(Run(arguments), "VN-ARG-001", options[0]);
+    ExpectOneLine(Run(arguments), "VN-ARG-001", {options[0]});
   }
 }
 

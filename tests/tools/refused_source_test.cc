@@ -69,11 +69,7 @@ class RefusedSourceTest : public ::testing::Test {
                      const std::vector<std::string>& parts) {
     SCOPED_TRACE(::testing::PrintToString(arguments));
     const std::map<std::string, std::string> before = HashTree(Source());
-    const CommandResult result = RunVernier(arguments);
-    EXPECT_EQ(result.exit_code, 1) << result.output;
-    EXPECT_EQ(std::ranges::count(result.errors, '\n'), 1) << result.errors;
-    EXPECT_TRUE(result.errors.starts_with("vernier: " + code + ": ")) << result.errors;
-    for (const std::string& part : parts) EXPECT_THAT(result.errors, HasSubstr(part));
+    ExpectOneLine(RunVernier(arguments), code, parts);
     EXPECT_FALSE(fs::exists(Output()));
     EXPECT_FALSE(fs::exists(Output().string() + ".run"));
     EXPECT_EQ(HashTree(Source()), before);

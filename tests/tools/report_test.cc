@@ -105,19 +105,11 @@ TEST_F(ReportTest, SaysThatTheOutputIsGone) {
 }
 
 TEST_F(ReportTest, RefusesWhatIsNoRunAndWhatCannotBeWritten) {
-  const CommandResult no_run = RunVernier({"report", Place("nowhere").string()});
-  EXPECT_EQ(no_run.exit_code, 1);
-  EXPECT_THAT(no_run.errors, HasSubstr("VN-STORE-004"));
+  ExpectFailure(RunVernier({"report", Place("nowhere").string()}), "VN-STORE-004");
   EXPECT_FALSE(fs::exists(Place("nowhere")));
-  const CommandResult unwritable = Report({"--out", Place("no/such/page.html").string()});
-  EXPECT_EQ(unwritable.exit_code, 1);
-  EXPECT_THAT(unwritable.errors, HasSubstr("VN-FILE-001"));
-  const CommandResult damaged = [&] {
-    WriteFileAtomically(Run() / "audit.json", "{");
-    return Report();
-  }();
-  EXPECT_EQ(damaged.exit_code, 1);
-  EXPECT_THAT(damaged.errors, HasSubstr("VN-FILE-005"));
+  ExpectFailure(Report({"--out", Place("no/such/page.html").string()}), "VN-FILE-001");
+  WriteFileAtomically(Run() / "audit.json", "{");
+  ExpectFailure(Report(), "VN-FILE-005");
 }
 
 TEST_F(ReportTest, ValidateWritesWhatItPrints) {

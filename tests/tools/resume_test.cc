@@ -87,9 +87,7 @@ TEST(ActivationCheckpointTest, DamageIsNoticed) {
     const std::byte flipped[] = {std::byte{0x55}};
     file.WriteAt(17, flipped);
   }
-  const CommandResult resumed = RunVernier({"calibrate", path});
-  EXPECT_EQ(resumed.exit_code, 1);
-  EXPECT_THAT(resumed.errors, HasSubstr("VN-STORE-002"));
+  ExpectFailure(RunVernier({"calibrate", path}), "VN-STORE-002");
 }
 
 }  // namespace

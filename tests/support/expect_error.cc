@@ -1,6 +1,4 @@
-#include "tests/recipes/expect_error.h"
-
-#include <gtest/gtest.h>
+#include "tests/support/expect_error.h"
 
 namespace vernier::testing {
 

@@ -4,8 +4,10 @@
 #include <bit>
 #include <cmath>
 #include <cstddef>
+#include <span>
+#include <type_traits>
 
-#include "quantizers/float_formats.h"
+#include "quantizers/bf16_reference.h"
 
 // clang-format off
 #include "quantizers/simd_dispatch.h"
@@ -51,11 +53,15 @@ Bits LargestMagnitude(const T* values, size_t count) {
   return largest;
 }
 
-uint32_t LargestF32(const float* values, size_t count) {
-  return LargestMagnitude<uint32_t>(values, count);
-}
-uint16_t LargestBf16(const uint16_t* values, size_t count) {
-  return LargestMagnitude<uint16_t>(values, count);
+// The value of that magnitude.
+float Largest(RealSpan values) {
+  const auto magnitude = [](auto reals) HWY_ATTR {
+    using Real = typename decltype(reals)::value_type;
+    using Bits = std::conditional_t<sizeof(Real) == sizeof(uint32_t), uint32_t, uint16_t>;
+    return reference::Widen(
+        std::bit_cast<Real>(LargestMagnitude<Bits>(reals.data(), reals.size())));
+  };
+  return std::visit(magnitude, values);
 }
 
 }  // namespace vernier::quantizers::HWY_NAMESPACE
@@ -65,18 +71,14 @@ HWY_AFTER_NAMESPACE();
 namespace vernier::quantizers {
 namespace {
 
-HWY_EXPORT(LargestF32);
-HWY_EXPORT(LargestBf16);
-
-float Widen(float value) { return value; }
-float Widen(uint16_t bf16) { return Bf16ToFloat(bf16); }
+HWY_EXPORT(Largest);
 
 // The rare second pass, over values of which some are not finite.
 template <typename T>
 Amax FiniteAmax(std::span<const T> values) {
   Amax amax{.finite = false};
   for (const T value : values) {
-    const float magnitude = std::fabs(Widen(value));
+    const float magnitude = std::fabs(reference::Widen(value));
     if (std::isfinite(magnitude)) amax.value = std::max(amax.value, magnitude);
   }
   return amax;
@@ -89,16 +91,10 @@ void Amax::Merge(const Amax& other) {
   finite = finite && other.finite;
 }
 
-Amax FindAmax(std::span<const float> values) {
-  const uint32_t bits = HWY_DYNAMIC_DISPATCH(LargestF32)(values.data(), values.size());
-  const auto amax = std::bit_cast<float>(bits);
-  return std::isfinite(amax) ? Amax{.value = amax} : FiniteAmax(values);
-}
-
-Amax FindAmax(std::span<const uint16_t> bf16) {
-  const uint16_t bits = HWY_DYNAMIC_DISPATCH(LargestBf16)(bf16.data(), bf16.size());
-  const float amax = Bf16ToFloat(bits);
-  return std::isfinite(amax) ? Amax{.value = amax} : FiniteAmax(bf16);
+Amax FindAmax(RealSpan values) {
+  const float amax = HWY_DYNAMIC_DISPATCH(Largest)(values);
+  if (std::isfinite(amax)) return {.value = amax};
+  return std::visit([](auto reals) { return FiniteAmax(reals); }, values);
 }
 
 }  // namespace vernier::quantizers

@@ -2,8 +2,7 @@
 #ifndef VERNIER_QUANTIZERS_AMAX_H_
 #define VERNIER_QUANTIZERS_AMAX_H_
 
-#include <cstdint>
-#include <span>
+#include "quantizers/real_span.h"
 
 namespace vernier::quantizers {
 
@@ -14,8 +13,7 @@ struct Amax {
   void Merge(const Amax& other);
 };
 
-Amax FindAmax(std::span<const float> values);
-Amax FindAmax(std::span<const uint16_t> bf16);
+Amax FindAmax(RealSpan values);
 
 }  // namespace vernier::quantizers
 

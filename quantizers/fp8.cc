@@ -22,27 +22,27 @@ namespace {
 #if VERNIER_SCALAR_TARGET
 
 template <typename Real>
-void QuantizeTensor(std::span<const Real> values, float scale, std::span<uint8_t> codes) {
+void QuantizeTensorReals(std::span<const Real> values, float scale, std::span<uint8_t> codes) {
   reference::QuantizeFp8(values, scale, codes);
 }
 
 template <typename Real>
-void QuantizeBlocks(std::span<const Real> values, int64_t columns, int64_t block_rows,
-                    int64_t block_columns, Fp8ScaleKind kind, std::span<uint8_t> codes,
-                    std::span<float> scales) {
+void QuantizeBlocksReals(std::span<const Real> values, int64_t columns, int64_t block_rows,
+                         int64_t block_columns, Fp8ScaleKind kind, std::span<uint8_t> codes,
+                         std::span<float> scales) {
   reference::QuantizeFp8Blocks(values, columns, block_rows, block_columns, kind, codes, scales);
 }
 
 template <typename Real>
-void DequantizeRows(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
-                    std::span<const float> row_scales, std::span<Real> values) {
+void DequantizeRowsReals(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
+                         std::span<const float> row_scales, std::span<Real> values) {
   reference::DequantizeFp8Rows(codes, columns, block_columns, row_scales, values);
 }
 
 #else
 
 template <typename Real>
-void QuantizeTensor(std::span<const Real> values, float scale, std::span<uint8_t> codes) {
+void QuantizeTensorReals(std::span<const Real> values, float scale, std::span<uint8_t> codes) {
   QuantizeFp8Run(values, scale, Fp8Divider(scale), codes);
 }
 
@@ -60,9 +60,9 @@ float QuantizeBlock(const Real* values, size_t columns, size_t height, size_t wi
 }
 
 template <typename Real>
-void QuantizeBlocks(std::span<const Real> values, int64_t columns, int64_t block_rows,
-                    int64_t block_columns, Fp8ScaleKind kind, std::span<uint8_t> codes,
-                    std::span<float> scales) {
+void QuantizeBlocksReals(std::span<const Real> values, int64_t columns, int64_t block_rows,
+                         int64_t block_columns, Fp8ScaleKind kind, std::span<uint8_t> codes,
+                         std::span<float> scales) {
   const auto width = static_cast<size_t>(columns);
   const size_t rows = values.size() / width;
   size_t block = 0;
@@ -78,8 +78,8 @@ void QuantizeBlocks(std::span<const Real> values, int64_t columns, int64_t block
 }
 
 template <typename Real>
-void DequantizeRows(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
-                    std::span<const float> row_scales, std::span<Real> values) {
+void DequantizeRowsReals(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
+                         std::span<const float> row_scales, std::span<Real> values) {
   const auto width = static_cast<size_t>(columns);
   const auto block_width = static_cast<size_t>(block_columns);
   const float* scale = row_scales.data();
@@ -93,34 +93,24 @@ void DequantizeRows(std::span<const uint8_t> codes, int64_t columns, int64_t blo
 
 #endif  // VERNIER_SCALAR_TARGET
 
-void QuantizeTensorF32(std::span<const float> values, float scale, std::span<uint8_t> codes) {
-  QuantizeTensor(values, scale, codes);
+void QuantizeTensor(RealSpan values, float scale, std::span<uint8_t> codes) {
+  std::visit([&](auto reals) HWY_ATTR { QuantizeTensorReals(reals, scale, codes); }, values);
 }
 
-void QuantizeTensorBf16(std::span<const uint16_t> bf16, float scale, std::span<uint8_t> codes) {
-  QuantizeTensor(bf16, scale, codes);
+void QuantizeBlocks(RealSpan values, int64_t columns, int64_t block_rows, int64_t block_columns,
+                    Fp8ScaleKind kind, std::span<uint8_t> codes, std::span<float> scales) {
+  const auto quantize = [&](auto reals) HWY_ATTR {
+    QuantizeBlocksReals(reals, columns, block_rows, block_columns, kind, codes, scales);
+  };
+  std::visit(quantize, values);
 }
 
-void QuantizeBlocksF32(std::span<const float> values, int64_t columns, int64_t block_rows,
-                       int64_t block_columns, Fp8ScaleKind kind, std::span<uint8_t> codes,
-                       std::span<float> scales) {
-  QuantizeBlocks(values, columns, block_rows, block_columns, kind, codes, scales);
-}
-
-void QuantizeBlocksBf16(std::span<const uint16_t> bf16, int64_t columns, int64_t block_rows,
-                        int64_t block_columns, Fp8ScaleKind kind, std::span<uint8_t> codes,
-                        std::span<float> scales) {
-  QuantizeBlocks(bf16, columns, block_rows, block_columns, kind, codes, scales);
-}
-
-void DequantizeRowsF32(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
-                       std::span<const float> row_scales, std::span<float> values) {
-  DequantizeRows(codes, columns, block_columns, row_scales, values);
-}
-
-void DequantizeRowsBf16(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
-                        std::span<const float> row_scales, std::span<uint16_t> bf16) {
-  DequantizeRows(codes, columns, block_columns, row_scales, bf16);
+void DequantizeRows(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
+                    std::span<const float> row_scales, MutableRealSpan values) {
+  const auto dequantize = [&](auto reals) HWY_ATTR {
+    DequantizeRowsReals(codes, columns, block_columns, row_scales, reals);
+  };
+  std::visit(dequantize, values);
 }
 
 }  // namespace
@@ -132,12 +122,9 @@ HWY_AFTER_NAMESPACE();
 namespace vernier::quantizers {
 namespace {
 
-HWY_EXPORT(QuantizeTensorF32);
-HWY_EXPORT(QuantizeTensorBf16);
-HWY_EXPORT(QuantizeBlocksF32);
-HWY_EXPORT(QuantizeBlocksBf16);
-HWY_EXPORT(DequantizeRowsF32);
-HWY_EXPORT(DequantizeRowsBf16);
+HWY_EXPORT(QuantizeTensor);
+HWY_EXPORT(QuantizeBlocks);
+HWY_EXPORT(DequantizeRows);
 
 [[maybe_unused]] bool UsableScale(float scale) {
   return std::isfinite(scale) && scale >= kFp8MinScale;
@@ -172,46 +159,24 @@ float Fp8Scale(float amax) {
   return std::max(amax / kE4m3Max, kFp8MinScale);
 }
 
-void QuantizeFp8(std::span<const float> values, float scale, std::span<uint8_t> codes) {
-  assert(values.size() == codes.size() && UsableScale(scale));
-  HWY_DYNAMIC_DISPATCH(QuantizeTensorF32)(values, scale, codes);
+void QuantizeFp8(RealSpan values, float scale, std::span<uint8_t> codes) {
+  assert(SizeOf(values) == codes.size() && UsableScale(scale));
+  HWY_DYNAMIC_DISPATCH(QuantizeTensor)(values, scale, codes);
 }
 
-void QuantizeFp8(std::span<const uint16_t> bf16, float scale, std::span<uint8_t> codes) {
-  assert(bf16.size() == codes.size() && UsableScale(scale));
-  HWY_DYNAMIC_DISPATCH(QuantizeTensorBf16)(bf16, scale, codes);
-}
-
-void QuantizeFp8Blocks(std::span<const float> values, int64_t columns, int64_t block_rows,
-                       int64_t block_columns, Fp8ScaleKind scale_kind, std::span<uint8_t> codes,
-                       std::span<float> scales) {
-  assert(ShapesAgree(values.size(), codes.size(), columns, block_columns) && block_rows > 0);
+void QuantizeFp8Blocks(RealSpan values, int64_t columns, int64_t block_rows, int64_t block_columns,
+                       Fp8ScaleKind scale_kind, std::span<uint8_t> codes, std::span<float> scales) {
+  assert(ShapesAgree(SizeOf(values), codes.size(), columns, block_columns) && block_rows > 0);
   assert(scales.size() == Blocks(codes.size(), columns, block_rows, block_columns));
-  HWY_DYNAMIC_DISPATCH(QuantizeBlocksF32)
+  HWY_DYNAMIC_DISPATCH(QuantizeBlocks)
   (values, columns, block_rows, block_columns, scale_kind, codes, scales);
 }
 
-void QuantizeFp8Blocks(std::span<const uint16_t> bf16, int64_t columns, int64_t block_rows,
-                       int64_t block_columns, Fp8ScaleKind scale_kind, std::span<uint8_t> codes,
-                       std::span<float> scales) {
-  assert(ShapesAgree(bf16.size(), codes.size(), columns, block_columns) && block_rows > 0);
-  assert(scales.size() == Blocks(codes.size(), columns, block_rows, block_columns));
-  HWY_DYNAMIC_DISPATCH(QuantizeBlocksBf16)
-  (bf16, columns, block_rows, block_columns, scale_kind, codes, scales);
-}
-
 void DequantizeFp8Rows(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
-                       std::span<const float> row_scales, std::span<float> values) {
-  assert(ShapesAgree(values.size(), codes.size(), columns, block_columns));
+                       std::span<const float> row_scales, MutableRealSpan values) {
+  assert(ShapesAgree(SizeOf(values), codes.size(), columns, block_columns));
   assert(row_scales.size() == RowScales(codes.size(), columns, block_columns));
-  HWY_DYNAMIC_DISPATCH(DequantizeRowsF32)(codes, columns, block_columns, row_scales, values);
-}
-
-void DequantizeFp8Rows(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
-                       std::span<const float> row_scales, std::span<uint16_t> bf16) {
-  assert(ShapesAgree(bf16.size(), codes.size(), columns, block_columns));
-  assert(row_scales.size() == RowScales(codes.size(), columns, block_columns));
-  HWY_DYNAMIC_DISPATCH(DequantizeRowsBf16)(codes, columns, block_columns, row_scales, bf16);
+  HWY_DYNAMIC_DISPATCH(DequantizeRows)(codes, columns, block_columns, row_scales, values);
 }
 
 }  // namespace vernier::quantizers

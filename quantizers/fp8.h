@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "quantizers/real_span.h"
+
 namespace vernier::quantizers {
 
 // No scale below this is ever made, so that amax / scale cannot overflow.
@@ -20,8 +22,7 @@ float Fp8Scale(float amax);
 // The sign of zero is kept. Inf and NaN saturate to +-448, so no NaN code is ever written.
 // `scale` must be finite and >= kFp8MinScale. ModelOpt rounds the quotient of a BF16 weight to BF16
 // before it rounds to E4M3, to another value on a GPU than on a CPU; here it is rounded once.
-void QuantizeFp8(std::span<const float> values, float scale, std::span<uint8_t> codes);
-void QuantizeFp8(std::span<const uint16_t> bf16, float scale, std::span<uint8_t> codes);
+void QuantizeFp8(RealSpan values, float scale, std::span<uint8_t> codes);
 
 enum class Fp8ScaleKind {
   kF32,   // Fp8Scale of the block's amax
@@ -35,12 +36,8 @@ enum class Fp8ScaleKind {
 //   scales [ceil(rows / block_rows)][ceil(columns / block_columns)]
 // The last block of a row or column may be partial. In amax an Inf or NaN counts as the largest
 // finite F32: every scale is finite.
-void QuantizeFp8Blocks(std::span<const float> values, int64_t columns, int64_t block_rows,
-                       int64_t block_columns, Fp8ScaleKind scale_kind, std::span<uint8_t> codes,
-                       std::span<float> scales);
-void QuantizeFp8Blocks(std::span<const uint16_t> bf16, int64_t columns, int64_t block_rows,
-                       int64_t block_columns, Fp8ScaleKind scale_kind, std::span<uint8_t> codes,
-                       std::span<float> scales);
+void QuantizeFp8Blocks(RealSpan values, int64_t columns, int64_t block_rows, int64_t block_columns,
+                       Fp8ScaleKind scale_kind, std::span<uint8_t> codes, std::span<float> scales);
 
 // Dequantises whole rows of a row-major matrix: value = E4M3(code) * scale of its column block.
 //   codes      [rows * columns]
@@ -48,9 +45,7 @@ void QuantizeFp8Blocks(std::span<const uint16_t> bf16, int64_t columns, int64_t 
 //   values     [rows * columns]; as BF16 the F32 product is rounded to nearest even
 // The last column block may be partial. A NaN code or scale gives NaN values.
 void DequantizeFp8Rows(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
-                       std::span<const float> row_scales, std::span<float> values);
-void DequantizeFp8Rows(std::span<const uint8_t> codes, int64_t columns, int64_t block_columns,
-                       std::span<const float> row_scales, std::span<uint16_t> bf16);
+                       std::span<const float> row_scales, MutableRealSpan values);
 
 }  // namespace vernier::quantizers
 

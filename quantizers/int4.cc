@@ -22,14 +22,14 @@ namespace {
 #if VERNIER_SCALAR_TARGET
 
 template <typename Real>
-void Quantize(std::span<const Real> values, int64_t columns, int64_t group,
-              std::span<uint8_t> packed, std::span<uint16_t> bf16_scales) {
+void QuantizeReals(std::span<const Real> values, int64_t columns, int64_t group,
+                   std::span<uint8_t> packed, std::span<uint16_t> bf16_scales) {
   reference::QuantizeInt4(values, columns, group, packed, bf16_scales);
 }
 
 template <typename Real>
-void Dequantize(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
-                int64_t group, std::span<Real> values) {
+void DequantizeReals(std::span<const uint8_t> packed, std::span<const float> scales,
+                     int64_t columns, int64_t group, std::span<Real> values) {
   reference::DequantizeInt4(packed, scales, columns, group, values);
 }
 
@@ -68,8 +68,8 @@ uint16_t QuantizeGroup(std::span<const Real> values, std::span<uint8_t> packed) 
 }
 
 template <typename Real>
-void Quantize(std::span<const Real> values, int64_t columns, int64_t group,
-              std::span<uint8_t> packed, std::span<uint16_t> bf16_scales) {
+void QuantizeReals(std::span<const Real> values, int64_t columns, int64_t group,
+                   std::span<uint8_t> packed, std::span<uint16_t> bf16_scales) {
   reference::ForEachInt4Group(
       values.size(), columns, group, [&](size_t index, size_t begin, size_t count) HWY_ATTR {
         bf16_scales[index] =
@@ -100,8 +100,8 @@ void DequantizeGroup(std::span<const uint8_t> packed, float scale, std::span<Rea
 }
 
 template <typename Real>
-void Dequantize(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
-                int64_t group, std::span<Real> values) {
+void DequantizeReals(std::span<const uint8_t> packed, std::span<const float> scales,
+                     int64_t columns, int64_t group, std::span<Real> values) {
   reference::ForEachInt4Group(values.size(), columns, group,
                               [&](size_t index, size_t begin, size_t count) HWY_ATTR {
                                 DequantizeGroup(packed.subspan(begin / 2, count / 2), scales[index],
@@ -111,24 +111,18 @@ void Dequantize(std::span<const uint8_t> packed, std::span<const float> scales, 
 
 #endif  // VERNIER_SCALAR_TARGET
 
-void QuantizeF32(std::span<const float> values, int64_t columns, int64_t group,
-                 std::span<uint8_t> packed, std::span<uint16_t> bf16_scales) {
-  Quantize(values, columns, group, packed, bf16_scales);
+void Quantize(RealSpan values, int64_t columns, int64_t group, std::span<uint8_t> packed,
+              std::span<uint16_t> bf16_scales) {
+  const auto quantize = [&](auto reals)
+                            HWY_ATTR { QuantizeReals(reals, columns, group, packed, bf16_scales); };
+  std::visit(quantize, values);
 }
 
-void QuantizeBf16(std::span<const uint16_t> bf16, int64_t columns, int64_t group,
-                  std::span<uint8_t> packed, std::span<uint16_t> bf16_scales) {
-  Quantize(bf16, columns, group, packed, bf16_scales);
-}
-
-void DequantizeF32(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
-                   int64_t group, std::span<float> values) {
-  Dequantize(packed, scales, columns, group, values);
-}
-
-void DequantizeBf16(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
-                    int64_t group, std::span<uint16_t> bf16) {
-  Dequantize(packed, scales, columns, group, bf16);
+void Dequantize(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
+                int64_t group, MutableRealSpan values) {
+  const auto dequantize = [&](auto reals)
+                              HWY_ATTR { DequantizeReals(packed, scales, columns, group, reals); };
+  std::visit(dequantize, values);
 }
 
 }  // namespace
@@ -140,10 +134,8 @@ HWY_AFTER_NAMESPACE();
 namespace vernier::quantizers {
 namespace {
 
-HWY_EXPORT(QuantizeF32);
-HWY_EXPORT(QuantizeBf16);
-HWY_EXPORT(DequantizeF32);
-HWY_EXPORT(DequantizeBf16);
+HWY_EXPORT(Quantize);
+HWY_EXPORT(Dequantize);
 
 constexpr int64_t kColumnsPerWord = 8;
 
@@ -158,28 +150,16 @@ constexpr int64_t kColumnsPerWord = 8;
 
 }  // namespace
 
-void QuantizeInt4(std::span<const float> values, int64_t columns, int64_t group,
-                  std::span<uint8_t> packed, std::span<uint16_t> bf16_scales) {
-  assert(ShapesAgree(values.size(), packed.size(), bf16_scales.size(), columns, group));
-  HWY_DYNAMIC_DISPATCH(QuantizeF32)(values, columns, group, packed, bf16_scales);
-}
-
-void QuantizeInt4(std::span<const uint16_t> bf16, int64_t columns, int64_t group,
-                  std::span<uint8_t> packed, std::span<uint16_t> bf16_scales) {
-  assert(ShapesAgree(bf16.size(), packed.size(), bf16_scales.size(), columns, group));
-  HWY_DYNAMIC_DISPATCH(QuantizeBf16)(bf16, columns, group, packed, bf16_scales);
+void QuantizeInt4(RealSpan values, int64_t columns, int64_t group, std::span<uint8_t> packed,
+                  std::span<uint16_t> bf16_scales) {
+  assert(ShapesAgree(SizeOf(values), packed.size(), bf16_scales.size(), columns, group));
+  HWY_DYNAMIC_DISPATCH(Quantize)(values, columns, group, packed, bf16_scales);
 }
 
 void DequantizeInt4(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
-                    int64_t group, std::span<float> values) {
-  assert(ShapesAgree(values.size(), packed.size(), scales.size(), columns, group));
-  HWY_DYNAMIC_DISPATCH(DequantizeF32)(packed, scales, columns, group, values);
-}
-
-void DequantizeInt4(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
-                    int64_t group, std::span<uint16_t> bf16) {
-  assert(ShapesAgree(bf16.size(), packed.size(), scales.size(), columns, group));
-  HWY_DYNAMIC_DISPATCH(DequantizeBf16)(packed, scales, columns, group, bf16);
+                    int64_t group, MutableRealSpan values) {
+  assert(ShapesAgree(SizeOf(values), packed.size(), scales.size(), columns, group));
+  HWY_DYNAMIC_DISPATCH(Dequantize)(packed, scales, columns, group, values);
 }
 
 }  // namespace vernier::quantizers

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "quantizers/real_span.h"
+
 namespace vernier::quantizers {
 
 inline constexpr int64_t kInt4GroupSize = 128;
@@ -18,17 +20,13 @@ inline constexpr int64_t kInt4GroupSize = 128;
 //   packed [rows * columns / 2]: clamp(round(value / scale), -8, 7) + 8, two per byte, even column
 //     in the low nibble; eight columns are one little-endian int32 of `weight_packed`. IEEE
 //     division by the rounded scale, ties to even. Inf and NaN saturate with their sign.
-void QuantizeInt4(std::span<const float> values, int64_t columns, int64_t group,
-                  std::span<uint8_t> packed, std::span<uint16_t> bf16_scales);
-void QuantizeInt4(std::span<const uint16_t> bf16, int64_t columns, int64_t group,
-                  std::span<uint8_t> packed, std::span<uint16_t> bf16_scales);
+void QuantizeInt4(RealSpan values, int64_t columns, int64_t group, std::span<uint8_t> packed,
+                  std::span<uint16_t> bf16_scales);
 
 // Inverse of the storage format, for the same shapes, with the scales as F32; as BF16 the F32
 // product is rounded to nearest even.
 void DequantizeInt4(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
-                    int64_t group, std::span<float> values);
-void DequantizeInt4(std::span<const uint8_t> packed, std::span<const float> scales, int64_t columns,
-                    int64_t group, std::span<uint16_t> bf16);
+                    int64_t group, MutableRealSpan values);
 
 }  // namespace vernier::quantizers
 

@@ -22,9 +22,9 @@ namespace {
 #if VERNIER_SCALAR_TARGET
 
 template <typename Real>
-void Quantize(std::span<const Real> values, int64_t columns, Mxfp4Search search,
-              std::span<const float> importance, std::span<uint8_t> packed,
-              std::span<uint8_t> e8m0) {
+void QuantizeReals(std::span<const Real> values, int64_t columns, Mxfp4Search search,
+                   std::span<const float> importance, std::span<uint8_t> packed,
+                   std::span<uint8_t> e8m0) {
   reference::QuantizeMxfp4(values, columns, search, importance, packed, e8m0);
 }
 
@@ -145,9 +145,9 @@ uint8_t FindExponent(const Real* values, uint8_t top, const float* importance) {
 }
 
 template <typename Real>
-void Quantize(std::span<const Real> values, int64_t columns, Mxfp4Search search,
-              std::span<const float> importance, std::span<uint8_t> packed,
-              std::span<uint8_t> e8m0) {
+void QuantizeReals(std::span<const Real> values, int64_t columns, Mxfp4Search search,
+                   std::span<const float> importance, std::span<uint8_t> packed,
+                   std::span<uint8_t> e8m0) {
   const auto width = static_cast<size_t>(columns);
   size_t column = 0;
   for (size_t block = 0; block < e8m0.size(); ++block) {
@@ -165,16 +165,13 @@ void Quantize(std::span<const Real> values, int64_t columns, Mxfp4Search search,
 
 #endif  // VERNIER_SCALAR_TARGET
 
-void QuantizeF32(std::span<const float> values, int64_t columns, Mxfp4Search search,
-                 std::span<const float> importance, std::span<uint8_t> packed,
-                 std::span<uint8_t> e8m0) {
-  Quantize(values, columns, search, importance, packed, e8m0);
-}
-
-void QuantizeBf16(std::span<const uint16_t> bf16, int64_t columns, Mxfp4Search search,
-                  std::span<const float> importance, std::span<uint8_t> packed,
-                  std::span<uint8_t> e8m0) {
-  Quantize(bf16, columns, search, importance, packed, e8m0);
+void Quantize(RealSpan values, int64_t columns, Mxfp4Search search,
+              std::span<const float> importance, std::span<uint8_t> packed,
+              std::span<uint8_t> e8m0) {
+  const auto quantize = [&](auto reals) HWY_ATTR {
+    QuantizeReals(reals, columns, search, importance, packed, e8m0);
+  };
+  std::visit(quantize, values);
 }
 
 }  // namespace
@@ -186,8 +183,7 @@ HWY_AFTER_NAMESPACE();
 namespace vernier::quantizers {
 namespace {
 
-HWY_EXPORT(QuantizeF32);
-HWY_EXPORT(QuantizeBf16);
+HWY_EXPORT(Quantize);
 
 [[maybe_unused]] bool ImportanceAgrees(std::span<const float> importance, int64_t columns) {
   return importance.empty() || importance.size() == static_cast<size_t>(columns);
@@ -195,20 +191,12 @@ HWY_EXPORT(QuantizeBf16);
 
 }  // namespace
 
-void QuantizeMxfp4(std::span<const float> values, int64_t columns, Mxfp4Search search,
+void QuantizeMxfp4(RealSpan values, int64_t columns, Mxfp4Search search,
                    std::span<const float> importance, std::span<uint8_t> packed,
                    std::span<uint8_t> e8m0) {
-  assert(reference::Mxfp4ShapesAgree(values.size(), packed.size(), e8m0.size(), columns));
+  assert(reference::Mxfp4ShapesAgree(SizeOf(values), packed.size(), e8m0.size(), columns));
   assert(ImportanceAgrees(importance, columns));
-  HWY_DYNAMIC_DISPATCH(QuantizeF32)(values, columns, search, importance, packed, e8m0);
-}
-
-void QuantizeMxfp4(std::span<const uint16_t> bf16, int64_t columns, Mxfp4Search search,
-                   std::span<const float> importance, std::span<uint8_t> packed,
-                   std::span<uint8_t> e8m0) {
-  assert(reference::Mxfp4ShapesAgree(bf16.size(), packed.size(), e8m0.size(), columns));
-  assert(ImportanceAgrees(importance, columns));
-  HWY_DYNAMIC_DISPATCH(QuantizeBf16)(bf16, columns, search, importance, packed, e8m0);
+  HWY_DYNAMIC_DISPATCH(Quantize)(values, columns, search, importance, packed, e8m0);
 }
 
 }  // namespace vernier::quantizers

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <span>
 
+#include "quantizers/real_span.h"
+
 namespace vernier::quantizers {
 
 inline constexpr int64_t kMxfp4BlockSize = 32;
@@ -37,19 +39,14 @@ enum class Mxfp4Search {
 // than the best error, 100 exponents at most. Of equal errors the larger exponent wins.
 // Inf and NaN are a programming error (callers check sources), but even then no NaN is written:
 // their nibbles saturate and the scale byte is at most 254.
-void QuantizeMxfp4(std::span<const float> values, int64_t columns, Mxfp4Search search,
-                   std::span<const float> importance, std::span<uint8_t> packed,
-                   std::span<uint8_t> e8m0);
-void QuantizeMxfp4(std::span<const uint16_t> bf16, int64_t columns, Mxfp4Search search,
+void QuantizeMxfp4(RealSpan values, int64_t columns, Mxfp4Search search,
                    std::span<const float> importance, std::span<uint8_t> packed,
                    std::span<uint8_t> e8m0);
 
 // values[i] = E2M1(nibble) * 2^(e8m0 - 127), exact in both types. packed [rows * columns / 2], low
 // nibble = even column; e8m0 [rows * columns / 32].
 void DequantizeMxfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                     int64_t columns, std::span<float> values);
-void DequantizeMxfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                     int64_t columns, std::span<uint16_t> bf16);
+                     int64_t columns, MutableRealSpan values);
 
 // The largest unbiased exponent of a tensor's blocks, exponent byte 0 left out (ModelOpt
 // numeric_utils.py). Of a fused group, or of a tensor read in pieces, the merged maximum counts.

@@ -20,8 +20,8 @@ namespace {
 #if VERNIER_SCALAR_TARGET
 
 template <typename Real>
-void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                std::span<Real> values) {
+void DequantizeReals(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
+                     std::span<Real> values) {
   reference::DequantizeMxfp4(packed, e8m0, values);
 }
 
@@ -53,8 +53,8 @@ void StoreBf16(ByteVec bf16, float* target) {
 // its two results, the first pair of bytes made to hold the low nibble and the second the high one;
 // nibbles then choose the bytes of their values from the block's two tables.
 template <typename Real>
-void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                std::span<Real> values) {
+void DequantizeReals(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
+                     std::span<Real> values) {
   const ByteTag tag;
   const size_t lanes = hn::Lanes(tag);
   const U32Vec low_nibbles = SetU32(0x0000'0F0Fu);
@@ -81,14 +81,9 @@ void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
 
 #endif  // VERNIER_SCALAR_TARGET
 
-void DequantizeF32(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                   std::span<float> values) {
-  Dequantize(packed, e8m0, values);
-}
-
-void DequantizeBf16(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                    std::span<uint16_t> bf16) {
-  Dequantize(packed, e8m0, bf16);
+void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
+                MutableRealSpan values) {
+  std::visit([&](auto reals) HWY_ATTR { DequantizeReals(packed, e8m0, reals); }, values);
 }
 
 }  // namespace
@@ -100,21 +95,14 @@ HWY_AFTER_NAMESPACE();
 namespace vernier::quantizers {
 namespace {
 
-HWY_EXPORT(DequantizeF32);
-HWY_EXPORT(DequantizeBf16);
+HWY_EXPORT(Dequantize);
 
 }  // namespace
 
 void DequantizeMxfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                     [[maybe_unused]] int64_t columns, std::span<float> values) {
-  assert(reference::Mxfp4ShapesAgree(values.size(), packed.size(), e8m0.size(), columns));
-  HWY_DYNAMIC_DISPATCH(DequantizeF32)(packed, e8m0, values);
-}
-
-void DequantizeMxfp4(std::span<const uint8_t> packed, std::span<const uint8_t> e8m0,
-                     [[maybe_unused]] int64_t columns, std::span<uint16_t> bf16) {
-  assert(reference::Mxfp4ShapesAgree(bf16.size(), packed.size(), e8m0.size(), columns));
-  HWY_DYNAMIC_DISPATCH(DequantizeBf16)(packed, e8m0, bf16);
+                     [[maybe_unused]] int64_t columns, MutableRealSpan values) {
+  assert(reference::Mxfp4ShapesAgree(SizeOf(values), packed.size(), e8m0.size(), columns));
+  HWY_DYNAMIC_DISPATCH(Dequantize)(packed, e8m0, values);
 }
 
 }  // namespace vernier::quantizers

@@ -20,20 +20,22 @@ namespace {
 #if VERNIER_SCALAR_TARGET
 
 template <typename Real>
-void Quantize(std::span<const Real> values, std::span<uint8_t> codes, std::span<uint8_t> e8m0) {
+void QuantizeReals(std::span<const Real> values, std::span<uint8_t> codes,
+                   std::span<uint8_t> e8m0) {
   reference::QuantizeMxfp8(values, codes, e8m0);
 }
 
 template <typename Real>
-void Dequantize(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
-                std::span<Real> values) {
+void DequantizeReals(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
+                     std::span<Real> values) {
   reference::DequantizeMxfp8(codes, e8m0, values);
 }
 
 #else
 
 template <typename Real>
-void Quantize(std::span<const Real> values, std::span<uint8_t> codes, std::span<uint8_t> e8m0) {
+void QuantizeReals(std::span<const Real> values, std::span<uint8_t> codes,
+                   std::span<uint8_t> e8m0) {
   for (size_t block = 0; block < e8m0.size(); ++block) {
     const size_t begin = block * kMxfp8BlockSize;
     e8m0[block] = reference::Fp8ExponentByte(AmaxBits(values.data() + begin, kMxfp8BlockSize));
@@ -45,8 +47,8 @@ void Quantize(std::span<const Real> values, std::span<uint8_t> codes, std::span<
 }
 
 template <typename Real>
-void Dequantize(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
-                std::span<Real> values) {
+void DequantizeReals(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
+                     std::span<Real> values) {
   for (size_t block = 0; block < e8m0.size(); ++block) {
     const size_t begin = block * kMxfp8BlockSize;
     DecodeFp8Run(codes.data() + begin, kMxfp8BlockSize, E8m0ToFloat(e8m0[block]),
@@ -56,23 +58,13 @@ void Dequantize(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
 
 #endif  // VERNIER_SCALAR_TARGET
 
-void QuantizeF32(std::span<const float> values, std::span<uint8_t> codes, std::span<uint8_t> e8m0) {
-  Quantize(values, codes, e8m0);
+void Quantize(RealSpan values, std::span<uint8_t> codes, std::span<uint8_t> e8m0) {
+  std::visit([&](auto reals) HWY_ATTR { QuantizeReals(reals, codes, e8m0); }, values);
 }
 
-void QuantizeBf16(std::span<const uint16_t> bf16, std::span<uint8_t> codes,
-                  std::span<uint8_t> e8m0) {
-  Quantize(bf16, codes, e8m0);
-}
-
-void DequantizeF32(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
-                   std::span<float> values) {
-  Dequantize(codes, e8m0, values);
-}
-
-void DequantizeBf16(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
-                    std::span<uint16_t> bf16) {
-  Dequantize(codes, e8m0, bf16);
+void Dequantize(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
+                MutableRealSpan values) {
+  std::visit([&](auto reals) HWY_ATTR { DequantizeReals(codes, e8m0, reals); }, values);
 }
 
 }  // namespace
@@ -84,10 +76,8 @@ HWY_AFTER_NAMESPACE();
 namespace vernier::quantizers {
 namespace {
 
-HWY_EXPORT(QuantizeF32);
-HWY_EXPORT(QuantizeBf16);
-HWY_EXPORT(DequantizeF32);
-HWY_EXPORT(DequantizeBf16);
+HWY_EXPORT(Quantize);
+HWY_EXPORT(Dequantize);
 
 [[maybe_unused]] bool ShapesAgree(size_t values, size_t codes, size_t e8m0, int64_t columns) {
   return columns > 0 && columns % kMxfp8BlockSize == 0 && values == codes &&
@@ -96,28 +86,16 @@ HWY_EXPORT(DequantizeBf16);
 
 }  // namespace
 
-void QuantizeMxfp8(std::span<const float> values, [[maybe_unused]] int64_t columns,
-                   std::span<uint8_t> codes, std::span<uint8_t> e8m0) {
-  assert(ShapesAgree(values.size(), codes.size(), e8m0.size(), columns));
-  HWY_DYNAMIC_DISPATCH(QuantizeF32)(values, codes, e8m0);
-}
-
-void QuantizeMxfp8(std::span<const uint16_t> bf16, [[maybe_unused]] int64_t columns,
-                   std::span<uint8_t> codes, std::span<uint8_t> e8m0) {
-  assert(ShapesAgree(bf16.size(), codes.size(), e8m0.size(), columns));
-  HWY_DYNAMIC_DISPATCH(QuantizeBf16)(bf16, codes, e8m0);
+void QuantizeMxfp8(RealSpan values, [[maybe_unused]] int64_t columns, std::span<uint8_t> codes,
+                   std::span<uint8_t> e8m0) {
+  assert(ShapesAgree(SizeOf(values), codes.size(), e8m0.size(), columns));
+  HWY_DYNAMIC_DISPATCH(Quantize)(values, codes, e8m0);
 }
 
 void DequantizeMxfp8(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
-                     [[maybe_unused]] int64_t columns, std::span<float> values) {
-  assert(ShapesAgree(values.size(), codes.size(), e8m0.size(), columns));
-  HWY_DYNAMIC_DISPATCH(DequantizeF32)(codes, e8m0, values);
-}
-
-void DequantizeMxfp8(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0,
-                     [[maybe_unused]] int64_t columns, std::span<uint16_t> bf16) {
-  assert(ShapesAgree(bf16.size(), codes.size(), e8m0.size(), columns));
-  HWY_DYNAMIC_DISPATCH(DequantizeBf16)(codes, e8m0, bf16);
+                     [[maybe_unused]] int64_t columns, MutableRealSpan values) {
+  assert(ShapesAgree(SizeOf(values), codes.size(), e8m0.size(), columns));
+  HWY_DYNAMIC_DISPATCH(Dequantize)(codes, e8m0, values);
 }
 
 }  // namespace vernier::quantizers

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <span>
 
+#include "quantizers/real_span.h"
+
 namespace vernier::quantizers {
 
 inline constexpr int64_t kMxfp8BlockSize = 32;
@@ -17,17 +19,13 @@ inline constexpr int64_t kMxfp8BlockSize = 32;
 //     zeros gets 0
 // Inf and NaN are a programming error (callers check sources), but even then no NaN is written:
 // their codes saturate and the scale byte is at most 247.
-void QuantizeMxfp8(std::span<const float> values, int64_t columns, std::span<uint8_t> codes,
-                   std::span<uint8_t> e8m0);
-void QuantizeMxfp8(std::span<const uint16_t> bf16, int64_t columns, std::span<uint8_t> codes,
+void QuantizeMxfp8(RealSpan values, int64_t columns, std::span<uint8_t> codes,
                    std::span<uint8_t> e8m0);
 
 // Inverse of the storage format, for the same shapes; as BF16 the F32 product is rounded to nearest
 // even. A NaN code or scale gives NaN values.
 void DequantizeMxfp8(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0, int64_t columns,
-                     std::span<float> values);
-void DequantizeMxfp8(std::span<const uint8_t> codes, std::span<const uint8_t> e8m0, int64_t columns,
-                     std::span<uint16_t> bf16);
+                     MutableRealSpan values);
 
 }  // namespace vernier::quantizers
 

@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <span>
 
+#include "quantizers/real_span.h"
+
 namespace vernier::quantizers {
 
 inline constexpr int64_t kNvfp4BlockSize = 16;
@@ -42,24 +44,20 @@ struct Nvfp4Options {
   std::span<const float> importance = {};
 };
 
-// Quantises rows of `columns` F32 or BF16 values (row-major; columns % 16 == 0).
+// Quantises rows of `columns` values (row-major; columns % 16 == 0).
 //   packed [rows * columns / 2]: even column in the low nibble
 //   scales [rows * columns / 16]: E4M3 within [2^-9, 448]; a block of zeros gets 1.0 (0x38), as
 //     does one whose amax / (6 * global_scale) underflows to 0
 // Values beyond 6 * 448 * global_scale saturate. -0 becomes code 0; a negative that rounds to zero
 // becomes code 8. Values must be finite, which callers check (amax.h); a block with NaN or Inf gets
 // the scale 448, NaN becomes code 7, and never is a NaN scale written.
-void QuantizeNvfp4(std::span<const float> values, int64_t columns, const Nvfp4Options& options,
-                   std::span<uint8_t> packed, std::span<uint8_t> scales);
-void QuantizeNvfp4(std::span<const uint16_t> bf16, int64_t columns, const Nvfp4Options& options,
+void QuantizeNvfp4(RealSpan values, int64_t columns, const Nvfp4Options& options,
                    std::span<uint8_t> packed, std::span<uint8_t> scales);
 
 // Inverse of the storage format, for the same shapes. To BF16 the F32 value is rounded to nearest
 // even. Codes 0 and 8 both give zero; a NaN scale (0x7F, 0xFF) gives NaN.
 void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                     int64_t columns, float global_scale, std::span<float> values);
-void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                     int64_t columns, float global_scale, std::span<uint16_t> bf16);
+                     int64_t columns, float global_scale, MutableRealSpan values);
 
 }  // namespace vernier::quantizers
 

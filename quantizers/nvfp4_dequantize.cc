@@ -19,13 +19,9 @@ namespace vernier::quantizers::HWY_NAMESPACE {
 
 #if VERNIER_SCALAR_TARGET
 
-void DequantizeF32(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                   float global_scale, std::span<float> values) {
+void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
+                float global_scale, MutableRealSpan values) {
   reference::DequantizeNvfp4(packed, scales, global_scale, values);
-}
-void DequantizeBf16(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                    float global_scale, std::span<uint16_t> bf16) {
-  reference::DequantizeNvfp4(packed, scales, global_scale, bf16);
 }
 
 #else
@@ -78,8 +74,8 @@ HWY_INLINE void DequantizeGroup(const uint8_t* packed, const uint8_t* scales, fl
 }
 
 template <typename T>
-void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                float global_scale, std::span<T> values) {
+void DequantizeReals(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
+                     float global_scale, std::span<T> values) {
   const size_t blocks = scales.size();
   size_t block = 0;
   for (; block + kGroup <= blocks; block += kGroup) {
@@ -97,13 +93,11 @@ void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> scales
   std::copy_n(last, (blocks - block) * kColumns, values.data() + block * kColumns);
 }
 
-void DequantizeF32(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                   float global_scale, std::span<float> values) {
-  Dequantize(packed, scales, global_scale, values);
-}
-void DequantizeBf16(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                    float global_scale, std::span<uint16_t> bf16) {
-  Dequantize(packed, scales, global_scale, bf16);
+void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
+                float global_scale, MutableRealSpan values) {
+  const auto dequantize = [&](auto reals)
+                              HWY_ATTR { DequantizeReals(packed, scales, global_scale, reals); };
+  std::visit(dequantize, values);
 }
 
 #endif
@@ -115,8 +109,7 @@ HWY_AFTER_NAMESPACE();
 namespace vernier::quantizers {
 namespace {
 
-HWY_EXPORT(DequantizeF32);
-HWY_EXPORT(DequantizeBf16);
+HWY_EXPORT(Dequantize);
 
 // Half of the smallest scale must be a normal number.
 bool KernelsServe(float global_scale) {
@@ -132,23 +125,12 @@ bool KernelsServe(float global_scale) {
 }  // namespace
 
 void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                     [[maybe_unused]] int64_t columns, float global_scale,
-                     std::span<float> values) {
-  assert(ShapesAgree(packed.size(), scales.size(), columns, values.size()));
+                     [[maybe_unused]] int64_t columns, float global_scale, MutableRealSpan values) {
+  assert(ShapesAgree(packed.size(), scales.size(), columns, SizeOf(values)));
   if (!KernelsServe(global_scale)) {
     return reference::DequantizeNvfp4(packed, scales, global_scale, values);
   }
-  HWY_DYNAMIC_DISPATCH(DequantizeF32)(packed, scales, global_scale, values);
-}
-
-void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                     [[maybe_unused]] int64_t columns, float global_scale,
-                     std::span<uint16_t> bf16) {
-  assert(ShapesAgree(packed.size(), scales.size(), columns, bf16.size()));
-  if (!KernelsServe(global_scale)) {
-    return reference::DequantizeNvfp4(packed, scales, global_scale, bf16);
-  }
-  HWY_DYNAMIC_DISPATCH(DequantizeBf16)(packed, scales, global_scale, bf16);
+  HWY_DYNAMIC_DISPATCH(Dequantize)(packed, scales, global_scale, values);
 }
 
 }  // namespace vernier::quantizers

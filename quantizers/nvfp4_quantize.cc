@@ -21,13 +21,9 @@ namespace vernier::quantizers::HWY_NAMESPACE {
 
 #if VERNIER_SCALAR_TARGET
 
-void QuantizeF32(std::span<const float> values, int64_t columns, const Nvfp4Options& options,
-                 std::span<uint8_t> packed, std::span<uint8_t> scales) {
+void Quantize(RealSpan values, int64_t columns, const Nvfp4Options& options,
+              std::span<uint8_t> packed, std::span<uint8_t> scales) {
   reference::QuantizeNvfp4(values, columns, options, packed, scales);
-}
-void QuantizeBf16(std::span<const uint16_t> bf16, int64_t columns, const Nvfp4Options& options,
-                  std::span<uint8_t> packed, std::span<uint8_t> scales) {
-  reference::QuantizeNvfp4(bf16, columns, options, packed, scales);
 }
 
 #else
@@ -188,8 +184,8 @@ void QuantizeBlocks(std::span<const T> source, const Nvfp4Options& options,
 }
 
 template <typename T>
-void Quantize(std::span<const T> source, const Nvfp4Options& options, std::span<uint8_t> packed,
-              std::span<uint8_t> scales) {
+void QuantizeReals(std::span<const T> source, const Nvfp4Options& options,
+                   std::span<uint8_t> packed, std::span<uint8_t> scales) {
   switch (options.search) {
     case Nvfp4Search::kMax:
       return QuantizeBlocks<Nvfp4Search::kMax>(source, options, packed, scales);
@@ -200,13 +196,9 @@ void Quantize(std::span<const T> source, const Nvfp4Options& options, std::span<
   }
 }
 
-void QuantizeF32(std::span<const float> values, int64_t, const Nvfp4Options& options,
-                 std::span<uint8_t> packed, std::span<uint8_t> scales) {
-  Quantize(values, options, packed, scales);
-}
-void QuantizeBf16(std::span<const uint16_t> bf16, int64_t, const Nvfp4Options& options,
-                  std::span<uint8_t> packed, std::span<uint8_t> scales) {
-  Quantize(bf16, options, packed, scales);
+void Quantize(RealSpan values, int64_t, const Nvfp4Options& options, std::span<uint8_t> packed,
+              std::span<uint8_t> scales) {
+  std::visit([&](auto reals) HWY_ATTR { QuantizeReals(reals, options, packed, scales); }, values);
 }
 
 #endif
@@ -218,8 +210,7 @@ HWY_AFTER_NAMESPACE();
 namespace vernier::quantizers {
 namespace {
 
-HWY_EXPORT(QuantizeF32);
-HWY_EXPORT(QuantizeBf16);
+HWY_EXPORT(Quantize);
 
 // Within these bounds no intermediate result of the kernels over- or underflows.
 bool KernelsServe(float global_scale) {
@@ -237,22 +228,13 @@ bool KernelsServe(float global_scale) {
 
 }  // namespace
 
-void QuantizeNvfp4(std::span<const float> values, int64_t columns, const Nvfp4Options& options,
+void QuantizeNvfp4(RealSpan values, int64_t columns, const Nvfp4Options& options,
                    std::span<uint8_t> packed, std::span<uint8_t> scales) {
-  assert(ArgumentsAgree(values.size(), columns, options, packed.size(), scales.size()));
+  assert(ArgumentsAgree(SizeOf(values), columns, options, packed.size(), scales.size()));
   if (!KernelsServe(options.global_scale)) {
     return reference::QuantizeNvfp4(values, columns, options, packed, scales);
   }
-  HWY_DYNAMIC_DISPATCH(QuantizeF32)(values, columns, options, packed, scales);
-}
-
-void QuantizeNvfp4(std::span<const uint16_t> bf16, int64_t columns, const Nvfp4Options& options,
-                   std::span<uint8_t> packed, std::span<uint8_t> scales) {
-  assert(ArgumentsAgree(bf16.size(), columns, options, packed.size(), scales.size()));
-  if (!KernelsServe(options.global_scale)) {
-    return reference::QuantizeNvfp4(bf16, columns, options, packed, scales);
-  }
-  HWY_DYNAMIC_DISPATCH(QuantizeBf16)(bf16, columns, options, packed, scales);
+  HWY_DYNAMIC_DISPATCH(Quantize)(values, columns, options, packed, scales);
 }
 
 }  // namespace vernier::quantizers

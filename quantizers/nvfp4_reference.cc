@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "quantizers/bf16_reference.h"
 #include "quantizers/float_formats.h"
 #include "quantizers/nvfp4_search.h"
 
@@ -12,11 +13,6 @@ namespace vernier::quantizers::reference {
 namespace {
 
 constexpr size_t kBlock = kNvfp4BlockSize;
-
-float Widen(float value) { return value; }
-float Widen(uint16_t bf16) { return Bf16ToFloat(bf16); }
-void Narrow(float value, float& out) { out = value; }
-void Narrow(float value, uint16_t& out) { out = FloatToBf16(value); }
 
 // A NaN counts as infinity.
 float BlockAmax(const Nvfp4Block& values) {
@@ -101,8 +97,8 @@ uint8_t ChooseScale(const Nvfp4Block& values, const Nvfp4Options& options, size_
 }
 
 template <typename T>
-void Quantize(std::span<const T> source, int64_t columns, const Nvfp4Options& options,
-              std::span<uint8_t> packed, std::span<uint8_t> scales) {
+void QuantizeReals(std::span<const T> source, int64_t columns, const Nvfp4Options& options,
+                   std::span<uint8_t> packed, std::span<uint8_t> scales) {
   for (size_t block = 0; block < scales.size(); ++block) {
     Nvfp4Block values;
     for (size_t i = 0; i < kBlock; ++i) values[i] = Widen(source[block * kBlock + i]);
@@ -116,8 +112,8 @@ void Quantize(std::span<const T> source, int64_t columns, const Nvfp4Options& op
 }
 
 template <typename T>
-void Dequantize(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                float global_scale, std::span<T> values) {
+void DequantizeReals(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
+                     float global_scale, std::span<T> values) {
   for (size_t i = 0; i < packed.size(); ++i) {
     const float scale = E4m3ToFloat(scales[i / (kBlock / 2)]) * global_scale;
     Narrow(kE2m1Values[packed[i] & 0xF] * scale, values[2 * i]);
@@ -148,24 +144,14 @@ float Nvfp4Error(const Nvfp4Block& magnitudes, const Nvfp4Block& weights, uint8_
   return TimesSquare(sum, code);
 }
 
-void QuantizeNvfp4(std::span<const float> values, int64_t columns, const Nvfp4Options& options,
+void QuantizeNvfp4(RealSpan values, int64_t columns, const Nvfp4Options& options,
                    std::span<uint8_t> packed, std::span<uint8_t> scales) {
-  Quantize(values, columns, options, packed, scales);
-}
-
-void QuantizeNvfp4(std::span<const uint16_t> bf16, int64_t columns, const Nvfp4Options& options,
-                   std::span<uint8_t> packed, std::span<uint8_t> scales) {
-  Quantize(bf16, columns, options, packed, scales);
+  std::visit([&](auto reals) { QuantizeReals(reals, columns, options, packed, scales); }, values);
 }
 
 void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                     float global_scale, std::span<float> values) {
-  Dequantize(packed, scales, global_scale, values);
-}
-
-void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                     float global_scale, std::span<uint16_t> bf16) {
-  Dequantize(packed, scales, global_scale, bf16);
+                     float global_scale, MutableRealSpan values) {
+  std::visit([&](auto reals) { DequantizeReals(packed, scales, global_scale, reals); }, values);
 }
 
 }  // namespace vernier::quantizers::reference

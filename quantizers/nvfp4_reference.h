@@ -21,14 +21,10 @@ float Nvfp4Quotient(float amax, float grid_max, float global_scale);
 float Nvfp4Error(const Nvfp4Block& magnitudes, const Nvfp4Block& weights, uint8_t code,
                  float global_scale);
 
-void QuantizeNvfp4(std::span<const float> values, int64_t columns, const Nvfp4Options& options,
-                   std::span<uint8_t> packed, std::span<uint8_t> scales);
-void QuantizeNvfp4(std::span<const uint16_t> bf16, int64_t columns, const Nvfp4Options& options,
+void QuantizeNvfp4(RealSpan values, int64_t columns, const Nvfp4Options& options,
                    std::span<uint8_t> packed, std::span<uint8_t> scales);
 void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                     float global_scale, std::span<float> values);
-void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,
-                     float global_scale, std::span<uint16_t> bf16);
+                     float global_scale, MutableRealSpan values);
 
 }  // namespace vernier::quantizers::reference
 

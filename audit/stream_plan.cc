@@ -6,12 +6,11 @@
 #include "audit/byte_scan.h"
 #include "audit/scale_readings.h"
 #include "audit/scale_sample.h"
-#include "checkpoint/weight_decoder.h"
+#include "checkpoint/row_ranges.h"
 
 namespace vernier::audit {
 namespace {
 
-using checkpoint::ByteRange;
 using checkpoint::Checkpoint;
 using checkpoint::LogicalWeight;
 
@@ -116,6 +115,8 @@ std::vector<std::filesystem::path> StreamPlan::Files() const {
   return files;
 }
 
+size_t StreamPlan::FirstSourceFile() const { return subject_.checkpoint.shards().size(); }
+
 FileRange StreamPlan::OwnRange(size_t tensor, uint64_t begin, uint64_t end) const {
   const checkpoint::TensorLocation& location = subject_.checkpoint.tensor(tensor);
   return {location.shard, location.info.begin + begin, location.info.begin + end};
@@ -123,7 +124,7 @@ FileRange StreamPlan::OwnRange(size_t tensor, uint64_t begin, uint64_t end) cons
 
 FileRange StreamPlan::SourceRange(size_t tensor, uint64_t begin, uint64_t end) const {
   const checkpoint::TensorLocation& location = comparison_->source.checkpoint.tensor(tensor);
-  return {subject_.checkpoint.shards().size() + location.shard, location.info.begin + begin,
+  return {FirstSourceFile() + location.shard, location.info.begin + begin,
           location.info.begin + end};
 }
 
@@ -133,22 +134,10 @@ ReadAhead::Job StreamPlan::RowReads(const StreamJob& job) const {
   const LogicalWeight& own = OwnWeight(job);
   const LogicalWeight& source = SourceWeight(job);
   if (own.rows() * ColumnsPerRow(own) == 0) return ReadAhead::Job(4);
-  const Checkpoint& source_checkpoint = comparison_->source.checkpoint;
-  const ByteRange main = MainRange(subject_.checkpoint, own, row, rows);
-  const ByteRange source_main = MainRange(source_checkpoint, source, row, rows);
-  ReadAhead::Job reads = {OwnRange(own.main, main.begin, main.end),
-                          {},
-                          SourceRange(source.main, source_main.begin, source_main.end),
-                          {}};
-  if (own.scale != kAbsent) {
-    const ByteRange scale = ScaleRange(subject_.checkpoint, own, row, rows);
-    reads[1] = OwnRange(own.scale, scale.begin, scale.end);
-  }
-  if (source.scale != kAbsent) {
-    const ByteRange scale = ScaleRange(source_checkpoint, source, row, rows);
-    reads[3] = SourceRange(source.scale, scale.begin, scale.end);
-  }
-  return reads;
+  const auto [main, scale] = RowRanges(subject_.checkpoint, own, row, rows);
+  const auto [source_main, source_scale] =
+      RowRanges(comparison_->source.checkpoint, source, row, rows, FirstSourceFile());
+  return {main, scale, source_main, source_scale};
 }
 
 std::vector<size_t> StreamPlan::Tensors(const StreamJob& job) const {

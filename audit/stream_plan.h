@@ -73,6 +73,7 @@ class StreamPlan {
 
   void AddModule(size_t module, std::vector<Stretch>* stretches) const;
   Stretch RowStretch(size_t module) const;
+  size_t FirstSourceFile() const;
   FileRange OwnRange(size_t tensor, uint64_t begin, uint64_t end) const;
   FileRange SourceRange(size_t tensor, uint64_t begin, uint64_t end) const;
   ReadAhead::Job RowReads(const StreamJob& job) const;

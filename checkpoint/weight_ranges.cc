@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/rounding.h"
+#include "checkpoint/row_ranges.h"
 #include "checkpoint/value_checks.h"
 #include "checkpoint/weight_decoder.h"
 
@@ -13,6 +14,13 @@ ByteRange PartsRange(const TensorInfo& info, int64_t units, int64_t begin, int64
   if (units == 0 || begin == end) return {};
   const uint64_t bytes = info.Bytes() / static_cast<uint64_t>(units);
   return {static_cast<uint64_t>(begin) * bytes, static_cast<uint64_t>(end) * bytes};
+}
+
+FileRange InFiles(const Checkpoint& checkpoint, size_t tensor, ByteRange range, size_t first_file) {
+  if (range.begin == range.end) return {};
+  const TensorLocation& location = checkpoint.tensor(tensor);
+  return {first_file + location.shard, location.info.begin + range.begin,
+          location.info.begin + range.end};
 }
 
 }  // namespace
@@ -40,6 +48,14 @@ ByteRange ScaleRange(const Checkpoint& checkpoint, const LogicalWeight& weight, 
   return PartsRange(checkpoint.tensor(weight.scale).info,
                     CeilDivide(weight.rows(), weight.block_rows), row_begin / weight.block_rows,
                     CeilDivide(row_begin + row_count, weight.block_rows));
+}
+
+std::array<FileRange, 2> RowRanges(const Checkpoint& checkpoint, const LogicalWeight& weight,
+                                   int64_t row_begin, int64_t row_count, size_t first_file) {
+  const ByteRange main = MainRange(checkpoint, weight, row_begin, row_count);
+  const ByteRange scale = ScaleRange(checkpoint, weight, row_begin, row_count);
+  return {InFiles(checkpoint, weight.main, main, first_file),
+          InFiles(checkpoint, weight.scale, scale, first_file)};
 }
 
 RawRows SubRows(const Checkpoint& checkpoint, const LogicalWeight& weight, const RawRows& rows,

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "checkpoint/row_ranges.h"
 #include "export/stream_limits.h"
 
 namespace vernier::exporter {
@@ -29,14 +30,6 @@ uint64_t ReadBytes(const ReadAhead::Job& reads) {
   uint64_t bytes = 0;
   for (const FileRange& range : reads) bytes += range.end - range.begin;
   return bytes;
-}
-
-void AddRange(const SourceModel& source, size_t tensor, checkpoint::ByteRange range,
-              ReadAhead::Job& reads) {
-  if (range.begin == range.end) return reads.push_back({});
-  const checkpoint::TensorLocation& location = source.checkpoint.tensor(tensor);
-  reads.push_back(
-      {location.shard, location.info.begin + range.begin, location.info.begin + range.end});
 }
 
 class ShardCutter {
@@ -153,11 +146,9 @@ RowTarget TargetOf(const recipes::Plan& plan, const OutputShard& shard, size_t w
 }
 
 void AddReads(const SourceModel& source, const WeightRows& rows, ReadAhead::Job& reads) {
-  const LogicalWeight& weight = source.layout.weights[rows.weight];
-  AddRange(source, weight.main,
-           MainRange(source.checkpoint, weight, rows.row_begin, rows.row_count), reads);
-  AddRange(source, weight.scale,
-           ScaleRange(source.checkpoint, weight, rows.row_begin, rows.row_count), reads);
+  const auto ranges = RowRanges(source.checkpoint, source.layout.weights[rows.weight],
+                                rows.row_begin, rows.row_count);
+  reads.insert(reads.end(), ranges.begin(), ranges.end());
 }
 
 checkpoint::RawRows RawRowsOf(const SourceModel& source, const WeightRows& rows,

@@ -39,8 +39,6 @@ constexpr Defect kAbsentScales = {
     "an FP8 key/value cache is announced without scales, which are then 1.0",
     "Calibrate k_scale and v_scale where keys or values exceed 448 or are tiny"};
 
-constexpr std::string_view kKey = ".k_scale";
-
 // What stands before ".k_scale" or ".v_scale".
 struct ScaleName {
   std::string attention;  // "model.layers.0.self_attn"
@@ -50,10 +48,10 @@ struct ScaleName {
 
 ScaleName ParseScaleName(std::string_view tensor) {
   ScaleName name;
-  name.is_key = tensor.ends_with(kKey);
-  std::string_view owner = tensor.substr(0, tensor.size() - kKey.size());
-  const std::string_view projection = name.is_key ? ".k_proj" : ".v_proj";
-  if (owner.ends_with(projection)) owner.remove_suffix(projection.size());
+  name.is_key = tensor.ends_with(checkpoint::kKeyScale.scale);
+  const auto& parts = name.is_key ? checkpoint::kKeyScale : checkpoint::kValueScale;
+  std::string_view owner = tensor.substr(0, tensor.size() - parts.scale.size());
+  if (owner.ends_with(parts.projection)) owner.remove_suffix(parts.projection.size());
   name.attention = owner;
   name.is_known = owner.ends_with("attn") || owner.ends_with("attention");
   return name;

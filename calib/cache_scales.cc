@@ -41,8 +41,7 @@ bool HoldsScales(const SourceModel& model) {
 }
 
 float ScaleOf(const SourceModel& model, const KvCacheEntry& entry) {
-  const std::string_view projection = entry.keys ? ".k_proj" : ".v_proj";
-  const std::string_view name = entry.keys ? ".k_scale" : ".v_scale";
+  const auto& [projection, name] = entry.keys ? checkpoint::kKeyScale : checkpoint::kValueScale;
   for (const std::string_view owner : {projection, std::string_view()}) {
     const LogicalWeight* scale =
         model.layout.FindModule(entry.attention + std::string(owner) + std::string(name));

@@ -9,6 +9,7 @@
 #include "quantizers/fp8.h"
 #include "quantizers/nvfp4.h"
 #include "recipes/target_format.h"
+#include "recipes/target_layout.h"
 
 namespace vernier::exporter {
 namespace {
@@ -34,9 +35,8 @@ bool HasGroupScale(const recipes::Plan& plan, const recipes::ScaleGroup& group) 
 }
 
 float StoredScale(const recipes::Plan& plan, const recipes::ScaleGroup& group, float scale) {
-  const bool divides = plan.dialect == recipes::Dialect::kCompressedTensors &&
-                       plan.weights[group.weights.front()].format == TargetFormat::kNvfp4;
-  return divides ? 1.0f / scale : scale;
+  const TargetFormat format = plan.weights[group.weights.front()].format;
+  return recipes::StoresReciprocals(format, plan.dialect) ? 1.0f / scale : scale;
 }
 
 bool HoldsGroupScale(const recipes::Plan& plan, const recipes::OutputTensor& tensor) {
@@ -67,10 +67,9 @@ WeightScale ScaleOf(const recipes::Plan& plan, const recipes::ScaleGroup& group,
     result.k_max = extremes.exponent.ValueOrZero();
     result.scale = quantizers::LosslessGlobalScale(result.k_max);
   } else if (plan.weights[group.weights.front()].format == TargetFormat::kFp8Tensor) {
-    // compressed-tensors keeps this scale as BF16.
-    const bool bf16 = plan.dialect == recipes::Dialect::kCompressedTensors;
-    result.scale = RoundNumber(quantizers::Fp8Scale(extremes.amax),
-                               bf16 ? checkpoint::DType::kBF16 : checkpoint::DType::kF32);
+    // Codes are computed with the number that is stored.
+    result.scale =
+        RoundNumber(quantizers::Fp8Scale(extremes.amax), recipes::WholeFp8ScaleDtype(plan.dialect));
   } else {
     result.scale = quantizers::Nvfp4GlobalScale(extremes.amax, Nvfp4SearchOf(group.scale));
   }

@@ -7,8 +7,8 @@
 #include "base/json.h"
 #include "checkpoint/families/skipped_tensors.h"
 #include "export/output_directory.h"
-#include "recipes/plan_kv_cache.h"
 #include "recipes/target_format.h"
+#include "recipes/target_layout.h"
 
 namespace vernier::exporter {
 namespace {

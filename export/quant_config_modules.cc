@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "checkpoint/config_facts.h"
+#include "checkpoint/families/kv_cache.h"
 #include "recipes/target_format.h"
 
 namespace vernier::exporter {
@@ -67,7 +68,7 @@ std::string EngineModule(const LogicalWeight& weight) {
 bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
   if (plan.kv_cache != recipes::KvCache::kNone) return true;
   return std::ranges::any_of(layout.weights, [](const LogicalWeight& weight) {
-    return weight.name.ends_with(".k_scale");
+    return weight.name.ends_with(checkpoint::kKeyScale.scale);
   });
 }
 

@@ -9,11 +9,11 @@
 #include "checkpoint/families/kv_cache.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
+#include "recipes/target_layout.h"
 
 namespace vernier::recipes {
 namespace {
 
-using checkpoint::DType;
 using checkpoint::KvCacheEntry;
 using checkpoint::SourceModel;
 
@@ -58,26 +58,11 @@ void PlanKvCache(const SourceModel& source, const Recipe& recipe, Plan& plan) {
   }
   CheckDescribable(source, recipe, plan);
   plan.kv_cache = recipe.kv_cache;
-  const bool implied = recipe.kv_cache == KvCache::kFp8Cast && plan.dialect == Dialect::kModelopt;
+  const bool implied = recipe.kv_cache == KvCache::kFp8Cast && ImpliesUnitKvScales(plan.dialect);
   if (!implied) plan.kv_entries = std::move(entries);
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     if (checkpoint::IsKvCacheScale(source.layout.weights[i].name)) plan.weights[i].dropped = true;
   }
-}
-
-std::vector<TargetPart> KvScaleParts(const KvCacheEntry& entry, Dialect dialect) {
-  const bool modelopt = dialect == Dialect::kModelopt;
-  std::vector<TargetPart> parts;
-  const auto add = [&](std::string_view projection, std::string_view scale) {
-    std::string name = entry.attention;
-    if (modelopt) name += projection;
-    name += scale;
-    parts.push_back({OutputPart::kKvScale, std::move(name), modelopt ? DType::kF32 : DType::kBF16,
-                     modelopt ? std::vector<int64_t>() : std::vector<int64_t>{1}});
-  };
-  if (entry.keys) add(".k_proj", ".k_scale");
-  if (entry.values) add(".v_proj", ".v_scale");
-  return parts;
 }
 
 }  // namespace vernier::recipes

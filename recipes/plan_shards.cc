@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "recipes/plan_kv_cache.h"
 #include "recipes/target_layout.h"
 
 namespace vernier::recipes {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/rounding.h"
+#include "checkpoint/families/kv_cache.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
 
@@ -40,7 +41,7 @@ class PartList {
         AddFp8(".weight_scale", DType::kU8, PerBlock());
         break;
       case TargetFormat::kFp8Tensor:
-        AddFp8(".weight_scale", DType::kF32, {});
+        AddFp8(".weight_scale", WholeFp8ScaleDtype(request_.dialect), {});
         AddInputScale(".input_scale", DType::kF32, {});
         break;
       case TargetFormat::kFp8Channel:
@@ -71,7 +72,7 @@ class PartList {
         AddFp8(".weight_scale", DType::kU8, PerBlock());
         break;
       case TargetFormat::kFp8Tensor:
-        AddFp8(".weight_scale", DType::kBF16, {1});
+        AddFp8(".weight_scale", WholeFp8ScaleDtype(request_.dialect), {1});
         AddInputScale(".input_scale", DType::kBF16, {1});
         break;
       case TargetFormat::kFp8Channel:
@@ -140,6 +141,31 @@ std::vector<TargetPart> TargetParts(const TargetRequest& request) {
   PartList parts(request);
   if (request.format == TargetFormat::kBf16) return parts.Bf16();
   return request.dialect == Dialect::kModelopt ? parts.Modelopt() : parts.CompressedTensors();
+}
+
+std::vector<TargetPart> KvScaleParts(const checkpoint::KvCacheEntry& entry, Dialect dialect) {
+  const bool modelopt = dialect == Dialect::kModelopt;
+  std::vector<TargetPart> parts;
+  const auto add = [&](const checkpoint::KvScaleName& suffixes) {
+    std::string name = entry.attention;
+    if (modelopt) name += suffixes.projection;
+    name += suffixes.scale;
+    parts.push_back({OutputPart::kKvScale, std::move(name), modelopt ? DType::kF32 : DType::kBF16,
+                     modelopt ? std::vector<int64_t>() : std::vector<int64_t>{1}});
+  };
+  if (entry.keys) add(checkpoint::kKeyScale);
+  if (entry.values) add(checkpoint::kValueScale);
+  return parts;
+}
+
+bool ImpliesUnitKvScales(Dialect dialect) { return dialect == Dialect::kModelopt; }
+
+DType WholeFp8ScaleDtype(Dialect dialect) {
+  return dialect == Dialect::kModelopt ? DType::kF32 : DType::kBF16;
+}
+
+bool StoresReciprocals(TargetFormat format, Dialect dialect) {
+  return dialect == Dialect::kCompressedTensors && format == TargetFormat::kNvfp4;
 }
 
 void CheckTarget(TargetFormat format, Dialect dialect, const std::string& subject) {

@@ -54,6 +54,22 @@ struct TargetRequest {
 // and vLLM widens them to its F32 parameters. Codes must be computed with the rounded scale.
 std::vector<TargetPart> TargetParts(const TargetRequest& request);
 
+// The scales of one cached vector of an attention A, a key's, a value's or both:
+//   modelopt             A.k_proj.k_scale, A.v_proj.v_scale, F32 []
+//   compressed-tensors   A.k_scale, A.v_scale, BF16 [1]
+// Latent attention has the same names, as in NVIDIA's DeepSeek checkpoints, though it has no
+// k_proj.
+std::vector<TargetPart> KvScaleParts(const checkpoint::KvCacheEntry& entry, Dialect dialect);
+
+// Whether scales of the cache that are absent are 1 to engines, as for ModelOpt's own *_cast
+// exports. compressed-tensors leaves absent ones uninitialised (lifecycle/initialize.py).
+bool ImpliesUnitKvScales(Dialect dialect);
+
+// The dtype of the one scale of an FP8 weight.
+checkpoint::DType WholeFp8ScaleDtype(Dialect dialect);
+// Whether a global scale of this format, and the scale of its inputs, is stored as its reciprocal.
+bool StoresReciprocals(TargetFormat format, Dialect dialect);
+
 // kBadRule, naming `subject`, when `dialect` has no layout for `format`.
 void CheckTarget(TargetFormat format, Dialect dialect, const std::string& subject);
 

@@ -25,7 +25,7 @@ constexpr std::string_view kLinearAttention = "linear_attn";
 }  // namespace
 
 bool IsKvCacheScale(std::string_view tensor) {
-  return tensor.ends_with(".k_scale") || tensor.ends_with(".v_scale");
+  return tensor.ends_with(kKeyScale.scale) || tensor.ends_with(kValueScale.scale);
 }
 
 std::vector<KvCacheEntry> HfKvCache(const ModelLayout& layout) {

@@ -10,6 +10,15 @@
 
 namespace vernier::checkpoint {
 
+// How the scale of keys, or of values, is named: A.k_proj.k_scale by ModelOpt, A.k_scale by
+// compressed-tensors, for an attention A.
+struct KvScaleName {
+  std::string_view projection;
+  std::string_view scale;
+};
+inline constexpr KvScaleName kKeyScale = {".k_proj", ".k_scale"};
+inline constexpr KvScaleName kValueScale = {".v_proj", ".v_scale"};
+
 // Whether a tensor is a scale of the key/value cache, in either dialect: X.k_scale or X.v_scale, of
 // whatever module X.
 bool IsKvCacheScale(std::string_view tensor);

@@ -9,6 +9,7 @@
 
 #include "recipes/convert_recipe.h"
 #include "recipes/plan_summary.h"
+#include "recipes/target_layout.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"

@@ -22,9 +22,7 @@ constexpr int64_t kExperts = 4;
 constexpr int kLayers = 2;
 
 TestTensor Plain(const std::string& name, std::vector<int64_t> shape) {
-  size_t count = 1;
-  for (const int64_t size : shape) count *= static_cast<size_t>(size);
-  return MakeTensor(name, DType::kBF16, std::move(shape), std::vector<uint16_t>(count, 0x3C00));
+  return testing::Filled(name, DType::kBF16, std::move(shape), uint16_t{0x3C00});
 }
 
 std::string Expert(int layer, int64_t expert, const std::string& name) {

@@ -10,6 +10,7 @@ namespace {
 
 using checkpoint::DType;
 using checkpoint::WeightFormat;
+using testing::Filled;
 using testing::MakeTensor;
 using testing::TestTensor;
 
@@ -21,21 +22,15 @@ std::string Part(const std::string& suffix) { return kModule + suffix; }
 
 TestTensor Bytes(const std::string& suffix, DType dtype, std::vector<int64_t> shape,
                  uint8_t value) {
-  size_t count = 1;
-  for (const int64_t size : shape) count *= static_cast<size_t>(size);
-  return MakeTensor(Part(suffix), dtype, shape, std::vector<uint8_t>(count, value));
+  return Filled(Part(suffix), dtype, std::move(shape), value);
 }
 
 TestTensor Floats(const std::string& suffix, std::vector<int64_t> shape, float value = 0.5f) {
-  const size_t count = shape.empty() ? 1 : static_cast<size_t>(shape[0]);
-  return MakeTensor(Part(suffix), DType::kF32, shape, std::vector<float>(count, value));
+  return Filled(Part(suffix), DType::kF32, std::move(shape), value);
 }
 
 TestTensor Bf16(const std::string& suffix, std::vector<int64_t> shape) {
-  constexpr uint16_t kHalf = 0x3F00;
-  size_t count = 1;
-  for (const int64_t size : shape) count *= static_cast<size_t>(size);
-  return MakeTensor(Part(suffix), DType::kBF16, shape, std::vector<uint16_t>(count, kHalf));
+  return testing::FilledBf16(Part(suffix), std::move(shape), 0.5f);
 }
 
 TestTensor Fp8Codes() { return Bytes(".weight", DType::kF8E4M3, {kRows, kColumns}, 0x38); }

@@ -7,7 +7,7 @@ namespace vernier::audit {
 namespace {
 
 using checkpoint::DType;
-using testing::MakeTensor;
+using testing::Filled;
 
 constexpr int64_t kHidden = 128;
 constexpr int64_t kWide = 256;
@@ -19,28 +19,21 @@ constexpr float kGlobalScale = 0.01f;
 constexpr float kInputScale = 0.005f;
 constexpr uint8_t kNibbles = 0x21;  // 0.5 and 1
 constexpr uint8_t kOne = 0x38;      // E4M3
-constexpr uint16_t kHalf = 0x3F00;  // BF16
 
 class Builder {
  public:
   explicit Builder(QuantDialect dialect) : dialect_(dialect) {}
 
   void AddPlain(const std::string& name, std::vector<int64_t> shape) {
-    size_t count = 1;
-    for (const int64_t size : shape) count *= static_cast<size_t>(size);
-    model_.tensors.push_back(
-        MakeTensor(name, DType::kBF16, std::move(shape), std::vector<uint16_t>(count, kHalf)));
+    model_.tensors.push_back(testing::FilledBf16(name, std::move(shape), 0.5f));
   }
 
   void AddNvfp4(const std::string& module, int64_t rows, int64_t columns) {
     const bool packed = dialect_ == QuantDialect::kCompressedTensors;
-    const auto bytes = static_cast<size_t>(rows * columns / 2);
-    model_.tensors.push_back(MakeTensor(module + (packed ? ".weight_packed" : ".weight"),
-                                        DType::kU8, {rows, columns / 2},
-                                        std::vector<uint8_t>(bytes, kNibbles)));
-    model_.tensors.push_back(MakeTensor(module + ".weight_scale", DType::kF8E4M3,
-                                        {rows, columns / 16},
-                                        std::vector<uint8_t>(bytes / 8, kOne)));
+    model_.tensors.push_back(Filled(module + (packed ? ".weight_packed" : ".weight"), DType::kU8,
+                                    {rows, columns / 2}, kNibbles));
+    model_.tensors.push_back(
+        Filled(module + ".weight_scale", DType::kF8E4M3, {rows, columns / 16}, kOne));
     AddScalar(module + (packed ? ".weight_global_scale" : ".weight_scale_2"), kGlobalScale);
     AddScalar(module + (packed ? ".input_global_scale" : ".input_scale"), kInputScale);
   }
@@ -49,8 +42,7 @@ class Builder {
   void AddScalar(const std::string& name, float value) {
     const bool packed = dialect_ == QuantDialect::kCompressedTensors;
     const std::vector<int64_t> shape = packed ? std::vector<int64_t>{1} : std::vector<int64_t>{};
-    model_.tensors.push_back(
-        MakeTensor(name, DType::kF32, shape, std::vector<float>{packed ? 1 / value : value}));
+    model_.tensors.push_back(Filled(name, DType::kF32, shape, packed ? 1 / value : value));
   }
 
   void AddFrame() {

@@ -25,9 +25,7 @@ using testing::TestTensor;
 constexpr int64_t kHidden = 128;  // of MakeLlamaNvfp4
 
 TestTensor Plain(const std::string& name, std::vector<int64_t> shape, uint16_t value = 0x3F00) {
-  size_t count = 1;
-  for (const int64_t size : shape) count *= static_cast<size_t>(size);
-  return MakeTensor(name, DType::kBF16, std::move(shape), std::vector<uint16_t>(count, value));
+  return testing::Filled(name, DType::kBF16, std::move(shape), value);
 }
 
 void AddLinear(ModelFiles& model, const std::string& module) {

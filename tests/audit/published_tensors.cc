@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "base/rounding.h"
 #include "checkpoint/families/deepseek_v4_tensors.h"
 
 namespace vernier::audit {
@@ -19,7 +20,7 @@ constexpr int64_t kNvfp4Block = 16;
 constexpr std::string_view kNativeFlash = "deepseek-ai--DeepSeek-V4-Flash";
 constexpr std::string_view kNativePro = "deepseek-ai--DeepSeek-V4-Pro";
 
-int64_t Blocks(int64_t size) { return (size + kFp8Block - 1) / kFp8Block; }
+int64_t Blocks(int64_t size) { return CeilDivide(size, kFp8Block); }
 
 bool EndsWithStar(std::string_view pattern) { return pattern.ends_with('*'); }
 

@@ -10,7 +10,6 @@
 #include <vector>
 
 #include "base/hash.h"
-#include "checkpoint/model_layout.h"
 #include "checkpoint/tensor_digests.h"
 #include "checkpoint/weight_reader.h"
 #include "tests/checkpoint/test_layout.h"
@@ -60,10 +59,9 @@ class ClampTest : public ::testing::Test {
   // Reads rows of the module "x"; a negative count means all of them.
   std::vector<float> Read(const std::vector<TestTensor>& tensors, int64_t row_begin = 0,
                           int64_t row_count = -1, const Json& config = Json::object()) {
-    ::vernier::testing::WriteCheckpoint(directory_.path(), config, tensors, 1);
-    const Checkpoint checkpoint = Checkpoint::Open(directory_.path());
-    const ModelLayout layout = BuildModelLayout(checkpoint, ::vernier::testing::LinearFamily());
-    const LogicalWeight& weight = *layout.FindModule("x");
+    const auto opened = ::vernier::testing::OpenTensors(directory_.path(), tensors, config);
+    const Checkpoint& checkpoint = opened.checkpoint;
+    const LogicalWeight& weight = opened.weight();
     if (row_count < 0) row_count = weight.rows();
     Notes notes(checkpoint);
     std::vector<float> values(static_cast<size_t>(row_count * ColumnsPerRow(weight)));

@@ -1,12 +1,15 @@
-// What tests of weight formats share: a family without opinions, and tensors of zeros.
+// What tests of weight formats share: a family without opinions, and checkpoints read with it.
 #ifndef VERNIER_TESTS_CHECKPOINT_TEST_LAYOUT_H_
 #define VERNIER_TESTS_CHECKPOINT_TEST_LAYOUT_H_
 
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family.h"
+#include "checkpoint/model_layout.h"
 #include "tests/support/synthetic_checkpoint.h"
 
 namespace vernier::testing {
@@ -27,10 +30,21 @@ class LinearFamily : public checkpoint::Family {
   void CheckShapes(const checkpoint::ModelLayout& /*layout*/) const override {}
 };
 
-inline TestTensor Zeros(std::string name, checkpoint::DType dtype, std::vector<int64_t> shape) {
-  checkpoint::TensorSpec spec{std::move(name), dtype, std::move(shape)};
-  std::vector<std::byte> bytes(checkpoint::SpecBytes(spec));
-  return {std::move(spec), std::move(bytes)};
+// A checkpoint of made-up tensors; most hold one weight, of the module "x".
+struct OpenedTensors {
+  checkpoint::Checkpoint checkpoint;
+  checkpoint::ModelLayout layout;
+
+  const checkpoint::LogicalWeight& weight() const { return *layout.FindModule("x"); }
+};
+
+inline OpenedTensors OpenTensors(const std::filesystem::path& directory,
+                                 const std::vector<TestTensor>& tensors,
+                                 const Json& config = Json::object()) {
+  WriteCheckpoint(directory, config, tensors, /*shards=*/1);
+  checkpoint::Checkpoint checkpoint = checkpoint::Checkpoint::Open(directory);
+  checkpoint::ModelLayout layout = BuildModelLayout(checkpoint, LinearFamily());
+  return {std::move(checkpoint), std::move(layout)};
 }
 
 inline std::vector<TestTensor> Without(std::vector<TestTensor> tensors, size_t index) {

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/model_layout.h"
 #include "checkpoint/weight_reader.h"
 #include "quantizers/float_formats.h"
 #include "tests/checkpoint/test_layout.h"
@@ -20,8 +19,8 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::ElementsAreArray;
-using ::vernier::testing::LinearFamily;
 using ::vernier::testing::MakeTensor;
+using ::vernier::testing::OpenedTensors;
 using ::vernier::testing::TempDir;
 using ::vernier::testing::TestTensor;
 using ::vernier::testing::Zeros;
@@ -31,26 +30,17 @@ constexpr float kInf = std::numeric_limits<float>::infinity();
 
 class WeightDecoderTest : public ::testing::Test {
  protected:
-  struct Opened {
-    Checkpoint checkpoint;
-    ModelLayout layout;
-    const LogicalWeight& weight() const { return *layout.FindModule("x"); }
-  };
-
-  Opened Open(const std::vector<TestTensor>& tensors) {
-    ::vernier::testing::WriteCheckpoint(directory_.path(), Json::object(), tensors, 1);
-    Checkpoint checkpoint = Checkpoint::Open(directory_.path());
-    ModelLayout layout = BuildModelLayout(checkpoint, LinearFamily());
-    return {std::move(checkpoint), std::move(layout)};
+  OpenedTensors Open(const std::vector<TestTensor>& tensors) {
+    return ::vernier::testing::OpenTensors(directory_.path(), tensors);
   }
 
   std::vector<float> ReadF32(const std::vector<TestTensor>& tensors) {
-    const Opened opened = Open(tensors);
+    const OpenedTensors opened = Open(tensors);
     return ::vernier::testing::ReadWeight(opened.checkpoint, opened.weight());
   }
 
   std::vector<uint16_t> ReadBf16(const std::vector<TestTensor>& tensors) {
-    const Opened opened = Open(tensors);
+    const OpenedTensors opened = Open(tensors);
     const LogicalWeight& weight = opened.weight();
     std::vector<uint16_t> values(static_cast<size_t>(weight.rows() * ColumnsPerRow(weight)));
     WeightReader(opened.checkpoint).ReadBf16(weight, 0, weight.rows(), values);
@@ -114,12 +104,12 @@ std::vector<TestTensor> Nvfp4(const std::string& global_name, float global_scale
 
 TEST_F(WeightDecoderTest, GlobalScaleIsAMultiplier) {
   const auto read = [&](const std::string& name, float value) {
-    const Opened opened = Open(Nvfp4(name, value));
+    const OpenedTensors opened = Open(Nvfp4(name, value));
     return ReadGlobalScale(opened.checkpoint, opened.weight());
   };
   EXPECT_EQ(read("x.weight_scale_2", 0.3f), 0.3f);
   EXPECT_EQ(read("x.weight_global_scale", 3.0f), 1.0f / 3.0f);
-  const Opened plain = Open({Zeros("x.weight", DType::kBF16, {2, 2})});
+  const OpenedTensors plain = Open({Zeros("x.weight", DType::kBF16, {2, 2})});
   EXPECT_EQ(ReadGlobalScale(plain.checkpoint, plain.weight()), 1.0f);
 
   for (const char* name : {"x.weight_scale_2", "x.weight_global_scale"}) {
@@ -135,7 +125,7 @@ TEST_F(WeightDecoderTest, GlobalScaleIsAMultiplier) {
 
 TEST_F(WeightDecoderTest, ExactInBf16ByFormatAndDtypes) {
   const auto exact = [&](const std::vector<TestTensor>& tensors) {
-    const Opened opened = Open(tensors);
+    const OpenedTensors opened = Open(tensors);
     return ExactInBf16(opened.checkpoint, opened.weight());
   };
   const TestTensor fp8 = Zeros("x.weight", DType::kF8E4M3, {4, 256});
@@ -225,7 +215,7 @@ TEST_F(WeightDecoderTest, Bf16HasLessRoomThanF32) {
 }
 
 TEST_F(WeightDecoderTest, TablesAreNoWeights) {
-  const Opened opened = Open({Zeros("x.weight", DType::kI64, {2, 1})});
+  const OpenedTensors opened = Open({Zeros("x.weight", DType::kI64, {2, 1})});
   const std::vector<std::byte> bytes(16);
   std::vector<float> values(2);
   EXPECT_VERNIER_ERROR(

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "checkpoint/model_layout.h"
+#include "checkpoint/weight_decoder.h"
 #include "quantizers/float_formats.h"
 #include "tests/checkpoint/test_layout.h"
 #include "tests/support/expect_error.h"
@@ -30,14 +30,11 @@ class WeightReaderTest : public ::testing::Test {
   // Dequantises rows of the module "x"; a negative count means all of them.
   std::vector<float> Read(const std::vector<TestTensor>& tensors, int64_t row_begin = 0,
                           int64_t row_count = -1, const Json& config = Json::object()) {
-    ::vernier::testing::WriteCheckpoint(directory_.path(), config, tensors, 1);
-    const Checkpoint checkpoint = Checkpoint::Open(directory_.path());
-    const ModelLayout layout = BuildModelLayout(checkpoint, ::vernier::testing::LinearFamily());
-    const LogicalWeight& weight = *layout.FindModule("x");
+    const auto opened = ::vernier::testing::OpenTensors(directory_.path(), tensors, config);
+    const Checkpoint& checkpoint = opened.checkpoint;
+    const LogicalWeight& weight = opened.weight();
     if (row_count < 0) row_count = weight.rows();
-    int64_t columns = 1;
-    for (size_t i = 1; i < weight.shape.size(); ++i) columns *= weight.shape[i];
-    std::vector<float> values(static_cast<size_t>(row_count * columns));
+    std::vector<float> values(static_cast<size_t>(row_count * ColumnsPerRow(weight)));
     WeightReader(checkpoint).ReadF32(weight, row_begin, row_count, values);
     std::vector<uint16_t> rounded(values.size());
     WeightReader(checkpoint).ReadBf16(weight, row_begin, row_count, rounded);

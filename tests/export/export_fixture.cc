@@ -44,10 +44,7 @@ void ExportFixture::WriteSource(const testing::SyntheticOptions& options) {
 
 void ExportFixture::Overwrite(std::string_view tensor, uint64_t offset,
                               const std::vector<uint8_t>& bytes) {
-  const Checkpoint checkpoint = Checkpoint::Open(Source());
-  const checkpoint::TensorLocation& location = checkpoint.tensor(checkpoint.Find(tensor));
-  File::OpenForWrite(Source() / checkpoint.shards()[location.shard].file_name, /*truncate=*/false)
-      .WriteAt(location.info.begin + offset, std::as_bytes(std::span(bytes)));
+  testing::Overwrite(Source(), tensor, offset, std::as_bytes(std::span(bytes)));
 }
 
 std::vector<run::InputAmax> ExportFixture::Calibrated(const recipes::Plan& plan) {

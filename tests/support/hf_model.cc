@@ -78,9 +78,7 @@ class TensorList {
   explicit TensorList(HfFormat format) : format_(format) {}
 
   void Add(std::string name, DType dtype, std::vector<int64_t> shape) {
-    TestTensor tensor = {{std::move(name), dtype, std::move(shape)}, {}};
-    tensor.bytes.resize(checkpoint::SpecBytes(tensor.spec));
-    tensors_.push_back(std::move(tensor));
+    tensors_.push_back(Zeros(std::move(name), dtype, std::move(shape)));
   }
 
   void AddLinear(const std::string& module, int64_t rows, int64_t columns) {

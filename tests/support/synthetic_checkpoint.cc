@@ -70,16 +70,24 @@ void WriteShards(const std::filesystem::path& directory, const Json& config,
           total_size, weight_map));
 }
 
+std::vector<TensorSpec> SpecsOf(const std::vector<TestTensor>& tensors) {
+  std::vector<TensorSpec> specs;
+  for (const TestTensor& tensor : tensors) specs.push_back(tensor.spec);
+  return specs;
+}
+
+// Refers to `tensors`.
+MakeBytes BytesOf(const std::vector<TestTensor>& tensors) {
+  std::unordered_map<std::string, const TestTensor*> by_name;
+  for (const TestTensor& tensor : tensors) by_name[tensor.spec.name] = &tensor;
+  return
+      [by_name = std::move(by_name)](const std::string& name) { return by_name.at(name)->bytes; };
+}
+
 template <typename T>
 Bytes ToBytes(const std::vector<T>& values) {
   const auto bytes = std::as_bytes(std::span(values));
   return {bytes.begin(), bytes.end()};
-}
-
-int64_t Product(const std::vector<int64_t>& shape) {
-  int64_t product = 1;
-  for (const int64_t extent : shape) product *= extent;
-  return product;
 }
 
 // Random bytes of one tensor; each tensor's depend on nothing but the seed and its name.
@@ -110,8 +118,8 @@ class TensorMaker {
   }
 
   // E8M0 codes of 2^-7 or 2^-6.
-  Bytes Scales(int64_t count) {
-    std::vector<uint8_t> codes(static_cast<size_t>(count));
+  Bytes Scales(size_t count) {
+    std::vector<uint8_t> codes(count);
     for (uint8_t& code : codes) {
       code = static_cast<uint8_t>(quantizers::kE8m0Bias - 7 + static_cast<int>(random_() & 1));
     }
@@ -120,7 +128,7 @@ class TensorMaker {
 
  private:
   float Normal() { return normal_(random_); }
-  size_t Elements() const { return static_cast<size_t>(Product(tensor_.shape)); }
+  size_t Elements() const { return ElementsOf(tensor_.shape); }
 
   // A norm is ones; a matrix keeps the size of what it is applied to.
   Bytes Bf16() {
@@ -189,26 +197,20 @@ Json CompressRatios(const SyntheticOptions& options) {
 }  // namespace
 
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<TestTensor>& tensors) {
-  std::unordered_map<std::string, const TestTensor*> by_name;
-  std::vector<TensorSpec> specs;
-  for (const TestTensor& tensor : tensors) {
-    by_name[tensor.spec.name] = &tensor;
-    specs.push_back(tensor.spec);
-  }
-  WriteShard(path, std::move(specs),
-             [&](const std::string& name) { return by_name.at(name)->bytes; });
+  WriteShard(path, SpecsOf(tensors), BytesOf(tensors));
 }
 
 void WriteCheckpoint(const std::filesystem::path& directory, const Json& config,
                      const std::vector<TestTensor>& tensors, int shards) {
-  std::unordered_map<std::string, const TestTensor*> by_name;
-  std::vector<TensorSpec> specs;
-  for (const TestTensor& tensor : tensors) {
-    by_name[tensor.spec.name] = &tensor;
-    specs.push_back(tensor.spec);
-  }
-  WriteShards(directory, config, specs, shards,
-              [&](const std::string& name) { return by_name.at(name)->bytes; });
+  WriteShards(directory, config, SpecsOf(tensors), shards, BytesOf(tensors));
+}
+
+void Overwrite(const std::filesystem::path& directory, std::string_view tensor, uint64_t offset,
+               std::span<const std::byte> bytes) {
+  const auto checkpoint = checkpoint::Checkpoint::Open(directory);
+  const checkpoint::TensorLocation& location = checkpoint.tensor(checkpoint.Find(tensor));
+  File::OpenForWrite(checkpoint.ShardPaths()[location.shard], /*truncate=*/false)
+      .WriteAt(location.info.begin + offset, bytes);
 }
 
 Json SyntheticDeepseekV4Config(const SyntheticOptions& options) {
@@ -287,7 +289,7 @@ void WriteSyntheticDeepseekV4(const std::filesystem::path& directory,
     const ExpectedTensor& tensor = *owner.at(name);
     TensorMaker maker(tensor, name, options.seed, options.experts);
     if (name == tensor.name) return maker.Weight();
-    return maker.Scales(Product(checkpoint::ReleasedTensors(tensor)[1].shape));
+    return maker.Scales(ElementsOf(checkpoint::ReleasedTensors(tensor)[1].shape));
   });
 }
 

@@ -1,4 +1,4 @@
-// Builds checkpoints for tests.
+// Writes the checkpoints that tests make up.
 #ifndef VERNIER_TESTS_SUPPORT_SYNTHETIC_CHECKPOINT_H_
 #define VERNIER_TESTS_SUPPORT_SYNTHETIC_CHECKPOINT_H_
 
@@ -7,25 +7,13 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
-#include "checkpoint/safetensors.h"
+#include "tests/support/test_tensors.h"
 
 namespace vernier::testing {
-
-struct TestTensor {
-  checkpoint::TensorSpec spec;
-  std::vector<std::byte> bytes;  // exactly SpecBytes(spec)
-};
-
-// A tensor whose bytes are those of `values`.
-template <typename T>
-TestTensor MakeTensor(std::string name, checkpoint::DType dtype, std::vector<int64_t> shape,
-                      const std::vector<T>& values) {
-  const auto bytes = std::as_bytes(std::span(values));
-  return {{std::move(name), dtype, std::move(shape)}, {bytes.begin(), bytes.end()}};
-}
 
 // Writes one file. Tensors come out in PlanSafetensors' order.
 void WriteSafetensors(const std::filesystem::path& path, const std::vector<TestTensor>& tensors);
@@ -35,6 +23,10 @@ void WriteSafetensors(const std::filesystem::path& path, const std::vector<TestT
 // index. Creates `directory`.
 void WriteCheckpoint(const std::filesystem::path& directory, const Json& config,
                      const std::vector<TestTensor>& tensors, int shards);
+
+// Writes over bytes of a tensor of the checkpoint in `directory`, from `offset` in it on.
+void Overwrite(const std::filesystem::path& directory, std::string_view tensor, uint64_t offset,
+               std::span<const std::byte> bytes);
 
 struct SyntheticOptions {
   int64_t layers = 4;

@@ -6,7 +6,6 @@
 #include <fstream>
 
 #include "base/file.h"
-#include "checkpoint/checkpoint.h"
 #include "tests/support/command.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
@@ -33,15 +32,6 @@ class BadInputTest : public ::testing::Test {
     arguments.insert(arguments.end(), options.begin(), options.end());
     ExpectOneLine(RunVernier(arguments), code, parts);
     EXPECT_FALSE(std::filesystem::exists(dir_.path() / "out" / "model.safetensors.index.json"));
-  }
-
-  // Overwrites `bytes` of a source tensor at an offset in it.
-  void Patch(const std::string& tensor, uint64_t offset, const std::vector<std::byte>& bytes) {
-    const auto checkpoint = checkpoint::Checkpoint::Open(source_);
-    const auto& place = checkpoint.tensor(checkpoint.Find(tensor));
-    const File file = File::OpenForWrite(source_ / checkpoint.shards()[place.shard].file_name,
-                                         /*truncate=*/false);
-    file.WriteAt(place.info.begin + offset, bytes);
   }
 
   void EditConfig(const std::function<void(Json&)>& edit) {
@@ -94,12 +84,12 @@ TEST_F(BadInputTest, DeviceThatDoesNotExist) {
 
 #if VERNIER_TEST_WITH_TORCH
 TEST_F(BadInputTest, NanInAWeightNamesTheTensor) {
-  Patch("layers.1.ffn.gate.weight", 6, {std::byte{0xC0}, std::byte{0x7F}});
+  Overwrite(source_, "layers.1.ffn.gate.weight", 6, std::vector{std::byte{0xC0}, std::byte{0x7F}});
   ExpectRefusal("run", "VN-CKPT-011", {"layers.1.ffn.gate.weight"});
 }
 
 TEST_F(BadInputTest, NanScaleByteNamesTheTensor) {
-  Patch("layers.2.ffn.experts.1.w2.scale", 0, {std::byte{0xFF}});
+  Overwrite(source_, "layers.2.ffn.experts.1.w2.scale", 0, std::vector{std::byte{0xFF}});
   recipe_["calibration"]["all_experts"] = true;
   ExpectRefusal("run", "VN-CKPT-011", {"layers.2.ffn.experts.1.w2.scale"});
 }
@@ -111,14 +101,14 @@ TEST_F(BadInputTest, ActivationThatOverflowsNamesTheModuleAndKeepsEarlierLayers)
     huge.push_back(std::byte{0x7F});
     huge.push_back(std::byte{0x7F});
   }
-  Patch("layers.2.ffn_norm.weight", 0, huge);
+  Overwrite(source_, "layers.2.ffn_norm.weight", 0, huge);
   ExpectRefusal("run", "VN-CALIB-002", {"layers.2.ffn.", "inf in layer 2, sample 0"});
 }
 
 TEST_F(BadInputTest, ActivationThatOverflowsIsClampedOnRequest) {
   std::vector<std::byte> huge;
   for (int i = 0; i < 128; ++i) huge.insert(huge.end(), {std::byte{0x7F}, std::byte{0x7F}});
-  Patch("layers.1.ffn_norm.weight", 0, huge);
+  Overwrite(source_, "layers.1.ffn_norm.weight", 0, huge);
   const std::string recipe = WriteRecipe(dir_.path(), recipe_);
   const CommandResult clamped =
       RunVernier({"run", recipe, "--non-finite", "clamp", "--progress", "none"});

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
 #include "tests/support/command.h"
@@ -34,8 +33,7 @@ class CalibratedSourceTest : public ::testing::Test {
     const checkpoint::TensorLocation& location = source.tensor(source.Find(tensor));
     const std::filesystem::path shard = Source() / source.shards()[location.shard].file_name;
     const auto before = std::filesystem::last_write_time(shard);
-    File::OpenForWrite(shard, /*truncate=*/false)
-        .WriteAt(location.info.begin + offset, std::as_bytes(std::span(&value, 1)));
+    Overwrite(Source(), tensor, offset, std::as_bytes(std::span(&value, 1)));
     std::filesystem::last_write_time(shard, before);
   }
 

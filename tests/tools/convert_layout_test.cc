@@ -11,8 +11,9 @@
 #include "checkpoint/source_model.h"
 #include "tests/support/command.h"
 #include "tests/support/read_tensor.h"
+#include "tests/support/small_llama.h"
+#include "tests/support/synthetic_checkpoint.h"
 #include "tests/tools/convert_fixture.h"
-#include "tests/tools/small_llama.h"
 
 namespace vernier::testing {
 namespace {

@@ -12,6 +12,7 @@
 #include "checkpoint/source_model.h"
 #include "tests/support/command.h"
 #include "tests/support/read_tensor.h"
+#include "tests/support/synthetic_checkpoint.h"
 #include "tests/tools/convert_fixture.h"
 
 namespace vernier::testing {
@@ -110,12 +111,8 @@ class ConvertNonFiniteTest : public ConvertFixture {
 
   // Writes BF16 elements 5 and 700 of kTensor.
   void Write(uint16_t fifth, uint16_t other) const {
-    const checkpoint::Checkpoint source = checkpoint::Checkpoint::Open(Llama());
-    const checkpoint::TensorLocation& location = source.tensor(source.Find(kTensor));
-    const File file = File::OpenForWrite(Llama() / source.shards()[location.shard].file_name,
-                                         /*truncate=*/false);
-    file.WriteAt(location.info.begin + 2 * 5, std::as_bytes(std::span(&fifth, 1)));
-    file.WriteAt(location.info.begin + 2 * 700, std::as_bytes(std::span(&other, 1)));
+    Overwrite(Llama(), kTensor, 2 * 5, std::as_bytes(std::span(&fifth, 1)));
+    Overwrite(Llama(), kTensor, 2 * 700, std::as_bytes(std::span(&other, 1)));
   }
 
   Json Manifest(const std::string& output) const {

@@ -14,8 +14,9 @@
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
 #include "tests/support/command.h"
+#include "tests/support/small_llama.h"
+#include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
-#include "tests/tools/small_llama.h"
 
 namespace vernier::testing {
 namespace {
@@ -124,30 +125,30 @@ struct Foreign {
 void PrintTo(const Foreign& foreign, std::ostream* out) { *out << foreign.name; }
 
 std::vector<TestTensor> GptqLinear(const std::string& module, int64_t rows, int64_t columns) {
-  return {ZeroTensor(module + ".qweight", DType::kI32, {columns / 8, rows}),
-          ZeroTensor(module + ".qzeros", DType::kI32, {columns / 32, rows / 8}),
-          ZeroTensor(module + ".scales", DType::kF16, {columns / 32, rows}),
-          ZeroTensor(module + ".g_idx", DType::kI32, {columns})};
+  return {Zeros(module + ".qweight", DType::kI32, {columns / 8, rows}),
+          Zeros(module + ".qzeros", DType::kI32, {columns / 32, rows / 8}),
+          Zeros(module + ".scales", DType::kF16, {columns / 32, rows}),
+          Zeros(module + ".g_idx", DType::kI32, {columns})};
 }
 
 std::vector<TestTensor> AwqLinear(const std::string& module, int64_t rows, int64_t columns) {
-  return {ZeroTensor(module + ".qweight", DType::kI32, {columns, rows / 8}),
-          ZeroTensor(module + ".qzeros", DType::kI32, {columns / 32, rows / 8}),
-          ZeroTensor(module + ".scales", DType::kF16, {columns / 32, rows})};
+  return {Zeros(module + ".qweight", DType::kI32, {columns, rows / 8}),
+          Zeros(module + ".qzeros", DType::kI32, {columns / 32, rows / 8}),
+          Zeros(module + ".scales", DType::kF16, {columns / 32, rows})};
 }
 
 std::vector<TestTensor> BitsAndBytesLinear(const std::string& module, int64_t rows,
                                            int64_t columns) {
   const std::string weight = module + ".weight";
-  return {ZeroTensor(weight, DType::kU8, {rows * columns / 2, 1}),
-          ZeroTensor(weight + ".absmax", DType::kF32, {rows * columns / 64}),
-          ZeroTensor(weight + ".quant_map", DType::kF32, {16}),
-          ZeroTensor(weight + ".quant_state.bitsandbytes__nf4", DType::kU8, {80})};
+  return {Zeros(weight, DType::kU8, {rows * columns / 2, 1}),
+          Zeros(weight + ".absmax", DType::kF32, {rows * columns / 64}),
+          Zeros(weight + ".quant_map", DType::kF32, {16}),
+          Zeros(weight + ".quant_state.bitsandbytes__nf4", DType::kU8, {80})};
 }
 
 std::vector<TestTensor> Int8Linear(const std::string& module, int64_t rows, int64_t columns) {
-  return {ZeroTensor(module + ".weight", DType::kI8, {rows, columns}),
-          ZeroTensor(module + ".weight_scale", DType::kBF16, {rows, 1})};
+  return {Zeros(module + ".weight", DType::kI8, {rows, columns}),
+          Zeros(module + ".weight_scale", DType::kBF16, {rows, 1})};
 }
 
 Json Int8Quantization() {

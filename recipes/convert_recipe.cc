@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "recipes/recipe_check.h"
 #include "recipes/recipe_values.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"

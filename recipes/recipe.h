@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "checkpoint/logical_weight.h"
 #include "datasets/calibration_set.h"
+#include "recipes/overrides.h"
 
 namespace vernier::recipes {
 
@@ -117,16 +118,15 @@ struct Recipe {
 // Where a run's state goes when the recipe does not say: "<output>.run".
 std::filesystem::path DefaultRunDirectory(const std::filesystem::path& output);
 
-// Parses and checks against the recipe's JSON Schema. Comments are allowed. Relative paths are
-// relative to the recipe's directory. A field that is unknown, misplaced or of the wrong kind is
-// kBadRecipe with its JSON pointer and, where one is near, the field that was probably meant; so
-// are a scale method that a rule's format lacks, and a missing calibration when input scales or
-// scales of the key/value cache are calibrated.
-Recipe LoadRecipe(const std::filesystem::path& path);
-Recipe ParseRecipe(std::string_view text, const std::filesystem::path& origin);
-
-// The schema as published in recipes/recipe.schema.json (embedded in the binary).
-std::string_view RecipeSchema();
+// Parses, checks against the recipe's JSON Schema (recipe_schema.h), and replaces the fields that
+// `overrides` gives. Comments are allowed. Relative paths are relative to the recipe's directory. A
+// field that is unknown, misplaced or of the wrong kind is kBadRecipe with its JSON pointer and,
+// where one is near, the field that was probably meant; so are a scale method that a rule's format
+// lacks, and missing data when input scales or scales of the key/value cache are calibrated. What
+// an override is at fault for is kBadArgument.
+Recipe LoadRecipe(const std::filesystem::path& path, const std::vector<Override>& overrides = {});
+Recipe ParseRecipe(std::string_view text, const std::filesystem::path& origin,
+                   const std::vector<Override>& overrides = {});
 
 // Values given on the command line; each replaces the recipe's field. Paths are relative to the
 // current directory.
@@ -141,8 +141,6 @@ struct Overrides {
   std::optional<int> threads = {};
   std::optional<double> save_interval = {};
 };
-// kBadArgument for a value that its field may not have, and for a key/value cache that would be
-// calibrated without data.
 void ApplyOverrides(const Overrides& overrides, Recipe& recipe);
 
 // The part of a recipe on which calibrated statistics depend, as canonical JSON: data sources by

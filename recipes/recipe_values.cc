@@ -3,11 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <optional>
 #include <span>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "base/text.h"
@@ -25,14 +23,6 @@ bool IsDevice(std::string_view text) {
   const std::string_view index = text.substr(kPrefix.size());
   return !index.empty() && index.size() <= kMaxDeviceDigits &&
          std::ranges::all_of(index, [](char c) { return c >= '0' && c <= '9'; });
-}
-
-// Without links and dots as far as the path exists.
-std::filesystem::path Resolved(const std::filesystem::path& path) {
-  std::error_code error;
-  std::filesystem::path resolved = std::filesystem::weakly_canonical(path, error);
-  if (error) resolved = std::filesystem::absolute(path, error).lexically_normal();
-  return resolved.has_filename() ? resolved : resolved.parent_path();
 }
 
 }  // namespace
@@ -71,25 +61,6 @@ float ParseInputScale(double value, const ValueSource& source) {
   if (value >= kSmallest && value <= kLargest) return static_cast<float>(value);
   throw Error(source.code, source.subject, fmt::format("{} is no usable input scale", value),
               "Write a number of a usual size, such as 1.0");
-}
-
-void CheckDirectories(const Recipe& recipe, const ValueSource& source) {
-  struct Named {
-    std::string_view name;
-    std::filesystem::path path;
-  };
-  const std::array<Named, 3> directories = {{{"source", Resolved(recipe.source)},
-                                             {"output", Resolved(recipe.output)},
-                                             {"run_dir", Resolved(recipe.run_dir)}}};
-  for (size_t i = 0; i < directories.size(); ++i) {
-    for (size_t j = i + 1; j < directories.size(); ++j) {
-      if (directories[i].path != directories[j].path) continue;
-      throw Error(source.code, source.subject,
-                  fmt::format("{} and {} are both {}", directories[i].name, directories[j].name,
-                              directories[i].path.string()),
-                  "Give each a directory of its own");
-    }
-  }
 }
 
 }  // namespace vernier::recipes

@@ -1,4 +1,4 @@
-// Names and texts of recipe values, shared by the parser and the command line's overrides.
+// Names and texts of values, shared by recipes and the command line.
 #ifndef VERNIER_RECIPES_RECIPE_VALUES_H_
 #define VERNIER_RECIPES_RECIPE_VALUES_H_
 
@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "datasets/evaluation_set.h"
 #include "recipes/recipe.h"
 
 namespace vernier::recipes {
@@ -68,6 +69,11 @@ inline constexpr std::array<ValueName<KvCache>, 3> kKvCaches = {{
     {"fp8", KvCache::kFp8},
     {"fp8_cast", KvCache::kFp8Cast},
 }};
+inline constexpr std::array<ValueName<datasets::WindowBos>, 3> kWindowBos = {{
+    {"auto", datasets::WindowBos::kAuto},
+    {"yes", datasets::WindowBos::kYes},
+    {"no", datasets::WindowBos::kNo},
+}};
 inline constexpr std::array<ValueName<NonFinite>, 2> kNonFinite = {{
     {"stop", NonFinite::kStop},
     {"clamp", NonFinite::kClamp},
@@ -109,9 +115,6 @@ ScaleMethod ParseScaleMethod(TargetFormat format, ScaleMethod method, const Valu
 
 // `value` itself when it is a scale that F32, its reciprocal and BF16 hold: 1e-20 to 1e20.
 float ParseInputScale(double value, const ValueSource& source);
-
-// Source, output and run directory must be three places: writing into a source would destroy it.
-void CheckDirectories(const Recipe& recipe, const ValueSource& source);
 
 }  // namespace vernier::recipes
 

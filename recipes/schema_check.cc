@@ -11,7 +11,7 @@
 #include <valijson/validator.hpp>
 #include <vector>
 
-#include "recipes/recipe.h"
+#include "recipes/recipe_schema.h"
 #include "recipes/schema_message.h"
 
 namespace vernier::recipes {
@@ -19,11 +19,6 @@ namespace {
 
 // Objects and lists within each other; a recipe needs 4.
 constexpr int kMaxDepth = 16;
-
-const Json& PublishedSchema() {
-  static const Json schema = ParseJson(RecipeSchema(), "recipe.schema.json");
-  return schema;
-}
 
 // valijson writes a place as {"<root>", "[quantize]", "[0]"}.
 JsonPath PathOf(const std::vector<std::string>& context) {
@@ -72,20 +67,20 @@ class CompiledSchema {
 void CheckVersion(const Json& document, std::string_view origin) {
   if (!document.is_object() || !document.contains("version")) return;
   const JsonPath path = {"version"};
-  static const CompiledSchema schema(*FindSubschema(PublishedSchema(), path));
+  static const CompiledSchema schema(*FindSubschema(RecipeSchema(), path));
   const Json& version = document.at("version");
   if (!schema.FindViolation(version)) return;
-  ThrowBadRecipe(origin, ExplainViolation(PublishedSchema(), path, version));
+  ThrowBadRecipe(origin, ExplainViolation(RecipeSchema(), path, version));
 }
 
 }  // namespace
 
 void CheckDocument(const Json& document, std::string_view origin) {
   CheckVersion(document, origin);
-  static const CompiledSchema schema(PublishedSchema());
+  static const CompiledSchema schema(RecipeSchema());
   const std::optional<JsonPath> path = schema.FindViolation(document);
   if (!path) return;
-  ThrowBadRecipe(origin, ExplainViolation(PublishedSchema(), *path, ValueAt(document, *path)));
+  ThrowBadRecipe(origin, ExplainViolation(RecipeSchema(), *path, ValueAt(document, *path)));
 }
 
 void CheckStructure(std::string_view text, std::string_view origin) {
@@ -109,8 +104,8 @@ void CheckStructure(std::string_view text, std::string_view origin) {
       Json::parse(text, check, /*allow_exceptions=*/true, /*ignore_comments=*/true);
 }
 
-void CheckFlagValue(std::string_view pointer, const Json& value, std::string_view flag) {
-  const Json& schema = PublishedSchema();
+void CheckFieldValue(std::string_view pointer, const Json& value, std::string_view given_as) {
+  const Json& schema = RecipeSchema();
   JsonPath path;
   for (size_t begin = 1; begin < pointer.size();) {
     const size_t end = std::min(pointer.find('/', begin), pointer.size());
@@ -119,7 +114,7 @@ void CheckFlagValue(std::string_view pointer, const Json& value, std::string_vie
   }
   if (!CompiledSchema(*FindSubschema(schema, path)).FindViolation(value)) return;
   const Violation violation = ExplainViolation(schema, path, value);
-  throw Error(ErrorCode::kBadArgument, flag, violation.problem, violation.remedy);
+  throw Error(ErrorCode::kBadArgument, given_as, violation.problem, violation.remedy);
 }
 
 }  // namespace vernier::recipes

@@ -15,9 +15,9 @@ void CheckDocument(const Json& document, std::string_view origin);
 // recipe's: both would otherwise be accepted in silence. `text` is known to be valid JSON.
 void CheckStructure(std::string_view text, std::string_view origin);
 
-// Throws kBadArgument, naming `flag`, unless `value` may stand at the field `pointer`
-// ("/calibration/samples").
-void CheckFlagValue(std::string_view pointer, const Json& value, std::string_view flag);
+// Throws kBadArgument, naming `given_as`, unless `value` may stand at the field `pointer`
+// ("/calibration/samples"; "/calibration/data/*/path" of any entry).
+void CheckFieldValue(std::string_view pointer, const Json& value, std::string_view given_as);
 
 }  // namespace vernier::recipes
 

@@ -6,7 +6,9 @@
 #include <set>
 #include <string>
 
+#include "recipes/options.h"
 #include "recipes/recipe.h"
+#include "recipes/recipe_schema.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 
@@ -17,8 +19,6 @@ using ::vernier::testing::DocumentWith;
 using ::vernier::testing::ErrorOf;
 using ::vernier::testing::MinimalDocument;
 using ::vernier::testing::Parse;
-
-Json Schema() { return ParseJson(RecipeSchema(), "schema"); }
 
 // All properties by the pointer at which a document can set them (list entries: the first), with
 // their subschemas.
@@ -36,7 +36,7 @@ void CollectProperties(const Json& subschema, const std::string& pointer,
 
 std::map<std::string, Json> Properties() {
   std::map<std::string, Json> properties;
-  CollectProperties(Schema(), "", properties);
+  CollectProperties(RecipeSchema(), "", properties);
   return properties;
 }
 

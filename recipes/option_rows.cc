@@ -1,0 +1,181 @@
+#include "recipes/option_rows.h"
+
+#include <vector>
+
+namespace vernier::recipes {
+namespace {
+
+using Kind = ValueKind;
+
+constexpr int64_t kLargestSize = int64_t{1} << 62;
+
+void WriteRunDirectory(const Json& value, const FieldContext& context, Recipe& recipe) {
+  ValueFromJson(value, context, recipe.run_dir);
+  recipe.default_run_dir = false;
+}
+
+void WriteDevice(const Json& value, const FieldContext& context, Recipe& recipe) {
+  recipe.compute.device = ParseDevice(value.get<std::string>(), context.source);
+}
+
+void AppendPlaces(std::vector<Option>& options) {
+  options.insert(
+      options.end(),
+      {{.pointer = "/$schema",
+        .kind = Kind::kOther,
+        .help = "Where this schema is, for editors",
+        .details = "Vernier always uses the schema it was built with.",
+        .schema = {{"type", "string"}}},
+       {.pointer = "/version",
+        .kind = Kind::kOther,
+        .help = "The version of the recipe format",
+        .field = {.required = true},
+        .schema = {{"const", 1}}},
+       {.pointer = "/description",
+        .help = "A sentence for people; `vernier plan` prints it",
+        .field = Field([](auto& recipe) -> auto& { return recipe.description; })},
+       {.name = "--source",
+        .pointer = "/source",
+        .commands = kTakeRecipe,
+        .kind = Kind::kDirectory,
+        .help = "Directory of the released checkpoint: config.json and its safetensors shards",
+        .field = Required(Field([](auto& recipe) -> auto& { return recipe.source; }))},
+       {.name = "SOURCE",
+        .pointer = "/source",
+        .commands = kTakeConversion,
+        .kind = Kind::kDirectory,
+        .help = "Checkpoint to read",
+        .required = true},
+       {.name = "--output",
+        .pointer = "/output",
+        .commands = kTakeRecipe,
+        .kind = Kind::kDirectory,
+        .help = "Directory that export creates for the quantised checkpoint",
+        .field = Required(Field([](auto& recipe) -> auto& { return recipe.output; }))},
+       {.name = "OUTPUT",
+        .pointer = "/output",
+        .commands = kTakeConversion,
+        .kind = Kind::kDirectory,
+        .help = "Directory to write",
+        .required = true},
+       {.name = "--run-dir",
+        .pointer = "/run_dir",
+        .commands = kTakeRecipe + kTakeConversion,
+        .kind = Kind::kDirectory,
+        .help = "Where a run's state is kept, which the same command continues from; by default "
+                "the output's name with .run",
+        .details = "It holds the calibration store, activation checkpoints and the record of "
+                   "finished shards.",
+        .field = {.read = [](const Recipe& recipe) { return ValueToJson(recipe.run_dir); },
+                  .write = WriteRunDirectory}}});
+}
+
+void AppendMachine(std::vector<Option>& options) {
+  options.insert(
+      options.end(),
+      {{.pointer = "/compute", .kind = Kind::kSection, .help = "The machine"},
+       {.name = "--device",
+        .pointer = "/compute/device",
+        .commands = kTakeRecipe + kTakeForward,
+        .kind = Kind::kDevice,
+        .help = "Where layers are computed: \"cpu\", \"cuda\" or \"cuda:N\"",
+        .field = {.read = [](const Recipe& recipe) -> Json { return recipe.compute.device; },
+                  .write = WriteDevice},
+        .schema = {{"examples", {"cpu", "cuda:0"}}}},
+       {.name = "--device-memory",
+        .pointer = "/compute/device_memory",
+        .commands = kTakeRecipe + kTakeForward,
+        .kind = Kind::kSize,
+        .help = "Memory for weights and batches on the device, as a size such as 8GiB or in bytes; "
+                "0: 80 % of what is free",
+        .minimum = 0,
+        .maximum = kLargestSize,
+        .field = Field([](auto& recipe) -> auto& { return recipe.compute.device_memory; }),
+        .schema = {{"examples", Json::array({"8GiB"})}}},
+       {.name = "--host-memory",
+        .pointer = "/compute/host_memory",
+        .commands = kTakeRecipe + kTakeForward,
+        .kind = Kind::kSize,
+        .help = "Host memory for the samples' hidden states, above which they go to files; 0: half "
+                "of what is free",
+        .minimum = 0,
+        .maximum = kLargestSize,
+        .field = Field([](auto& recipe) -> auto& { return recipe.compute.host_memory; }),
+        .schema = {{"examples", Json::array({"64GiB"})}}},
+       {.name = "--stream-memory",
+        .pointer = "/compute/stream_memory",
+        .commands = kTakeRecipe + kTakeConversion,
+        .kind = Kind::kSize,
+        .help =
+            "Memory for source and output data that an export or conversion holds at a time, such "
+            "as 512MiB",
+        .details = "The result does not depend on it.",
+        .minimum = int64_t{16} << 20,
+        .maximum = kLargestSize,
+        .field = Field([](auto& recipe) -> auto& { return recipe.compute.stream_memory; }),
+        .schema = {{"examples", Json::array({"1GiB"})}}},
+       {.name = "--threads",
+        .pointer = "/compute/threads",
+        .commands = kTakeRecipe + kTakeConversion + kTakeForward,
+        .kind = Kind::kInteger,
+        .help = "Threads of the CPU; 0: one per core",
+        .minimum = 0,
+        .maximum = 4096,
+        .field = Field([](auto& recipe) -> auto& { return recipe.compute.threads; })},
+       {.name = "--save-interval",
+        .pointer = "/compute/save_interval",
+        .commands = kTakeRecipe,
+        .kind = Kind::kNumber,
+        .help = "Seconds of calibration inside a layer that may have to be repeated after a crash; "
+                "0: after every batch and group of experts",
+        .details = "An unfinished layer is saved to run_dir that often, unless saving costs more "
+                   "than repeating.",
+        .metavar = "SECONDS",
+        .minimum = 0,
+        .maximum = 1'000'000'000,
+        .field = Field([](auto& recipe) -> auto& { return recipe.compute.save_interval; })}});
+}
+
+void AppendExport(std::vector<Option>& options) {
+  options.insert(
+      options.end(),
+      {{.pointer = "/export", .kind = Kind::kSection, .help = "The written checkpoint"},
+       {.name = "--dialect",
+        .pointer = "/export/dialect",
+        .commands = "convert",
+        .kind = Kind::kName,
+        .help = "Whose naming of scales and whose quantisation config",
+        .details = "modelopt: NVIDIA ModelOpt's, which vLLM, SGLang and TensorRT-LLM load; "
+                   "compressed-tensors: llm-compressor's, which vLLM, SGLang and transformers "
+                   "load.",
+        .names = NamesOf(kDialects),
+        .group = kWithoutRecipe,
+        .excludes = "--recipe",
+        .field = NamedField(
+            kDialects, [](auto& recipe) -> auto& { return recipe.dialect; })},
+       {.name = "--kv-cache",
+        .pointer = "/export/kv_cache",
+        .commands = kTakeRecipe + " convert",
+        .kind = Kind::kName,
+        .help = "How engines keep the keys and values of past tokens",
+        .details = "none: in the model's own type; fp8: in E4M3, with a calibrated scale for the "
+                   "keys and one for the values of each attention; fp8_cast: in E4M3, with scales "
+                   "of 1, which need no calibration.",
+        .names = NamesOf(kKvCaches),
+        .field = NamedField(
+            kKvCaches, [](auto& recipe) -> auto& { return recipe.kv_cache; })}});
+}
+
+}  // namespace
+
+std::vector<Option> MakeRecipeOptions() {
+  std::vector<Option> options;
+  AppendPlaces(options);
+  AppendCalibrationRows(options);
+  AppendRuleRows(options);
+  AppendMachine(options);
+  AppendExport(options);
+  return options;
+}
+
+}  // namespace vernier::recipes

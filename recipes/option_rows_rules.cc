@@ -1,0 +1,169 @@
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "checkpoint/logical_weight.h"
+#include "recipes/option_rows.h"
+#include "recipes/target_format.h"
+
+namespace vernier::recipes {
+namespace {
+
+using Kind = ValueKind;
+
+std::vector<std::string> RoleNames() {
+  std::vector<std::string> names;
+  for (int i = 0; i < checkpoint::kRoleCount; ++i) {
+    names.emplace_back(checkpoint::RoleName(static_cast<checkpoint::Role>(i)));
+  }
+  return names;
+}
+
+// One name, or a list of them.
+Json RoleSchema() {
+  const Json names = RoleNames();
+  const Json one = {{"type", "string"}, {"enum", names}};
+  const Json list = {
+      {"type", "array"}, {"minItems", 1}, {"uniqueItems", true}, {"items", {{"enum", names}}}};
+  return {{"anyOf", Json::array({one, list})}};
+}
+
+void WriteRoles(const Json& value, const FieldContext&, Recipe& recipe) {
+  const Json names = value.is_string() ? Json::array({value}) : value;
+  for (const Json& name : names) {
+    checkpoint::Role role = checkpoint::Role::kOther;
+    checkpoint::RoleFromName(name.get_ref<const std::string&>(), &role);
+    recipe.rules.back().roles.push_back(role);
+  }
+}
+
+void WriteScale(const Json& value, const FieldContext& context, Recipe& recipe) {
+  Rule& rule = recipe.rules.back();
+  rule.scale = ParseScaleMethod(
+      rule.format, ValueOf(kScaleMethods, value.get_ref<const std::string&>()), context.source);
+}
+
+// "calibrated", "none", or the constant itself.
+void WriteActivations(const Json& value, const FieldContext& context, Recipe& recipe) {
+  if (value.is_number()) {
+    recipe.activations = ActivationScales::kConstant;
+    recipe.constant_input_scale = ParseInputScale(value.get<double>(), context.source);
+  } else if (value == "calibrated" || value == "none") {
+    recipe.activations = value == "none" ? ActivationScales::kNone : ActivationScales::kCalibrated;
+  } else {
+    throw Error(context.source.code, context.source.subject,
+                fmt::format("{} is not an allowed value", value.dump()),
+                "Write \"calibrated\", \"none\" or a number");
+  }
+}
+
+}  // namespace
+
+void AppendRuleRows(std::vector<Option>& options) {
+  options.insert(
+      options.end(),
+      {{.pointer = "/quantize",
+        .kind = Kind::kEntries,
+        .help = "Rules in order; the last one that matches a weight decides",
+        .details = "A weight that no rule matches is kept as it is. A rule that matches no weight "
+                   "is an error.",
+        .field = {.required = true},
+        .entries = {.clear = [](Recipe& recipe) { recipe.rules.clear(); },
+                    .append = [](Recipe& recipe) { recipe.rules.emplace_back(); }},
+        .schema = {{"items",
+                    {{"anyOf", Json::array({{{"required", Json::array({"role"})}},
+                                            {{"required", Json::array({"name"})}}})}}}}},
+       {.pointer = "/quantize/*/role",
+        .kind = Kind::kOther,
+        .help = "Matches the weights of this role, or of any role of a list (`vernier inspect` "
+                "lists them)",
+        .details = "With a format that quantises and without a name, only the weights of linear "
+                   "layers. A list may name roles that the model does not have, as long as it has "
+                   "one of them.",
+        .field = {.write = WriteRoles},
+        .schema = RoleSchema()},
+       {.pointer = "/quantize/*/name",
+        .help =
+            "Matches the weights whose module name (the tensor's name without \".weight\") fits "
+            "this glob: * is any run of characters, ? is one",
+        .field = Field([](auto& recipe) -> auto& { return recipe.rules.back().name_glob; }),
+        .schema = {{"minLength", 1}}},
+       {.pointer = "/quantize/*/format",
+        .kind = Kind::kName,
+        .help = "What a matched weight is stored as",
+        .details = "nvfp4: E2M1 with an E4M3 scale per 16 values and a global scale; mxfp4: E2M1 "
+                   "with a power of two per 32; mxfp8: E4M3 with a power of two per 32; fp8, "
+                   "fp8_channel, fp8_block: E4M3 with a scale per weight, row, or block of 128 x "
+                   "128 (a source in FP8 blocks keeps its own block size and scale names); int4: "
+                   "symmetric integers with a scale per 128 (dialect compressed-tensors only); "
+                   "bf16: dequantised, and what is not quantised stays as it is; keep: byte for "
+                   "byte as in the source.",
+        .names = NamesOf(kTargetFormats),
+        .field = Required(NamedField(
+            kTargetFormats, [](auto& recipe) -> auto& { return recipe.rules.back().format; }))},
+       {.name = "--weights",
+        .commands = "convert",
+        .kind = Kind::kName,
+        .help = "Format of the weights",
+        .names = NamesOf(kTargetFormats),
+        .standard = std::string(TargetFormatName(TargetFormat::kNvfp4)),
+        .group = kWithoutRecipe,
+        .excludes = "--recipe"},
+       {.name = "--method",
+        .pointer = "/quantize/*/scale",
+        .commands = "convert",
+        .kind = Kind::kName,
+        .help = "How scales are chosen",
+        .details = "max: from the largest magnitude; four_over_six (nvfp4): the better of two "
+                   "scales per block, by squared error; mse (nvfp4, mxfp4): the scale of smallest "
+                   "squared error, weighted by importance; lossless (nvfp4): the same values as an "
+                   "MXFP4 source; auto: lossless for nvfp4 from MXFP4, max for all others.",
+        .names = NamesOf(kScaleMethods),
+        .group = kWithoutRecipe,
+        .excludes = "--recipe",
+        .field = {.read = [](const Recipe& recipe) -> Json {
+                    return NameOf(kScaleMethods, recipe.rules.back().scale);
+                  },
+                  .write = WriteScale}},
+       {.name = "--input-scale",
+        .pointer = "/activations",
+        .commands = "convert",
+        .kind = Kind::kNumber,
+        .help = "The input scales of formats that have them (nvfp4, fp8): a number is the scale of "
+                "every input",
+        .details =
+            "In a recipe also \"calibrated\": from observed activations, the default; or "
+            "\"none\": not written, for engines that quantise no activations, which is what "
+            "`vernier convert` does without the option. 1.0 leaves all scaling to the blocks "
+            "of NVFP4.",
+        .above = 0,
+        .group = kWithoutRecipe,
+        .excludes = "--recipe",
+        .field = {.write = WriteActivations},
+        .schema = {{"type", {"string", "number"}},
+                   {"default", "calibrated"},
+                   {"examples", {"calibrated", "none", 1.0}}}},
+       {.name = "--importance",
+        .pointer = "/importance",
+        .commands = "convert",
+        .kind = Kind::kFile,
+        .help = "Safetensors file with an F32 vector of K weights per module: how much the squared "
+                "error in each input channel counts for scale mse",
+        .details = "Vectors are named by the module, or with .weight behind it.",
+        .group = kWithoutRecipe,
+        .excludes = "--recipe",
+        .field = Field([](auto& recipe) -> auto& { return recipe.importance; })},
+       {.name = "--non-finite",
+        .pointer = "/non_finite",
+        .commands = kTakeRecipe + kTakeConversion,
+        .kind = Kind::kName,
+        .help = "What happens when a weight or an activation is NaN or infinite",
+        .details = "stop: an error that names it; clamp: NaN becomes 0 and infinity the largest "
+                   "finite value, and each is recorded.",
+        .names = NamesOf(kNonFinite),
+        .field = NamedField(
+            kNonFinite, [](auto& recipe) -> auto& { return recipe.non_finite; })}});
+}
+
+}  // namespace vernier::recipes

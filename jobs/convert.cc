@@ -14,49 +14,36 @@
 namespace vernier::jobs {
 namespace {
 
-recipes::Overrides PlaceOverrides(const ConversionPlaces& places) {
-  recipes::Overrides overrides;
-  overrides.source = places.source;
-  overrides.output = places.output;
-  if (!places.run_dir.empty()) overrides.run_dir = places.run_dir;
-  if (!places.stream_memory.empty()) overrides.stream_memory = places.stream_memory;
-  overrides.non_finite = places.non_finite;
-  overrides.kv_cache = places.kv_cache;
-  if (places.threads > 0) overrides.threads = places.threads;
-  return overrides;
+recipes::Overrides AllOverrides(const ConversionPlaces& places) {
+  recipes::Overrides all = {{"/source", places.source, "SOURCE"},
+                            {"/output", places.output, "OUTPUT"}};
+  all.insert(all.end(), places.overrides.begin(), places.overrides.end());
+  return all;
 }
 
 // The recipe with this command's places; its own run directory would belong to its own output.
 recipes::Recipe RecipeFromFile(const ConvertSpec& spec) {
-  recipes::Recipe recipe = recipes::LoadRecipe(spec.recipe);
-  recipe.default_run_dir = true;
-  recipes::ApplyOverrides(PlaceOverrides(spec.places), recipe);
-  if (recipe.kv_cache == recipes::KvCache::kFp8) {
-    throw Error(ErrorCode::kBadArgument, "--recipe",
-                spec.recipe + " asks for calibrated scales of the key/value cache",
-                "Use `vernier run`, or --kv-cache fp8_cast or none");
+  recipes::Overrides overrides = AllOverrides(spec.places);
+  if (recipes::FindOverride(overrides, "/run_dir") == nullptr) {
+    overrides.push_back(
+        {"/run_dir", recipes::DefaultRunDirectory(spec.places.output).string(), "OUTPUT.run"});
   }
+  recipes::Recipe recipe = recipes::LoadRecipe(spec.recipe, overrides);
   if (!recipes::ObservesInputs(recipe)) return recipe;
   throw Error(ErrorCode::kBadArgument, "--recipe",
-              spec.recipe + " asks for calibrated input scales",
-              "Use `vernier run`, or set the recipe's activations to \"none\" or a number");
+              spec.recipe + " asks for calibrated scales, and a conversion calibrates nothing",
+              "Use `vernier run`, or set activations to \"none\" or a number, and export.kv_cache "
+              "(--kv-cache) to fp8_cast or none");
 }
 
 recipes::Recipe RecipeFromFlags(const ConvertSpec& spec, const checkpoint::SourceModel& source) {
-  recipes::ConvertRequest request{.source = source,
-                                  .output = spec.places.output,
-                                  .run_dir = spec.places.run_dir,
-                                  .weights = spec.weights,
-                                  .scale = spec.method,
-                                  .dialect = spec.dialect,
-                                  .importance = spec.importance};
-  if (spec.input_scale) {
-    request.activations = recipes::ActivationScales::kConstant;
-    request.constant_input_scale =
-        recipes::ParseInputScale(*spec.input_scale, {ErrorCode::kBadArgument, "--input-scale"});
-  }
+  const recipes::ConvertRequest request{.source = source,
+                                        .output = spec.places.output,
+                                        .weights = spec.weights,
+                                        .scale = spec.method,
+                                        .dialect = spec.dialect};
   recipes::Recipe recipe = recipes::ConvertRecipe(request);
-  recipes::ApplyOverrides(PlaceOverrides(spec.places), recipe);
+  recipes::ApplyOverrides(AllOverrides(spec.places), recipe);
   return recipe;
 }
 
@@ -99,17 +86,9 @@ void CheckKernelLayouts(const checkpoint::SourceModel& source, const recipes::Re
   }
 }
 
-void RefuseCalibratedCache(const ConvertSpec& spec) {
-  if (spec.places.kv_cache != "fp8") return;
-  throw Error(ErrorCode::kBadArgument, "--kv-cache fp8",
-              "its scales come from a calibration, and a conversion makes none",
-              "Use `vernier run` with a recipe, or --kv-cache fp8_cast");
-}
-
 }  // namespace
 
 PipelineSummary Convert(const ConvertSpec& spec, ProgressListener& listener) {
-  RefuseCalibratedCache(spec);
   checkpoint::SourceModel source = OpenWithConfig(spec.places.source);
   const recipes::Recipe recipe =
       spec.recipe.empty() ? RecipeFromFlags(spec, source) : RecipeFromFile(spec);
@@ -123,7 +102,7 @@ PipelineSummary Convert(const ConvertSpec& spec, ProgressListener& listener) {
 PipelineSummary Dequantize(const DequantizeSpec& spec, ProgressListener& listener) {
   checkpoint::SourceModel source = OpenWithConfig(spec.places.source);
   recipes::Recipe recipe = recipes::DequantizeRecipe(source, spec.places.output);
-  recipes::ApplyOverrides(PlaceOverrides(spec.places), recipe);
+  recipes::ApplyOverrides(AllOverrides(spec.places), recipe);
   return RunPipeline(std::move(source),
                      {.recipe = recipe, .steps = {Step::kExport}, .command = spec.command},
                      /*models=*/nullptr, listener);

@@ -2,7 +2,6 @@
 #ifndef VERNIER_JOBS_CONVERT_H_
 #define VERNIER_JOBS_CONVERT_H_
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,10 +15,9 @@ namespace vernier::jobs {
 // Where a conversion reads and writes.
 struct ConversionPlaces {
   std::string source, output;
-  std::string run_dir;                              // empty: the output's name with ".run"
-  std::string stream_memory;                        // a size such as "512MiB"; empty: 1GiB
-  std::optional<std::string> non_finite, kv_cache;  // as a recipe's fields
-  int threads = 0;                                  // 0: one per core
+  // Of the recipe by which it is made: run_dir, compute, non_finite, export.kv_cache; without a
+  // recipe file also activations (else "none") and importance.
+  recipes::Overrides overrides = {};
 };
 
 struct ConvertSpec {
@@ -28,8 +26,6 @@ struct ConvertSpec {
   recipes::TargetFormat weights = recipes::TargetFormat::kNvfp4;
   recipes::ScaleMethod method = recipes::ScaleMethod::kAuto;
   recipes::Dialect dialect = recipes::Dialect::kModelopt;
-  std::optional<double> input_scale;  // for every weight; without it activations stay in 16 bits
-  std::string importance;             // a file with a weight per input channel, for kMse
   // With or without a recipe.
   std::vector<exporter::KernelLayout> layouts;
   bool validate = false;

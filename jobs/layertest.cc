@@ -16,14 +16,9 @@ namespace {
 
 // The recipe's calibration and compute sections with the overrides, or the defaults with them.
 recipes::Recipe MakeLayerTestRecipe(const LayerTestSpec& spec) {
+  if (!spec.recipe.empty()) return recipes::LoadRecipe(spec.recipe, spec.overrides);
   recipes::Recipe recipe;
-  // Nothing is read or written there, but overrides are refused where these are one.
-  recipe.source = "source";
-  recipe.output = "output";
-  recipe.run_dir = "run";
-  if (!spec.recipe.empty()) recipe = recipes::LoadRecipe(spec.recipe);
   recipes::ApplyOverrides(spec.overrides, recipe);
-  if (!spec.dtype.empty()) recipe.calibration.dtype = ToComputeDtype(spec.dtype);
   return recipe;
 }
 
@@ -36,7 +31,9 @@ datasets::CalibrationSet ReadLayerTestTokens(const LayerTestSpec& spec,
   }
   datasets::CalibrationSet tokens =
       calib::ReadTokenIds(spec.input_ids, source.family->Dims().vocab_size);
-  if (spec.overrides.samples) datasets::KeepSamples(*spec.overrides.samples, tokens);
+  if (recipes::FindOverride(spec.overrides, "/calibration/samples") != nullptr) {
+    datasets::KeepSamples(recipe.calibration.data.samples, tokens);
+  }
   return tokens;
 }
 

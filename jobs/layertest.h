@@ -20,8 +20,7 @@ struct LayerTestSpec {
   int64_t layer = 0;
   std::string recipe;            // its calibration data and compute section; or
   std::string input_ids;         // token ids as for a trace
-  recipes::Overrides overrides;  // samples, batch_size, device, its and the host's memory, threads
-  std::string dtype;             // "float32" or "bfloat16"; empty: the recipe's, or bfloat16
+  recipes::Overrides overrides;  // of its, or the defaults': calibration's, compute's
 };
 
 // kBadArgument unless there is either a recipe or ready ids.

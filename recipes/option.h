@@ -73,6 +73,7 @@ struct Option {
   Arity arity = Arity::kOne;
   std::string standard = {};  // the value when it is not given, where no field has a default
   bool required = false;      // by the subcommands that take it
+  bool alone = false;         // a flag with which nothing is required
   std::string group = {};     // heading in the help; empty: the usual one
   std::string excludes = {}, needs = {};  // names of other options, separated by spaces
   RecipeField field = {};

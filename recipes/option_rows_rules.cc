@@ -5,7 +5,6 @@
 
 #include "checkpoint/logical_weight.h"
 #include "recipes/option_rows.h"
-#include "recipes/target_format.h"
 
 namespace vernier::recipes {
 namespace {
@@ -102,14 +101,6 @@ void AppendRuleRows(std::vector<Option>& options) {
         .names = NamesOf(kTargetFormats),
         .field = Required(NamedField(
             kTargetFormats, [](auto& recipe) -> auto& { return recipe.rules.back().format; }))},
-       {.name = "--weights",
-        .commands = "convert",
-        .kind = Kind::kName,
-        .help = "Format of the weights",
-        .names = NamesOf(kTargetFormats),
-        .standard = std::string(TargetFormatName(TargetFormat::kNvfp4)),
-        .group = kWithoutRecipe,
-        .excludes = "--recipe"},
        {.name = "--method",
         .pointer = "/quantize/*/scale",
         .commands = "convert",

@@ -30,40 +30,16 @@ void WriteOverride(const Override& given, Recipe& recipe) {
 
 }  // namespace
 
-const Override* FindOverride(const std::vector<Override>& overrides, std::string_view pointer) {
+const Override* FindOverride(const Overrides& overrides, std::string_view pointer) {
   const auto found = std::find_if(overrides.rbegin(), overrides.rend(),
                                   [&](const Override& given) { return given.pointer == pointer; });
   return found == overrides.rend() ? nullptr : &*found;
 }
 
-void ReplaceFields(const std::vector<Override>& overrides, Recipe& recipe) {
+void ApplyOverrides(const Overrides& overrides, Recipe& recipe) {
   for (const Override& given : overrides) WriteOverride(given, recipe);
   if (recipe.default_run_dir) recipe.run_dir = DefaultRunDirectory(recipe.output);
   CheckRecipe(recipe, overrides);
-}
-
-void ApplyOverrides(const Overrides& given, Recipe& recipe) {
-  std::vector<Override> all;
-  const auto add = [&](const auto& value, std::string_view pointer, std::string_view flag) {
-    if (value) all.push_back({std::string(pointer), *value, std::string(flag)});
-  };
-  add(given.source, "/source", "--source");
-  add(given.output, "/output", "--output");
-  add(given.run_dir, "/run_dir", "--run-dir");
-  add(given.device, "/compute/device", "--device");
-  add(given.device_memory, "/compute/device_memory", "--device-memory");
-  add(given.host_memory, "/compute/host_memory", "--host-memory");
-  add(given.stream_memory, "/compute/stream_memory", "--stream-memory");
-  add(given.threads, "/compute/threads", "--threads");
-  add(given.save_interval, "/compute/save_interval", "--save-interval");
-  add(given.non_finite, "/non_finite", "--non-finite");
-  add(given.kv_cache, "/export/kv_cache", "--kv-cache");
-  if (!given.data.empty()) all.push_back({"/calibration/data/*/path", given.data, "--data"});
-  add(given.samples, "/calibration/samples", "--samples");
-  add(given.sequence_length, "/calibration/sequence_length", "--sequence-length");
-  add(given.batch_size, "/calibration/batch_size", "--batch-size");
-  add(given.seed, "/calibration/seed", "--seed");
-  ReplaceFields(all, recipe);
 }
 
 }  // namespace vernier::recipes

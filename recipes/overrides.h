@@ -22,14 +22,15 @@ struct Override {
 
   std::string Name() const { return said_as.empty() ? pointer : said_as; }
 };
+using Overrides = std::vector<Override>;
 
 // The last value given for a field; null when there is none.
-const Override* FindOverride(const std::vector<Override>& overrides, std::string_view pointer);
+const Override* FindOverride(const Overrides& overrides, std::string_view pointer);
 
 // Writes the values into the recipe, whose run directory follows the output if it is the default,
 // and checks it as ParseRecipe does. kBadArgument for a value that its field may not have, and when
 // a recipe is not complete with them.
-void ReplaceFields(const std::vector<Override>& overrides, Recipe& recipe);
+void ApplyOverrides(const Overrides& overrides, Recipe& recipe);
 
 }  // namespace vernier::recipes
 

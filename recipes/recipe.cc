@@ -80,8 +80,7 @@ fs::path DefaultRunDirectory(const fs::path& output) {
 
 std::string_view ComputeDtypeName(ComputeDtype dtype) { return NameOf(kComputeDtypes, dtype); }
 
-Recipe ParseRecipe(std::string_view text, const fs::path& origin,
-                   const std::vector<Override>& overrides) {
+Recipe ParseRecipe(std::string_view text, const fs::path& origin, const Overrides& overrides) {
   const Json document = ParseJson(text, origin.string(), JsonComments::kAllow);
   CheckStructure(text, origin.string());
   CheckDocument(document, origin.string());
@@ -90,11 +89,11 @@ Recipe ParseRecipe(std::string_view text, const fs::path& origin,
   recipe.origin = origin;
   recipe.default_run_dir = true;
   ReadFields({document, "", ""}, recipe);
-  ReplaceFields(overrides, recipe);
+  ApplyOverrides(overrides, recipe);
   return recipe;
 }
 
-Recipe LoadRecipe(const fs::path& path, const std::vector<Override>& overrides) {
+Recipe LoadRecipe(const fs::path& path, const Overrides& overrides) {
   return ParseRecipe(ReadWholeFile(path), path, overrides);
 }
 

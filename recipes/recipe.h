@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -124,24 +123,9 @@ std::filesystem::path DefaultRunDirectory(const std::filesystem::path& output);
 // where one is near, the field that was probably meant; so are a scale method that a rule's format
 // lacks, and missing data when input scales or scales of the key/value cache are calibrated. What
 // an override is at fault for is kBadArgument.
-Recipe LoadRecipe(const std::filesystem::path& path, const std::vector<Override>& overrides = {});
+Recipe LoadRecipe(const std::filesystem::path& path, const Overrides& overrides = {});
 Recipe ParseRecipe(std::string_view text, const std::filesystem::path& origin,
-                   const std::vector<Override>& overrides = {});
-
-// Values given on the command line; each replaces the recipe's field. Paths are relative to the
-// current directory.
-struct Overrides {
-  std::optional<std::string> source = {}, output = {}, run_dir = {}, device = {}, non_finite = {},
-                             kv_cache = {};
-  std::vector<std::string> data = {};  // files or directories, in place of all of the recipe's
-  std::optional<std::string> device_memory = {}, host_memory = {},
-                             stream_memory = {};  // sizes such as "8GiB"
-  std::optional<int64_t> samples = {}, sequence_length = {}, batch_size = {};
-  std::optional<uint64_t> seed = {};
-  std::optional<int> threads = {};
-  std::optional<double> save_interval = {};
-};
-void ApplyOverrides(const Overrides& overrides, Recipe& recipe);
+                   const Overrides& overrides = {});
 
 // The part of a recipe on which calibrated statistics depend, as canonical JSON: data sources by
 // file name, sizes, seed, packing, dtype, all_experts, and non_finite unless it is "stop". Not the

@@ -25,7 +25,7 @@ std::filesystem::path Resolved(const std::filesystem::path& path) {
 }
 
 // The overrides of these fields, or the recipe's file when there are none.
-ValueSource SourceOf(const Recipe& recipe, const std::vector<Override>& overrides,
+ValueSource SourceOf(const Recipe& recipe, const Overrides& overrides,
                      std::initializer_list<std::string_view> pointers) {
   std::vector<std::string> given;
   for (const std::string_view pointer : pointers) {
@@ -57,7 +57,7 @@ void RequireDataToCalibrate(const Recipe& recipe, const ValueSource& source) {
 
 }  // namespace
 
-void CheckRecipe(const Recipe& recipe, const std::vector<Override>& overrides) {
+void CheckRecipe(const Recipe& recipe, const Overrides& overrides) {
   RequireDataToCalibrate(recipe, SourceOf(recipe, overrides, {"/export/kv_cache"}));
   CheckDirectories(recipe, SourceOf(recipe, overrides, {"/source", "/output", "/run_dir"}));
 }

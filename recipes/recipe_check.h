@@ -2,8 +2,6 @@
 #ifndef VERNIER_RECIPES_RECIPE_CHECK_H_
 #define VERNIER_RECIPES_RECIPE_CHECK_H_
 
-#include <vector>
-
 #include "recipes/overrides.h"
 #include "recipes/recipe.h"
 #include "recipes/recipe_values.h"
@@ -12,7 +10,7 @@ namespace vernier::recipes {
 
 // Data for what is calibrated, and three directories. kBadArgument where one of the overrides,
 // which the recipe has, is at fault, else kBadRecipe.
-void CheckRecipe(const Recipe& recipe, const std::vector<Override>& overrides);
+void CheckRecipe(const Recipe& recipe, const Overrides& overrides);
 
 // Source, output and run directory, as far as they are given, must be three places: writing into a
 // source would destroy it.

@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,6 +21,17 @@ struct AmaxOptions {
   std::vector<std::string> merge;
   double tolerance = 0;
 };
+
+AmaxOptions ReadOptions(const Arguments& arguments) {
+  AmaxOptions options;
+  arguments.Read("RUN", options.run);
+  arguments.Read("--out", options.out);
+  arguments.Read("--diff", options.diff);
+  arguments.Read("--tolerance", options.tolerance);
+  arguments.Read("--merge", options.merge);
+  arguments.Read("--into", options.into);
+  return options;
+}
 
 void PrintDifference(const run::ModuleDifference& difference) {
   fmt::print("{}: amax {} and {} ({:.3g}), tokens {} and {} ({:.3g})\n", difference.first.module,
@@ -77,41 +86,15 @@ void Print(const AmaxOptions& options) {
 
 }  // namespace
 
-void AddAmaxCommand(CLI::App& app, CommandContext& context) {
-  CLI::App* command = app.add_subcommand(
-      "amax",
-      "Print a run's calibrated amax values as JSON, compare those of two runs, or merge runs over "
-      "different data. Exit code of --diff: 0 equal, 1 different, 2 could not compare.");
-  auto options = std::make_shared<AmaxOptions>();
-  command->add_option("RUN", options->run, "A run directory, or its store file")->required();
-  CLI::Option* out =
-      command->add_option("--out", options->out, "Write FILE.json or FILE.safetensors instead");
-  CLI::Option* diff =
-      command->add_option("--diff", options->diff, "Compare with this run instead")->excludes(out);
-  command
-      ->add_option("--tolerance", options->tolerance,
-                   "Relative change of amax or tokens above which a module differs")
-      ->needs(diff)
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  CLI::Option* merge =
-      command
-          ->add_option("--merge", options->merge, "Merge with these runs: largest amax, all tokens")
-          ->excludes(out)
-          ->excludes(diff);
-  CLI::Option* into =
-      command->add_option("--into", options->into, "The new run directory for --merge")
-          ->needs(merge);
-  merge->needs(into);
-  command->callback([&context, options] {
-    if (!options->diff.empty()) {
-      context.exit_code = DiffOrExplain(*options);
-    } else if (!options->merge.empty()) {
-      Merge(*options);
-    } else {
-      Print(*options);
-    }
-  });
+int RunAmax(const Arguments& arguments, const CommandContext&) {
+  const AmaxOptions options = ReadOptions(arguments);
+  if (!options.diff.empty()) return DiffOrExplain(options);
+  if (!options.merge.empty()) {
+    Merge(options);
+  } else {
+    Print(options);
+  }
+  return 0;
 }
 
 }  // namespace vernier::tools

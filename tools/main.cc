@@ -3,69 +3,47 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <map>
 #include <new>
 #include <string>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "tools/command.h"
+#include "tools/command_app.h"
+#include "tools/option_names.h"
+#include "tools/options.h"
 
 namespace vernier::tools {
 namespace {
 
 constexpr int kExitFailure = 1;
 
-void AddSubcommands(CLI::App& app, CommandContext& context) {
-  AddRunCommand(app, context);
-  AddCalibrateCommand(app, context);
-  AddExportCommand(app, context);
-  AddConvertCommand(app, context);
-  AddDequantizeCommand(app, context);
-  AddValidateCommand(app, context);
-  AddReportCommand(app, context);
-  AddStatusCommand(app, context);
-  AddAmaxCommand(app, context);
-  AddPlanCommand(app, context);
-  AddInspectCommand(app, context);
-  AddTokenizeCommand(app, context);
-  AddTraceCommand(app, context);
-  AddLayertestCommand(app, context);
-  AddEvalCommand(app, context);
-  AddGenerateCommand(app, context);
+const Command& CommandNamed(std::string_view name) {
+  return *std::ranges::find(Commands(), name, &Command::name);
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app(
-      "Calibrates large language models layer by layer and writes NVFP4 checkpoints that "
-      "vLLM, SGLang and TensorRT-LLM load.");
-  app.name("vernier");
+  CLI::App app;
   app.set_version_flag("--version", "vernier " VERNIER_VERSION);
-  app.require_subcommand(1);
-  app.fallthrough();
-
-  CommandContext context = {.argv = argv};
-  const std::map<std::string, ProgressStyle> styles = {{"auto", ProgressStyle::kAuto},
-                                                       {"bar", ProgressStyle::kBar},
-                                                       {"plain", ProgressStyle::kPlain},
-                                                       {"json", ProgressStyle::kJson},
-                                                       {"none", ProgressStyle::kNone}};
-  app.add_option("--progress", context.progress,
-                 "How long work reports itself on standard error: auto (a bar on a terminal, lines "
-                 "otherwise), bar, plain, json (one object a line) or none")
-      ->transform(CLI::CheckedTransformer(styles, CLI::ignore_case));
-  AddSubcommands(app, context);
+  GivenByCommand given;
+  BuildApp(app, given);
+  std::string name;
   try {
-    app.parse(argc, argv);
+    name = ParseCommandLine(app, argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     throw Error(ErrorCode::kBadArgument, "command line", error.what(),
                 "See vernier --help, and --help of the subcommand");
   }
-  return context.exit_code;
+  CommandContext context = {.argv = argv};
+  const std::string program(kProgram);
+  Arguments(program, given[program]).ReadName("--progress", kProgressStyles, context.progress);
+  return CommandNamed(name).run(Arguments(name, given[name]), context);
 }
 
 // Says it in one line. Returns the exit status.

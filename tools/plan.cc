@@ -1,14 +1,13 @@
 // vernier plan: what a recipe would do, computed from headers; writes nothing.
 #include <fmt/format.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/text.h"
 #include "jobs/plan_report.h"
 #include "tools/command.h"
-#include "tools/recipe_options.h"
+#include "tools/read_spec.h"
 #include "tools/torch.h"
 
 namespace vernier::tools {
@@ -116,32 +115,18 @@ void PrintReport(const PlanReport& report) {
   PrintNeeds(report);
 }
 
-struct PlanOptions {
-  RecipeOptions recipe;
-  bool json = false;
-};
-
 }  // namespace
 
-void AddPlanCommand(CLI::App& app, CommandContext& context) {
-  CLI::App* command = app.add_subcommand(
-      "plan",
-      "Show what a recipe would do to each role's tensors, and the memory, disk and time it would "
-      "take. Reads headers only and writes nothing.");
-  auto options = std::make_shared<PlanOptions>();
-  AddRecipeOptions(*command, options->recipe);
-  command->add_flag("--json", options->json, "Print one JSON object, sizes in bytes");
-  command->callback([options, &context] {
-    const recipes::Recipe recipe = LoadRecipe(options->recipe);
-    const jobs::ModelJobs* models =
-        jobs::PlanNeedsModels(recipe) ? &RequireTorch(context) : nullptr;
-    const PlanReport report = jobs::MakePlanReport(recipe, models);
-    if (options->json) {
-      fmt::print("{}\n", jobs::PlanJson(report).dump(2));
-    } else {
-      PrintReport(report);
-    }
-  });
+int RunPlan(const Arguments& arguments, const CommandContext& context) {
+  const recipes::Recipe recipe = ReadRecipe(arguments);
+  const jobs::ModelJobs* models = jobs::PlanNeedsModels(recipe) ? &RequireTorch(context) : nullptr;
+  const PlanReport report = jobs::MakePlanReport(recipe, models);
+  if (arguments.Has("--json")) {
+    fmt::print("{}\n", jobs::PlanJson(report).dump(2));
+  } else {
+    PrintReport(report);
+  }
+  return 0;
 }
 
 }  // namespace vernier::tools

@@ -1,14 +1,11 @@
 // vernier run, calibrate and export: the pipeline with all its steps, its first, or its last two.
-#include <memory>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "jobs/pipeline.h"
 #include "tools/command.h"
 #include "tools/command_line.h"
 #include "tools/progress_writer.h"
-#include "tools/recipe_options.h"
+#include "tools/read_spec.h"
 #include "tools/run_summary.h"
 #include "tools/torch.h"
 
@@ -17,45 +14,30 @@ namespace {
 
 using jobs::Step;
 
-void AddPipelineCommand(CLI::App& app, CommandContext& context, const std::string& name,
-                        const std::string& description, std::vector<Step> steps) {
-  CLI::App* command = app.add_subcommand(name, description);
-  auto options = std::make_shared<RecipeOptions>();
-  AddRecipeOptions(*command, *options);
-  command->callback([&context, options, steps = std::move(steps)] {
-    const recipes::Recipe recipe = LoadRecipe(*options);
-    const bool calibrates = steps.front() == Step::kCalibrate && recipes::ObservesInputs(recipe);
-    const jobs::ModelJobs* models = calibrates ? &RequireTorch(context) : nullptr;
-    ProgressWriter progress(context.progress);
-    FinishPipeline(jobs::RunPipeline(
-        {.recipe = recipe, .steps = steps, .command = RepeatableCommand(context.argv)}, models,
-        progress));
-  });
+int RunSteps(const Arguments& arguments, const CommandContext& context,
+             const std::vector<Step>& steps) {
+  const recipes::Recipe recipe = ReadRecipe(arguments);
+  const bool calibrates = steps.front() == Step::kCalibrate && recipes::ObservesInputs(recipe);
+  const jobs::ModelJobs* models = calibrates ? &RequireTorch(context) : nullptr;
+  ProgressWriter progress(context.progress);
+  FinishPipeline(jobs::RunPipeline(
+      {.recipe = recipe, .steps = steps, .command = RepeatableCommand(context.argv)}, models,
+      progress));
+  return 0;
 }
 
 }  // namespace
 
-void AddRunCommand(CLI::App& app, CommandContext& context) {
-  AddPipelineCommand(
-      app, context, "run",
-      "Calibrate, export and validate as the recipe says. The same command continues "
-      "after an interruption: finished layers and shards are kept.",
-      {Step::kCalibrate, Step::kExport, Step::kValidate});
+int RunRun(const Arguments& arguments, const CommandContext& context) {
+  return RunSteps(arguments, context, {Step::kCalibrate, Step::kExport, Step::kValidate});
 }
 
-void AddCalibrateCommand(CLI::App& app, CommandContext& context) {
-  AddPipelineCommand(
-      app, context, "calibrate",
-      "Only calibrate: record activation amax in the run directory's store. Continues "
-      "at the layer where an earlier run stopped.",
-      {Step::kCalibrate});
+int RunCalibrate(const Arguments& arguments, const CommandContext& context) {
+  return RunSteps(arguments, context, {Step::kCalibrate});
 }
 
-void AddExportCommand(CLI::App& app, CommandContext& context) {
-  AddPipelineCommand(app, context, "export",
-                     "Only export (and validate) from a finished calibration in the run directory: "
-                     "after a failed export, or with other export settings. Never calibrates.",
-                     {Step::kExport, Step::kValidate});
+int RunExport(const Arguments& arguments, const CommandContext& context) {
+  return RunSteps(arguments, context, {Step::kExport, Step::kValidate});
 }
 
 }  // namespace vernier::tools

@@ -2,7 +2,6 @@
 #include "jobs/tokenize.h"
 
 #include <iostream>
-#include <memory>
 
 #include "base/error.h"
 #include "tools/command.h"
@@ -23,18 +22,12 @@ void Tokenize(const jobs::TokenizeSpec& spec) {
 
 }  // namespace
 
-void AddTokenizeCommand(CLI::App& app, CommandContext& /*context*/) {
-  CLI::App* command = app.add_subcommand(
-      "tokenize", "Print the token ids of the text on standard input, as one JSON array");
-  const auto options = std::make_shared<jobs::TokenizeSpec>();
-  command
-      ->add_option("TOKENIZER_DIR", options->directory,
-                   "Directory with tokenizer.json, such as a checkpoint")
-      ->required();
-  command->add_flag("--jsonl", options->jsonl,
-                    "Convert line by line: {\"text\": ...} to {\"ids\": ...} and back, and a chat, "
-                    "{\"messages\": ...}, to the text of its template and its ids");
-  command->callback([options] { Tokenize(*options); });
+int RunTokenize(const Arguments& arguments, const CommandContext&) {
+  jobs::TokenizeSpec spec;
+  spec.jsonl = arguments.Has("--jsonl");
+  arguments.Read("TOKENIZER_DIR", spec.directory);
+  Tokenize(spec);
+  return 0;
 }
 
 }  // namespace vernier::tools

@@ -3,27 +3,23 @@
 
 #include <fmt/format.h>
 
-#include <memory>
-
 #include "tools/command.h"
-#include "tools/forward_options.h"
+#include "tools/option_names.h"
+#include "tools/read_spec.h"
 #include "tools/torch.h"
 
 namespace vernier::tools {
 namespace {
 
-void AddTraceOptions(CLI::App& command, jobs::TraceSpec& spec) {
-  command.add_option("SRC", spec.source, "Checkpoint directory")->required();
-  command
-      .add_option("--input-ids", spec.input_ids,
-                  "Safetensors file with tensor input_ids [B, S] (I64 or I32)")
-      ->required();
-  command.add_option("--out", spec.out,
-                     "Safetensors file to write: hidden.<layer> and logits, all F32");
-  command.add_flag("--perplexity", spec.perplexity,
-                   "Print the perplexity over the rows of input_ids as windows instead");
-  AddActivationsOption(command, spec.quantize_activations);
-  AddForwardOptions(command, spec.forward);
+jobs::TraceSpec ReadTraceSpec(const Arguments& arguments) {
+  jobs::TraceSpec spec;
+  spec.perplexity = arguments.Has("--perplexity");
+  spec.forward = ReadForwardSpec(arguments);
+  arguments.Read("SRC", spec.source);
+  arguments.Read("--input-ids", spec.input_ids);
+  arguments.Read("--out", spec.out);
+  arguments.ReadName("--activations", kActivationChoices, spec.quantize_activations);
+  return spec;
 }
 
 void Run(const jobs::TraceSpec& spec, const jobs::ModelJobs& models, ProgressStyle style) {
@@ -36,17 +32,11 @@ void Run(const jobs::TraceSpec& spec, const jobs::ModelJobs& models, ProgressSty
 
 }  // namespace
 
-void AddTraceCommand(CLI::App& app, CommandContext& context) {
-  CLI::App* command = app.add_subcommand(
-      "trace",
-      "Run token ids through a checkpoint, layer by layer as in calibration, and write the hidden "
-      "states behind every layer and the logits, or print the perplexity");
-  auto options = std::make_shared<jobs::TraceSpec>();
-  AddTraceOptions(*command, *options);
-  command->callback([options, &context] {
-    jobs::CheckTraceSpec(*options);
-    Run(*options, RequireTorch(context), context.progress);
-  });
+int RunTrace(const Arguments& arguments, const CommandContext& context) {
+  const jobs::TraceSpec spec = ReadTraceSpec(arguments);
+  jobs::CheckTraceSpec(spec);
+  Run(spec, RequireTorch(context), context.progress);
+  return 0;
 }
 
 }  // namespace vernier::tools

@@ -3,13 +3,11 @@
 
 #include <fmt/format.h>
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "audit/catalogue.h"
 #include "audit/engines/explanation.h"
-#include "audit/engines/tensor_parallel.h"
 #include "audit/report_json.h"
 #include "audit/report_text.h"
 #include "base/error.h"
@@ -21,37 +19,33 @@ namespace {
 constexpr int kExitDefects = 1;
 constexpr int kExitNotChecked = 2;
 
-struct ValidateArguments {
+jobs::ValidateSpec ReadValidateSpec(const Arguments& arguments) {
   jobs::ValidateSpec spec;
-  bool json = false;
-  std::string explain;
-};
+  spec.full = arguments.Has("--full");
+  arguments.Read("DIR", spec.directory);
+  arguments.Read("--source", spec.source);
+  arguments.Read("--engine", spec.engine);
+  arguments.Read("--tensor-parallel", spec.tensor_parallel);
+  arguments.Read("--journal", spec.journal);
+  arguments.Read("--report", spec.page);
+  return spec;
+}
 
-void PrintExplanation(const ValidateArguments& arguments) {
+int Explain(const jobs::ValidateSpec& spec, const Arguments& arguments) {
+  std::string modules_named;
+  arguments.Read("--explain", modules_named);
   const std::vector<audit::ModuleExplanation> modules =
-      jobs::Explain(arguments.spec.directory, arguments.spec.engine, arguments.explain);
-  fmt::print("{}", arguments.json ? audit::ExplanationJson(modules).dump(2) + "\n"
-                                  : audit::ExplanationText(modules));
+      jobs::Explain(spec.directory, spec.engine, modules_named);
+  fmt::print("{}", arguments.Has("--json") ? audit::ExplanationJson(modules).dump(2) + "\n"
+                                           : audit::ExplanationText(modules));
+  return 0;
 }
 
-int Audit(const ValidateArguments& arguments, ProgressStyle style) {
+int Audit(const jobs::ValidateSpec& spec, bool json, ProgressStyle style) {
   ProgressWriter progress(style);
-  const audit::AuditReport report = jobs::Validate(arguments.spec, progress);
-  fmt::print("{}",
-             arguments.json ? audit::ReportJson(report).dump(2) + "\n" : audit::ReportText(report));
+  const audit::AuditReport report = jobs::Validate(spec, progress);
+  fmt::print("{}", json ? audit::ReportJson(report).dump(2) + "\n" : audit::ReportText(report));
   return report.Clean() ? 0 : kExitDefects;
-}
-
-int RunValidate(const ValidateArguments& arguments, ProgressStyle style) {
-  try {
-    if (arguments.explain.empty()) return Audit(arguments, style);
-    PrintExplanation(arguments);
-    return 0;
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::kInterrupted) throw;
-    fmt::print(stderr, "vernier: {}\n", error.what());
-    return kExitNotChecked;
-  }
 }
 
 void PrintRules() {
@@ -60,57 +54,22 @@ void PrintRules() {
   }
 }
 
-void AddOptions(CLI::App& command, ValidateArguments& arguments) {
-  command.add_option("DIR", arguments.spec.directory, "The checkpoint directory")->required();
-  command.add_option("--source", arguments.spec.source,
-                     "The source checkpoint: compare carried tensors byte by byte and measure the "
-                     "dequantisation error of converted ones (reads everything)");
-  command
-      .add_option(
-          "--engine", arguments.spec.engine,
-          "Whose reading to check: vllm, sglang, trtllm, some of them separated by commas, or "
-          "all; an older release as vllm@0.31. Rules that concern no other engine are left "
-          "out")
-      ->capture_default_str();
-  command
-      .add_option("--tensor-parallel", arguments.spec.tensor_parallel,
-                  "Devices that will serve it together: what cannot be cut for them is an error")
-      ->check(CLI::IsMember(audit::kTensorParallelSizes))
-      ->capture_default_str();
-  command.add_flag("--full", arguments.spec.full,
-                   "Read every byte and look for NaN, not only in scales; implied by --source");
-  command.add_option("--journal", arguments.spec.journal,
-                     "A file that remembers what a full audit has finished: the same command goes "
-                     "on from it, and it holds the error of every weight");
-  command.add_flag("--json", arguments.json, "Print the report as JSON");
-  command.add_option("--report", arguments.spec.page,
-                     "Also write the report as one HTML page, to be read without a network");
-  command
-      .add_option("--explain", arguments.explain,
-                  "Instead of the audit: what each engine would build the modules of this name or "
-                  "glob as, and why")
-      ->excludes("--source", "--full", "--journal", "--report");
-}
-
 }  // namespace
 
-void AddValidateCommand(CLI::App& app, CommandContext& context) {
-  CLI::App* command = app.add_subcommand(
-      "validate",
-      "Check a checkpoint against the rules of vLLM, SGLang and TensorRT-LLM and, with --source, "
-      "every tensor against the checkpoint it was made from. Exit code: 0 no errors (warnings are "
-      "allowed), 1 errors found, 2 could not check.");
-  auto arguments = std::make_shared<ValidateArguments>();
-  AddOptions(*command, *arguments);
-  command->add_flag_callback(
-      "--list-rules",
-      [] {
-        PrintRules();
-        throw CLI::Success();
-      },
-      "List the rules and what each guards against");
-  command->callback(
-      [&context, arguments] { context.exit_code = RunValidate(*arguments, context.progress); });
+int RunValidate(const Arguments& arguments, const CommandContext& context) {
+  if (arguments.Has("--list-rules")) {
+    PrintRules();
+    return 0;
+  }
+  const jobs::ValidateSpec spec = ReadValidateSpec(arguments);
+  try {
+    if (arguments.Has("--explain")) return Explain(spec, arguments);
+    return Audit(spec, arguments.Has("--json"), context.progress);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInterrupted) throw;
+    fmt::print(stderr, "vernier: {}\n", error.what());
+    return kExitNotChecked;
+  }
 }
 
 }  // namespace vernier::tools

@@ -72,13 +72,13 @@ TEST(OptionsTest, NoCommandTakesANameTwice) {
 // Any field can be replaced, whether it has a flag or not.
 TEST(OptionsTest, EveryFieldOfTheTopAndItsSectionsCanBeReplaced) {
   Recipe recipe = Parse(MinimalDocument());
-  ReplaceFields({{"/calibration/packing", "truncate"},
-                 {"/export/dialect", "compressed-tensors"},
-                 {"/activations", 0.5},
-                 {"/importance", "weights.safetensors"},
-                 {"/compute/save_interval", 1.5},
-                 {"/description", "words"}},
-                recipe);
+  ApplyOverrides({{"/calibration/packing", "truncate"},
+                  {"/export/dialect", "compressed-tensors"},
+                  {"/activations", 0.5},
+                  {"/importance", "weights.safetensors"},
+                  {"/compute/save_interval", 1.5},
+                  {"/description", "words"}},
+                 recipe);
   EXPECT_EQ(recipe.calibration.data.packing, datasets::Packing::kTruncate);
   EXPECT_EQ(recipe.dialect, Dialect::kCompressedTensors);
   EXPECT_EQ(recipe.activations, ActivationScales::kConstant);
@@ -91,7 +91,7 @@ TEST(OptionsTest, EveryFieldOfTheTopAndItsSectionsCanBeReplaced) {
 TEST(OptionsTest, AListOfPathsReplacesAllEntries) {
   Recipe recipe = Parse(MinimalDocument());
   recipe.calibration.data.sources[0].weight = 3;
-  ReplaceFields({{"/calibration/data/*/path", {"a.txt", "b/../c.txt"}, "--data"}}, recipe);
+  ApplyOverrides({{"/calibration/data/*/path", {"a.txt", "b/../c.txt"}, "--data"}}, recipe);
   ASSERT_EQ(recipe.calibration.data.sources.size(), 2u);
   EXPECT_EQ(recipe.calibration.data.sources[0].path, "a.txt");
   EXPECT_EQ(recipe.calibration.data.sources[0].weight, 1);
@@ -99,7 +99,7 @@ TEST(OptionsTest, AListOfPathsReplacesAllEntries) {
   EXPECT_THAT(
       ErrorOf(ErrorCode::kBadArgument,
               [&] {
-                ReplaceFields({{"/calibration/data/*/path", {"a.txt", ""}, "--data"}}, recipe);
+                ApplyOverrides({{"/calibration/data/*/path", {"a.txt", ""}, "--data"}}, recipe);
               }),
       HasSubstr("--data: is empty"));
 }
@@ -108,12 +108,12 @@ TEST(OptionsTest, ErrorsNameAnOverrideAsItWasGiven) {
   Recipe recipe = Parse(MinimalDocument());
   EXPECT_THAT(ErrorOf(ErrorCode::kBadArgument,
                       [&] {
-                        ReplaceFields({{"/calibration/samples", 0}}, recipe);
+                        ApplyOverrides({{"/calibration/samples", 0}}, recipe);
                       }),
               HasSubstr("/calibration/samples: 0 is out of range"));
   EXPECT_THAT(ErrorOf(ErrorCode::kBadArgument,
                       [&] {
-                        ReplaceFields({{"/activations", 1e30, "--input-scale"}}, recipe);
+                        ApplyOverrides({{"/activations", 1e30, "--input-scale"}}, recipe);
                       }),
               HasSubstr("--input-scale"));
 }
@@ -122,7 +122,7 @@ TEST(OptionsTest, ErrorsNameAnOverrideAsItWasGiven) {
 TEST(OptionsTest, ARecipeIsCheckedWithItsOverrides) {
   Json document = MinimalDocument();
   document.erase("calibration");
-  const auto parse = [&](const std::vector<Override>& overrides) {
+  const auto parse = [&](const Overrides& overrides) {
     return ParseRecipe(document.dump(), "/recipes/test.json", overrides);
   };
   EXPECT_THAT(ErrorOf(ErrorCode::kBadRecipe, [&] { parse({}); }),

@@ -1,7 +1,8 @@
+#include "recipes/overrides.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <string>
 
 #include "recipes/plan.h"
@@ -19,20 +20,19 @@ using ::vernier::testing::MinimalDocument;
 using ::vernier::testing::Parse;
 
 TEST(Overrides, ReplaceTheirFields) {
-  Overrides overrides;
-  overrides.source = "a/../models/in";
-  overrides.output = "/out";
-  overrides.run_dir = "run";
-  overrides.device = "cuda";
-  overrides.device_memory = "2GiB";
-  overrides.host_memory = "0";
-  overrides.samples = 3;
-  overrides.sequence_length = 4;
-  overrides.batch_size = 2;
-  overrides.seed = 6;
-  overrides.threads = 7;
-  overrides.non_finite = "clamp";
-  overrides.kv_cache = "fp8";
+  const Overrides overrides = {{"/source", "a/../models/in", "--source"},
+                               {"/output", "/out", "--output"},
+                               {"/run_dir", "run", "--run-dir"},
+                               {"/compute/device", "cuda", "--device"},
+                               {"/compute/device_memory", "2GiB", "--device-memory"},
+                               {"/compute/host_memory", "0", "--host-memory"},
+                               {"/calibration/samples", 3, "--samples"},
+                               {"/calibration/sequence_length", 4, "--sequence-length"},
+                               {"/calibration/batch_size", 2, "--batch-size"},
+                               {"/calibration/seed", 6, "--seed"},
+                               {"/compute/threads", 7, "--threads"},
+                               {"/non_finite", "clamp", "--non-finite"},
+                               {"/export/kv_cache", "fp8", "--kv-cache"}};
   Recipe recipe = Parse(MinimalDocument());
   recipe.compute.host_memory = 99;
   ApplyOverrides(overrides, recipe);
@@ -56,11 +56,10 @@ TEST(Overrides, ACalibratedCacheNeedsData) {
   document.erase("calibration");
   document["activations"] = "none";
   Recipe recipe = Parse(document);
-  Overrides overrides;
-  overrides.kv_cache = "fp8";
+  Overrides overrides = {{"/export/kv_cache", "fp8", "--kv-cache"}};
   EXPECT_THAT(ErrorOf(ErrorCode::kBadArgument, [&] { ApplyOverrides(overrides, recipe); }),
               AllOf(HasSubstr("--kv-cache fp8"), HasSubstr("no calibration data")));
-  overrides.data = {"text.jsonl"};
+  overrides.push_back({"/calibration/data/*/path", {"text.jsonl"}, "--data"});
   ApplyOverrides(overrides, recipe);
   EXPECT_TRUE(ObservesInputs(recipe));
 }
@@ -74,27 +73,29 @@ TEST(Overrides, NothingGivenChangesNothing) {
 }
 
 TEST(Overrides, AreCheckedLikeTheFields) {
-  const auto error_of = [](const std::function<void(Overrides&)>& set) {
-    Overrides overrides;
-    set(overrides);
+  const auto error_of = [](const Override& given) {
     Recipe recipe = Parse(MinimalDocument());
-    return ErrorOf(ErrorCode::kBadArgument, [&] { ApplyOverrides(overrides, recipe); });
+    return ErrorOf(ErrorCode::kBadArgument, [&] { ApplyOverrides({given}, recipe); });
   };
-  EXPECT_THAT(error_of([](auto& o) { o.samples = 0; }),
+  EXPECT_THAT(error_of({"/calibration/samples", 0, "--samples"}),
               AllOf(HasSubstr("--samples: 0 is out of range"), HasSubstr("at least 1")));
-  EXPECT_THAT(error_of([](auto& o) { o.sequence_length = -5; }), HasSubstr("--sequence-length"));
-  EXPECT_THAT(error_of([](auto& o) { o.batch_size = 100000; }), HasSubstr("at most 4096"));
-  EXPECT_THAT(error_of([](auto& o) { o.threads = -1; }), HasSubstr("--threads"));
-  EXPECT_THAT(error_of([](auto& o) { o.seed = ~uint64_t{0}; }), HasSubstr("--seed"));
-  EXPECT_THAT(error_of([](auto& o) { o.device = "tpu"; }), HasSubstr("\"tpu\" is no device"));
-  EXPECT_THAT(error_of([](auto& o) { o.device_memory = "lots"; }), HasSubstr("--device-memory"));
-  EXPECT_THAT(error_of([](auto& o) { o.host_memory = "1 ZB"; }), HasSubstr("--host-memory"));
-  EXPECT_THAT(error_of([](auto& o) { o.non_finite = "clip"; }),
+  EXPECT_THAT(error_of({"/calibration/sequence_length", -5, "--sequence-length"}),
+              HasSubstr("--sequence-length"));
+  EXPECT_THAT(error_of({"/calibration/batch_size", 100000, "--batch-size"}),
+              HasSubstr("at most 4096"));
+  EXPECT_THAT(error_of({"/compute/threads", -1, "--threads"}), HasSubstr("--threads"));
+  EXPECT_THAT(error_of({"/calibration/seed", ~uint64_t{0}, "--seed"}), HasSubstr("--seed"));
+  EXPECT_THAT(error_of({"/compute/device", "tpu", "--device"}), HasSubstr("\"tpu\" is no device"));
+  EXPECT_THAT(error_of({"/compute/device_memory", "lots", "--device-memory"}),
+              HasSubstr("--device-memory"));
+  EXPECT_THAT(error_of({"/compute/host_memory", "1 ZB", "--host-memory"}),
+              HasSubstr("--host-memory"));
+  EXPECT_THAT(error_of({"/non_finite", "clip", "--non-finite"}),
               AllOf(HasSubstr("--non-finite"), HasSubstr("\"clip\"")));
-  EXPECT_THAT(error_of([](auto& o) { o.kv_cache = "fp4"; }),
+  EXPECT_THAT(error_of({"/export/kv_cache", "fp4", "--kv-cache"}),
               AllOf(HasSubstr("--kv-cache"), HasSubstr("none, fp8, fp8_cast")));
-  EXPECT_THAT(error_of([](auto& o) { o.source = ""; }), HasSubstr("--source: is empty"));
-  EXPECT_THAT(error_of([](auto& o) { o.output = "/recipes/in"; }),
+  EXPECT_THAT(error_of({"/source", "", "--source"}), HasSubstr("--source: is empty"));
+  EXPECT_THAT(error_of({"/output", "/recipes/in", "--output"}),
               HasSubstr("source and output are both /recipes/in"));
 }
 

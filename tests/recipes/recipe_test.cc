@@ -126,17 +126,14 @@ TEST(Recipe, TheDefaultRunDirectoryFollowsTheOutput) {
   document["output"] = "out/";
   Recipe recipe = Parse(document);
   EXPECT_EQ(recipe.run_dir, "/recipes/out.run");
-  Overrides overrides;
-  overrides.output = "/elsewhere";
-  ApplyOverrides(overrides, recipe);
+  const Override elsewhere = {"/output", "/elsewhere"};
+  ApplyOverrides({elsewhere}, recipe);
   EXPECT_EQ(recipe.run_dir, "/elsewhere.run");
-  overrides.run_dir = "/state";
-  ApplyOverrides(overrides, recipe);
+  ApplyOverrides({elsewhere, {"/run_dir", "/state"}}, recipe);
   EXPECT_EQ(recipe.run_dir, "/state");
 
   recipe = Parse(MinimalDocument());
-  overrides.run_dir.reset();
-  ApplyOverrides(overrides, recipe);
+  ApplyOverrides({elsewhere}, recipe);
   EXPECT_EQ(recipe.run_dir, "/recipes/run");
 }
 

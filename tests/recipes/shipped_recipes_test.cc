@@ -57,10 +57,7 @@ class GeneralRecipeTest : public ::testing::TestWithParam<GeneralRecipe> {
   }
 
   static Recipe Load(const std::string& kv_cache, Dialect dialect) {
-    Recipe recipe = LoadRecipe(kRecipes / GetParam().name);
-    Overrides overrides;
-    overrides.kv_cache = kv_cache;
-    ApplyOverrides(overrides, recipe);
+    Recipe recipe = LoadRecipe(kRecipes / GetParam().name, {{"/export/kv_cache", kv_cache}});
     recipe.dialect = dialect;
     return recipe;
   }

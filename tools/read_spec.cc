@@ -1,0 +1,36 @@
+#include "tools/read_spec.h"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+
+namespace vernier::tools {
+
+recipes::Recipe ReadRecipe(const Arguments& arguments) {
+  std::filesystem::path path;
+  arguments.Read("RECIPE", path);
+  return recipes::LoadRecipe(path, arguments.RecipeOverrides());
+}
+
+jobs::ForwardSpec ReadForwardSpec(const Arguments& arguments) {
+  jobs::ForwardSpec spec;
+  arguments.Read("--dtype", spec.dtype);
+  arguments.Read("--device", spec.device);
+  arguments.Read("--device-memory", spec.device_memory);
+  arguments.Read("--host-memory", spec.host_memory);
+  arguments.Read("--batch-size", spec.batch_size);
+  arguments.Read("--threads", spec.threads);
+  return spec;
+}
+
+void PrintOrWriteJson(const Arguments& arguments, const Json& json, const std::string& text) {
+  const std::string dump = json.dump(2) + "\n";
+  std::filesystem::path out;
+  arguments.Read("--out", out);
+  if (!out.empty()) WriteFileAtomically(out, dump);
+  fmt::print("{}", arguments.Has("--json") ? dump : text);
+}
+
+}  // namespace vernier::tools

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <utility>
 
 namespace vernier {
 namespace {
@@ -45,8 +46,13 @@ std::string_view CodeSummary(ErrorCode code) {
 
 Error::Error(ErrorCode code, std::string_view subject, std::string_view problem,
              std::string_view remedy)
-    : std::runtime_error(
-          OneLine(fmt::format("{}: {}: {}. {}.", CodeName(code), subject, problem, remedy))),
-      code_(code) {}
+    : Error(code, std::make_shared<ErrorParts>(
+                      ErrorParts{OneLine(subject), OneLine(problem), OneLine(remedy)})) {}
+
+Error::Error(ErrorCode code, std::shared_ptr<const ErrorParts> parts)
+    : std::runtime_error(fmt::format("{}: {}: {}. {}.", CodeName(code), parts->subject,
+                                     parts->problem, parts->remedy)),
+      code_(code),
+      parts_(std::move(parts)) {}
 
 }  // namespace vernier

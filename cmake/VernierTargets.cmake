@@ -35,10 +35,17 @@ function(vernier_use_headers name suffix)
   endif()
 endfunction()
 
+# What libvernier is made of: code that may lie anywhere, whose names do not leave the library.
+function(vernier_library_code name)
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
+                                           VISIBILITY_INLINES_HIDDEN ON)
+endfunction()
+
 # vernier_library(NAME SOURCES ... DEPENDS ...): a static library whose includes start at the root.
 function(vernier_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
+  vernier_library_code(${name})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS})
   vernier_use_headers(${name} _headers)

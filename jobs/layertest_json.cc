@@ -11,7 +11,7 @@ using calib::LayerTestResult;
 using calib::LinearResult;
 using calib::StageErrors;
 
-constexpr std::string_view kNotEmulated = "not-emulated";
+constexpr std::string_view kLeftPlain = "not-emulated";
 
 // Infinities become null.
 Json StatsJson(const std::optional<ErrorStats>& stats) {
@@ -35,7 +35,7 @@ Json ErrorsJson(const StageErrors& errors) {
 std::vector<std::string> NotEmulated(const LayerTestResult& result) {
   std::vector<std::string> modules;
   for (const LinearResult& linear : result.linears) {
-    if (linear.activations == kNotEmulated) modules.push_back(linear.module);
+    if (linear.activations == kLeftPlain) modules.push_back(linear.module);
   }
   return modules;
 }

@@ -8,8 +8,10 @@
 
 namespace vernier::quantizers {
 
-// Highway's identifiers of the targets that are compiled in and that this processor has, the best
-// first.
+// Highway's identifiers of the targets that are compiled in, the best first.
+std::vector<int64_t> CompiledSimdTargets();
+
+// Those of them that this processor has; kernels run on the first.
 std::vector<int64_t> SimdTargets();
 
 // "AVX3" (AVX-512), "AVX2", "NEON" or "SCALAR".

@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "tools/build_text.h"
 #include "tools/command.h"
 #include "tools/command_app.h"
 #include "tools/option_names.h"
@@ -29,7 +30,7 @@ const Command& CommandNamed(std::string_view name) {
 
 int Main(int argc, char** argv) {
   CLI::App app;
-  app.set_version_flag("--version", "vernier " VERNIER_VERSION);
+  app.set_version_flag("--version", BuildText, "Print version, commit, libtorch and SIMD targets");
   GivenByCommand given;
   BuildApp(app, given);
   std::string name;

@@ -36,6 +36,7 @@ const std::map<std::string, std::set<std::string>> kMayKnow = {
     {"jobs",
      {"base", "quantizers", "checkpoint", "datasets", "recipes", "calib", "run", "export", "audit",
       "report"}},
+    {"api", {"base", "jobs"}},
     {"tools",
      {"base", "quantizers", "checkpoint", "datasets", "recipes", "calib", "run", "export", "audit",
       "report", "jobs"}},
@@ -145,8 +146,8 @@ TEST(Architecture, EveryErrorCodeIsThrownSomewhere) {
 
 TEST(Architecture, EveryTopLevelFolderHasAReadme) {
   for (const char* folder :
-       {"audit", "base", "calib", "checkpoint", "datasets", "docs", "examples", "export", "jobs",
-        "quantizers", "recipes", "report", "run", "tests", "tools"}) {
+       {"api", "audit", "base", "calib", "checkpoint", "datasets", "docs", "examples", "export",
+        "jobs", "quantizers", "recipes", "report", "run", "tests", "tools"}) {
     EXPECT_TRUE(fs::exists(kRoot / folder / "README.md")) << folder;
   }
 }

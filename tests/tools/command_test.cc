@@ -35,6 +35,13 @@ TEST(CommandTest, HelpNamesEverySubcommand) {
   }
 }
 
+TEST(CommandTest, VersionTellsOneBuildFromAnother) {
+  const CommandResult result = RunVernier({"--version"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_THAT(result.output, ::testing::MatchesRegex("vernier [0-9.]+\ncommit    .+\nlibtorch  .+\n"
+                                                     "SIMD      .+ of .+\ncompiler  .+\n"));
+}
+
 TEST(CommandTest, InspectJsonDescribesTheExample) {
   const CommandResult result = RunVernier({"inspect", kExample, "--json"});
   ASSERT_EQ(result.exit_code, 0) << result.errors;

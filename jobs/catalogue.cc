@@ -1,0 +1,124 @@
+#include "jobs/catalogue.h"
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "audit/report_json.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "jobs/inspect.h"
+#include "jobs/pipeline.h"
+#include "jobs/plan_report.h"
+#include "jobs/spec_json.h"
+#include "jobs/summary_json.h"
+
+namespace vernier::jobs {
+namespace {
+
+bool Never(const Json&) { return false; }
+bool Always(const Json&) { return true; }
+
+bool PlanNeeds(const Json& spec) { return PlanNeedsModels(ReadRecipeJob(spec, "plan").recipe); }
+
+bool CalibrationNeeds(const Json& spec) {
+  return recipes::ObservesInputs(ReadRecipeJob(spec, "calibrate").recipe);
+}
+
+bool RunNeeds(const Json& spec) {
+  return recipes::ObservesInputs(ReadRecipeJob(spec, "run").recipe);
+}
+
+Json RunSteps(const Json& spec, std::string_view job, std::vector<Step> steps,
+              const ModelJobs* models, ProgressListener& listener) {
+  RecipeJobSpec given = ReadRecipeJob(spec, job);
+  return PipelineJson(RunPipeline({.recipe = std::move(given.recipe),
+                                   .steps = std::move(steps),
+                                   .command = std::move(given.command)},
+                                  models, listener));
+}
+
+Json InspectJob(const Json& spec, const ModelJobs*, ProgressListener&) {
+  return InspectJson(Inspect(ReadInspectSpec(spec)));
+}
+
+Json PlanJob(const Json& spec, const ModelJobs* models, ProgressListener&) {
+  return PlanJson(MakePlanReport(ReadRecipeJob(spec, "plan").recipe, models));
+}
+
+Json ConvertJob(const Json& spec, const ModelJobs*, ProgressListener& listener) {
+  return PipelineJson(Convert(ReadConvertSpec(spec), listener));
+}
+
+Json DequantizeJob(const Json& spec, const ModelJobs*, ProgressListener& listener) {
+  return PipelineJson(Dequantize(ReadDequantizeSpec(spec), listener));
+}
+
+Json CalibrateJob(const Json& spec, const ModelJobs* models, ProgressListener& listener) {
+  return RunSteps(spec, "calibrate", {Step::kCalibrate}, models, listener);
+}
+
+Json ExportJob(const Json& spec, const ModelJobs* models, ProgressListener& listener) {
+  return RunSteps(spec, "export", {Step::kExport, Step::kValidate}, models, listener);
+}
+
+Json RunJob(const Json& spec, const ModelJobs* models, ProgressListener& listener) {
+  return RunSteps(spec, "run", {Step::kCalibrate, Step::kExport, Step::kValidate}, models,
+                  listener);
+}
+
+Json ValidateJob(const Json& spec, const ModelJobs*, ProgressListener& listener) {
+  return audit::ReportJson(Validate(ReadValidateSpec(spec), listener));
+}
+
+Json ReportJob(const Json& spec, const ModelJobs*, ProgressListener& listener) {
+  return ReportJson(WriteReport(ReadReportSpec(spec), listener));
+}
+
+Json EvalJob(const Json& spec, const ModelJobs* models, ProgressListener& listener) {
+  return EvalJson(RequireModels(models, "eval").Evaluate(ReadEvalSpec(spec), listener));
+}
+
+Json GenerateJob(const Json& spec, const ModelJobs* models, ProgressListener& listener) {
+  const GenerateSpec given = ReadGenerateSpec(spec);
+  return {{"texts", GenerateJson(RequireModels(models, "generate").Generate(given, {}, listener))}};
+}
+
+Json LayerTestJob(const Json& spec, const ModelJobs* models, ProgressListener& listener) {
+  return LayerTestJson(
+      RequireModels(models, "layertest").TestLayer(ReadLayerTestSpec(spec), listener));
+}
+
+Json TraceJob(const Json& spec, const ModelJobs* models, ProgressListener& listener) {
+  return TraceJson(RequireModels(models, "trace").Trace(ReadTraceSpec(spec), listener));
+}
+
+constexpr auto kJobs = std::to_array<Job>({{"inspect", Never, InspectJob},
+                                           {"plan", PlanNeeds, PlanJob},
+                                           {"convert", Never, ConvertJob},
+                                           {"dequantize", Never, DequantizeJob},
+                                           {"calibrate", CalibrationNeeds, CalibrateJob},
+                                           {"export", Never, ExportJob},
+                                           {"run", RunNeeds, RunJob},
+                                           {"validate", Never, ValidateJob},
+                                           {"report", Never, ReportJob},
+                                           {"eval", Always, EvalJob},
+                                           {"generate", Always, GenerateJob},
+                                           {"layertest", Always, LayerTestJob},
+                                           {"trace", Always, TraceJob}});
+
+}  // namespace
+
+std::span<const Job> AllJobs() { return kJobs; }
+
+const Job& FindJob(std::string_view name) {
+  std::vector<std::string> names;
+  for (const Job& job : kJobs) {
+    if (job.name == name) return job;
+    names.emplace_back(job.name);
+  }
+  throw Error(ErrorCode::kBadArgument, "\"" + std::string(name) + "\"", "is no job",
+              "Give one of " + JoinNames(names));
+}
+
+}  // namespace vernier::jobs

@@ -1,0 +1,98 @@
+#include "jobs/summary_json.h"
+
+#include <string>
+
+#include "audit/report_json.h"
+
+namespace vernier::jobs {
+namespace {
+
+Json CalibrationJson(const CalibrationSummary& summary) {
+  Json clamped = Json::array();
+  for (const run::NonFiniteRecord& record : summary.clamped) {
+    clamped.push_back({{"module", record.module},
+                       {"layer", record.layer},
+                       {"sample", record.sample},
+                       {"value", record.value},
+                       {"count", record.count}});
+  }
+  return {{"layers", summary.outcome.layers},
+          {"resumed_at_layer", summary.outcome.resumed_at_layer},
+          {"samples", summary.outcome.samples},
+          {"tokens", summary.outcome.tokens},
+          {"clamped", std::move(clamped)}};
+}
+
+Json FallbacksJson(const exporter::ExportSummary& done) {
+  Json list = Json::array();
+  for (const exporter::FallbackScale& fallback : done.fallbacks) {
+    list.push_back({{"group", fallback.group},
+                    {"from", exporter::AmaxOriginName(fallback.from)},
+                    {"amax", fallback.amax}});
+  }
+  return list;
+}
+
+Json ExportJson(const ExportOutcome& exported) {
+  const exporter::ExportSummary& done = exported.done;
+  return {{"plan_hash", done.plan_hash},
+          {"left_out", exported.left_out},
+          {"source_tensors", exported.source_tensors},
+          {"carried_tensors", done.carried_tensors},
+          {"converted_tensors", done.converted_tensors},
+          {"dropped_tensors", done.dropped_tensors},
+          {"source_bytes", done.source_tensor_bytes},
+          {"output_tensors", done.output_tensors},
+          {"output_bytes", done.output_tensor_bytes},
+          {"shards_written", done.shards_written},
+          {"shards_reused", done.shards_reused},
+          {"scale_groups", exported.scale_groups},
+          {"fallbacks", FallbacksJson(done)},
+          {"kv_cache", recipes::KvCacheName(exported.kv_cache)},
+          {"clamped_elements", done.clamped_elements}};
+}
+
+Json LayoutsJson(const std::vector<LayoutOutcome>& layouts) {
+  Json list = Json::array();
+  for (const LayoutOutcome& written : layouts) {
+    list.push_back({{"layout", exporter::KernelLayoutName(written.layout)},
+                    {"files", written.pack.files},
+                    {"folded_scales", written.pack.fold.scales},
+                    {"rounded_scales", written.pack.fold.inexact},
+                    {"vanished_scales", written.pack.fold.vanished}});
+  }
+  return list;
+}
+
+}  // namespace
+
+Json PipelineJson(const PipelineSummary& summary) {
+  Json seconds = Json::object();
+  for (const auto& [phase, spent] : summary.phase_seconds) seconds[phase] = spent;
+  return {{"source", summary.source.string()},
+          {"output", summary.output.string()},
+          {"run_dir", summary.run_dir.string()},
+          {"clean", summary.Clean()},
+          {"seconds", std::move(seconds)},
+          {"calibration", summary.calibration ? CalibrationJson(*summary.calibration) : Json()},
+          {"export", summary.exported ? ExportJson(*summary.exported) : Json()},
+          {"audit", summary.audit ? audit::ReportJson(*summary.audit) : Json()},
+          {"layouts", LayoutsJson(summary.layouts)}};
+}
+
+Json ReportJson(const ReportSummary& summary) {
+  return {{"page", summary.page.string()},
+          {"audit_absent", summary.audit_absent.empty() ? Json() : Json(summary.audit_absent)}};
+}
+
+Json TraceJson(const TraceSummary& summary) {
+  Json json = {
+      {"windows", summary.windows}, {"perplexity", nullptr}, {"predicted_tokens", nullptr}};
+  if (summary.likelihood) {
+    json["perplexity"] = summary.likelihood->perplexity.value;
+    json["predicted_tokens"] = summary.likelihood->tokens;
+  }
+  return json;
+}
+
+}  // namespace vernier::jobs

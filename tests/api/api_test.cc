@@ -1,0 +1,150 @@
+// libvernier as a program outside sees it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/support/temp_dir.h"
+#include "vernier/vernier.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::vernier::testing::TempDir;
+using Json = nlohmann::ordered_json;
+
+const std::string kModel = VERNIER_SOURCE_DIR "/examples/mini-deepseek-v4";
+
+vernier::ConvertSpec ConvertInto(const TempDir& directory) {
+  vernier::ConvertSpec spec;
+  spec.source = kModel;
+  spec.output = (directory.path() / "out").string();
+  return spec;
+}
+
+// The error of a job that must fail.
+vernier::Error FailureOf(const std::string& job, const std::string& specification) {
+  try {
+    vernier::RunJob(job, specification);
+  } catch (const vernier::Error& error) {
+    return error;
+  }
+  ADD_FAILURE() << job << " " << specification << " did not fail";
+  return vernier::Error("{}");
+}
+
+TEST(Api, InspectGivesFieldsAndTheirJson) {
+  const vernier::InspectSummary summary = vernier::Inspect({kModel});
+  EXPECT_EQ(summary.model_type, "deepseek_v4");
+  EXPECT_GT(summary.layers, 0);
+  EXPECT_THAT(summary.missing, IsEmpty());
+  const Json json = Json::parse(summary.json);
+  EXPECT_EQ(json.at("layers"), summary.layers);
+  EXPECT_EQ(json.at("totals").at("bytes"), summary.bytes);
+}
+
+TEST(Api, ConvertReportsProgressAndWritesWhatTheAuditFindsClean) {
+  const TempDir directory;
+  vernier::ConvertSpec spec = ConvertInto(directory);
+  spec.validate = true;
+  std::vector<std::string> phases;
+  double last = 0;
+  const vernier::PipelineSummary summary =
+      vernier::Convert(spec, [&](const vernier::Progress& progress) {
+        if (progress.event == VERNIER_PHASE_BEGINS) phases.emplace_back(progress.phase);
+        last = progress.fraction;
+        EXPECT_LE(progress.number, progress.phases);
+        return true;
+      });
+  EXPECT_THAT(phases, ::testing::ElementsAre("export", "validate"));
+  EXPECT_DOUBLE_EQ(last, 1.0);
+  EXPECT_TRUE(summary.clean);
+  EXPECT_GT(summary.converted_tensors, 0);
+  EXPECT_TRUE(fs::exists(fs::path(summary.output) / "vernier_manifest.json"));
+  EXPECT_EQ(Json::parse(summary.json).at("run_dir"), summary.run_dir);
+
+  const vernier::ValidateSummary audit =
+      vernier::Validate({.checkpoint = summary.output, .source = kModel});
+  EXPECT_TRUE(audit.clean);
+  EXPECT_EQ(audit.errors, 0);
+}
+
+TEST(Api, AStoppedJobGoesOnWhereItStopped) {
+  const TempDir directory;
+  const vernier::ConvertSpec spec = ConvertInto(directory);
+  const auto stop = [](const vernier::Progress&) { return false; };
+  EXPECT_THROW(vernier::Convert(spec, stop), vernier::Stopped);
+  EXPECT_FALSE(fs::exists(fs::path(spec.output) / "vernier_manifest.json"));
+  EXPECT_TRUE(vernier::Convert(spec).clean);
+  EXPECT_TRUE(fs::exists(fs::path(spec.output) / "vernier_manifest.json"));
+}
+
+TEST(Api, WhatTheProgressFunctionThrowsComesOut) {
+  const TempDir directory;
+  const auto fail = [](const vernier::Progress&) -> bool { throw std::range_error("mine"); };
+  EXPECT_THROW(vernier::Convert(ConvertInto(directory), fail), std::range_error);
+}
+
+TEST(Api, ErrorsHaveACodeAndTheirParts) {
+  const vernier::Error error = FailureOf("inspect", R"({"checkpoint": "/nowhere"})");
+  EXPECT_EQ(error.code(), "VN-CKPT-001");
+  EXPECT_THAT(error.meaning(), HasSubstr("no safetensors checkpoint"));
+  EXPECT_THAT(error.subject(), HasSubstr("/nowhere"));
+  EXPECT_THAT(std::vector({error.problem(), error.remedy()}), Each(Not(IsEmpty())));
+  EXPECT_THAT(error.what(), AllOf(HasSubstr(error.code()), HasSubstr(error.problem()),
+                                  HasSubstr(error.remedy())));
+}
+
+TEST(Api, SpecificationsAreChecked) {
+  EXPECT_THAT(FailureOf("inspect", R"({"checkpoint": "a", "chekpoint": 1})").what(),
+              HasSubstr("unknown field \"chekpoint\""));
+  EXPECT_THAT(FailureOf("inspect", "{}").what(), HasSubstr("lacks the field \"checkpoint\""));
+  EXPECT_THAT(FailureOf("inspect", R"({"checkpoint": 5})").what(), HasSubstr("5 and not a string"));
+  EXPECT_THAT(FailureOf("inspect", "[]").what(), HasSubstr("not a JSON object"));
+  EXPECT_THAT(FailureOf("inspect", "{").code(), "VN-FILE-005");
+  EXPECT_THAT(FailureOf("inspekt", "{}").remedy(), HasSubstr("inspect, plan, convert"));
+  const std::string places = R"({"source": "a", "output": "b", )";
+  EXPECT_THAT(FailureOf("convert", places + R"("weights": "nvfp5"})").remedy(), HasSubstr("nvfp4"));
+  const vernier::Error threads =
+      FailureOf("convert", R"({"source": ")" + kModel + R"(", "output": "b", "threads": 1.5})");
+  EXPECT_EQ(threads.code(), "VN-ARG-001");
+  EXPECT_EQ(threads.subject(), "\"threads\" of convert");
+  EXPECT_THAT(FailureOf("validate", R"({"checkpoint": "a", "full": 1})").what(),
+              HasSubstr("1 and not true or false"));
+  EXPECT_THAT(FailureOf("convert", places + R"("layouts": "a"})").what(),
+              HasSubstr("list of strings"));
+  EXPECT_THAT(FailureOf("convert", places + R"("recipe": "c", "weights": "nvfp4"})").what(),
+              HasSubstr("beside a recipe"));
+  EXPECT_THAT(FailureOf("validate", R"({"checkpoint": "a", "tensor_parallel": 3})").what(),
+              HasSubstr("1, 2, 4 or 8"));
+  EXPECT_THAT(FailureOf("run", R"({"recipe": {"version": 1, "sauce": "a"}})").code(),
+              "VN-RECIPE-001");
+}
+
+TEST(Api, CTakesNullForWhatIsNotWanted) {
+  EXPECT_EQ(vernier_run_job(nullptr, nullptr, nullptr, nullptr, nullptr, nullptr), VERNIER_FAILED);
+  char* error = nullptr;
+  EXPECT_EQ(vernier_run_job("inspect", nullptr, nullptr, nullptr, nullptr, &error), VERNIER_FAILED);
+  ASSERT_NE(error, nullptr);
+  EXPECT_EQ(Json::parse(error).at("code"), "VN-FILE-005");
+  vernier_free(error);
+  vernier_free(nullptr);
+}
+
+TEST(Api, SaysWhichVernierItIs) {
+  const Json build = Json::parse(vernier::Build());
+  EXPECT_EQ(build.at("version"), vernier::Version());
+  EXPECT_THAT(build.at("simd_targets"), Not(IsEmpty()));
+  EXPECT_THAT(build.at("simd_targets"), ::testing::Contains(build.at("simd_target")));
+}
+
+}  // namespace

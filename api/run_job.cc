@@ -1,5 +1,6 @@
 #include "api/run_job.h"
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
@@ -50,7 +51,7 @@ class Caller final : public ProgressListener {
 
  private:
   const JobCall& call_;
-  bool stop_ = false;
+  std::atomic<bool> stop_ = false;  // events may come from other threads
 };
 
 // For vernier_free; null when there is no memory for it.

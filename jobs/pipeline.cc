@@ -24,6 +24,9 @@ namespace {
 
 constexpr std::string_view kCalibratePhase = "calibrate";
 
+// What `vernier status` shows when a program did not say how it is begun.
+constexpr std::string_view kNoCommand = "the same job of the program that began it";
+
 std::string_view PhaseName(Step step) {
   switch (step) {
     case Step::kCalibrate:
@@ -131,7 +134,8 @@ class Pipeline {
       store_.CheckIdentity(identity);
     }
     run::RequireSourceFiles(store_, source_.checkpoint);
-    command_ = run::BeginCommand(store_.database(), spec.command, StepNames(steps_));
+    command_ = run::BeginCommand(
+        store_.database(), spec.command.empty() ? kNoCommand : spec.command, StepNames(steps_));
     summary_ = {.source = recipe_.source, .output = recipe_.output, .run_dir = store_.run_dir()};
   }
 

@@ -28,7 +28,8 @@ struct PipelineSpec {
   std::vector<Step> steps;  // each at most once, in order of Step
   // Also written, into the output, once the steps are done and the audit, if any, found no error.
   std::vector<exporter::KernelLayout> layouts = {};
-  // What the run directory notes as the command: a line by which a shell repeats it.
+  // What the run directory notes as the command: a line by which a shell repeats it. Empty: a
+  // program's job.
   std::string command = {};
 };
 

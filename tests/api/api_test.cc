@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/command.h"
 #include "tests/support/temp_dir.h"
 #include "vernier/vernier.h"
 
@@ -84,6 +85,8 @@ TEST(Api, AStoppedJobGoesOnWhereItStopped) {
   const auto stop = [](const vernier::Progress&) { return false; };
   EXPECT_THROW(vernier::Convert(spec, stop), vernier::Stopped);
   EXPECT_FALSE(fs::exists(fs::path(spec.output) / "vernier_manifest.json"));
+  EXPECT_THAT(::vernier::testing::RunVernier({"status", spec.output + ".run"}).output,
+              HasSubstr("the same job of the program that began it"));
   EXPECT_TRUE(vernier::Convert(spec).clean);
   EXPECT_TRUE(fs::exists(fs::path(spec.output) / "vernier_manifest.json"));
 }

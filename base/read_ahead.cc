@@ -13,31 +13,6 @@
 #include "base/io_queue.h"
 
 namespace vernier {
-namespace {
-
-struct PendingRange {
-  size_t file = 0;
-  uint64_t aligned_begin = 0;
-  uint64_t begin = 0;
-  uint64_t end = 0;
-  PooledBuffer memory;  // holds [aligned_begin, AlignUp(end))
-};
-
-struct PendingJob {
-  std::vector<PendingRange> ranges;
-  uint64_t bytes = 0;
-  size_t missing_requests = 0;
-};
-
-struct PendingRequest {
-  PendingJob* job = nullptr;
-  PendingRange* range = nullptr;
-  uint64_t offset = 0;  // in the file
-  uint64_t bytes = 0;
-};
-
-}  // namespace
-
 class ReadAhead::Impl {
  public:
   Impl(std::vector<std::filesystem::path> files, std::function<std::optional<Job>()> next_job,
@@ -75,6 +50,27 @@ class ReadAhead::Impl {
   }
 
  private:
+  struct PendingRange {
+    size_t file = 0;
+    uint64_t aligned_begin = 0;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+    PooledBuffer memory;  // holds [aligned_begin, AlignUp(end))
+  };
+
+  struct PendingJob {
+    std::vector<PendingRange> ranges;
+    uint64_t bytes = 0;
+    size_t missing_requests = 0;
+  };
+
+  struct PendingRequest {
+    PendingJob* job = nullptr;
+    PendingRange* range = nullptr;
+    uint64_t offset = 0;  // in the file
+    uint64_t bytes = 0;
+  };
+
   void ReadOn() {
     TakeJobs();
     SubmitRequests();

@@ -111,6 +111,10 @@ bool GlobMatch(std::string_view pattern, std::string_view name) {
   return p == pattern.size();
 }
 
+bool IsOneOf(std::string_view name, std::span<const std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
 std::optional<std::string> NearestName(std::string_view word,
                                        std::span<const std::string> candidates) {
   std::optional<std::string> nearest;

@@ -24,6 +24,8 @@ std::optional<uint64_t> ParseByteSize(std::string_view text);
 // '*' matches any run of characters, '?' one, everything else itself; the whole name must match.
 bool GlobMatch(std::string_view pattern, std::string_view name);
 
+bool IsOneOf(std::string_view name, std::span<const std::string_view> names);
+
 // The candidate with the smallest edit distance to `word`, when it is near enough to be a likely
 // misspelling (at most a third of the letters differ).
 std::optional<std::string> NearestName(std::string_view word,

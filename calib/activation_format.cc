@@ -70,7 +70,7 @@ std::string_view ActivationFormatName(ActivationFormat format) {
     case ActivationFormat::kNotEmulated:
       break;
   }
-  return "not-emulated";
+  return kNotEmulatedName;
 }
 
 ActivationQuantization ReadActivationQuantization(const Checkpoint& checkpoint,

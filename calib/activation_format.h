@@ -19,7 +19,8 @@ enum class ActivationFormat {
   kFp8Group,   // the same per group of columns
   kNotEmulated,  // engines differ, or it is not known what they do
 };
-// "none", "nvfp4", "fp8-tensor", "fp8-token", "fp8-group", "not-emulated"
+inline constexpr std::string_view kNotEmulatedName = "not-emulated";
+// "none", "nvfp4", "fp8-tensor", "fp8-token", "fp8-group", or kNotEmulatedName
 std::string_view ActivationFormatName(ActivationFormat format);
 
 struct ActivationQuantization {

@@ -22,7 +22,7 @@ constexpr std::string_view kSingleFile = "model.safetensors";
 constexpr std::string_view kConsolidated = "consolidated";
 constexpr std::array<std::string_view, 2> kMtpFiles = {"mtp.safetensors",
                                                        "nextn_layer_parameters.safetensors"};
-constexpr size_t kNamesShown = 3;
+constexpr size_t kFilesShown = 3;
 
 // Weights in containers that are not read.
 struct OtherContainer {
@@ -62,7 +62,7 @@ std::vector<std::string> ShardsAmong(const std::vector<std::string>& files) {
 }
 
 std::string FirstNames(std::vector<std::string> names) {
-  const size_t more = names.size() - std::min(names.size(), kNamesShown);
+  const size_t more = names.size() - std::min(names.size(), kFilesShown);
   names.resize(names.size() - more);
   return JoinNames(names) + (more > 0 ? fmt::format(" and {} more", more) : std::string());
 }

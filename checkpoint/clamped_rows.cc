@@ -9,10 +9,10 @@ namespace vernier::checkpoint {
 namespace {
 
 // Elements that are looked at before the first bad one among them is searched for.
-constexpr size_t kTileElements = 4096;
+constexpr size_t kElementsAtOnce = 4096;
 
 template <typename Bits>
-Bits Load(std::span<const std::byte> bytes, size_t index) {
+Bits LoadBits(std::span<const std::byte> bytes, size_t index) {
   Bits bits;
   std::memcpy(&bits, bytes.data() + index * sizeof(Bits), sizeof(Bits));
   return bits;
@@ -22,14 +22,14 @@ Bits Load(std::span<const std::byte> bytes, size_t index) {
 template <typename Bits, typename IsBad, typename Visit>
 void ForEachBad(std::span<const std::byte> bytes, IsBad is_bad, Visit visit) {
   const size_t count = bytes.size() / sizeof(Bits);
-  for (size_t begin = 0; begin < count; begin += kTileElements) {
-    const size_t end = std::min(count, begin + kTileElements);
+  for (size_t begin = 0; begin < count; begin += kElementsAtOnce) {
+    const size_t end = std::min(count, begin + kElementsAtOnce);
     uint8_t any = 0;
     for (size_t i = begin; i < end; ++i) {
-      any |= static_cast<uint8_t>(is_bad(Load<Bits>(bytes, i)));
+      any |= static_cast<uint8_t>(is_bad(LoadBits<Bits>(bytes, i)));
     }
     for (size_t i = begin; any != 0 && i < end; ++i) {
-      const auto bits = Load<Bits>(bytes, i);
+      const auto bits = LoadBits<Bits>(bytes, i);
       if (is_bad(bits)) visit(i, bits);
     }
   }

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kOriginal =
     "Start from the model's BF16 or FP8 release, or let the tool that made this one dequantise it";
-constexpr size_t kNamesShown = 3;
+constexpr size_t kMissingShown = 3;
 
 // The part of an unnamed scheme that keeps its values from being read.
 std::string_view Obstacle(std::string_view part) {
@@ -101,7 +101,7 @@ void RequireComplete(const Family& family, const ModelLayout& layout) {
     if (layout.FindName(name) == nullptr) missing.push_back(std::move(name));
   }
   if (missing.empty()) return;
-  const size_t more = missing.size() - std::min(missing.size(), kNamesShown);
+  const size_t more = missing.size() - std::min(missing.size(), kMissingShown);
   missing.resize(missing.size() - more);
   throw Error(ErrorCode::kMissingTensor, JoinNames(missing),
               MissingText(family, layout, missing.size(), more),

@@ -17,7 +17,6 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr uint64_t kPrefixBytes = 8;
 constexpr std::string_view kLfsPointer = "version https://git-lfs";
 constexpr size_t kMaxRank = 32;
 constexpr std::string_view kDamagedRemedy = "Download or copy the file again";
@@ -300,7 +299,7 @@ SafetensorsHeader ParseSafetensorsHeader(std::string_view json, uint64_t file_by
   SafetensorsHeader header;
   header.tensors = handler.TakeTensors();
   header.metadata = handler.TakeMetadata();
-  header.data_begin = kPrefixBytes + json.size();
+  header.data_begin = kHeaderPrefixBytes + json.size();
   CheckUniqueNames(header.tensors, origin);
   for (const TensorInfo& tensor : header.tensors) CheckSize(tensor, origin);
   const uint64_t data_bytes = CheckRanges(&header.tensors, origin);
@@ -324,14 +323,14 @@ SafetensorsHeader ParseSafetensorsHeader(std::string_view json, uint64_t file_by
 SafetensorsHeader ReadSafetensorsHeader(const File& file) {
   const std::string origin = file.path().string();
   const uint64_t file_bytes = file.Size();
-  if (file_bytes < kPrefixBytes) {
+  if (file_bytes < kHeaderPrefixBytes) {
     throw Error(ErrorCode::kTruncated, origin,
                 "has " + std::to_string(file_bytes) + " bytes, less than a header's length prefix",
                 kDamagedRemedy);
   }
   uint64_t json_bytes = 0;
   file.ReadAt(0, std::as_writable_bytes(std::span(&json_bytes, 1)));
-  if (std::memcmp(&json_bytes, kLfsPointer.data(), kPrefixBytes) == 0) {
+  if (std::memcmp(&json_bytes, kLfsPointer.data(), kHeaderPrefixBytes) == 0) {
     throw Error(ErrorCode::kBadHeader, origin, "is a pointer of Git LFS, not the file itself",
                 "Fetch the file: git lfs pull");
   }
@@ -341,14 +340,14 @@ SafetensorsHeader ReadSafetensorsHeader(const File& file) {
                     std::to_string(kMaxHeaderBytes),
                 "Check that it is a safetensors file");
   }
-  if (json_bytes > file_bytes - kPrefixBytes) {
+  if (json_bytes > file_bytes - kHeaderPrefixBytes) {
     throw Error(ErrorCode::kTruncated, origin,
                 "has " + std::to_string(file_bytes) + " bytes, but its header alone ends at " +
-                    std::to_string(kPrefixBytes + json_bytes),
+                    std::to_string(kHeaderPrefixBytes + json_bytes),
                 kDamagedRemedy);
   }
   std::string json(json_bytes, '\0');
-  file.ReadAt(kPrefixBytes, std::as_writable_bytes(std::span(json)));
+  file.ReadAt(kHeaderPrefixBytes, std::as_writable_bytes(std::span(json)));
   return ParseSafetensorsHeader(json, file_bytes, origin);
 }
 

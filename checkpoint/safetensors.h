@@ -13,6 +13,8 @@
 
 namespace vernier::checkpoint {
 
+// The header's length stands before it.
+inline constexpr uint64_t kHeaderPrefixBytes = 8;
 // The safetensors reference implementation's own limit.
 inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 

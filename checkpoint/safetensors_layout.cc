@@ -10,7 +10,6 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr uint64_t kPrefixBytes = 8;
 constexpr size_t kAlignment = 8;
 
 // With larger elements first, every tensor begins at a multiple of its element size.
@@ -76,8 +75,8 @@ std::string HeaderJson(const std::vector<TensorInfo>& tensors,
 }
 
 std::string LengthPrefix(uint64_t bytes) {
-  std::string prefix(kPrefixBytes, '\0');
-  for (size_t i = 0; i < kPrefixBytes; ++i) prefix[i] = static_cast<char>(bytes >> (8 * i));
+  std::string prefix(kHeaderPrefixBytes, '\0');
+  for (size_t i = 0; i < kHeaderPrefixBytes; ++i) prefix[i] = static_cast<char>(bytes >> (8 * i));
   return prefix;
 }
 

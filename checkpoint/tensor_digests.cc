@@ -6,7 +6,7 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr uint64_t kChunkBytes = 8u << 20u;
+constexpr uint64_t kHashedAtOnce = 8u << 20u;
 
 }  // namespace
 
@@ -32,7 +32,7 @@ void TensorDigests::AddWhole(size_t tensor) {
   const uint64_t size = checkpoint_.tensor(tensor).info.Bytes();
   std::vector<std::byte> chunk;
   for (uint64_t done = 0; done < size; done += chunk.size()) {
-    chunk.resize(std::min(kChunkBytes, size - done));
+    chunk.resize(std::min(kHashedAtOnce, size - done));
     checkpoint_.Read(tensor, done, chunk);
     Add(tensor, done, chunk);
   }

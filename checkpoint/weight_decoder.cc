@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/rounding.h"
 #include "checkpoint/value_checks.h"
+#include "checkpoint/weight_format.h"
 #include "quantizers/bf16.h"
 #include "quantizers/float_formats.h"
 #include "quantizers/fp8.h"
@@ -27,8 +28,6 @@ constexpr int64_t kTileElements = int64_t{1} << 14;
 
 // Products up to here are finite in F32 and after rounding to BF16.
 constexpr float kSafeMagnitude = 0x1p127f;
-
-constexpr int64_t kInt4PerWord = 8;
 
 std::span<const uint8_t> AsCodes(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};

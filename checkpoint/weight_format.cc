@@ -54,8 +54,6 @@ constexpr bool RowsAreInOrder() {
 }
 static_assert(RowsAreInOrder());
 
-constexpr int64_t kInt4PerWord = 8;
-
 bool IsE8m0(DType dtype) { return dtype == DType::kU8 || dtype == DType::kF8E8M0; }
 
 bool IsFloat(DType dtype) {

@@ -5,6 +5,7 @@
 #ifndef VERNIER_CHECKPOINT_WEIGHT_FORMAT_H_
 #define VERNIER_CHECKPOINT_WEIGHT_FORMAT_H_
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,9 @@
 #include "checkpoint/tensor_group.h"
 
 namespace vernier::checkpoint {
+
+// Integers in a word of kInt4 and kInt4Zero.
+inline constexpr int64_t kInt4PerWord = 8;
 
 enum class WeightFormat {
   kPlain,       // BF16, F16 or F32

@@ -6,6 +6,7 @@
 
 #include "base/rounding.h"
 #include "checkpoint/tensor_checks.h"
+#include "checkpoint/weight_format.h"
 #include "quantizers/mxfp4.h"
 #include "quantizers/mxfp8.h"
 #include "quantizers/nvfp4.h"
@@ -13,7 +14,6 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr int64_t kInt4PerWord = 8;
 constexpr int64_t kNibblesPerByte = 2;
 
 class PartResolver {

@@ -25,6 +25,18 @@ if(VERNIER_FUZZ)
   add_compile_definitions(_GLIBCXX_ASSERTIONS)
 endif()
 
+# Sources of a library are compiled several at a time: what they all include and instantiate, such
+# as the JSON library, is compiled once for them. So names in anonymous namespaces must differ
+# within a library. The debug and fuzz presets compile each source by itself, so that one which
+# includes too little is found. A folder whose sources cannot stand together sets it OFF.
+option(VERNIER_UNITY "Compile several sources of a library at a time" ON)
+set(VERNIER_UNITY_SOURCES 10)
+
+function(vernier_unity name)
+  set_target_properties(${name} PROPERTIES UNITY_BUILD ${VERNIER_UNITY}
+                                           UNITY_BUILD_BATCH_SIZE ${VERNIER_UNITY_SOURCES})
+endfunction()
+
 # The kind of precompiled headers that a folder's targets use (PrecompiledHeaders.cmake): common,
 # torch, or empty for none.
 set(VERNIER_HEADERS common)
@@ -49,6 +61,7 @@ function(vernier_library name)
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS})
   vernier_use_headers(${name} _headers)
+  vernier_unity(${name})
 endfunction()
 
 # What a test itself computes is little: it takes longer to compile than to run.

@@ -28,7 +28,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kInstalledProgram = "/usr/local/bin/duckdb";
 // Nothing is heard of the program until the last row is written.
-constexpr std::chrono::hours kPatience{1};
+constexpr std::chrono::hours kQueryPatience{1};
 
 constexpr std::array<std::string_view, 4> kDocumentColumns = {"input_ids", "messages",
                                                               "conversations", "text"};
@@ -47,7 +47,7 @@ ChildProcess StartProgram(const fs::path& path) {
     // Statements come on its standard input; the first error ends it.
     auto child = ChildProcess::Start(
         {.arguments = {program, "-init", "/dev/null", "-batch", "-bail", "-list", "-noheader"},
-         .patience = kPatience});
+         .patience = kQueryPatience});
     if (child) return std::move(*child);
   }
   throw Error(

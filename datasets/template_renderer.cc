@@ -15,7 +15,7 @@
 namespace vernier::datasets {
 namespace {
 
-constexpr std::chrono::seconds kPatience{60};
+constexpr std::chrono::seconds kRenderPatience{60};
 constexpr const char* kPythonVariable = "VERNIER_PYTHON";
 
 std::vector<std::string> Pythons() {
@@ -70,7 +70,7 @@ void TemplateRenderer::Start() {
 
 bool TemplateRenderer::StartWith(const std::string& program) {
   std::optional<ChildProcess> child = ChildProcess::Start(
-      {.arguments = {program, "-I", "-c", RenderChatProgram()}, .patience = kPatience});
+      {.arguments = {program, "-I", "-c", RenderChatProgram()}, .patience = kRenderPatience});
   if (!child) return false;
   const Json setup = {{"templates", templates_.texts},
                       {"special_tokens", templates_.special_tokens}};
@@ -91,9 +91,10 @@ Json TemplateRenderer::Ask(const Json& request, std::string_view origin) {
   if (const std::optional<std::string> line = renderer_->ReadLine()) return Json::parse(*line);
   ThrowIfInterrupted();
   renderer_.reset();
-  ThrowBadRow(origin,
-              fmt::format("the chat template does not come to an end in {} s", kPatience.count()),
-              "Remove the row, or choose another chat_format");
+  ThrowBadRow(
+      origin,
+      fmt::format("the chat template does not come to an end in {} s", kRenderPatience.count()),
+      "Remove the row, or choose another chat_format");
 }
 
 }  // namespace vernier::datasets

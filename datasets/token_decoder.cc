@@ -14,8 +14,6 @@
 namespace vernier::datasets {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-
 [[noreturn]] void RefuseDecoder(const JsonPart& part) {
   part.Refuse("is a decoder that is not supported here",
               "Use a tokenizer whose decoder is ByteLevel, alone or followed by Fuse, or Replace, "
@@ -57,7 +55,7 @@ void AppendBytes(std::string* bytes, std::string* text) {
   if (RepairUtf8(*bytes) == *bytes) {
     *text += *bytes;
   } else {
-    for (size_t i = 0; i < bytes->size(); ++i) *text += kReplacement;
+    for (size_t i = 0; i < bytes->size(); ++i) *text += kReplacementCharacter;
   }
   bytes->clear();
 }

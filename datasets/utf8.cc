@@ -6,8 +6,6 @@
 namespace vernier::datasets {
 namespace {
 
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
-
 uint8_t ByteAt(std::string_view text, size_t position) {
   return static_cast<uint8_t>(text[position]);
 }
@@ -70,7 +68,7 @@ std::string RepairUtf8(std::string_view bytes) {
   out.reserve(bytes.size());
   for (size_t position = 0; position < bytes.size();) {
     const Subpart subpart = SubpartAt(bytes, position);
-    out += subpart.well_formed ? bytes.substr(position, subpart.length) : kReplacement;
+    out += subpart.well_formed ? bytes.substr(position, subpart.length) : kReplacementCharacter;
     position += subpart.length;
   }
   return out;

@@ -8,6 +8,8 @@
 
 namespace vernier::datasets {
 
+inline constexpr std::string_view kReplacementCharacter = "\xEF\xBF\xBD";  // U+FFFD
+
 // How many of `bytes` are well-formed UTF-8 from the beginning on.
 size_t WellFormedPrefix(std::string_view bytes);
 

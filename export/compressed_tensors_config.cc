@@ -16,8 +16,8 @@ using checkpoint::LogicalWeight;
 using checkpoint::Role;
 using recipes::TargetFormat;
 
-constexpr std::string_view kVersion = "0.18.0";  // of the library whose fields these are
-constexpr int64_t kInputGroup = 128;             // of activations beside FP8 blocks
+constexpr std::string_view kLibraryVersion = "0.18.0";  // of the library whose fields these are
+constexpr int64_t kInputGroup = 128;                    // of activations beside FP8 blocks
 
 // The fields of QuantizationArgs that differ between formats.
 struct Args {
@@ -191,7 +191,7 @@ Json MakeCompressedTensorsConfig(const checkpoint::SourceModel& source,
           {"quantization_status", "compressed"},
           {"sparsity_config", Json::object()},
           {"transform_config", Json::object()},
-          {"version", kVersion}};
+          {"version", kLibraryVersion}};
 }
 
 }  // namespace vernier::exporter

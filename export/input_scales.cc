@@ -24,7 +24,7 @@ using InputsByModule = std::unordered_map<std::string_view, const run::InputAmax
 constexpr std::string_view kRemedy = "Calibrate with this recipe before exporting";
 
 // "w1+w3": the last parts of the members' names, which say what a group does in its layer.
-std::string Projection(const ModelLayout& layout, const ScaleGroup& group) {
+std::string ProjectionName(const ModelLayout& layout, const ScaleGroup& group) {
   std::set<std::string> leaves;
   for (const size_t index : group.weights) {
     const std::string& module = layout.weights[index].module;
@@ -63,7 +63,7 @@ class ExpertAmax {
     for (size_t i = 0; i < plan.scale_groups.size(); ++i) {
       const LogicalWeight& weight = FirstMember(layout, plan.scale_groups[i]);
       if (weight.role != Role::kRoutedExpert) continue;
-      const std::string projection = Projection(layout, plan.scale_groups[i]);
+      const std::string projection = ProjectionName(layout, plan.scale_groups[i]);
       Raise(in_layer_[{weight.layer, projection}], observed[i].amax);
       Raise(in_model_[projection], observed[i].amax);
     }
@@ -107,7 +107,7 @@ std::vector<InputScale> Calibrated(const ModelLayout& layout, const recipes::Pla
     if (!scaled[i]) continue;
     const ScaleGroup& group = plan.scale_groups[i];
     const LogicalWeight& weight = FirstMember(layout, group);
-    if (scales[i].amax == 0 && !experts.Fill(weight, Projection(layout, group), scales[i])) {
+    if (scales[i].amax == 0 && !experts.Fill(weight, ProjectionName(layout, group), scales[i])) {
       throw Error(ErrorCode::kNotCalibrated, weight.module,
                   "its input saw no token, nor did that of any weight that could stand in for it",
                   "Calibrate with more samples, or with all_experts");

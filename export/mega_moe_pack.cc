@@ -20,7 +20,7 @@ using checkpoint::LogicalWeight;
 using checkpoint::SourceModel;
 using quantizers::FoldStats;
 
-constexpr int64_t kTileRows = 128;
+constexpr int64_t kRowMultiple = 128;
 constexpr int64_t kScalesPerWord = 4;
 
 std::string Leaf(const LogicalWeight& weight) {
@@ -47,7 +47,7 @@ void RequireShapes(const Projection& projection) {
     for (const size_t index : part) {
       const LogicalWeight& weight = projection.model.layout.weights[index];
       const LogicalWeight& first = projection.model.layout.weights[projection.parts[0][0]];
-      if (weight.shape == first.shape && projection.rows() % kTileRows == 0 &&
+      if (weight.shape == first.shape && projection.rows() % kRowMultiple == 0 &&
           projection.columns() % kScalesPerWord == 0) {
         continue;
       }

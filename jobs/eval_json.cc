@@ -2,6 +2,7 @@
 #include <optional>
 #include <string_view>
 
+#include "calib/activation_format.h"
 #include "jobs/eval.h"
 #include "recipes/recipe_values.h"
 
@@ -15,7 +16,6 @@ using calib::EvalRow;
 using calib::VariantResult;
 using datasets::TextSource;
 
-constexpr std::string_view kNotEmulated = "not-emulated";
 constexpr std::string_view kUnquantized = "none";
 
 // Infinities become null.
@@ -91,7 +91,7 @@ Json ActivationJson(const ActivationCount& count) {
   const bool quantized = count.format != kUnquantized;
   return {{"format", count.format},
           {"modules", count.modules},
-          {"emulated", quantized ? Json(count.format != kNotEmulated) : Json()},
+          {"emulated", quantized ? Json(count.format != calib::kNotEmulatedName) : Json()},
           {"example", count.example}};
 }
 

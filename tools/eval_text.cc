@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "calib/activation_format.h"
 #include "recipes/recipe_values.h"
 #include "tools/text_table.h"
 
@@ -22,7 +23,6 @@ using calib::VariantResult;
 using datasets::TextSource;
 using jobs::EvalSummary;
 
-constexpr std::string_view kNotEmulated = "not-emulated";
 constexpr std::string_view kUnquantized = "none";
 constexpr std::string_view kAllSources = "all";
 constexpr double kPercent = 100;
@@ -42,7 +42,7 @@ std::string_view ChatFormatName(const EvalSummary& summary) {
 std::string Count(int64_t count) { return HumanCount(static_cast<uint64_t>(count)); }
 std::string Digits(double value) { return fmt::format("{:.6f}", value); }
 std::string Percent(double share) { return fmt::format("{:.3f} %", kPercent * share); }
-std::string Error(double error) { return std::isfinite(error) ? Digits(error) : "?"; }
+std::string StandardError(double error) { return std::isfinite(error) ? Digits(error) : "?"; }
 
 std::string ProtocolText(const EvalSummary& summary) {
   std::string text = fmt::format("{} ({})", summary.checkpoint, summary.model_type);
@@ -105,10 +105,11 @@ std::string PerplexityText(const EvalSummary& summary) {
   const auto cells = [](const EvalRow& row) -> Cells {
     const Likelihood& likelihood = row.likelihood;
     Cells result = {Count(likelihood.tokens), Digits(likelihood.perplexity.value),
-                    Error(likelihood.perplexity.standard_error), Digits(likelihood.nll.value)};
+                    StandardError(likelihood.perplexity.standard_error),
+                    Digits(likelihood.nll.value)};
     if (row.divergence) {
       result.push_back(Digits(row.divergence->perplexity_ratio.value));
-      result.push_back(Error(row.divergence->perplexity_ratio.standard_error));
+      result.push_back(StandardError(row.divergence->perplexity_ratio.standard_error));
     } else {
       result.insert(result.end(), {"-", "-"});
     }
@@ -129,7 +130,7 @@ std::string DivergenceText(const EvalSummary& summary) {
   const auto cells = [](const EvalRow& row) -> Cells {
     if (!row.divergence) return {};
     const Divergence& found = *row.divergence;
-    return {Digits(found.mean_kl.value),  Error(found.mean_kl.standard_error),
+    return {Digits(found.mean_kl.value),  StandardError(found.mean_kl.standard_error),
             Digits(found.median_kl),      Digits(found.p90_kl),
             Digits(found.p99_kl),         Digits(found.p999_kl),
             Digits(found.max_kl),         Percent(found.same_top.value),
@@ -154,7 +155,7 @@ std::string ActivationsText(const EvalSummary& summary) {
   std::vector<std::string> emulated;
   std::string not_emulated;
   for (const ActivationCount& count : summary.result.activations) {
-    if (count.format == kNotEmulated) {
+    if (count.format == calib::kNotEmulatedName) {
       not_emulated = fmt::format(
           "Not emulated: the activations of {} linear layers, {} among them; their inputs are "
           "taken as they are.\n",

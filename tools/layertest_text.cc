@@ -30,13 +30,13 @@ const ErrorStats& Total(const StageErrors& errors) {
   return errors.both ? *errors.both : *errors.weights;
 }
 
-std::string Percent(double share) { return fmt::format("{:.3g} %", 100 * share); }
+std::string ShortPercent(double share) { return fmt::format("{:.3g} %", 100 * share); }
 
 std::string PercentOf(const std::optional<ErrorStats>& stats) {
-  return stats ? Percent(stats->relative_error) : "-";
+  return stats ? ShortPercent(stats->relative_error) : "-";
 }
 
-using Row = std::vector<std::string>;
+using Cells = std::vector<std::string>;
 
 const std::vector<TextColumn>& Columns() {
   static const std::vector<TextColumn> columns = {
@@ -46,8 +46,8 @@ const std::vector<TextColumn>& Columns() {
   return columns;
 }
 
-Row MakeRow(const std::string& stage, const std::string& weights, const std::string& activations,
-            const StageErrors& errors) {
+Cells MakeRow(const std::string& stage, const std::string& weights, const std::string& activations,
+              const StageErrors& errors) {
   const ErrorStats& total = Total(errors);
   return {stage,
           weights,
@@ -78,13 +78,14 @@ std::string MeanPercent(const std::vector<Named>& group,
   const bool all = std::ranges::all_of(
       group, [&](const Named& member) { return (member.errors->*variant).has_value(); });
   if (!all) return "-";
-  return Percent(
+  return ShortPercent(
       Mean(group, [&](const StageErrors& errors) { return (errors.*variant)->relative_error; }));
 }
 
 // The mean, and the members with the largest total errors.
 void AppendGroup(const std::string& stage, const std::string& weights,
-                 const std::string& activations, std::vector<Named> group, std::vector<Row>* rows) {
+                 const std::string& activations, std::vector<Named> group,
+                 std::vector<Cells>* rows) {
   if (group.empty()) return;
   uint64_t tokens = 0;
   double largest = 0;
@@ -111,7 +112,7 @@ void AppendGroup(const std::string& stage, const std::string& weights,
 
 std::string LastPart(const std::string& module) { return module.substr(module.rfind('.') + 1); }
 
-void AppendLinears(const LayerTestResult& result, std::vector<Row>* rows) {
+void AppendLinears(const LayerTestResult& result, std::vector<Cells>* rows) {
   std::vector<const LinearResult*> firsts;  // of each kind of linear layer of routed experts
   std::map<std::string, std::vector<Named>> groups;
   for (const LinearResult& linear : result.linears) {
@@ -131,7 +132,7 @@ void AppendLinears(const LayerTestResult& result, std::vector<Row>* rows) {
   }
 }
 
-void AppendStages(const LayerTestResult& result, std::vector<Row>* rows) {
+void AppendStages(const LayerTestResult& result, std::vector<Cells>* rows) {
   std::vector<Named> experts;
   for (const ExpertResult& expert : result.routed_experts) {
     experts.push_back({fmt::format("expert {}", expert.expert), &expert.errors});
@@ -148,13 +149,13 @@ void AppendStages(const LayerTestResult& result, std::vector<Row>* rows) {
 std::string Verdict(const StageErrors& output) {
   if (!output.activations) {
     return fmt::format("Only weights are quantised: they change the layer's output by {}.",
-                       Percent(output.weights->relative_error));
+                       ShortPercent(output.weights->relative_error));
   }
   const double weights = output.weights->relative_error;
   const double activations = output.activations->relative_error;
   const std::string text = fmt::format(
       "Of the layer's output, quantised weights alone change {}, quantised activations alone {}",
-      Percent(weights), Percent(activations));
+      ShortPercent(weights), ShortPercent(activations));
   const std::optional<std::string> dominant = Dominant(output);
   return dominant ? fmt::format("{}: {} dominate.", text, *dominant) : text + ".";
 }
@@ -162,7 +163,7 @@ std::string Verdict(const StageErrors& output) {
 }  // namespace
 
 std::string LayerTestText(const LayerTestResult& result) {
-  std::vector<Row> rows;
+  std::vector<Cells> rows;
   AppendLinears(result, &rows);
   AppendStages(result, &rows);
   std::string text = fmt::format(

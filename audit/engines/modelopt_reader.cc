@@ -8,6 +8,7 @@
 
 #include "audit/engines/engine_reader.h"
 #include "audit/engines/exclusion.h"
+#include "base/text.h"
 
 namespace vernier::audit {
 namespace {
@@ -25,11 +26,6 @@ std::string PathOf(Engine engine, const std::string& algo) {
   if (upper == "MXFP8") return "modelopt_mxfp8";
   if (upper.find("FP4") != std::string::npos) return "modelopt_fp4";
   return engine == Engine::kSglang ? "modelopt_fp8" : "modelopt";
-}
-
-template <size_t n>
-bool IsOneOf(std::string_view algo, const std::array<std::string_view, n>& algos) {
-  return std::find(algos.begin(), algos.end(), algo) != algos.end();
 }
 
 constexpr std::array<std::string_view, 6> kVllmAlgos = {

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/text.h"
 #include "quantizers/mxfp4.h"
 #include "quantizers/nvfp4.h"
 
@@ -24,11 +25,6 @@ constexpr Defect kGatedRows = {
 constexpr int64_t kGatedRowMultiple = 128;
 
 enum class Cut { kWhole, kRows, kColumns };
-
-template <size_t n>
-bool IsOneOf(std::string_view name, const std::array<std::string_view, n>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 Cut CutOf(std::string_view leaf) {
   constexpr std::array<std::string_view, 13> kByRows = {

@@ -8,7 +8,7 @@ namespace vernier::calib {
 namespace {
 
 // Values that exist in F64 at once, of each side.
-constexpr int64_t kChunk = int64_t{1} << 22;
+constexpr int64_t kValuesAtOnce = int64_t{1} << 22;
 
 }  // namespace
 
@@ -21,7 +21,8 @@ void ErrorSums::Add(const at::Tensor& reference, const at::Tensor& other) {
     sums_ = at::zeros({4}, options);
     largest_ = at::zeros({}, options);
   }
-  const int64_t step = std::max<int64_t>(1, kChunk / std::max<int64_t>(1, reference.size(1)));
+  const int64_t step =
+      std::max<int64_t>(1, kValuesAtOnce / std::max<int64_t>(1, reference.size(1)));
   for (int64_t first = 0; first < rows; first += step) {
     const at::Tensor y = reference.slice(0, first, first + step).to(at::kDouble);
     const at::Tensor z = other.slice(0, first, first + step).to(at::kDouble);

@@ -9,7 +9,7 @@ namespace vernier::calib {
 namespace {
 
 // Outputs of a product that exist at once.
-constexpr int64_t kChunk = int64_t{1} << 24;
+constexpr int64_t kOutputsAtOnce = int64_t{1} << 24;
 
 }  // namespace
 
@@ -40,7 +40,7 @@ void LinearErrors::Observe(const LinearSite& site, const at::Tensor& x) {
   const at::Tensor& other = weights_->Weight(site.module);
   const bool quantizes = quantizer_.Of(site.module).Quantizes();
   const at::Tensor tokens = x.view({-1, site.groups, x.size(-1)});
-  const int64_t step = std::max<int64_t>(1, kChunk / site.weight.size(0));
+  const int64_t step = std::max<int64_t>(1, kOutputsAtOnce / site.weight.size(0));
   const int64_t outputs = site.weight.size(0) / site.groups;
   for (int64_t first = 0; first < tokens.size(0); first += step) {
     const at::Tensor chunk = tokens.slice(0, first, first + step);

@@ -10,6 +10,13 @@
 
 namespace vernier::checkpoint {
 
+// Bounds on what is enumerated tensor by tensor.
+inline constexpr int64_t kMaxLayers = 10'000;
+inline constexpr int64_t kMaxExperts = 100'000;
+
+// An element of layer_types: attention to a window of tokens.
+inline constexpr std::string_view kSlidingAttention = "sliding_attention";
+
 // A view of one object of config.json; every failure is kBadConfig and names the field.
 class ConfigReader {
  public:

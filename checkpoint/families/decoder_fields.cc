@@ -7,16 +7,12 @@
 namespace vernier::checkpoint {
 namespace {
 
-// Bounds on what is enumerated tensor by tensor.
-constexpr int64_t kMaxLayers = 10'000;
-constexpr int64_t kMaxExperts = 100'000;
+// A bound on what is enumerated tensor by tensor.
 constexpr int64_t kMaxExpertsOfAllLayers = 100'000;
 
-constexpr int64_t kDefaultWindow = 4096;  // of transformers' Qwen configurations
 constexpr int64_t kDefaultMaxWindowLayers = 28;
 
 constexpr std::string_view kFull = "full_attention";
-constexpr std::string_view kSliding = "sliding_attention";
 
 // Which layers have a window by layer_types.
 std::vector<int64_t> WindowsOfTypes(const ConfigReader& reader, const Json& types, int64_t layers,
@@ -28,11 +24,11 @@ std::vector<int64_t> WindowsOfTypes(const ConfigReader& reader, const Json& type
   std::vector<int64_t> windows;
   for (const Json& type : types) {
     const std::string name = type.is_string() ? type.get<std::string>() : std::string();
-    if (name != kFull && name != kSliding) {
+    if (name != kFull && name != kSlidingAttention) {
       reader.Fail("layer_types", "holds " + type.dump() + "; known are \"" + std::string(kFull) +
-                                     "\" and \"" + std::string(kSliding) + "\"");
+                                     "\" and \"" + std::string(kSlidingAttention) + "\"");
     }
-    windows.push_back(name == kSliding ? window : 0);
+    windows.push_back(name == kSlidingAttention ? window : 0);
   }
   return windows;
 }
@@ -79,7 +75,7 @@ void ReadWindow(const ConfigReader& reader, int64_t fallback, DecoderConfig* con
 
 void ReadWindowsByLayer(const ConfigReader& reader, DecoderConfig* config) {
   if (!reader.BooleanOr("use_sliding_window", false)) return;
-  ReadWindow(reader, kDefaultWindow, config);
+  ReadWindow(reader, kQwenWindow, config);
   std::vector<int64_t>& windows = config->grouped_query.windows;
   if (const Json* types = reader.Find("layer_types")) {
     windows = WindowsOfTypes(reader, *types, config->layers, windows.front());

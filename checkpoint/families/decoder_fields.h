@@ -18,6 +18,9 @@ DecoderConfig ReadDecoderSizes(const ConfigReader& reader);
 void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> default_head_dim,
                            DecoderConfig* config);
 
+// The window of transformers' Qwen configurations whose files name none.
+inline constexpr int64_t kQwenWindow = 4096;
+
 // sliding_window of all layers; `fallback` where the field is absent, 0 where it is null.
 void ReadWindow(const ConfigReader& reader, int64_t fallback, DecoderConfig* config);
 

@@ -8,7 +8,7 @@ namespace vernier::checkpoint {
 namespace {
 
 // Variants that the published models do not use and that the forward pass does not compute.
-void RequireKnownVariant(const ConfigReader& reader) {
+void RequireKnownDeepseekV3(const ConfigReader& reader) {
   reader.RequireValue("scoring_func", "sigmoid");
   reader.RequireValue("topk_method", "noaux_tc");
   reader.RequireValue("moe_layer_freq", 1);
@@ -50,7 +50,7 @@ void ReadGroups(const ConfigReader& reader, ExpertsConfig* experts) {
 
 DecoderConfig ParseDeepseekV3Config(const Json& json) {
   const ConfigReader reader(json);
-  RequireKnownVariant(reader);
+  RequireKnownDeepseekV3(reader);
   DecoderConfig config = ReadDecoderSizes(reader);
   config.mtp_layers = reader.IntegerOr("num_nextn_predict_layers", 0, 0);
   config.latent_attention = true;

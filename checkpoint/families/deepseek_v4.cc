@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "checkpoint/families/deepseek_v4_config.h"
 #include "checkpoint/families/deepseek_v4_patches.h"
 #include "checkpoint/families/deepseek_v4_tensors.h"
@@ -33,23 +34,12 @@ std::optional<int> TakeNumber(std::string_view* name) {
   return number;
 }
 
-template <size_t n>
-bool IsOneOf(std::string_view name, const std::array<std::string_view, n>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 constexpr std::array<std::string_view, 3> kExpertWeights = {"w1.weight", "w2.weight", "w3.weight"};
 constexpr std::array<std::string_view, 5> kAttentionWeights = {
     "wq_a.weight", "wq_b.weight", "wkv.weight", "wo_a.weight", "wo_b.weight"};
 
-TensorMeaning Meaning(Role role) {
-  TensorMeaning meaning;
-  meaning.role = role;
-  return meaning;
-}
-
 TensorMeaning Linear(Role role, std::string fused_group = {}) {
-  TensorMeaning meaning = Meaning(role);
+  TensorMeaning meaning = MeaningOf(role);
   meaning.linear = true;
   meaning.fused_group = std::move(fused_group);
   return meaning;
@@ -57,7 +47,7 @@ TensorMeaning Linear(Role role, std::string fused_group = {}) {
 
 // A linear layer that stays as released: engines build it without a quantisation method.
 TensorMeaning Kept(Role role, std::string_view name) {
-  TensorMeaning meaning = Meaning(role);
+  TensorMeaning meaning = MeaningOf(role);
   meaning.linear = name.ends_with(".weight") && !name.ends_with("norm.weight");
   meaning.keeps_precision = true;
   return meaning;
@@ -73,8 +63,8 @@ TensorMeaning ClassifyExpert(std::string_view prefix, std::string_view name, Rol
 }
 
 TensorMeaning ClassifyAttention(std::string_view prefix, std::string_view name) {
-  if (name == "attn_sink") return Meaning(Role::kAttentionAux);
-  if (name == "q_norm.weight" || name == "kv_norm.weight") return Meaning(Role::kNorm);
+  if (name == "attn_sink") return MeaningOf(Role::kAttentionAux);
+  if (name == "q_norm.weight" || name == "kv_norm.weight") return MeaningOf(Role::kNorm);
   if (name.starts_with("compressor.")) return Kept(Role::kCompressor, name);
   if (name == "indexer.wq_b.weight") return Linear(Role::kIndexer);
   if (name.starts_with("indexer.")) return Kept(Role::kIndexer, name);
@@ -98,9 +88,9 @@ TensorMeaning ClassifyFfn(std::string_view whole, std::string_view name) {
 }
 
 TensorMeaning ClassifyInLayer(std::string_view whole, std::string_view name) {
-  if (name == "attn_norm.weight" || name == "ffn_norm.weight") return Meaning(Role::kNorm);
+  if (name == "attn_norm.weight" || name == "ffn_norm.weight") return MeaningOf(Role::kNorm);
   if (name.starts_with("hc_attn_") || name.starts_with("hc_ffn_")) {
-    return Meaning(Role::kHyperConnection);
+    return MeaningOf(Role::kHyperConnection);
   }
   if (RemovePrefix("attn.", &name)) {
     return ClassifyAttention(whole.substr(0, whole.size() - name.size()), name);
@@ -110,10 +100,10 @@ TensorMeaning ClassifyInLayer(std::string_view whole, std::string_view name) {
 }
 
 TensorMeaning ClassifyOutsideLayers(std::string_view name) {
-  if (name == "embed.weight") return Meaning(Role::kEmbedding);
+  if (name == "embed.weight") return MeaningOf(Role::kEmbedding);
   if (name == "head.weight") return Linear(Role::kLmHead);
-  if (name == "norm.weight") return Meaning(Role::kNorm);
-  if (name.starts_with("hc_head_")) return Meaning(Role::kHyperConnection);
+  if (name == "norm.weight") return MeaningOf(Role::kNorm);
+  if (name.starts_with("hc_head_")) return MeaningOf(Role::kHyperConnection);
   return {};
 }
 

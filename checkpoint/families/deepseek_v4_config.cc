@@ -8,13 +8,11 @@
 namespace vernier::checkpoint {
 namespace {
 
-// Bounds on what is enumerated tensor by tensor.
-constexpr int64_t kMaxLayers = 10'000;
-constexpr int64_t kMaxExperts = 100'000;
-constexpr int64_t kMaxExpertsOfAllLayers = 1'000'000;
+// A bound on what is enumerated tensor by tensor.
+constexpr int64_t kMaxExpertsOfDeepseekV4 = 1'000'000;
 
 // Variants that the published models do not use and that the forward pass does not compute.
-void RequireKnownVariant(const ConfigReader& reader) {
+void RequireKnownDeepseekV4(const ConfigReader& reader) {
   reader.RequireValue("scoring_func", "sqrtsoftplus");
   reader.RequireValue("topk_method", "noaux_tc");
   reader.RequireValue("hidden_act", "silu");
@@ -50,11 +48,11 @@ void ReadExperts(const ConfigReader& reader, DeepseekV4Config* config) {
   config->num_hash_layers = reader.Integer("num_hash_layers", 0, config->num_hidden_layers);
   config->n_routed_experts = reader.Integer("n_routed_experts", 1, kMaxExperts);
   const int64_t layers = config->num_hidden_layers + config->num_nextn_predict_layers;
-  if (config->n_routed_experts * layers > kMaxExpertsOfAllLayers) {
+  if (config->n_routed_experts * layers > kMaxExpertsOfDeepseekV4) {
     reader.Fail("n_routed_experts", "is " + std::to_string(config->n_routed_experts) +
                                         " in each of " + std::to_string(layers) +
                                         " layers, more than " +
-                                        std::to_string(kMaxExpertsOfAllLayers) + " in all");
+                                        std::to_string(kMaxExpertsOfDeepseekV4) + " in all");
   }
   config->n_shared_experts = reader.Integer("n_shared_experts", 1, kMaxExperts);
   config->num_experts_per_tok = reader.Integer("num_experts_per_tok", 1, config->n_routed_experts);
@@ -111,7 +109,7 @@ DeepseekV4Config ParseDeepseekV4Config(const Json& config) {
   Json released = config;
   PatchDeepseekV4Config(released);
   const ConfigReader reader(released);
-  RequireKnownVariant(reader);
+  RequireKnownDeepseekV4(reader);
 
   DeepseekV4Config parsed = {};
   parsed.vocab_size = reader.Integer("vocab_size");

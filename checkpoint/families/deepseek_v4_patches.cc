@@ -10,10 +10,9 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr int64_t kMaxLayers = 100'000;
+constexpr int64_t kMaxPatchedLayers = 100'000;
 constexpr int64_t kSparseRate = 4;
 constexpr int64_t kHeavyRate = 128;
-constexpr std::string_view kSliding = "sliding_attention";
 constexpr std::string_view kSparse = "compressed_sparse_attention";
 constexpr std::string_view kHeavy = "heavily_compressed_attention";
 
@@ -69,15 +68,15 @@ int64_t CompressRate(const ConfigReader& reader, std::string_view layer_type,
 void RebuildCompressRatios(Patcher* patcher) {
   const ConfigReader reader = patcher->Read();
   if (reader.Find("compress_ratios") != nullptr || reader.Find("layer_types") == nullptr) return;
-  const int64_t layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
-  const int64_t mtp_layers = reader.IntegerOr("num_nextn_predict_layers", 0, 0, kMaxLayers);
+  const int64_t layers = reader.Integer("num_hidden_layers", 1, kMaxPatchedLayers);
+  const int64_t mtp_layers = reader.IntegerOr("num_nextn_predict_layers", 0, 0, kMaxPatchedLayers);
   const int64_t sparse = CompressRate(reader, kSparse, "compress_rate_csa", kSparseRate);
   const int64_t heavy = CompressRate(reader, kHeavy, "compress_rate_hca", kHeavyRate);
   const Json& types = RequireLayerList(reader, "layer_types", layers);
   Json ratios = Json::array();
   for (int64_t i = 0; i < layers; ++i) {
     const Json& type = types[static_cast<size_t>(i)];
-    if (type == kSliding) {
+    if (type == kSlidingAttention) {
       ratios.push_back(0);
     } else if (type == kSparse) {
       ratios.push_back(sparse);
@@ -97,7 +96,7 @@ void RebuildHashLayers(Patcher* patcher) {
   if (reader.Find("num_hash_layers") != nullptr || reader.Find("mlp_layer_types") == nullptr) {
     return;
   }
-  const int64_t layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
+  const int64_t layers = reader.Integer("num_hidden_layers", 1, kMaxPatchedLayers);
   const Json& types = RequireLayerList(reader, "mlp_layer_types", layers);
   int64_t hash_layers = 0;
   for (int64_t i = 0; i < layers; ++i) {

@@ -16,9 +16,9 @@ std::string ScaleName(const std::string& weight_name) {
   return weight_name.substr(0, weight_name.size() - std::string_view("weight").size()) + "scale";
 }
 
-class Inventory {
+class DeepseekV4Inventory {
  public:
-  explicit Inventory(const DeepseekV4Config& config) : config_(config) {}
+  explicit DeepseekV4Inventory(const DeepseekV4Config& config) : config_(config) {}
 
   void Add(std::string name, std::vector<int64_t> shape) {
     tensors_.push_back({std::move(name), std::move(shape)});
@@ -111,7 +111,7 @@ class Inventory {
 }  // namespace
 
 std::vector<ExpectedTensor> DeepseekV4MainTensors(const DeepseekV4Config& config) {
-  Inventory inventory(config);
+  DeepseekV4Inventory inventory(config);
   inventory.Add("embed.weight", {config.vocab_size, config.hidden_size});
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     inventory.AddLayer("layers." + std::to_string(i) + ".",
@@ -124,7 +124,7 @@ std::vector<ExpectedTensor> DeepseekV4MainTensors(const DeepseekV4Config& config
 }
 
 std::vector<ExpectedTensor> DeepseekV4MtpTensors(const DeepseekV4Config& config) {
-  Inventory inventory(config);
+  DeepseekV4Inventory inventory(config);
   for (int64_t i = 0; i < config.num_nextn_predict_layers; ++i) {
     const std::string prefix = "mtp." + std::to_string(i) + ".";
     for (const char* norm : {"enorm", "hnorm", "norm"}) {

@@ -27,6 +27,12 @@ struct TensorMeaning {
   bool keeps_precision = false;
 };
 
+inline TensorMeaning MeaningOf(Role role) {
+  TensorMeaning meaning;
+  meaning.role = role;
+  return meaning;
+}
+
 // A change of config.json that engines need, recorded in the manifest.
 struct ConfigPatch {
   std::string path;  // "/compress_ratios"

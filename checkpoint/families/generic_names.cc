@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/text.h"
+
 namespace vernier::checkpoint {
 namespace {
 
@@ -50,11 +52,6 @@ constexpr auto kFusedProjections = std::to_array<Projection>({
     {"w1", "w1w3"},
     {"w3", "w1w3"},
 });
-
-template <size_t n>
-bool IsOneOf(std::string_view name, const Names<n>& names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 std::optional<int> ParseNumber(std::string_view text) {
   int number = 0;
@@ -145,15 +142,9 @@ bool CanBeLinear(const DottedName& name) {
          !IsEmbedding(leaf) && !leaf.ends_with("bias");
 }
 
-TensorMeaning Meaning(Role role) {
-  TensorMeaning meaning;
-  meaning.role = role;
-  return meaning;
-}
-
 // Linear layers are of `role`; what else stands beside them is of role `otherwise`.
 TensorMeaning Project(const DottedName& name, Role role, Role otherwise) {
-  return Meaning(CanBeLinear(name) ? role : otherwise);
+  return MeaningOf(CanBeLinear(name) ? role : otherwise);
 }
 
 std::string FusedGroup(const DottedName& name) {
@@ -170,7 +161,7 @@ TensorMeaning GuessMlp(const DottedName& name, Role role) {
 
 TensorMeaning GuessAttention(const DottedName& name) {
   if (name.Has(Names<1>{"indexer"})) return Project(name, Role::kIndexer, Role::kIndexer);
-  if (name.Has(Names<1>{"compressor"})) return Meaning(Role::kCompressor);
+  if (name.Has(Names<1>{"compressor"})) return MeaningOf(Role::kCompressor);
   return Project(name, Role::kAttention, Role::kAttentionAux);
 }
 
@@ -184,20 +175,20 @@ TensorMeaning GuessExpert(const DottedName& name) {
   }
   // All experts of a layer in one tensor of three dimensions; their biases have two.
   const bool stacked = !name.is_bias() && !name.Leaf().ends_with("bias");
-  return Meaning(stacked ? Role::kRoutedExpert : Role::kOther);
+  return MeaningOf(stacked ? Role::kRoutedExpert : Role::kOther);
 }
 
 TensorMeaning GuessRole(const DottedName& name) {
   const std::string_view leaf = name.Leaf();
-  if (Contains(leaf, "norm")) return Meaning(Role::kNorm);
-  if (IsEmbedding(leaf)) return Meaning(Role::kEmbedding);
+  if (Contains(leaf, "norm")) return MeaningOf(Role::kNorm);
+  if (IsEmbedding(leaf)) return MeaningOf(Role::kEmbedding);
   if (IsOneOf(leaf, kHeads)) return Project(name, Role::kLmHead, Role::kOther);
   if (name.Has(kAttentions)) return GuessAttention(name);
   // Before the shared experts, beside which it stands.
-  if (leaf == "shared_expert_gate") return Meaning(Role::kRouter);
+  if (leaf == "shared_expert_gate") return MeaningOf(Role::kRouter);
   if (name.Any(IsSharedExpert)) return GuessMlp(name, Role::kSharedExpert);
   if (name.Has(Names<1>{"experts"})) return GuessExpert(name);
-  if (name.Has(kRouters)) return Meaning(Role::kRouter);
+  if (name.Has(kRouters)) return MeaningOf(Role::kRouter);
   if (name.Has(kMlps)) return GuessMlp(name, Role::kDenseMlp);
   return {};
 }

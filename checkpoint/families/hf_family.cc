@@ -10,9 +10,9 @@
 namespace vernier::checkpoint {
 namespace {
 
-class Inventory {
+class HfInventory {
  public:
-  explicit Inventory(const DecoderConfig& config) : config_(config) {}
+  explicit HfInventory(const DecoderConfig& config) : config_(config) {}
 
   std::vector<ExpectedTensor> Take() && {
     Add("model.embed_tokens.weight", {config_.vocab_size, config_.hidden_size});
@@ -170,7 +170,7 @@ std::string DecoderLayerPrefix(int64_t layer) {
 }
 
 std::vector<ExpectedTensor> DecoderTensors(const DecoderConfig& config) {
-  return Inventory(config).Take();
+  return HfInventory(config).Take();
 }
 
 std::unique_ptr<Family> MakeHfFamily(std::string_view model_type, DecoderConfig config) {

@@ -5,7 +5,7 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr int64_t kDefaultWindow = 4096;  // of the first release, whose config need not say so
+constexpr int64_t kMistralWindow = 4096;  // of the first release, whose config need not say so
 
 }  // namespace
 
@@ -14,7 +14,7 @@ DecoderConfig ParseMistralConfig(const Json& json) {
   DecoderConfig config = ReadDecoderSizes(reader);
   ReadGroupedQueryHeads(reader, /*default_head_dim=*/{}, &config);
   config.rope = ParseRopeConfig(reader);
-  ReadWindow(reader, kDefaultWindow, &config);
+  ReadWindow(reader, kMistralWindow, &config);
   return config;
 }
 

@@ -5,8 +5,6 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr int64_t kDefaultWindow = 4096;
-
 // Layers with routed experts: every decoder_sparse_step-th, except those in mlp_only_layers.
 std::vector<bool> ReadRoutedLayers(const ConfigReader& reader, int64_t layers) {
   const int64_t step = reader.IntegerOr("decoder_sparse_step", 1);
@@ -33,7 +31,7 @@ DecoderConfig ParseQwen3MoeConfig(const Json& json) {
   config.grouped_query.qk_norm = true;
   config.grouped_query.qkv_bias = reader.BooleanOr("attention_bias", false);
   config.grouped_query.output_bias = config.grouped_query.qkv_bias;
-  if (reader.BooleanOr("use_sliding_window", false)) ReadWindow(reader, kDefaultWindow, &config);
+  if (reader.BooleanOr("use_sliding_window", false)) ReadWindow(reader, kQwenWindow, &config);
   // transformers 5 renames the field.
   const char* count = reader.Find("num_experts") != nullptr ? "num_experts" : "num_local_experts";
   config.experts = ReadExperts(

@@ -12,7 +12,7 @@ namespace vernier::checkpoint {
 namespace {
 
 // No model has as many: a larger number is damage, which other rules tell.
-constexpr int64_t kMaxLayers = 10'000;
+constexpr int64_t kMaxNamedLayers = 10'000;
 
 constexpr std::string_view kWeightAndBias[] = {"weight", "bias"};
 
@@ -94,7 +94,7 @@ constexpr ArchitectureRow kArchitectures[] = {
 }  // namespace
 
 std::vector<std::string> RequiredNames(const Json& config, int64_t layers) {
-  if (layers > kMaxLayers) return {};
+  if (layers > kMaxNamedLayers) return {};
   const std::string model_type = ModelTypeOf(config);
   for (const ArchitectureRow& row : kArchitectures) {
     if (row.model_type == model_type) return row.names(config, layers);

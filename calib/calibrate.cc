@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -13,9 +14,9 @@
 #include "base/file.h"
 #include "calib/device.h"
 #include "calib/families/decoder.h"
-#include "calib/layer_loop.h"
 #include "calib/layer_saver.h"
 #include "calib/non_finite_guard.h"
+#include "calib/pass.h"
 #include "calib/recorder.h"
 #include "calib/save_policy.h"
 #include "recipes/plan_summary.h"
@@ -38,7 +39,26 @@ NonFinitePolicy PolicyOf(const recipes::Recipe& recipe) {
                                                          : NonFinitePolicy::kStop;
 }
 
-// The store, the loop, and the hidden states before the current layer.
+// The hidden states that a run directory goes on from.
+SampleBuffer OpenActivations(const run::Store& store, const LayerLoop& loop, int64_t samples) {
+  const run::ActivationCheckpoint saved = store.LatestActivations().value();
+  const std::filesystem::path path = store.run_dir() / saved.file_name;
+  if (!std::filesystem::exists(path)) {
+    throw Error(ErrorCode::kStoreCorrupt, path.string(),
+                "the hidden states that the store goes on from are not there",
+                "Copy this file from the run directory where the calibration began");
+  }
+  SampleBuffer file =
+      SampleBuffer::OpenFile(path, samples, loop.HiddenSampleShape(), loop.compute_dtype());
+  if (file.Hash(0, file.samples()) != saved.hash) {
+    throw Error(ErrorCode::kStoreCorrupt, path.string(),
+                "the activation checkpoint does not have the hash in the store",
+                "Restore the file, or delete the run directory and calibrate again");
+  }
+  return file;
+}
+
+// What a calibration adds to a pass: where it begins, saves, commits.
 class CalibrationRun {
  public:
   CalibrationRun(const CalibrationRequest& request, run::Store& store, Progress& progress)
@@ -51,7 +71,13 @@ class CalibrationRun {
                 {.observer = &ledger_,
                  .clamp = request.recipe.non_finite == recipes::NonFinite::kClamp}),
         decoder_(MakeDecoder(loader_)),
-        loop_(*decoder_, request.tokens, device_, loader_.compute_dtype(), Options()),
+        pass_({.decoder = *decoder_,
+               .tokens = request.tokens,
+               .budget = request.budget,
+               .device = device_,
+               .compute_dtype = loader_.compute_dtype(),
+               .directory = store.run_dir(),
+               .all_experts = request.recipe.calibration.all_experts}),
         saver_(store),
         policy_(request.recipe.compute.save_interval),
         recorder_(request.plan.observed_modules),
@@ -71,18 +97,12 @@ class CalibrationRun {
     RequireRoom();
     run::SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
                                 .query_chunk = request_.budget.query_chunk});
-    LoadOrEmbed(first);
-    std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, loop_, hidden_);
-    if (resumed) {
-      recorder_.Restore(resumed->so_far.inputs, device_);
-      guard_.Restore(resumed->so_far.non_finites);
-    }
+    PassStart start = Start(first);
     progress_.BeginPhase("calibrate", static_cast<double>(summary.layers),
-                         static_cast<double>(first) + (resumed ? resumed->state.Fraction() : 0));
-    for (int64_t layer = first; layer < summary.layers; ++layer) {
-      RunLayer(layer, std::exchange(resumed, std::nullopt));
-      progress_.ThrowIfStopped();
-    }
+                         static_cast<double>(first) + (start.begun ? start.begun->Fraction() : 0));
+    pass_.Run(std::move(start), summary.layers, guard_, {progress_},
+              {.unit_done = std::bind_front(&CalibrationRun::AfterUnit, this),
+               .layer_done = std::bind_front(&CalibrationRun::AfterLayer, this)});
     store_.FinishCalibration();
     run::RemoveStaleFiles(store_.run_dir(), {});
     progress_.EndPhase();
@@ -90,15 +110,6 @@ class CalibrationRun {
   }
 
  private:
-  LayerLoopOptions Options() const {
-    return {.batch_size = request_.budget.batch_size,
-            .query_chunk = request_.budget.query_chunk,
-            .experts_per_group = request_.budget.experts_per_group,
-            .all_experts = request_.recipe.calibration.all_experts,
-            .spill_directory =
-                request_.budget.spill_hidden ? store_.run_dir() : std::filesystem::path()};
-  }
-
   // Before hours of work: the files of an earlier run are part of what is needed.
   void RequireRoom() const {
     const uint64_t needed = recipes::ForecastDisk(request_.plan, request_.budget).RunDirectory();
@@ -106,66 +117,47 @@ class CalibrationRun {
     RequireFreeSpace(store_.run_dir(), needed - std::min(needed, there), "the calibration");
   }
 
-  // Fills hidden_ with what layer `first` reads.
-  void LoadOrEmbed(int64_t first) {
-    if (first == 0) {
-      hidden_ = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer("hidden-embedding.scratch"));
-      loop_.Embed(*hidden_);
-      return;
-    }
-    const SampleBuffer file = OpenActivations(store_.LatestActivations().value());
-    store_.LogEvent("resume", fmt::format("after layer {}", first - 1));
+  // Where an earlier run left layer `first`, or its beginning.
+  PassStart Start(int64_t first) {
+    PassStart start{.layer = first, .hidden = HiddenBefore(first)};
+    std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, pass_.loop(), start.hidden);
+    StartClock();
+    if (!resumed) return start;
+    recorder_.Restore(resumed->so_far.inputs, device_);
+    guard_.Restore(resumed->so_far.non_finites);
+    seconds_before_ = resumed->so_far.seconds;
+    start.begun = std::move(resumed->state);
+    return start;
+  }
+
+  std::shared_ptr<SampleBuffer> HiddenBefore(int64_t layer) const {
+    if (layer == 0) return pass_.Embed("hidden-embedding.scratch");
+    const SampleBuffer file = OpenActivations(store_, pass_.loop(), request_.tokens.samples);
+    store_.LogEvent("resume", fmt::format("after layer {}", layer - 1));
     if (request_.budget.spill_hidden) {
-      hidden_ = std::make_shared<SampleBuffer>(file.OpenSame(file.path()));
-    } else {
-      hidden_ = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer({}));
-      hidden_->CopyFrom(file, 0, file.samples());
+      return std::make_shared<SampleBuffer>(file.OpenSame(file.path()));
     }
+    auto hidden = std::make_shared<SampleBuffer>(pass_.loop().MakeHiddenBuffer({}));
+    hidden->CopyFrom(file, 0, file.samples());
+    return hidden;
   }
 
-  SampleBuffer OpenActivations(const run::ActivationCheckpoint& saved) const {
-    const std::filesystem::path path = store_.run_dir() / saved.file_name;
-    if (!std::filesystem::exists(path)) {
-      throw Error(ErrorCode::kStoreCorrupt, path.string(),
-                  "the hidden states that the store goes on from are not there",
-                  "Copy this file from the run directory where the calibration began");
-    }
-    SampleBuffer file = SampleBuffer::OpenFile(path, request_.tokens.samples,
-                                               loop_.HiddenSampleShape(), loop_.compute_dtype());
-    if (file.Hash(0, file.samples()) != saved.hash) {
-      throw Error(ErrorCode::kStoreCorrupt, path.string(),
-                  "the activation checkpoint does not have the hash in the store",
-                  "Restore the file, or delete the run directory and calibrate again");
-    }
-    return file;
+  void StartClock() {
+    seconds_before_ = 0;
+    layer_start_ = unit_start_ = Clock::now();
   }
 
-  void RunLayer(int64_t layer, std::optional<LayerSaver::Resumed> resumed) {
-    const Clock::time_point start = Clock::now();
-    if (!resumed) {
-      saver_.BeginLayer(layer);
-      resumed.emplace(LayerSaver::Resumed{.state = loop_.MakeState(layer, hidden_)});
-    }
-    LayerState& state = resumed->state;
-    reported_ = state.Fraction();
-    unit_start_ = start;
-    loop_.RunLayer(layer, state, guard_, [&](LayerState& reached) {
-      AfterUnit(layer, reached, resumed->so_far.seconds + SecondsSince(start));
-    });
-    CommitLayer(layer, state, resumed->so_far.seconds + SecondsSince(start));
-  }
+  double LayerSeconds() const { return seconds_before_ + SecondsSince(layer_start_); }
 
-  void AfterUnit(int64_t layer, LayerState& state, double layer_seconds) {
+  void AfterUnit(int64_t layer, LayerState& state) {
     policy_.UnitDone(SecondsSince(std::exchange(unit_start_, Clock::now())));
-    progress_.Advance(state.Fraction() - std::exchange(reported_, state.Fraction()),
-                      fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
     if (state.Fraction() >= 1) return;  // the whole layer is about to be committed
     const uint64_t bytes = saver_.UnsavedBytes(state);
     if (!progress_.StopRequested() && !policy_.ShouldSave(bytes)) return;
     const Clock::time_point start = Clock::now();
-    ledger_.Commit();
     const int number = static_cast<int>(layer);
-    saver_.Save(state, {.seconds = layer_seconds,
+    ledger_.Commit();
+    saver_.Save(state, {.seconds = LayerSeconds(),
                         .inputs = recorder_.Inputs(number),
                         .non_finites = guard_.NonFinites(number)});
     policy_.Saved(bytes, SecondsSince(start));
@@ -173,26 +165,35 @@ class CalibrationRun {
     progress_.ThrowIfStopped();
   }
 
-  void CommitLayer(int64_t layer, LayerState& state, double seconds) {
+  // Returns what the next layer reads.
+  std::shared_ptr<SampleBuffer> AfterLayer(int64_t layer, LayerState& state) {
+    std::shared_ptr<SampleBuffer> out = CommitLayer(layer, state);
+    progress_.ThrowIfStopped();
+    saver_.BeginLayer(layer + 1);
+    StartClock();
+    return out;
+  }
+
+  std::shared_ptr<SampleBuffer> CommitLayer(int64_t layer, LayerState& state) {
     const int number = static_cast<int>(layer);
     saver_.SaveOut(state);
-    const SampleBuffer& out = state.part(LayerPart::kOut);
+    std::shared_ptr<SampleBuffer> out = state.out();
     const std::filesystem::path path = store_.run_dir() / ActivationFileName(layer);
     const run::ActivationCheckpoint saved{.file_name = path.filename().string(),
-                                          .bytes = out.Bytes(),
-                                          .hash = out.Hash(0, out.samples())};
+                                          .bytes = out->Bytes(),
+                                          .hash = out->Hash(0, out->samples())};
     PublishPartial(path);
     ledger_.Commit();
     store_.CommitLayer({.layer = number,
-                        .seconds = seconds,
+                        .seconds = LayerSeconds(),
                         .inputs = WithUnseenModules(number, recorder_.Inputs(number)),
                         .activations = saved,
                         .non_finites = guard_.NonFinites(number)});
     recorder_.Clear();
     guard_.Clear();
     policy_.LayerCommitted();
-    if (out.in_file()) hidden_ = std::make_shared<SampleBuffer>(out.OpenSame(path));
     run::RemoveStaleFiles(store_.run_dir(), {saved.file_name});
+    return out->in_file() ? std::make_shared<SampleBuffer>(out->OpenSame(path)) : out;
   }
 
   // Modules that saw no token are recorded too, with 0 tokens.
@@ -215,15 +216,14 @@ class CalibrationRun {
   run::SourceLedger ledger_;
   TensorLoader loader_;
   std::unique_ptr<Decoder> decoder_;
-  LayerLoop loop_;
+  Pass pass_;
   LayerSaver saver_;
   SavePolicy policy_;
   Recorder recorder_;
   NonFiniteGuard guard_;
-  std::shared_ptr<SampleBuffer> hidden_;
   // Of the current layer.
-  double reported_ = 0;
-  Clock::time_point unit_start_;
+  double seconds_before_ = 0;  // spent by earlier runs
+  Clock::time_point layer_start_, unit_start_;
 };
 
 }  // namespace

@@ -1,22 +1,12 @@
 #include "calib/forward.h"
 
-#include <fmt/format.h>
-
 #include <system_error>
-#include <utility>
 
 #include "base/error.h"
 #include "calib/device.h"
+#include "calib/non_finite_guard.h"
 
 namespace vernier::calib {
-
-LayerLoopOptions LoopOptions(const recipes::CalibrationBudget& budget,
-                             const std::filesystem::path& scratch_directory) {
-  return {.batch_size = budget.batch_size,
-          .query_chunk = budget.query_chunk,
-          .experts_per_group = budget.experts_per_group,
-          .spill_directory = budget.spill_hidden ? scratch_directory : std::filesystem::path()};
-}
 
 void StopIfAsked(const Progress& progress) {
   if (!progress.StopRequested()) return;
@@ -28,8 +18,12 @@ ModelForward::ModelForward(const ForwardInputs& inputs)
     : scratch_(inputs.scratch_directory),
       loader_(inputs.source, inputs.device, ToScalarType(inputs.dtype)),
       decoder_(MakeDecoder(loader_)),
-      loop_(*decoder_, inputs.tokens, inputs.device, loader_.compute_dtype(),
-            LoopOptions(inputs.budget, inputs.scratch_directory)) {}
+      pass_({.decoder = *decoder_,
+             .tokens = inputs.tokens,
+             .budget = inputs.budget,
+             .device = inputs.device,
+             .compute_dtype = loader_.compute_dtype(),
+             .directory = inputs.scratch_directory}) {}
 
 std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progress,
                                                 const LayerSeen& seen) const {
@@ -40,21 +34,14 @@ std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progre
 std::shared_ptr<SampleBuffer> ModelForward::Run(int64_t layers, Progress& progress, Tap& tap,
                                                 const LayerSeen& seen) const {
   NonFiniteGuard guard(tap);
-  auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer("embedding.scratch"));
-  loop_.Embed(*hidden);
-  for (int64_t layer = 0; layer < layers; ++layer) {
-    LayerState state = loop_.MakeState(layer, hidden);
-    double reported = 0;
-    loop_.RunLayer(layer, state, guard, [&](const LayerState& reached) {
-      progress.Advance(reached.Fraction() - std::exchange(reported, reached.Fraction()),
-                       fmt::format("layer {}/{}", layer + 1, layers));
-      StopIfAsked(progress);
-    });
-    if (hidden->in_file()) RemoveFilesBehind(layer, hidden->path());
-    hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
-    if (seen) seen(layer, *hidden);
-  }
-  return hidden;
+  const auto layer_done = [&](int64_t layer, LayerState& state) {
+    if (state.in().in_file()) RemoveFilesBehind(layer, state.in().path());
+    if (seen) seen(layer, *state.out());
+    return state.out();
+  };
+  return pass_.Run({.hidden = pass_.Embed("embedding.scratch")}, layers, guard, {progress},
+                   {.unit_done = [&](int64_t, LayerState&) { StopIfAsked(progress); },
+                    .layer_done = layer_done});
 }
 
 // A layer's output is all that the next one reads.

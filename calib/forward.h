@@ -1,4 +1,4 @@
-// A forward pass of all samples, layer by layer, by the calibration's loop but without a store.
+// A forward pass of all samples, of which nothing is kept but the last hidden states.
 #ifndef VERNIER_CALIB_FORWARD_H_
 #define VERNIER_CALIB_FORWARD_H_
 
@@ -11,7 +11,7 @@
 
 #include "base/progress.h"
 #include "calib/families/decoder.h"
-#include "calib/layer_loop.h"
+#include "calib/pass.h"
 #include "calib/tap.h"
 #include "calib/tensor_loader.h"
 #include "checkpoint/source_model.h"
@@ -30,10 +30,6 @@ struct ForwardInputs {
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
 };
 
-// How a loop of this budget runs; files, if it needs any, lie in `scratch_directory`.
-LayerLoopOptions LoopOptions(const recipes::CalibrationBudget& budget,
-                             const std::filesystem::path& scratch_directory);
-
 // kInterrupted when the job is to end, for work of which nothing is kept.
 void StopIfAsked(const Progress& progress);
 
@@ -43,7 +39,7 @@ class ModelForward {
   explicit ModelForward(const ForwardInputs& inputs);
 
   const Decoder& decoder() const { return *decoder_; }
-  const LayerLoop& loop() const { return loop_; }
+  const LayerLoop& loop() const { return pass_.loop(); }
 
   using LayerSeen = std::function<void(int64_t layer, const SampleBuffer& hidden)>;
 
@@ -63,7 +59,7 @@ class ModelForward {
   std::filesystem::path scratch_;
   TensorLoader loader_;
   std::unique_ptr<Decoder> decoder_;
-  LayerLoop loop_;
+  Pass pass_;
 };
 
 }  // namespace vernier::calib

@@ -96,6 +96,9 @@ class LayerState {
   // Of one that was made.
   const SampleBuffer& part(LayerPart part) const { return *Pointer(part); }
 
+  // The part kOut of a layer that is done.
+  std::shared_ptr<SampleBuffer> out() const { return Pointer(LayerPart::kOut); }
+
   const LayerPlace& place() const { return place_; }
   // Everything before `place` is done; at the end of a stage, the next one begins.
   void MoveTo(LayerPlace place);

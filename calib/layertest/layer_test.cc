@@ -127,7 +127,7 @@ class LayerComparison {
     VariantSums shared;
     const ReferenceDecoder decoder(source_.decoder(), variants_, batches_,
                                    {linears, experts, shared}, states_);
-    RunLoop(decoder, hidden, linears, kReferenceCost, "the source's layer");
+    RunPass(decoder, hidden, linears, kReferenceCost, "the source's layer");
     result.linears = linears.Results();
     for (int64_t expert = 0; expert < result.experts; ++expert) {
       const StageErrors errors = experts[static_cast<size_t>(expert)].Errors();
@@ -148,22 +148,22 @@ class LayerComparison {
     const ComparedDecoder decoder(run.decoder, start, batches_, states_, errors);
     // Where there are fewer variants, each makes up for a greater part of the phase.
     const double cost = kRunCost * kVariants / static_cast<double>(variants_.size());
-    RunLoop(decoder, hidden, run.tap, cost,
+    RunPass(decoder, hidden, run.tap, cost,
             start == VariantStart::kLayer ? "the quantised layer" : "the quantised FFN");
   }
 
-  void RunLoop(const Decoder& decoder, const SampleBuffer& hidden, Tap& tap, double cost,
+  void RunPass(const Decoder& decoder, const SampleBuffer& hidden, Tap& tap, double cost,
                std::string_view what) {
-    const LayerLoop own(decoder, request_.tokens, loop().device(), loop().compute_dtype(),
-                        LoopOptions(request_.budget, request_.scratch_directory));
-    LayerState state = own.MakeState(request_.layer, InputFrom(hidden));
+    const Pass pass({.decoder = decoder,
+                     .tokens = request_.tokens,
+                     .budget = request_.budget,
+                     .device = loop().device(),
+                     .compute_dtype = loop().compute_dtype(),
+                     .directory = request_.scratch_directory});
     NonFiniteGuard guard(tap);
-    double reported = 0;
-    own.RunLayer(request_.layer, state, guard, [&](const LayerState& reached) {
-      progress_.Advance(cost * (reached.Fraction() - std::exchange(reported, reached.Fraction())),
-                        what);
-      StopIfAsked(progress_);
-    });
+    pass.Run({.layer = request_.layer, .hidden = InputFrom(hidden)}, request_.layer + 1, guard,
+             {.progress = progress_, .units_per_layer = cost, .what = what},
+             {.unit_done = [this](int64_t, LayerState&) { StopIfAsked(progress_); }});
   }
 
   const LayerTestRequest& request_;

@@ -2,9 +2,20 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <random>
+#include <utility>
+
+#include "calib/non_finite_guard.h"
+#include "calib/sample_buffer.h"
 
 namespace vernier::calib {
+
+bool HasDevice(at::DeviceType device) { return device == at::kCPU || at::hasCUDA(); }
+
+std::string DeviceName(at::DeviceType device) {
+  return c10::DeviceTypeName(device, /*lower_case=*/true);
+}
 
 datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t vocab) {
   datasets::CalibrationSet tokens;
@@ -26,6 +37,30 @@ std::vector<run::InputAmax> TakeInputs(Recorder& recorder, int64_t layer) {
   std::vector<run::InputAmax> inputs = recorder.Inputs(static_cast<int>(layer));
   recorder.Clear();
   return inputs;
+}
+
+LoopResult RunLayers(const LoopModel& model, int64_t layers, const LayerLoopOptions& options) {
+  const LayerLoop loop(model.decoder, model.tokens, model.device, at::kFloat, options);
+  auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer("hidden"));
+  loop.Embed(*hidden);
+  Recorder recorder(model.modules);
+  NonFiniteGuard guard(recorder);
+  LoopResult result;
+  for (int64_t layer = 0; layer < layers; ++layer) {
+    double last = 0;
+    LayerState state = loop.MakeState(layer, hidden);
+    loop.RunLayer(layer, state, guard, [&](const LayerState& reached) {
+      EXPECT_GE(reached.Fraction(), last);
+      last = reached.Fraction();
+    });
+    EXPECT_EQ(last, 1.0);
+    for (run::InputAmax& input : TakeInputs(recorder, layer)) {
+      result.inputs.push_back(std::move(input));
+    }
+    hidden = state.out();
+  }
+  result.hidden = hidden->Get(0, model.tokens.samples).clone();
+  return result;
 }
 
 void ExpectSame(const LoopResult& a, const LoopResult& b) {

@@ -4,16 +4,26 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 #include <vector>
 
+#include "calib/families/decoder.h"
+#include "calib/layer_loop.h"
 #include "calib/recorder.h"
 #include "calib/tap.h"
 #include "datasets/calibration_set.h"
 #include "run/store.h"
 
 namespace vernier::calib {
+
+// What tests of the loop run on. Those of a device that this build or machine has not are skipped,
+// visibly.
+inline constexpr std::array kTestDevices = {at::kCPU, at::kCUDA};
+bool HasDevice(at::DeviceType device);
+std::string DeviceName(at::DeviceType device);  // "cpu", "cuda"
 
 datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t vocab);
 
@@ -28,6 +38,17 @@ struct LoopResult {
   at::Tensor hidden;
   std::vector<run::InputAmax> inputs;
 };
+
+// What a loop runs.
+struct LoopModel {
+  const Decoder& decoder;
+  const datasets::CalibrationSet& tokens;
+  const std::vector<std::string>& modules;  // whose inputs are recorded
+  at::Device device;
+};
+
+// Runs layers [0, layers) in F32. Expects the fraction that is done to rise to 1 in each of them.
+LoopResult RunLayers(const LoopModel& model, int64_t layers, const LayerLoopOptions& options);
 
 // Expects equal bits.
 void ExpectSame(const LoopResult& a, const LoopResult& b);

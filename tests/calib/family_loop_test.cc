@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
-#include "calib/layer_loop.h"
-#include "calib/recorder.h"
 #include "tests/calib/loop_support.h"
 #include "tests/calib/model_support.h"
 #include "tests/support/temp_dir.h"
@@ -17,26 +16,16 @@ namespace {
 
 constexpr int64_t kSamples = 5, kLength = 24;
 
-class FamilyLoop : public ::testing::TestWithParam<const char*> {
+class FamilyLoop : public ::testing::TestWithParam<std::tuple<at::DeviceType, const char*>> {
  protected:
-  // Every layer in F32, observing all linear layers and the caches of keys and values.
-  LoopResult Run(LayerLoopOptions options) {
-    const LayerLoop loop(*model_.decoder, tokens_, at::kCPU, at::kFloat, options);
-    auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer("hidden"));
-    loop.Embed(*hidden);
-    Recorder recorder(modules_);
-    NonFiniteGuard guard(recorder);
-    LoopResult result;
-    for (int64_t layer = 0; layer < model_.decoder->Layers(); ++layer) {
-      LayerState state = loop.MakeState(layer, hidden);
-      loop.RunLayer(layer, state, guard, [](const LayerState&) {});
-      for (run::InputAmax& input : TakeInputs(recorder, layer)) {
-        result.inputs.push_back(std::move(input));
-      }
-      hidden = std::make_shared<SampleBuffer>(std::move(state.part(LayerPart::kOut)));
-    }
-    result.hidden = hidden->Get(0, tokens_.samples).clone();
-    return result;
+  void SetUp() override {
+    if (!HasDevice(device_.type())) GTEST_SKIP() << "no such device in this build or machine";
+  }
+
+  // Every layer, observing all linear layers and the caches of keys and values.
+  LoopResult Run(const LayerLoopOptions& options) {
+    return RunLayers({*model_.decoder, tokens_, modules_, device_}, model_.decoder->Layers(),
+                     options);
   }
 
   std::vector<std::string> Observable() const {
@@ -52,8 +41,9 @@ class FamilyLoop : public ::testing::TestWithParam<const char*> {
     return modules;
   }
 
+  const at::Device device_{std::get<0>(GetParam())};
   testing::TempDir dir_;
-  const LoadedModel model_{kTestModels / GetParam(), at::kFloat};
+  const LoadedModel model_{kTestModels / std::get<1>(GetParam()), at::kFloat, device_};
   datasets::CalibrationSet tokens_ = RandomTokens(kSamples, kLength, model_.decoder->VocabSize());
   const std::vector<std::string> modules_ = Observable();
 };
@@ -61,9 +51,11 @@ class FamilyLoop : public ::testing::TestWithParam<const char*> {
 TEST_P(FamilyLoop, RunsTheModel) {
   const at::Tensor ids =
       at::tensor(std::vector<int64_t>(tokens_.ids.begin(), tokens_.ids.end()), at::kLong)
-          .view({kSamples, kLength});
+          .view({kSamples, kLength})
+          .to(device_);
   const LoopResult result = Run({.batch_size = 2, .query_chunk = 7, .experts_per_group = 2});
-  EXPECT_LT(RelativeError(result.hidden, RunModel(*model_.decoder, {ids, {}}).hidden.back()), 1e-5);
+  EXPECT_LT(RelativeError(result.hidden, RunModel(*model_.decoder, {ids, {}}).hidden.back().cpu()),
+            1e-5);
 }
 
 TEST_P(FamilyLoop, GroupsAndFilesDoNotMatter) {
@@ -99,10 +91,13 @@ TEST_P(FamilyLoop, PaddingChangesNothingForRealTokens) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, FamilyLoop,
-                         ::testing::Values("tiny-llama", "mixtral_window", "tiny-qwen3-moe",
-                                           "tiny-deepseek-v3"),
+                         ::testing::Combine(::testing::ValuesIn(kTestDevices),
+                                            ::testing::Values("tiny-llama", "mixtral_window",
+                                                              "tiny-qwen3-moe",
+                                                              "tiny-deepseek-v3")),
                          [](const auto& info) {
-                           std::string name = info.param;
+                           std::string name =
+                               DeviceName(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });

@@ -22,9 +22,10 @@ void AddExpert(const Decoder& decoder, int64_t layer, int64_t expert, const FfnS
 
 }  // namespace
 
-LoadedModel::LoadedModel(const std::filesystem::path& directory, at::ScalarType compute_dtype)
+LoadedModel::LoadedModel(const std::filesystem::path& directory, at::ScalarType compute_dtype,
+                         at::Device device)
     : source(checkpoint::OpenSourceModel(directory)),
-      loader(source, at::kCPU, compute_dtype),
+      loader(source, device, compute_dtype),
       decoder(MakeDecoder(loader)) {}
 
 std::map<std::string, at::Tensor> ReadTensors(const std::filesystem::path& path) {

@@ -21,9 +21,10 @@ namespace vernier::calib {
 inline const std::filesystem::path kTestModels =
     std::filesystem::path(VERNIER_TEST_DATA) / "models";
 
-// Any model that is known, on the CPU.
+// Any model that is known.
 struct LoadedModel {
-  LoadedModel(const std::filesystem::path& directory, at::ScalarType compute_dtype);
+  LoadedModel(const std::filesystem::path& directory, at::ScalarType compute_dtype,
+              at::Device device = at::kCPU);
 
   checkpoint::SourceModel source;
   TensorLoader loader;

@@ -104,7 +104,7 @@ class CalibrationRun {
               {.unit_done = std::bind_front(&CalibrationRun::AfterUnit, this),
                .layer_done = std::bind_front(&CalibrationRun::AfterLayer, this)});
     store_.FinishCalibration();
-    run::RemoveStaleFiles(store_.run_dir(), {});
+    run::RemoveStaleFiles(store_.run_dir(), run::NeededFiles(store_));
     progress_.EndPhase();
     return summary;
   }
@@ -123,7 +123,7 @@ class CalibrationRun {
     std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, pass_.loop(), start.hidden);
     StartClock();
     if (!resumed) return start;
-    recorder_.Restore(resumed->so_far.inputs, device_);
+    recorder_.Restore(resumed->so_far.statistics, device_);
     guard_.Restore(resumed->so_far.non_finites);
     seconds_before_ = resumed->so_far.seconds;
     start.begun = std::move(resumed->state);
@@ -158,7 +158,7 @@ class CalibrationRun {
     const int number = static_cast<int>(layer);
     ledger_.Commit();
     saver_.Save(state, {.seconds = LayerSeconds(),
-                        .inputs = recorder_.Inputs(number),
+                        .statistics = recorder_.Rows(number),
                         .non_finites = guard_.NonFinites(number)});
     policy_.Saved(bytes, SecondsSince(start));
     unit_start_ = Clock::now();
@@ -186,27 +186,40 @@ class CalibrationRun {
     ledger_.Commit();
     store_.CommitLayer({.layer = number,
                         .seconds = LayerSeconds(),
-                        .inputs = WithUnseenModules(number, recorder_.Inputs(number)),
+                        .statistics = WithUnseenModules(number, recorder_.Rows(number)),
                         .activations = saved,
                         .non_finites = guard_.NonFinites(number)});
     recorder_.Clear();
     guard_.Clear();
     policy_.LayerCommitted();
-    run::RemoveStaleFiles(store_.run_dir(), {saved.file_name});
+    run::RemoveStaleFiles(store_.run_dir(), run::NeededFiles(store_));
     return out->in_file() ? std::make_shared<SampleBuffer>(out->OpenSame(path)) : out;
   }
 
   // Modules that saw no token are recorded too, with 0 tokens.
-  std::vector<run::InputAmax> WithUnseenModules(int layer, std::vector<run::InputAmax> seen) const {
-    std::map<std::string, run::InputAmax> by_module;
+  std::vector<run::StatisticRow> WithUnseenModules(int layer,
+                                                   std::vector<run::StatisticRow> seen) const {
+    std::map<std::pair<std::string, std::string>, run::StatisticRow> rows;
     for (const std::string& module : request_.plan.observed_modules) {
       if (recipes::ObservedLayer(request_.source.layout, request_.plan, module) != layer) continue;
-      by_module[module] = {.module = module, .layer = layer};
+      for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
+        if (statistic.site != SiteOf(module)) continue;
+        rows[{module, std::string(statistic.name)}] = {layer, module, std::string(statistic.name),
+                                                       statistic.version,
+                                                       statistics::ToBytes(statistic.nothing())};
+      }
     }
-    for (run::InputAmax& input : seen) by_module[input.module] = std::move(input);
-    std::vector<run::InputAmax> all;
-    for (auto& [module, input] : by_module) all.push_back(std::move(input));
+    for (run::StatisticRow& row : seen) rows[{row.module, row.name}] = std::move(row);
+    std::vector<run::StatisticRow> all;
+    for (auto& [place, row] : rows) all.push_back(std::move(row));
     return all;
+  }
+
+  statistics::Site SiteOf(const std::string& module) const {
+    const bool cache = std::ranges::any_of(
+        request_.plan.kv_entries,
+        [&](const checkpoint::KvCacheEntry& entry) { return entry.observed == module; });
+    return cache ? statistics::Site::kCache : statistics::Site::kLinearInput;
   }
 
   const CalibrationRequest& request_;

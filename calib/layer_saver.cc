@@ -56,7 +56,7 @@ std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const Layer
     }
     Resumed resumed{.state = loop.MakeState(layer, std::move(in), FileNames(*partial)),
                     .so_far = {.seconds = partial->seconds,
-                               .inputs = std::move(partial->inputs),
+                               .statistics = run::StatisticsOfUnit(store_, partial->layer),
                                .non_finites = std::move(partial->non_finites)}};
     resumed.state.MoveTo({*stage, partial->next});
     LoadParts(*partial, resumed.state);
@@ -141,7 +141,6 @@ void LayerSaver::Save(LayerState& state, SoFar so_far) {
                             .stage = std::string(LayerStageName(state.place().stage)),
                             .next = state.place().next,
                             .seconds = so_far.seconds,
-                            .inputs = std::move(so_far.inputs),
                             .non_finites = std::move(so_far.non_finites),
                             .parts = {}};
   std::map<LayerPart, SavedState> saved;
@@ -162,7 +161,7 @@ void LayerSaver::Save(LayerState& state, SoFar so_far) {
     saved[part] = {needed, file_name, state.sum_version()};
   }
   SyncDirectory(store_.run_dir());
-  run::SavePartialLayer(store_, partial);
+  run::SavePartialLayer(store_, partial, so_far.statistics);
   for (const auto& [part, old] : std::exchange(saved_, std::move(saved))) {
     std::error_code ignored;  // it only takes room
     if (!saved_.contains(part)) std::filesystem::remove(store_.run_dir() / old.file_name, ignored);

@@ -22,7 +22,7 @@ class LayerSaver {
   // What was spent on the layer and seen of it.
   struct SoFar {
     double seconds = 0;
-    std::vector<run::InputAmax> inputs = {};
+    std::vector<run::StatisticRow> statistics = {};
     std::vector<run::NonFiniteRecord> non_finites = {};
   };
 

@@ -13,53 +13,51 @@
 #include <string_view>
 #include <vector>
 
+#include "calib/observer.h"
 #include "calib/tap.h"
-#include "run/store.h"
+#include "run/statistic_rows.h"
 
 namespace vernier::calib {
 
-// The largest magnitude of all rows so far, and their number. NaN, once seen, stays.
-class RunningAmax {
- public:
-  RunningAmax() = default;
-  // Goes on from these.
-  RunningAmax(at::Tensor amax, int64_t rows) : amax_(std::move(amax)), rows_(rows) {}
+// One statistic of all rows so far. NaN, once seen, stays.
+struct Running {
+  at::Tensor elements;  // flat, on the device; undefined before the first row
+  int64_t rows = 0;
 
-  // `x` [..., K], at least one row.
-  void Add(const at::Tensor& x);
-
-  const at::Tensor& amax() const { return amax_; }  // 0-d, on the device, dtype of the inputs
-  int64_t rows() const { return rows_; }
-
- private:
-  at::Tensor amax_;
-  int64_t rows_ = 0;
+  // `x` [rows, K], at least one row.
+  void Add(const Observer& observer, const at::Tensor& x);
 };
 
-// Holds the statistics of one layer at a time.
+// Holds the statistics of one layer at a time: of each place all that are observed at its site.
 class Recorder final : public Tap {
  public:
   // `names`: the linear layers and caches that are wanted.
-  explicit Recorder(std::span<const std::string> names);
+  explicit Recorder(std::span<const std::string> names,
+                    std::vector<Observer> observers = MakeObservers(statistics::All()));
 
   bool Wants(std::string_view name) const override { return wanted_.contains(name); }
-  void Observe(const LinearSite& site, const at::Tensor& x) override { Record(site.module, x); }
-  void ObserveCache(std::string_view entry, const at::Tensor& x) override { Record(entry, x); }
+  void Observe(const LinearSite& site, const at::Tensor& x) override;
+  void ObserveCache(std::string_view entry, const at::Tensor& x) override;
   bool Finite() const override;
 
   // What was observed in this layer so far, on the CPU, in order of names; those that got no row
-  // are absent. A NaN or infinite amax is kBadActivation.
-  std::vector<run::InputAmax> Inputs(int layer) const;
-  // Goes on from what Inputs returned, on `device`.
-  void Restore(std::span<const run::InputAmax> inputs, at::Device device);
+  // are absent. A NaN or infinite element is kBadActivation.
+  std::vector<run::StatisticRow> Rows(int layer) const;
+  // Goes on from what Rows returned, on `device`. kStoreCorrupt for a statistic that is not among
+  // the observers: a newer program saved it.
+  void Restore(std::span<const run::StatisticRow> rows, at::Device device);
   // Before the next layer.
   void Clear() { entries_.clear(); }
 
  private:
-  void Record(std::string_view name, const at::Tensor& x);
+  void Record(statistics::Site site, std::string_view name, const at::Tensor& x);
+  // Calls `visit` with name, observer and Running of everything that has rows.
+  template <class Visit>
+  void ForEach(Visit visit) const;
 
   std::set<std::string, std::less<>> wanted_;
-  std::map<std::string, RunningAmax, std::less<>> entries_;
+  std::vector<Observer> observers_;
+  std::map<std::string, std::vector<Running>, std::less<>> entries_;  // by observer
 };
 
 }  // namespace vernier::calib

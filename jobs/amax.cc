@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "run/amax_file.h"
 #include "run/merge.h"
+#include "run/statistic_rows.h"
 #include "run/store.h"
 
 namespace vernier::jobs {
@@ -30,12 +31,13 @@ AmaxDiffSummary DiffAmax(const AmaxDiffSpec& spec) {
   const run::Store second = run::Store::OpenForReading(spec.second);
   return {.identity =
               run::IdentityDifferences(first.Identity(), second.Identity(), {"first", "second"}),
-          .diff = run::DiffAmax(first.Inputs(), second.Inputs(), spec.tolerance)};
+          .diff = run::DiffStatistics(first, second, spec.tolerance)};
 }
 
 AmaxMergeSummary MergeAmax(const AmaxMergeSpec& spec) {
   const run::Store merged = run::MergeStores(spec.runs, spec.into);
-  return {.statistics = static_cast<int64_t>(merged.Inputs().size()), .run_dir = merged.run_dir()};
+  return {.statistics = run::CountOf(run::CountStatistics(merged.database())),
+          .run_dir = merged.run_dir()};
 }
 
 }  // namespace vernier::jobs

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/json.h"
-#include "run/amax_diff.h"
+#include "run/statistic_diff.h"
 
 namespace vernier::jobs {
 
@@ -22,12 +22,12 @@ void WriteAmax(const std::filesystem::path& run, const std::filesystem::path& ou
 
 struct AmaxDiffSpec {
   std::filesystem::path first, second;
-  double tolerance = 0;  // relative change of amax or tokens above which a module differs
+  double tolerance = 0;  // change of value or tokens above which a statistic differs
 };
 
 struct AmaxDiffSummary {
   std::vector<std::string> identity;  // how the two calibrations differ
-  run::AmaxDiff diff;
+  run::StatisticDiff diff;
 };
 
 AmaxDiffSummary DiffAmax(const AmaxDiffSpec& spec);
@@ -42,7 +42,8 @@ struct AmaxMergeSummary {
   std::filesystem::path run_dir;
 };
 
-// The largest amax and all tokens; errors as run::MergeStores.
+// What the statistics give together, such as the largest amax, and all tokens; errors as
+// run::MergeStores.
 AmaxMergeSummary MergeAmax(const AmaxMergeSpec& spec);
 
 }  // namespace vernier::jobs

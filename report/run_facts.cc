@@ -74,6 +74,12 @@ std::map<int, LayerInputs> ByLayer(const std::vector<run::InputAmax>& inputs) {
   return layers;
 }
 
+Json StatisticsJson(const std::map<std::string, int64_t>& statistics) {
+  Json json = Json::array();
+  for (const auto& [name, count] : statistics) json.push_back({{"name", name}, {"count", count}});
+  return json;
+}
+
 Json CalibrationJson(const run::RunStatus& status, const run::RunIdentity& identity,
                      const std::map<int, LayerInputs>& inputs) {
   Json layers = Json::array();
@@ -94,7 +100,8 @@ Json CalibrationJson(const run::RunStatus& status, const run::RunIdentity& ident
           {"samples", NumberOrNull(samples)},
           {"sequence_length", NumberOrNull(length)},
           {"most_tokens", samples && length ? Json(*samples * *length) : Json(nullptr)},
-          {"statistics", status.statistics},
+          {"statistics", run::CountOf(status.statistics)},
+          {"statistics_by_name", StatisticsJson(status.statistics)},
           {"unseen", status.unseen.size()},
           {"unseen_modules", names},
           {"layers", std::move(layers)}};

@@ -12,6 +12,8 @@ namespace vernier::run {
 
 class Database;
 
+extern const char kExportTables[];
+
 // One plan's newest export. Only told to people: finished shards count, not this.
 struct ExportRecord {
   std::string plan_hash;
@@ -26,11 +28,27 @@ struct ExportRecord {
   uint64_t bytes_done = 0;
 };
 
+// An output shard that was finished.
+struct ShardRecord {
+  std::string file_name;
+  uint64_t bytes = 0;
+  std::string hash;  // XXH3-128 of the file
+  // MXFP4 blocks that were cast, those re-encoded, and those whose values changed: kept here,
+  // because a resumed export does not see the blocks of a finished shard again.
+  int64_t cast_blocks = 0;
+  int64_t cast_requantised = 0;
+  int64_t cast_inexact = 0;
+};
+
 // Replaces the plan's record by an unfinished one. Of `record`, the first four fields are used.
 void BeginExport(const Database& database, const ExportRecord& record);
 void FinishExport(const Database& database, std::string_view plan_hash);
 void RecordAudit(const Database& database, std::string_view plan_hash, int64_t errors);
 std::vector<ExportRecord> Exports(const Database& database);  // in order of their start
+
+// A plan's finished shards by name; one that is saved again replaces its record.
+std::vector<ShardRecord> LoadShards(const Database& database, std::string_view plan_hash);
+void SaveShard(const Database& database, std::string_view plan_hash, const ShardRecord& shard);
 
 }  // namespace vernier::run
 

@@ -10,6 +10,13 @@
 #include "run/sqlite.h"
 
 namespace vernier::run {
+const char kIdentityTable[] = R"sql(
+CREATE TABLE identity (
+  field TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) WITHOUT ROWID;
+)sql";
+
 namespace {
 
 constexpr std::string_view kNothing = "(nothing)";

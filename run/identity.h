@@ -11,6 +11,8 @@ namespace vernier::run {
 
 class Database;
 
+extern const char kIdentityTable[];
+
 // What a run's statistics depend on: field name -> value (hashes, numbers and names as text).
 using RunIdentity = std::map<std::string, std::string>;
 

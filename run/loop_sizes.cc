@@ -4,6 +4,14 @@
 
 namespace vernier::run {
 
+const char kLoopSizesTable[] = R"sql(
+CREATE TABLE loop_sizes (
+  id          INTEGER PRIMARY KEY CHECK (id = 1),
+  batch_size  INTEGER NOT NULL,
+  query_chunk INTEGER NOT NULL
+);
+)sql";
+
 std::optional<recipes::LoopSizes> LoadLoopSizes(const Store& store) {
   Statement row = store.database().Prepare("SELECT batch_size, query_chunk FROM loop_sizes");
   if (!row.Step()) return std::nullopt;

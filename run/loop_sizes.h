@@ -9,6 +9,8 @@
 
 namespace vernier::run {
 
+extern const char kLoopSizesTable[];
+
 // As the calibration began with; nothing before that. A resume keeps them, whatever memory is free
 // then: matrix products of other heights may differ in the last bits.
 std::optional<recipes::LoopSizes> LoadLoopSizes(const Store& store);

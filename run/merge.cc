@@ -14,6 +14,8 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "run/clamped_element.h"
+#include "run/source_ledger.h"
 #include "run/sqlite.h"
 
 namespace vernier::run {
@@ -27,16 +29,25 @@ struct Parent {
   std::filesystem::path path;
   Store store;
   RunIdentity identity;
-  std::vector<InputAmax> inputs;
+  std::vector<StatisticKey> statistics;
   std::string fingerprint;
 };
 
-std::string Fingerprint(const RunIdentity& identity, const std::vector<InputAmax>& inputs) {
+// Rows of amax count as they did when there was nothing else: merges that are there already stay
+// what they are.
+std::string Fingerprint(const Store& store, const RunIdentity& identity,
+                        const std::vector<StatisticKey>& statistics) {
   Hasher hasher;
   for (const auto& [field, value] : identity) hasher.Update(fmt::format("{}={}\n", field, value));
-  for (const InputAmax& input : inputs) {
+  for (const InputAmax& input : store.Inputs()) {
     hasher.Update(fmt::format("{} {} {:08x} {}\n", input.layer, input.module,
                               std::bit_cast<uint32_t>(input.amax), input.tokens));
+  }
+  for (const StatisticKey& key : statistics) {
+    if (IsAmax(key.name)) continue;
+    hasher.Update(
+        fmt::format("{} {} {} {} {}\n", key.unit, key.module, key.name, key.version, key.length));
+    hasher.Update(ReadStatistic(store, key));
   }
   return hasher.Hex();
 }
@@ -48,9 +59,10 @@ Parent OpenParent(const std::filesystem::path& path) {
                 "Finish it with `vernier calibrate`; it goes on where it stopped");
   }
   RunIdentity identity = store.Identity();
-  std::vector<InputAmax> inputs = store.Inputs();
-  std::string fingerprint = Fingerprint(identity, inputs);
-  return {path, std::move(store), std::move(identity), std::move(inputs), std::move(fingerprint)};
+  std::vector<StatisticKey> statistics = ListStatistics(store.database());
+  std::string fingerprint = Fingerprint(store, identity, statistics);
+  return {path, std::move(store), std::move(identity), std::move(statistics),
+          std::move(fingerprint)};
 }
 
 // In an order that does not depend on the arguments'.
@@ -116,45 +128,52 @@ RunIdentity MergedIdentity(const std::vector<Parent>& parents) {
   return merged;
 }
 
-// The layers with their statistics; layers take the time that they took in all parents.
-std::vector<LayerResult> MergedLayers(const std::vector<Parent>& parents) {
-  std::map<int, LayerResult> layers;
-  std::map<std::pair<int, std::string>, InputAmax> merged;
+// Layers take the time that they took in all parents.
+std::map<int, double> MergedLayers(const std::vector<Parent>& parents) {
+  std::map<int, double> seconds;
   for (const Parent& parent : parents) {
-    Statement rows = parent.store.database().Prepare("SELECT layer, seconds FROM layer");
-    while (rows.Step()) {
-      const int layer = static_cast<int>(rows.Integer(0));
-      layers[layer].layer = layer;
-      layers[layer].seconds += rows.Real(1);
-    }
-    for (const InputAmax& input : parent.inputs) {
-      InputAmax& sum =
-          merged.try_emplace({input.layer, input.module}, InputAmax{input.module, input.layer})
-              .first->second;
-      sum.amax = std::max(sum.amax, input.amax);
-      sum.tokens += input.tokens;
+    for (const FinishedLayer& layer : FinishedLayers(parent.store.database())) {
+      seconds[layer.layer] += layer.seconds;
     }
   }
-  for (auto& [key, input] : merged) layers[input.layer].inputs.push_back(std::move(input));
-  std::vector<LayerResult> results;
-  for (auto& [layer, result] : layers) results.push_back(std::move(result));
-  return results;
+  return seconds;
 }
 
-// Activations (layers from 0) were others in each parent; elements of source tensors are the same.
-void MergeNonFinite(const Database& from, const Database& into) {
-  Statement rows = from.Prepare("SELECT layer, module, sample, value, count FROM non_finite");
-  Statement insert = into.Prepare(
-      "INSERT INTO non_finite (layer, module, sample, value, count) VALUES (?1, ?2, ?3, ?4, ?5)"
-      " ON CONFLICT DO UPDATE SET count ="
-      " CASE WHEN layer < 0 THEN max(count, excluded.count) ELSE count + excluded.count END");
-  while (rows.Step()) {
-    insert.Bind(1, rows.Integer(0))
-        .Bind(2, rows.Text(1))
-        .Bind(3, rows.Integer(2))
-        .Bind(4, rows.Text(3))
-        .Bind(5, rows.Integer(4))
-        .Run();
+// One value, and where it is.
+struct Source {
+  const Parent* parent = nullptr;
+  const StatisticKey* key = nullptr;
+};
+using SourcesByName = std::map<std::pair<std::string, std::string>, std::vector<Source>>;
+
+// A layer's statistics by module and name; the values of one in the parents' order.
+std::map<int, SourcesByName> SourcesByLayer(const std::vector<Parent>& parents) {
+  std::map<int, SourcesByName> layers;
+  for (const Parent& parent : parents) {
+    for (const StatisticKey& key : parent.statistics) {
+      layers[key.unit][{key.module, key.name}].push_back({&parent, &key});
+    }
+  }
+  return layers;
+}
+
+StatisticRow MergedRow(const std::vector<Source>& sources, statistics::Registry registry) {
+  statistics::Value merged;
+  for (const Source& source : sources) {
+    const StatisticValue read = ReadValue(source.parent->store, *source.key, registry);
+    statistics::Merge(read.statistic, merged, read.value, source.parent->path.string());
+  }
+  const StatisticKey& key = *sources.front().key;
+  return {key.unit, key.module, key.name, key.version, statistics::ToBytes(merged)};
+}
+
+// One value is in memory at a time.
+void FillStatistics(const Store& store, const std::vector<Parent>& parents,
+                    statistics::Registry registry) {
+  for (const auto& [layer, by_name] : SourcesByLayer(parents)) {
+    StatisticWriter writer(store, layer);
+    for (const auto& [name, sources] : by_name) writer.Add(MergedRow(sources, registry));
+    writer.Finish();
   }
 }
 
@@ -162,10 +181,9 @@ void MergeNonFinite(const Database& from, const Database& into) {
 std::map<std::string, std::string> MergedSourceTensors(const std::vector<Parent>& parents) {
   std::map<std::string, std::string> hashes;
   for (const Parent& parent : parents) {
-    Statement rows = parent.store.database().Prepare("SELECT name, hash FROM source_tensor");
-    while (rows.Step()) {
-      const auto [it, is_new] = hashes.try_emplace(rows.Text(0), rows.Text(1));
-      if (is_new || it->second == rows.Text(1)) continue;
+    for (const auto& [tensor, hash] : LoadTensorHashes(parent.store.database())) {
+      const auto [it, is_new] = hashes.try_emplace(tensor, hash);
+      if (is_new || it->second == hash) continue;
       throw Error(
           ErrorCode::kSourceChanged, parent.path.string(),
           fmt::format("its calibration read other bytes of {} than another one's", it->first),
@@ -175,16 +193,23 @@ std::map<std::string, std::string> MergedSourceTensors(const std::vector<Parent>
   return hashes;
 }
 
-void Fill(Store& store, const RunIdentity& identity, const std::vector<Parent>& parents) {
+void Fill(Store& store, const RunIdentity& identity, const std::vector<Parent>& parents,
+          statistics::Registry registry) {
   const std::map<std::string, std::string> tensors = MergedSourceTensors(parents);
-  const std::vector<LayerResult> layers = MergedLayers(parents);
+  const std::map<int, double> layers = MergedLayers(parents);
   const Database& database = store.database();
   Transaction transaction(database);
   SaveIdentity(database, identity);
-  for (const LayerResult& layer : layers) InsertLayer(database, layer);
-  for (const Parent& parent : parents) MergeNonFinite(parent.store.database(), database);
-  Statement insert = database.Prepare("INSERT INTO source_tensor VALUES (?1, ?2)");
-  for (const auto& [name, hash] : tensors) insert.Bind(1, name).Bind(2, hash).Run();
+  for (const auto& [layer, seconds] : layers) InsertLayer(database, layer, seconds, {});
+  FillStatistics(store, parents, registry);
+  for (const Parent& parent : parents) {
+    // Activations were others in each parent; elements of source tensors are the same.
+    AddNonFinite(database, LoadNonFinite(parent.store.database()));
+    for (const ClampedTensor& clamped : LoadClampedTensors(parent.store.database())) {
+      SaveClampedTensor(database, clamped);
+    }
+  }
+  for (const auto& [tensor, hash] : tensors) SaveTensorHash(database, tensor, hash);
   store.SetTotalLayers(static_cast<int64_t>(layers.size()));
   store.FinishCalibration();
   transaction.Commit();
@@ -193,7 +218,7 @@ void Fill(Store& store, const RunIdentity& identity, const std::vector<Parent>& 
 }  // namespace
 
 Store MergeStores(const std::vector<std::filesystem::path>& parents,
-                  const std::filesystem::path& into) {
+                  const std::filesystem::path& into, statistics::Registry registry) {
   const std::vector<Parent> opened = OpenParents(parents);
   for (const Parent& parent : opened) RequireAgreement(opened.front(), parent);
   const RunIdentity identity = MergedIdentity(opened);
@@ -205,7 +230,7 @@ Store MergeStores(const std::vector<std::filesystem::path>& parents,
     throw Error(ErrorCode::kBadArgument, into.string(), "it holds the store of another run",
                 "Name a new run directory");
   }
-  Fill(store, identity, opened);
+  Fill(store, identity, opened, registry);
   return store;
 }
 

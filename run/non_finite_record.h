@@ -3,6 +3,7 @@
 #define VERNIER_RUN_NON_FINITE_RECORD_H_
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -10,6 +11,8 @@
 namespace vernier::run {
 
 class Database;
+
+extern const char kNonFiniteTable[];
 
 // NaN and infinite values that a module's inputs (or a layer's hidden states) had.
 struct NonFiniteRecord {
@@ -20,12 +23,15 @@ struct NonFiniteRecord {
   int64_t count = 0;
 };
 
-// Of one layer, or of all (`layer` < 0); ordered by layer and module.
-std::vector<NonFiniteRecord> LoadNonFinite(const Database& database, int layer = -1);
+// Of one layer, or of all; ordered by layer and module.
+std::vector<NonFiniteRecord> LoadNonFinite(const Database& database, std::optional<int> layer = {});
 
 // Replaces the records of `layer`, within the caller's transaction.
 void ReplaceNonFinite(const Database& database, int layer,
                       std::span<const NonFiniteRecord> records);
+
+// Counts `records`, of whatever layers, to those that are there: of other samples.
+void AddNonFinite(const Database& database, std::span<const NonFiniteRecord> records);
 
 }  // namespace vernier::run
 

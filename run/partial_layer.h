@@ -4,13 +4,17 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "run/non_finite_record.h"
+#include "run/statistic_rows.h"
 #include "run/store.h"
 
 namespace vernier::run {
+
+extern const char kPartialLayerTables[];
 
 // A file of the run directory with one tensor per sample.
 struct SavedPart {
@@ -21,13 +25,13 @@ struct SavedPart {
   std::string hash;  // of those samples (SampleBuffer::Hash)
 };
 
-// A place between two units of work of one layer.
+// A place between two units of work of one layer. The statistics so far are those of the unit
+// `layer` (StatisticsOfUnit).
 struct PartialLayer {
   int layer = 0;
   std::string stage;   // "dense", "experts" or "finish"
   int64_t next = 0;    // the first sample (of "experts": the first expert) that is not done
   double seconds = 0;  // spent on the layer
-  std::vector<InputAmax> inputs;  // over what was done
   std::vector<NonFiniteRecord> non_finites;
   std::vector<SavedPart> parts;
 };
@@ -35,11 +39,18 @@ struct PartialLayer {
 // Nothing when no layer is under way. Store::CommitLayer removes it.
 std::optional<PartialLayer> LoadPartialLayer(const Store& store);
 
-// Replaces what was saved before, in one transaction. The files must be durable already.
-void SavePartialLayer(const Store& store, const PartialLayer& partial);
+// The files that belong to it.
+std::vector<SavedPart> SavedParts(const Database& database);
+
+// Replaces what was saved before, in one transaction. The files of parts must be durable already.
+void SavePartialLayer(const Store& store, const PartialLayer& partial,
+                      std::span<const StatisticRow> statistics);
 
 // Forgets it: the layer begins anew.
 void DiscardPartialLayer(const Store& store);
+
+// Empties the tables of an unfinished layer, within the caller's transaction.
+void ClearPartialLayer(const Database& database);
 
 }  // namespace vernier::run
 

@@ -11,6 +11,13 @@
 #include "base/text.h"
 
 namespace vernier::run {
+const char kRowHashTable[] = R"sql(
+CREATE TABLE row_hash (
+  table_name TEXT PRIMARY KEY,
+  sum        INTEGER NOT NULL
+) WITHOUT ROWID;
+)sql";
+
 namespace {
 
 constexpr const char* kFunction = "row_sum";
@@ -108,7 +115,8 @@ void AddRowHashFunction(const Database& database) {
 }
 
 void StoreRowHashes(const Database& database) {
-  Statement insert = database.Prepare("INSERT OR REPLACE INTO row_hash VALUES (?1, ?2)");
+  database.Execute("DELETE FROM row_hash");
+  Statement insert = database.Prepare("INSERT INTO row_hash VALUES (?1, ?2)");
   for (const std::string& table : Tables(database)) {
     insert.Bind(1, table).Bind(2, SumTable(database, table)).Run();
   }

@@ -13,11 +13,13 @@
 
 namespace vernier::run {
 
+extern const char kRowHashTable[];
+
 // The SQL function that the others use: row_sum(SUM, SIGN, VALUE ...) is SUM plus or minus the
 // XXH3-64 of the values, by their types and bytes.
 void AddRowHashFunction(const Database& database);
 
-// Fills row_hash for all tables as they are.
+// Fills row_hash for all tables as they are, whatever it had before.
 void StoreRowHashes(const Database& database);
 
 // Lets this connection's changes of rows change their sums.

@@ -3,9 +3,14 @@
 #include <vector>
 
 #include "run/partial_layer.h"
+#include "run/statistic_rows.h"
 
 namespace vernier::run {
 namespace {
+
+bool HoldsStatistics(const std::filesystem::path& path) {
+  return path.extension() == kStatisticFileExtension;
+}
 
 // Extensions of hidden-NNNN.bin, layer-NNNN-PART.part, files being written, and scratch.
 bool HoldsHiddenStates(const std::filesystem::path& path) {
@@ -14,35 +19,49 @@ bool HoldsHiddenStates(const std::filesystem::path& path) {
          extension == ".scratch";
 }
 
-std::vector<std::filesystem::path> List(const std::filesystem::path& run_dir) {
+bool IsOurs(const std::filesystem::path& path) {
+  return HoldsHiddenStates(path) || HoldsStatistics(path);
+}
+
+std::vector<std::filesystem::path> List(const std::filesystem::path& run_dir,
+                                        bool (*wanted)(const std::filesystem::path&)) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(run_dir)) {
-    if (entry.is_regular_file() && HoldsHiddenStates(entry.path())) files.push_back(entry.path());
+    if (entry.is_regular_file() && wanted(entry.path())) files.push_back(entry.path());
   }
   return files;
 }
 
-}  // namespace
-
-std::set<std::string> NeededFiles(const Store& store) {
-  std::set<std::string> needed;
-  if (const auto activations = store.LatestActivations()) needed.insert(activations->file_name);
-  if (const auto partial = LoadPartialLayer(store)) {
-    for (const SavedPart& part : partial->parts) needed.insert(part.file_name);
-  }
-  return needed;
-}
-
-void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed) {
-  for (const std::filesystem::path& file : List(run_dir)) {
+void RemoveAllBut(const std::set<std::string>& needed,
+                  const std::vector<std::filesystem::path>& files) {
+  for (const std::filesystem::path& file : files) {
     std::error_code ignored;  // it only takes room
     if (!needed.contains(file.filename().string())) std::filesystem::remove(file, ignored);
   }
 }
 
+}  // namespace
+
+std::set<std::string> NeededFiles(const Store& store) {
+  std::set<std::string> needed = StatisticFiles(store.database());
+  if (const auto activations = store.LatestActivations()) needed.insert(activations->file_name);
+  for (const SavedPart& part : SavedParts(store.database())) needed.insert(part.file_name);
+  return needed;
+}
+
+void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed) {
+  RemoveAllBut(needed, List(run_dir, IsOurs));
+}
+
+void RemoveStaleStatistics(const Store& store) {
+  RemoveAllBut(StatisticFiles(store.database()), List(store.run_dir(), HoldsStatistics));
+}
+
 uint64_t BytesOfFiles(const std::filesystem::path& run_dir) {
   uint64_t bytes = 0;
-  for (const std::filesystem::path& file : List(run_dir)) bytes += std::filesystem::file_size(file);
+  for (const std::filesystem::path& file : List(run_dir, IsOurs)) {
+    bytes += std::filesystem::file_size(file);
+  }
   return bytes;
 }
 

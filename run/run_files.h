@@ -11,14 +11,16 @@
 
 namespace vernier::run {
 
-// Names of the files with hidden states that a resume reads: the newest activation checkpoint and
-// the parts of an unfinished layer.
+// Names of the files that a resume or an export reads: the newest activation checkpoint, the parts
+// of an unfinished layer, and statistics that are too large for their rows.
 std::set<std::string> NeededFiles(const Store& store);
 
-// Removes all other files with hidden states.
+// Removes all other files with hidden states or statistics.
 void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed);
+// Removes files with statistics that no row names.
+void RemoveStaleStatistics(const Store& store);
 
-// Bytes of the files with hidden states.
+// Bytes of the files with hidden states or statistics.
 uint64_t BytesOfFiles(const std::filesystem::path& run_dir);
 
 }  // namespace vernier::run

@@ -8,6 +8,30 @@
 #include "run/store_schema.h"
 
 namespace vernier::run {
+const char kLogTables[] = R"sql(
+CREATE TABLE phase (
+  phase      TEXT PRIMARY KEY,
+  seconds    REAL NOT NULL,
+  started_at TEXT NOT NULL,
+  ended_at   TEXT
+);
+CREATE TABLE command (
+  id         INTEGER PRIMARY KEY,
+  started_at TEXT NOT NULL,
+  line       TEXT NOT NULL,
+  steps      TEXT NOT NULL,
+  ended_at   TEXT,
+  outcome    TEXT,
+  message    TEXT
+);
+CREATE TABLE event (
+  id     INTEGER PRIMARY KEY,
+  at     TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
+  kind   TEXT NOT NULL,
+  detail TEXT NOT NULL
+);
+)sql";
+
 namespace {
 
 // Those that were not refused, by id as `order` says.
@@ -74,6 +98,13 @@ std::optional<CommandRecord> LastCommand(const Database& database) {
 
 std::vector<CommandRecord> Commands(const Database& database) {
   return SelectCommands(database, "ASC");
+}
+
+void LogEvent(const Database& database, std::string_view kind, std::string_view detail) {
+  database.Prepare("INSERT INTO event (kind, detail) VALUES (?1, ?2)")
+      .Bind(1, kind)
+      .Bind(2, detail)
+      .Run();
 }
 
 void BeginPhase(const Database& database, std::string_view phase) {

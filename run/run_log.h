@@ -13,6 +13,8 @@ namespace vernier::run {
 
 class Database;
 
+extern const char kLogTables[];
+
 enum class CommandOutcome {
   kFinished,
   kInterrupted,  // by a signal, between two units of work
@@ -37,6 +39,9 @@ void EndCommand(const Database& database, int64_t id, CommandOutcome outcome,
 std::optional<CommandRecord> LastCommand(const Database& database);
 // All that were not refused, in order of their start.
 std::vector<CommandRecord> Commands(const Database& database);
+
+// A log of what happened when, for people.
+void LogEvent(const Database& database, std::string_view kind, std::string_view detail);
 
 // A phase over all commands: its first start and its last end. `seconds` are those of commands that
 // ended by themselves: a killed one cannot say how long it took.

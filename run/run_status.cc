@@ -6,41 +6,18 @@
 
 #include "base/text.h"
 #include "run/lock_file.h"
+#include "run/run_files.h"
 #include "run/sqlite.h"
 
 namespace vernier::run {
 namespace {
 
-std::vector<FinishedLayer> FinishedLayers(const Database& database) {
-  std::vector<FinishedLayer> layers;
-  Statement rows = database.Prepare("SELECT layer, seconds, finished_at FROM layer ORDER BY layer");
-  while (rows.Step()) {
-    layers.push_back({.layer = static_cast<int>(rows.Integer(0)),
-                      .seconds = rows.Real(1),
-                      .finished_at = rows.Text(2)});
-  }
-  return layers;
-}
-
-std::vector<std::string> UnseenModules(const Database& database) {
-  std::vector<std::string> modules;
-  Statement rows =
-      database.Prepare("SELECT module FROM input_amax WHERE tokens = 0 ORDER BY layer, module");
-  while (rows.Step()) modules.push_back(rows.Text(0));
-  return modules;
-}
-
 // The store first, then the others by name.
-std::vector<NeededFile> FilesToCopy(const Store& store,
-                                    const std::optional<PartialLayer>& partial) {
-  std::set<std::string> others;
+std::vector<NeededFile> FilesToCopy(const Store& store) {
+  std::set<std::string> others = NeededFiles(store);
   // What was committed since the last clean close is still in the log.
   const std::string log = std::string(kStoreFileName) + "-wal";
   if (std::filesystem::exists(store.run_dir() / log)) others.insert(log);
-  if (const auto activations = store.LatestActivations()) others.insert(activations->file_name);
-  if (partial) {
-    for (const SavedPart& part : partial->parts) others.insert(part.file_name);
-  }
   std::vector<NeededFile> files = {{std::string(kStoreFileName), true}};
   for (const std::string& name : others) {
     files.push_back({name, std::filesystem::exists(store.run_dir() / name)});
@@ -75,10 +52,6 @@ std::string ShardsLeft(const ExportRecord& record) {
                      HumanBytes(record.bytes - record.bytes_done));
 }
 
-// KvCacheEntry::observed of every family ends so.
-constexpr const char* kCountCaches =
-    "SELECT count(*) FROM input_amax WHERE module GLOB '*.[kv]_cache' OR module GLOB '*.kv_cache'";
-
 }  // namespace
 
 RunStatus ReadRunStatus(const Store& store) {
@@ -90,15 +63,14 @@ RunStatus ReadRunStatus(const Store& store) {
                    .total_layers = store.TotalLayers(),
                    .layers = FinishedLayers(database),
                    .partial = LoadPartialLayer(store),
-                   .statistics = database.QueryInteger("SELECT count(*) FROM input_amax"),
-                   .cache_statistics = database.QueryInteger(kCountCaches),
-                   .unseen = UnseenModules(database),
+                   .statistics = CountStatistics(database),
+                   .unseen = ModulesWithoutTokens(database),
                    .non_finite = LoadNonFinite(database),
                    .exports = Exports(database),
                    .phases = Phases(database),
                    .command = LastCommand(database),
                    .files = {}};
-  status.files = FilesToCopy(store, status.partial);
+  status.files = FilesToCopy(store);
   database.Execute("COMMIT");
   return status;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -15,12 +16,6 @@
 #include "run/store.h"
 
 namespace vernier::run {
-
-struct FinishedLayer {
-  int layer = 0;
-  double seconds = 0;
-  std::string finished_at;  // UTC, as the store writes it
-};
 
 // A file of the run directory without which a copy cannot be continued.
 struct NeededFile {
@@ -35,9 +30,8 @@ struct RunStatus {
   std::optional<int64_t> total_layers;  // nothing: no calibration was begun
   std::vector<FinishedLayer> layers;
   std::optional<PartialLayer> partial;
-  int64_t statistics = 0;           // modules and caches with an amax
-  int64_t cache_statistics = 0;     // those of them that are of keys and values in the cache
-  std::vector<std::string> unseen;  // those of them that saw no token
+  std::map<std::string, int64_t> statistics;  // of finished layers, by name: "input_amax"
+  std::vector<std::string> unseen;            // modules of which one of them saw no token
   std::vector<NonFiniteRecord> non_finite;
   std::vector<ExportRecord> exports;
   std::vector<PhaseRecord> phases;

@@ -8,17 +8,26 @@
 
 #include "base/error.h"
 #include "checkpoint/tensor_digests.h"
+#include "run/clamped_element.h"
 #include "run/sqlite.h"
 
 namespace vernier::run {
+const char kSourceTables[] = R"sql(
+CREATE TABLE source_file (
+  name     TEXT PRIMARY KEY,
+  bytes    INTEGER NOT NULL,
+  mtime_ns INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE source_tensor (
+  name TEXT PRIMARY KEY,
+  hash TEXT NOT NULL
+) WITHOUT ROWID;
+)sql";
+
 namespace {
 
 using checkpoint::Checkpoint;
 using checkpoint::ClampedElements;
-
-// The layer of those rows of non_finite that are about elements of source tensors: `module` is then
-// the tensor's name and `sample` the element.
-constexpr int64_t kSourceTensors = -1;
 
 int64_t ModificationTime(const std::filesystem::path& path) {
   struct stat status {};
@@ -63,6 +72,17 @@ void RequireSourceFiles(const Store& store, const Checkpoint& source) {
   }
 }
 
+std::map<std::string, std::string> LoadTensorHashes(const Database& database) {
+  std::map<std::string, std::string> hashes;
+  Statement rows = database.Prepare("SELECT name, hash FROM source_tensor");
+  while (rows.Step()) hashes.emplace(rows.Text(0), rows.Text(1));
+  return hashes;
+}
+
+void SaveTensorHash(const Database& database, const std::string& tensor, const std::string& hash) {
+  database.Prepare("INSERT INTO source_tensor VALUES (?1, ?2)").Bind(1, tensor).Bind(2, hash).Run();
+}
+
 SourceLedger::SourceLedger(Store& store, const Checkpoint& source)
     : store_(store), source_(source), digests_(source.tensors().size()) {
   LoadDigests();
@@ -71,24 +91,18 @@ SourceLedger::SourceLedger(Store& store, const Checkpoint& source)
 }
 
 void SourceLedger::LoadDigests() {
-  Statement rows = store_.database().Prepare("SELECT name, hash FROM source_tensor");
-  while (rows.Step()) {
-    const size_t tensor = source_.Find(rows.Text(0));
-    if (tensor != Checkpoint::kNotFound) digests_[tensor] = rows.Text(1);
+  for (const auto& [name, hash] : LoadTensorHashes(store_.database())) {
+    const size_t tensor = source_.Find(name);
+    if (tensor != Checkpoint::kNotFound) digests_[tensor] = hash;
   }
 }
 
 void SourceLedger::LoadClamped() {
-  Statement rows = store_.database().Prepare(
-      "SELECT module, sample, value, count FROM non_finite WHERE layer = ?1");
-  rows.Bind(1, kSourceTensors);
-  while (rows.Step()) {
-    const size_t tensor = source_.Find(rows.Text(0));
+  for (const ClampedTensor& clamped : LoadClampedTensors(store_.database())) {
+    const size_t tensor = source_.Find(clamped.tensor);
     if (tensor == Checkpoint::kNotFound) continue;
-    clamped_[tensor] = {.tensor = tensor,
-                        .count = rows.Integer(3),
-                        .first = rows.Integer(1),
-                        .value = rows.Text(2)};
+    clamped_[tensor] = {
+        .tensor = tensor, .count = clamped.count, .first = clamped.first, .value = clamped.value};
   }
 }
 
@@ -141,25 +155,19 @@ void SourceLedger::Commit() {
 }
 
 void SourceLedger::StoreDigests() {
-  Statement insert = store_.database().Prepare("INSERT INTO source_tensor VALUES (?1, ?2)");
   for (const size_t tensor : new_digests_) {
-    insert.Bind(1, source_.tensor(tensor).info.name).Bind(2, digests_[tensor]).Run();
+    SaveTensorHash(store_.database(), source_.tensor(tensor).info.name, digests_[tensor]);
   }
 }
 
 void SourceLedger::StoreClamped() {
-  Statement insert = store_.database().Prepare(
-      "INSERT OR REPLACE INTO non_finite (layer, module, sample, value, count)"
-      " VALUES (?1, ?2, ?3, ?4, ?5)");
   for (const size_t tensor : new_clamped_) {
     const ClampedElements& elements = clamped_[tensor];
     const std::string& name = source_.tensor(tensor).info.name;
-    insert.Bind(1, kSourceTensors)
-        .Bind(2, name)
-        .Bind(3, elements.first)
-        .Bind(4, elements.value)
-        .Bind(5, elements.count)
-        .Run();
+    SaveClampedTensor(store_.database(), {.tensor = name,
+                                          .first = elements.first,
+                                          .value = elements.value,
+                                          .count = elements.count});
     store_.LogEvent("clamped", fmt::format("{}: {} elements, the first is element {}: {}", name,
                                            elements.count, elements.first, elements.value));
   }

@@ -16,9 +16,16 @@
 
 namespace vernier::run {
 
+extern const char kSourceTables[];
+
 // Records the sizes and modification times of the source's shards in a store that has none. In one
 // that has some, a shard of another size is kSourceChanged with both sizes.
 void RequireSourceFiles(const Store& store, const checkpoint::Checkpoint& source);
+
+// Hashes of the source's tensors, by name, as the run read them.
+std::map<std::string, std::string> LoadTensorHashes(const Database& database);
+// Of a tensor without one, within the caller's transaction.
+void SaveTensorHash(const Database& database, const std::string& tensor, const std::string& hash);
 
 // The digests of source tensors that the run has read whole, and their elements that were clamped.
 // A tensor that had another digest before is kSourceChanged, thrown where it is read: what depends

@@ -57,12 +57,28 @@ Database::Database(const std::filesystem::path& path, DatabaseMode mode) : path_
   const std::string name = writes || HasLog(path) ? path.string() : ImmutableUri(path);
   const int access =
       writes ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI;
+  Open(name, access);
+}
+
+void Database::Open(const std::string& name, int flags) {
   sqlite3* handle = nullptr;
-  const int result = sqlite3_open_v2(name.c_str(), &handle, access | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int result = sqlite3_open_v2(name.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   handle_.reset(handle);
   if (result != SQLITE_OK) Fail(result);
   sqlite3_extended_result_codes(handle, 1);
   sqlite3_busy_timeout(handle, kBusyMilliseconds);
+}
+
+Database Database::CopyInMemory() const {
+  Database copy;
+  copy.path_ = path_;
+  copy.Open(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  sqlite3_backup* backup = sqlite3_backup_init(copy.handle_.get(), "main", handle_.get(), "main");
+  if (backup == nullptr) copy.Fail(sqlite3_errcode(copy.handle_.get()));
+  sqlite3_backup_step(backup, /*nPage=*/-1);
+  const int result = sqlite3_backup_finish(backup);
+  if (result != SQLITE_OK) copy.Fail(result);
+  return copy;
 }
 
 void Database::Fail(int result) const {
@@ -128,6 +144,17 @@ Statement& Statement::Bind(int parameter, std::string_view value) {
   return *this;
 }
 
+Statement& Statement::Bind(int parameter, std::span<const std::byte> value) {
+  Check(
+      sqlite3_bind_blob64(handle_.get(), parameter, value.data(), value.size(), SQLITE_TRANSIENT));
+  return *this;
+}
+
+Statement& Statement::BindNull(int parameter) {
+  Check(sqlite3_bind_null(handle_.get(), parameter));
+  return *this;
+}
+
 bool Statement::Step() {
   const int result = sqlite3_step(handle_.get());
   if (result == SQLITE_ROW) return true;
@@ -149,6 +176,12 @@ std::string Statement::Text(int column) const {
   if (text == nullptr) return {};
   return std::string(reinterpret_cast<const char*>(text),
                      static_cast<size_t>(sqlite3_column_bytes(handle_.get(), column)));
+}
+
+std::vector<std::byte> Statement::Blob(int column) const {
+  const auto* bytes = static_cast<const std::byte*>(sqlite3_column_blob(handle_.get(), column));
+  if (bytes == nullptr) return {};
+  return {bytes, bytes + sqlite3_column_bytes(handle_.get(), column)};
 }
 
 Transaction::Transaction(const Database& database) : database_(&database) {

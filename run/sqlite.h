@@ -3,11 +3,14 @@
 #ifndef VERNIER_RUN_SQLITE_H_
 #define VERNIER_RUN_SQLITE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -36,6 +39,9 @@ class Database {
   int64_t QueryInteger(std::string_view sql) const;
   std::string QueryText(std::string_view sql) const;
 
+  // What the database holds now, in memory alone.
+  Database CopyInMemory() const;
+
   // For what this class does not offer, such as functions of SQL.
   sqlite3* handle() const { return handle_.get(); }
 
@@ -43,6 +49,9 @@ class Database {
   [[noreturn]] void Fail(int result) const;
 
  private:
+  Database() = default;
+  void Open(const std::string& name, int flags);
+
   struct Close {
     void operator()(sqlite3* handle) const;
   };
@@ -57,6 +66,8 @@ class Statement {
   Statement& Bind(int parameter, int64_t value);
   Statement& Bind(int parameter, double value);
   Statement& Bind(int parameter, std::string_view value);
+  Statement& Bind(int parameter, std::span<const std::byte> value);
+  Statement& BindNull(int parameter);
 
   // Moves to the next row; false at the end.
   bool Step();
@@ -67,6 +78,7 @@ class Statement {
   int64_t Integer(int column) const;
   double Real(int column) const;
   std::string Text(int column) const;
+  std::vector<std::byte> Blob(int column) const;
 
  private:
   friend class Database;

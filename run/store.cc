@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
 #include "run/lock_file.h"
+#include "run/partial_layer.h"
+#include "run/run_log.h"
 #include "run/sqlite.h"
 #include "run/store_schema.h"
 
@@ -31,9 +34,7 @@ struct Store::Impl {
     PrepareSchema(database, path);
   }
   Impl(const std::filesystem::path& directory, const std::filesystem::path& file)
-      : run_dir(directory), path(file), database(file, DatabaseMode::kReadOnly) {
-    RequireSchema(database, file);
-  }
+      : run_dir(directory), path(file), database(OpenStoreForReading(file)) {}
 
   std::filesystem::path run_dir;
   std::filesystem::path path;
@@ -87,53 +88,15 @@ void Store::RequireIdentity(const RunIdentity& identity) {
   transaction.Commit();
 }
 
-void InsertLayer(const Database& database, const LayerResult& result) {
-  database
-      .Prepare(
-          "INSERT INTO layer (layer, seconds, activation_file, activation_bytes, activation_hash)"
-          " VALUES (?1, ?2, ?3, ?4, ?5)")
-      .Bind(1, int64_t{result.layer})
-      .Bind(2, result.seconds)
-      .Bind(3, result.activations.file_name)
-      .Bind(4, static_cast<int64_t>(result.activations.bytes))
-      .Bind(5, result.activations.hash)
-      .Run();
-  Statement insert = database.Prepare("INSERT INTO input_amax VALUES (?1, ?2, ?3, ?4)");
-  for (const InputAmax& input : result.inputs) {
-    insert.Bind(1, int64_t{result.layer})
-        .Bind(2, input.module)
-        .Bind(3, double{input.amax})
-        .Bind(4, input.tokens)
-        .Run();
-  }
-}
+void Store::SetTotalLayers(int64_t layers) { run::SetTotalLayers(impl_->database, layers); }
 
-void Store::SetTotalLayers(int64_t layers) {
-  impl_->database.Prepare("UPDATE calibration SET layers = ?1").Bind(1, layers).Run();
-}
+std::optional<int64_t> Store::TotalLayers() const { return run::TotalLayers(impl_->database); }
 
-std::optional<int64_t> Store::TotalLayers() const {
-  Statement row =
-      impl_->database.Prepare("SELECT layers FROM calibration WHERE layers IS NOT NULL");
-  if (!row.Step()) return std::nullopt;
-  return row.Integer(0);
-}
-
-std::optional<int> Store::LastLayer() const {
-  Statement row = impl_->database.Prepare("SELECT layer FROM layer ORDER BY layer DESC LIMIT 1");
-  if (!row.Step()) return std::nullopt;
-  return static_cast<int>(row.Integer(0));
-}
+std::optional<int> Store::LastLayer() const { return run::LastLayer(impl_->database); }
 
 std::optional<ActivationCheckpoint> Store::LatestActivations() const {
   if (CalibrationFinished()) return std::nullopt;
-  Statement row = impl_->database.Prepare(
-      "SELECT activation_file, activation_bytes, activation_hash FROM layer"
-      " ORDER BY layer DESC LIMIT 1");
-  if (!row.Step()) return std::nullopt;
-  return ActivationCheckpoint{.file_name = row.Text(0),
-                              .bytes = static_cast<uint64_t>(row.Integer(1)),
-                              .hash = row.Text(2)};
+  return LastActivations(impl_->database);
 }
 
 void Store::CommitLayer(const LayerResult& result) {
@@ -150,69 +113,38 @@ void Store::CommitLayer(const LayerResult& result) {
 
   const Database& database = impl_->database;
   Transaction transaction(database);
-  InsertLayer(database, result);
-  ReplaceNonFinite(database, result.layer, result.non_finites);
   ClearPartialLayer(database);
+  InsertLayer(database, result.layer, result.seconds, result.activations);
+  AddStatistics(*this, result.layer, result.statistics);
+  ReplaceNonFinite(database, result.layer, result.non_finites);
   transaction.Commit();
 }
 
-void Store::FinishCalibration() { impl_->database.Execute("UPDATE calibration SET finished = 1"); }
+void Store::FinishCalibration() { SetFinished(impl_->database); }
 
-bool Store::CalibrationFinished() const {
-  return impl_->database.QueryInteger("SELECT finished FROM calibration") != 0;
-}
+bool Store::CalibrationFinished() const { return IsFinished(impl_->database); }
 
 std::vector<InputAmax> Store::Inputs() const {
   std::vector<InputAmax> inputs;
-  Statement rows = impl_->database.Prepare(
-      "SELECT module, layer, amax, tokens FROM input_amax ORDER BY layer, module");
-  while (rows.Step()) {
-    inputs.push_back({.module = rows.Text(0),
-                      .layer = static_cast<int>(rows.Integer(1)),
-                      .amax = static_cast<float>(rows.Real(2)),
-                      .tokens = rows.Integer(3)});
+  for (const std::string_view name : kAmaxStatistics) {
+    for (const StatisticRow& row : StatisticsNamed(*this, name)) inputs.push_back(*AmaxOf(row));
   }
+  std::ranges::sort(inputs, {}, [](const InputAmax& input) {
+    return std::pair<int, std::string_view>(input.layer, input.module);
+  });
   return inputs;
 }
 
 std::vector<ShardRecord> Store::FinishedShards(const std::string& plan_hash) const {
-  std::vector<ShardRecord> shards;
-  Statement rows = impl_->database.Prepare(
-      "SELECT file_name, bytes, hash, cast_blocks, cast_requantised, cast_inexact FROM shard"
-      " WHERE plan_hash = ?1 ORDER BY file_name");
-  rows.Bind(1, plan_hash);
-  while (rows.Step()) {
-    shards.push_back({.file_name = rows.Text(0),
-                      .bytes = static_cast<uint64_t>(rows.Integer(1)),
-                      .hash = rows.Text(2),
-                      .cast_blocks = rows.Integer(3),
-                      .cast_requantised = rows.Integer(4),
-                      .cast_inexact = rows.Integer(5)});
-  }
-  return shards;
+  return LoadShards(impl_->database, plan_hash);
 }
 
 void Store::CommitShard(const std::string& plan_hash, const ShardRecord& shard) {
-  impl_->database
-      .Prepare(
-          "INSERT OR REPLACE INTO shard"
-          " (plan_hash, file_name, bytes, hash, cast_blocks, cast_requantised, cast_inexact)"
-          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")
-      .Bind(1, plan_hash)
-      .Bind(2, shard.file_name)
-      .Bind(3, static_cast<int64_t>(shard.bytes))
-      .Bind(4, shard.hash)
-      .Bind(5, shard.cast_blocks)
-      .Bind(6, shard.cast_requantised)
-      .Bind(7, shard.cast_inexact)
-      .Run();
+  SaveShard(impl_->database, plan_hash, shard);
 }
 
 void Store::LogEvent(std::string_view kind, std::string_view detail) {
-  impl_->database.Prepare("INSERT INTO event (kind, detail) VALUES (?1, ?2)")
-      .Bind(1, kind)
-      .Bind(2, detail)
-      .Run();
+  run::LogEvent(impl_->database, kind, detail);
 }
 
 }  // namespace vernier::run

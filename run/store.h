@@ -11,45 +11,22 @@
 #include <string_view>
 #include <vector>
 
+#include "run/export_record.h"
 #include "run/identity.h"
+#include "run/input_amax.h"
+#include "run/layer_record.h"
 #include "run/non_finite_record.h"
+#include "run/statistic_rows.h"
 
 namespace vernier::run {
-
-// Statistics of one module's input over all observed tokens.
-struct InputAmax {
-  std::string module;  // "layers.0.ffn.experts.3.w1"
-  int layer = 0;
-  float amax = 0;      // largest |x|; 0 when no token was seen
-  int64_t tokens = 0;  // rows observed
-};
-
-// The hidden states of all samples behind one layer, in a file of the run directory.
-struct ActivationCheckpoint {
-  std::string file_name;
-  uint64_t bytes = 0;
-  std::string hash;  // XXH3-128 of the file
-};
 
 // What is committed when a layer ends, in one transaction.
 struct LayerResult {
   int layer = 0;
   double seconds = 0;
-  std::vector<InputAmax> inputs;
+  std::vector<StatisticRow> statistics;  // of unit `layer`
   ActivationCheckpoint activations;
   std::vector<NonFiniteRecord> non_finites = {};
-};
-
-// An output shard that was finished.
-struct ShardRecord {
-  std::string file_name;
-  uint64_t bytes = 0;
-  std::string hash;  // XXH3-128 of the file
-  // MXFP4 blocks that were cast, those re-encoded, and those whose values changed: kept here,
-  // because a resumed export does not see the blocks of a finished shard again.
-  int64_t cast_blocks = 0;
-  int64_t cast_requantised = 0;
-  int64_t cast_inexact = 0;
 };
 
 inline constexpr std::string_view kStoreFileName = "vernier.sqlite";
@@ -61,13 +38,14 @@ inline constexpr std::string_view kLockFileName = "vernier.lock";
 class Store {
  public:
   // Opens or creates `run_dir`/vernier.sqlite (kStoreLocked when another process has it,
-  // kStoreCorrupt when it is no store of a known version).
+  // kStoreCorrupt when it is no store of a known version). One of the previous version is migrated.
   static Store Open(const std::filesystem::path& run_dir);
   // The same, but kNotCalibrated when there is no store: for export.
   static Store OpenExisting(const std::filesystem::path& run_dir);
   // Opens the store of a run directory, or a store file, without the lock and without writing
   // anything, also while another process has it. Only calls that are const may be made. Errors:
-  // kNotCalibrated when there is no store, kStoreCorrupt.
+  // kNotCalibrated when there is no store, kStoreCorrupt. One of the previous version is read as it
+  // is now, in memory.
   static Store OpenForReading(const std::filesystem::path& path);
 
   Store(Store&&) noexcept;
@@ -97,7 +75,8 @@ class Store {
   // Marks calibration as complete. The activation checkpoint is no longer needed.
   void FinishCalibration();
   bool CalibrationFinished() const;
-  std::vector<InputAmax> Inputs() const;  // ordered by layer, then module
+  // The amax values among the statistics, by layer, then module.
+  std::vector<InputAmax> Inputs() const;
 
   // Export. `plan_hash` is what the shards were made from: those of other plans are not returned.
   // Where they lie is not recorded; whoever reuses one compares its hash. A shard committed again
@@ -113,10 +92,6 @@ class Store {
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;
 };
-
-// Adds a layer with its statistics, within the caller's transaction and without CommitLayer's
-// checks.
-void InsertLayer(const Database& database, const LayerResult& result);
 
 }  // namespace vernier::run
 

@@ -34,25 +34,28 @@ AmaxOptions ReadOptions(const Arguments& arguments) {
 }
 
 void PrintDifference(const run::ModuleDifference& difference) {
-  fmt::print("{}: amax {} and {} ({:.3g}), tokens {} and {} ({:.3g})\n", difference.first.module,
-             difference.first.amax, difference.second.amax, difference.amax_change,
-             difference.first.tokens, difference.second.tokens, difference.tokens_change);
+  fmt::print("{}: {} {} and {} ({:.3g}), tokens {} and {} ({:.3g})\n", difference.of.module,
+             difference.of.name, difference.first, difference.second, difference.change,
+             difference.first_tokens, difference.second_tokens, difference.tokens_change);
+}
+
+void PrintOnly(const std::vector<run::StatisticName>& names, std::string_view where) {
+  for (const run::StatisticName& only : names) {
+    fmt::print("{}: {} only in the {}\n", only.module, only.name, where);
+  }
 }
 
 int Diff(const AmaxOptions& options) {
   const auto [identity, diff] = jobs::DiffAmax(
       {.first = options.run, .second = options.diff, .tolerance = options.tolerance});
   for (const std::string& text : identity) fmt::print("identity     {}\n", text);
-  for (const std::string& module : diff.only_in_first)
-    fmt::print("{}: only in the first\n", module);
-  for (const std::string& module : diff.only_in_second) {
-    fmt::print("{}: only in the second\n", module);
-  }
+  PrintOnly(diff.only_in_first, "first");
+  PrintOnly(diff.only_in_second, "second");
   for (const run::ModuleDifference& difference : diff.differing) PrintDifference(difference);
   fmt::print(
-      "{} modules in both, {} differ by more than {}, {} only in the first, {} only in the "
+      "{} statistics in both, {} differ by more than {}, {} only in the first, {} only in the "
       "second\n",
-      diff.modules, diff.differing.size(), options.tolerance, diff.only_in_first.size(),
+      diff.compared, diff.differing.size(), options.tolerance, diff.only_in_first.size(),
       diff.only_in_second.size());
   return diff.Equal() ? 0 : kExitDifferent;
 }

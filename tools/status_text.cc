@@ -25,16 +25,21 @@ std::string Process(const RunStatus& status) {
                              : fmt::format("{} is using this run directory", *status.holder);
 }
 
+// "6 cache_amax, 21 input_amax"
+std::string Names(const std::map<std::string, int64_t>& statistics) {
+  std::vector<std::string> names;
+  for (const auto& [name, count] : statistics) names.push_back(fmt::format("{} {}", count, name));
+  return JoinNames(names);
+}
+
 std::string Calibration(const RunStatus& status) {
   if (!status.total_layers && status.layers.empty()) return "none";
-  std::string text =
-      fmt::format("{} of {} layers, {} statistics", status.layers.size(),
-                  status.total_layers.value_or(status.layers.size()), status.statistics);
-  if (status.cache_statistics > 0) {
-    text += fmt::format(", {} of them of the KV cache", status.cache_statistics);
-  }
+  std::string text = fmt::format("{} of {} layers, {} statistics", status.layers.size(),
+                                 status.total_layers.value_or(status.layers.size()),
+                                 run::CountOf(status.statistics));
+  if (status.statistics.size() > 1) text += fmt::format(" ({})", Names(status.statistics));
   if (!status.unseen.empty()) {
-    text += fmt::format(" ({} modules saw no token)", status.unseen.size());
+    text += fmt::format(", {} modules saw no token", status.unseen.size());
   }
   return text + (status.calibration_finished ? ", finished" : "");
 }
@@ -138,8 +143,8 @@ Json CalibrationJson(const RunStatus& status) {
           {"total_layers", status.total_layers ? Json(*status.total_layers) : Json(nullptr)},
           {"layers", std::move(layers)},
           {"partial", PartialJson(status)},
-          {"statistics", status.statistics},
-          {"cache_statistics", status.cache_statistics},
+          {"statistics", run::CountOf(status.statistics)},
+          {"statistics_by_name", status.statistics},
           {"unseen", status.unseen}};
 }
 

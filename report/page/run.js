@@ -10,7 +10,7 @@ function runTiles() {
                             shown(path + ".sequence_length", "count"), " tokens")),
     tile("Tokens, at most", shown(path + ".most_tokens", "count")),
     tile("Layers", layers),
-    tile("Modules observed", shown(path + ".statistics", "count")),
+    tile("Statistics", shown(path + ".statistics", "count")),
     tile("Modules without tokens", shown(path + ".unseen", "count")),
     tile("Modules with clamped values", shown("run.non_finite.modules", "count")));
 }
@@ -77,6 +77,8 @@ function runTables() {
     ...runTable("Phases", ["Phase", "#Time", "Begun (UTC)", "Ended (UTC)"], "run.phases", (path) =>
       [cell(path + ".phase"), cell(path + ".seconds", "duration"), cell(path + ".started_at"),
        cell(path + ".ended_at")]),
+    ...runTable("Statistics", ["Statistic", "#Modules"], "run.calibration.statistics_by_name", (path) =>
+      [cell(path + ".name"), cell(path + ".count", "count")]),
     ...runTable("Exports", ["Output", "#Shards", "#Size", "Finished (UTC)", "Audited (UTC)",
                             "#Errors"], "run.exports", exportRow),
     ...runTable("Clamped values", ["#Layer", "Module", "#Sample", "First value", "#Values"],

@@ -28,8 +28,10 @@ const std::map<std::string, std::set<std::string>> kMayKnow = {
     {"checkpoint", {"base", "quantizers"}},
     {"datasets", {"base"}},
     {"recipes", {"base", "checkpoint", "datasets"}},
-    {"run", {"base", "checkpoint", "recipes", "datasets"}},
-    {"calib", {"base", "quantizers", "checkpoint", "recipes", "datasets", "run"}},
+    {"calib/statistics", {"base"}},
+    {"run", {"base", "checkpoint", "recipes", "datasets", "calib/statistics"}},
+    {"calib",
+     {"base", "quantizers", "checkpoint", "recipes", "datasets", "run", "calib/statistics"}},
     {"export", {"base", "quantizers", "checkpoint", "recipes", "run"}},
     {"audit", {"base", "quantizers", "checkpoint", "recipes"}},
     {"report", {"base", "checkpoint", "recipes", "run", "audit"}},
@@ -42,7 +44,14 @@ const std::map<std::string, std::set<std::string>> kMayKnow = {
       "report", "jobs"}},
 };
 
-std::string RoomOf(const std::string& path) { return path.substr(0, path.find('/')); }
+// A room's name is a folder, which may lie in another room.
+std::string RoomOf(const std::string& path) {
+  const std::string folder = fs::path(path).parent_path().string();
+  for (std::string room = folder; !room.empty(); room = fs::path(room).parent_path().string()) {
+    if (kMayKnow.contains(room)) return room;
+  }
+  return path.substr(0, path.find('/'));
+}
 
 bool IsSource(const fs::path& path) {
   return path.extension() == ".cc" || path.extension() == ".h";
@@ -69,7 +78,9 @@ std::vector<std::string> IncludesOf(const std::string& source) {
 std::vector<std::string> AllSources() {
   std::vector<std::string> all;
   for (const auto& [room, known] : kMayKnow) {
-    for (std::string& source : SourcesOf(room)) all.push_back(std::move(source));
+    for (std::string& source : SourcesOf(room)) {
+      if (RoomOf(source) == room) all.push_back(std::move(source));
+    }
   }
   return all;
 }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "calib/recorder.h"
 #include "tests/calib/deepseek_v4_support.h"
+#include "tests/calib/loop_support.h"
 
 namespace vernier::calib {
 namespace {
@@ -52,7 +53,7 @@ std::vector<run::InputAmax> ObserveAll(const TestModel& model, const TokenBatch&
     const std::vector<std::string> modules = LinearModules(layer, model.config);
     Recorder recorder(modules);
     hidden = RunLayer(*model.decoder, layer, hidden, batch, 64, recorder);
-    for (run::InputAmax& input : recorder.Inputs(static_cast<int>(layer))) all.push_back(input);
+    for (run::InputAmax& input : InputsOf(recorder, layer)) all.push_back(input);
   }
   return all;
 }

@@ -15,6 +15,7 @@
 #include "calib/families/rms_norm.h"
 #include "calib/recorder.h"
 #include "tests/calib/deepseek_v4_support.h"
+#include "tests/calib/loop_support.h"
 
 namespace vernier::calib::deepseek_v4 {
 namespace {
@@ -173,7 +174,7 @@ TEST_F(DeepseekV4Parts, ExpertClampsBothBranchesAndObservesUnweightedInputs) {
   const at::Tensor inner = capped / (1.0 + (-capped).exp()) * up.clamp(-limit, limit);
   EXPECT_TRUE(at::allclose(out, at::mm(inner, weights[1].t()), 1e-5, 1e-6));
 
-  const std::vector<run::InputAmax> inputs = recorder.Inputs(0);
+  const std::vector<run::InputAmax> inputs = InputsOf(recorder, 0);
   ASSERT_EQ(inputs.size(), 3U);
   EXPECT_EQ(inputs[0].amax, x.abs().max().item<float>());
   EXPECT_NEAR(inputs[1].amax, inner.abs().max().item<float>(), 1e-6);
@@ -188,7 +189,7 @@ TEST_F(DeepseekV4Parts, LayerObservesWhatItsLinearLayersSee) {
                                             "layers.0.ffn.experts.3.w1"};
   Recorder recorder(modules);
   RunLayer(*model_.decoder, 0, hidden, batch, 8, recorder);
-  const std::vector<run::InputAmax> inputs = recorder.Inputs(0);
+  const std::vector<run::InputAmax> inputs = InputsOf(recorder, 0);
 
   const HyperConnection site(model_.loader, "layers.0.hc_attn_", model_.config);
   const at::Tensor x =

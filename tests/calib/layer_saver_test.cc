@@ -35,18 +35,18 @@ class LayerSaverTest : public ::testing::TestWithParam<bool> {
     std::optional<LayerSaver::Resumed> resumed = saver.Resume(kLayer, loop, hidden);
     resumed_ = resumed.has_value();
     if (!resumed) resumed.emplace(LayerSaver::Resumed{loop.MakeState(kLayer, hidden)});
-    recorder.Restore(resumed->so_far.inputs, at::kCPU);
+    recorder.Restore(resumed->so_far.statistics, at::kCPU);
     resumed_at_ = resumed->state.Fraction();
     int done = 0;
     loop.RunLayer(kLayer, resumed->state, guard, [&](LayerState& state) {
       ++done;
       if (done % save_every == 0 && state.Fraction() < 1) {
-        saver.Save(state, {.seconds = double(done), .inputs = recorder.Inputs(kLayer)});
+        saver.Save(state, {.seconds = double(done), .statistics = recorder.Rows(kLayer)});
       }
       if (done >= units) throw Killed();
     });
     return {resumed->state.part(LayerPart::kOut).Get(0, tokens_.samples).clone(),
-            recorder.Inputs(kLayer)};
+            InputsOf(recorder, kLayer)};
   }
 
   testing::TempDir dir_;

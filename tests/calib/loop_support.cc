@@ -33,8 +33,16 @@ void ShowInput(Tap& tap, std::string_view module, const at::Tensor& x) {
   tap.Observe({.module = module, .weight = x}, x);
 }
 
+std::vector<run::InputAmax> InputsOf(const Recorder& recorder, int64_t layer) {
+  std::vector<run::InputAmax> inputs;
+  for (const run::StatisticRow& row : recorder.Rows(static_cast<int>(layer))) {
+    inputs.push_back(run::AmaxOf(row).value());
+  }
+  return inputs;
+}
+
 std::vector<run::InputAmax> TakeInputs(Recorder& recorder, int64_t layer) {
-  std::vector<run::InputAmax> inputs = recorder.Inputs(static_cast<int>(layer));
+  std::vector<run::InputAmax> inputs = InputsOf(recorder, layer);
   recorder.Clear();
   return inputs;
 }

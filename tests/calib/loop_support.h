@@ -30,7 +30,9 @@ datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t v
 // Shows `x` [..., K] to a tap as the input of a linear layer.
 void ShowInput(Tap& tap, std::string_view module, const at::Tensor& x);
 
-// What was recorded of a layer, and then nothing more.
+// The amax values that were recorded of a layer.
+std::vector<run::InputAmax> InputsOf(const Recorder& recorder, int64_t layer);
+// The same, and then nothing more is recorded.
 std::vector<run::InputAmax> TakeInputs(Recorder& recorder, int64_t layer);
 
 // What a loop leaves behind.

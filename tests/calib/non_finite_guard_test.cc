@@ -30,7 +30,7 @@ TEST(NonFiniteGuard, ClampingLeavesBadValuesOutOfAmaxAndRecordsThem) {
   ShowInput(guard, "m", at::tensor({kInfinity, -5.0F}).view({1, 2}));
   guard.ObserveCache("cache", at::tensor({kNan, 0.5F}).view({1, 2}));
   EXPECT_TRUE(guard.TapIsGood());
-  const std::vector<run::InputAmax> inputs = recorder.Inputs(2);
+  const std::vector<run::InputAmax> inputs = InputsOf(recorder, 2);
   ASSERT_EQ(inputs.size(), 2U);
   EXPECT_EQ(inputs[0].amax, 0.5F);
   EXPECT_EQ(inputs[1].amax, 5.0F);

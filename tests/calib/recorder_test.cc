@@ -11,6 +11,8 @@
 
 #include "base/error.h"
 #include "tests/calib/loop_support.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/made_up_statistic.h"
 
 namespace vernier::calib {
 namespace {
@@ -23,7 +25,7 @@ TEST(Recorder, KeepsTheLargestMagnitudeAndCountsRows) {
   recorder.ObserveCache("a", at::zeros({4, 2}, at::kBFloat16));
   recorder.ObserveCache("a", at::empty({0, 2}));
   ShowInput(recorder, "unwanted", at::ones({1, 1}));
-  const std::vector<run::InputAmax> inputs = recorder.Inputs(7);
+  const std::vector<run::InputAmax> inputs = InputsOf(recorder, 7);
   ASSERT_EQ(inputs.size(), 2U);
   EXPECT_EQ(inputs[0].module, "a");
   EXPECT_EQ(inputs[0].amax, 0.0F);
@@ -33,7 +35,7 @@ TEST(Recorder, KeepsTheLargestMagnitudeAndCountsRows) {
   EXPECT_EQ(inputs[1].amax, 3.5F);
   EXPECT_EQ(inputs[1].tokens, 3);
   recorder.Clear();
-  EXPECT_TRUE(recorder.Inputs(8).empty());
+  EXPECT_TRUE(InputsOf(recorder, 8).empty());
 }
 
 TEST(Recorder, ReportsNanAndInfinityWithModuleAndLayer) {
@@ -47,7 +49,7 @@ TEST(Recorder, ReportsNanAndInfinityWithModuleAndLayer) {
       ShowInput(recorder, names[0], bad_first ? fine : broken);
       EXPECT_FALSE(recorder.Finite());
       try {
-        recorder.Inputs(3);
+        InputsOf(recorder, 3);
         FAIL() << bad;
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::kBadActivation);
@@ -63,14 +65,58 @@ TEST(Recorder, GoesOnFromWhatItReturned) {
   Recorder first(names);
   ShowInput(first, "a", at::full({3, 2}, 1.5F));
   Recorder second(names);
-  second.Restore(first.Inputs(0), at::kCPU);
+  second.Restore(first.Rows(0), at::kCPU);
   ShowInput(second, "a", at::full({2, 2}, 0.5F).to(at::kBFloat16));
   ShowInput(second, "b", at::full({2, 2}, 0.25F));
-  const std::vector<run::InputAmax> inputs = second.Inputs(0);
+  const std::vector<run::InputAmax> inputs = InputsOf(second, 0);
   ASSERT_EQ(inputs.size(), 2U);
   EXPECT_EQ(inputs[0].amax, 1.5F);
   EXPECT_EQ(inputs[0].tokens, 5);
   EXPECT_EQ(inputs[1].amax, 0.25F);
+}
+
+TEST(Recorder, KeepsAllThatIsObservedAtASite) {
+  const std::vector<std::string> names = {"linear", "cache"};
+  std::vector<Observer> observers = MakeObservers(statistics::All());
+  observers.push_back(MakeObserver<testing::SquareSums>());
+  Recorder recorder(names, observers);
+  const at::Tensor x = at::tensor({1.0F, 2.0F, -3.0F, 4.0F}).view({2, 2}).to(at::kBFloat16);
+  ShowInput(recorder, "linear", x);
+  recorder.ObserveCache("cache", x);
+  // Goes on in another recorder, after the values were bytes.
+  Recorder second(names, observers);
+  second.Restore(recorder.Rows(0), at::kCPU);
+  ShowInput(second, "linear", x);
+  EXPECT_TRUE(second.Finite());
+
+  const std::vector<run::StatisticRow> rows = second.Rows(0);
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[0].name, "cache_amax");
+  EXPECT_EQ(rows[1].name, "input_amax");
+  EXPECT_EQ(rows[2].module, "linear");
+  EXPECT_EQ(rows[2].name, "square_sums");
+  EXPECT_EQ(rows[2].version, testing::SquareSums::kVersion);
+  const statistics::Value value = statistics::FromBytes(rows[2].bytes);
+  EXPECT_EQ(value.tokens, 4);
+  EXPECT_THAT(statistics::ElementsOf<float>(value).elements, ::testing::ElementsAre(20.0F, 40.0F));
+}
+
+// 300 ones are more than BF16 can count.
+TEST(Recorder, SumsInF32WhenAStatisticAsksForIt) {
+  const std::vector<std::string> names = {"m"};
+  Recorder recorder(names, {MakeObserver<testing::SquareSums>()});
+  for (int i = 0; i < 300; ++i) ShowInput(recorder, "m", at::ones({1, 1}, at::kBFloat16));
+  const statistics::Value value = statistics::FromBytes(recorder.Rows(0).at(0).bytes);
+  EXPECT_EQ(statistics::ElementsOf<float>(value).elements.at(0), 300.0F);
+}
+
+TEST(Recorder, DoesNotDropWhatItDoesNotKnow) {
+  const std::vector<std::string> names = {"m"};
+  Recorder newer(names, {MakeObserver<testing::SquareSums>()});
+  ShowInput(newer, "m", at::ones({1, 2}));
+  Recorder recorder(names);
+  EXPECT_VERNIER_ERROR(recorder.Restore(newer.Rows(0), at::kCPU), ErrorCode::kStoreCorrupt,
+                       "square_sums");
 }
 
 TEST(Tap, WantsNothingAndChangesNothing) {

@@ -152,12 +152,14 @@ void WriteStore(const fs::path& run_dir) {
     run::LayerResult result;
     result.layer = layer;
     result.activations = {"hidden", 4096, "0123"};
+    std::vector<run::InputAmax> inputs;
     for (int module = 0; module < 40; ++module) {
-      result.inputs.push_back({.module = fmt::format("layers.{}.experts.{}.w1", layer, module),
-                               .layer = layer,
-                               .amax = 0.1f * static_cast<float>(module),
-                               .tokens = 100 + module});
+      inputs.push_back({.module = fmt::format("layers.{}.experts.{}.w1", layer, module),
+                        .layer = layer,
+                        .amax = 0.1f * static_cast<float>(module),
+                        .tokens = 100 + module});
     }
+    result.statistics = run::AmaxRows(inputs);
     store.CommitLayer(result);
   }
   store.FinishCalibration();

@@ -53,6 +53,8 @@ Json RichRun(const RichOptions& options) {
             {"sequence_length", 2048},
             {"most_tokens", 512 * 2048},
             {"statistics", options.layers * options.experts * 3},
+            {"statistics_by_name",
+             {{{"name", "input_amax"}, {"count", options.layers * options.experts * 3}}}},
             {"unseen", 3},
             {"unseen_modules", {"layers.5.ffn.experts.4.w1", kHostileText}},
             {"layers", LayersJson(dice, options)}}},

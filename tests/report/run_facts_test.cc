@@ -37,7 +37,7 @@ class RunFactsTest : public ::testing::Test {
     for (InputAmax& input : inputs) input.layer = layer;
     store_.CommitLayer({.layer = layer,
                         .seconds = 1.5,
-                        .inputs = std::move(inputs),
+                        .statistics = run::AmaxRows(inputs),
                         .activations = {.file_name = "h", .bytes = 1, .hash = "h"}});
   }
 
@@ -48,6 +48,7 @@ class RunFactsTest : public ::testing::Test {
 TEST_F(RunFactsTest, AnEmptyStoreHasEmptyFacts) {
   const Json facts = RunFacts(store_);
   EXPECT_EQ(facts.at("calibration").at("statistics"), 0);
+  EXPECT_TRUE(facts.at("calibration").at("statistics_by_name").empty());
   EXPECT_TRUE(facts.at("calibration").at("samples").is_null());
   EXPECT_TRUE(facts.at("calibration").at("most_tokens").is_null());
   for (const char* field :

@@ -11,9 +11,9 @@
 
 #include "base/file.h"
 #include "checkpoint/safetensors.h"
-#include "run/amax_diff.h"
 #include "run/amax_file.h"
 #include "run/sqlite.h"
+#include "run/statistic_diff.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temp_dir.h"
 
@@ -38,10 +38,14 @@ class MergeTest : public ::testing::Test {
                      const RunIdentity& identity, bool finished = true) {
     Store store = Store::Open(dir_.path() / name);
     store.RequireIdentity(identity);
-    store.CommitLayer(
-        {.layer = 0, .seconds = 1, .inputs = {{"m0", 0, amax0, tokens}}, .activations = {}});
-    store.CommitLayer(
-        {.layer = 1, .seconds = 2, .inputs = {{"m1", 1, amax1, 0}}, .activations = {}});
+    store.CommitLayer({.layer = 0,
+                       .seconds = 1,
+                       .statistics = AmaxRows({{"m0", 0, amax0, tokens}}),
+                       .activations = {}});
+    store.CommitLayer({.layer = 1,
+                       .seconds = 2,
+                       .statistics = AmaxRows({{"m1", 1, amax1, 0}}),
+                       .activations = {}});
     if (finished) store.FinishCalibration();
     return dir_.path() / name;
   }
@@ -131,39 +135,61 @@ TEST_F(MergeTest, KeepsWhatIsKnownOfTheSourceAndOfClampedValues) {
     const Store store = Store::Open(run);
     store.database().Execute(
         "INSERT INTO source_tensor VALUES ('w', 'hash');"
-        "INSERT INTO non_finite VALUES (0, 'm0', 4, 'nan', 2)");
+        "INSERT INTO non_finite VALUES (0, 'm0', 4, 'nan', 2);"
+        "INSERT INTO clamped_element VALUES ('w', 7, 'NaN', 3)");
   }
   {
     const Store merged = MergeStores({a, b}, Into("ab"));
     EXPECT_EQ(merged.database().QueryText("SELECT hash FROM source_tensor"), "hash");
     EXPECT_EQ(merged.database().QueryInteger("SELECT count FROM non_finite"), 4);
+    EXPECT_EQ(merged.database().QueryInteger("SELECT count FROM clamped_element"), 3);
   }
   Store::Open(b).database().Execute("UPDATE source_tensor SET hash = 'changed'");
   EXPECT_VERNIER_ERROR(MergeStores({a, b}, Into("x")), ErrorCode::kSourceChanged, "of w than");
 }
 
-TEST(DiffAmax, ComparesModuleByModule) {
-  const std::vector<InputAmax> a = {{"x", 0, 1, 10}, {"y", 0, 2, 10}, {"z", 1, 3, 10}};
-  const std::vector<InputAmax> b = {{"w", 1, 3, 10}, {"y", 0, 2, 8}, {"x", 0, 1, 10}};
-  const AmaxDiff diff = DiffAmax(a, b, 0);
-  EXPECT_EQ(diff.modules, 2);
+class DiffTest : public ::testing::Test {
+ protected:
+  // A store with these, by layer.
+  Store MakeStore(const std::vector<std::vector<InputAmax>>& layers) {
+    Store store = Store::Open(dir_.path() / std::to_string(stores_++));
+    for (size_t layer = 0; layer < layers.size(); ++layer) {
+      store.CommitLayer({.layer = static_cast<int>(layer),
+                         .seconds = 1,
+                         .statistics = AmaxRows(layers[layer]),
+                         .activations = {}});
+    }
+    return store;
+  }
+
+  TempDir dir_;
+  int stores_ = 0;
+};
+
+TEST_F(DiffTest, ComparesModuleByModule) {
+  const Store a = MakeStore({{{"x", 0, 1, 10}, {"y", 0, 2, 10}}, {{"z", 1, 3, 10}}});
+  const Store b = MakeStore({{{"y", 0, 2, 8}, {"x", 0, 1, 10}}, {{"w", 1, 3, 10}}});
+  const StatisticDiff diff = DiffStatistics(a, b, 0);
+  EXPECT_EQ(diff.compared, 2);
   ASSERT_EQ(diff.differing.size(), 1u);
-  EXPECT_EQ(diff.differing[0].first.module, "y");
-  EXPECT_EQ(diff.differing[0].amax_change, 0);
+  EXPECT_EQ(diff.differing[0].of, (StatisticName{"y", "input_amax"}));
+  EXPECT_EQ(diff.differing[0].change, 0);
   EXPECT_DOUBLE_EQ(diff.differing[0].tokens_change, 0.2);
-  EXPECT_THAT(diff.only_in_first, ElementsAre("z"));
-  EXPECT_THAT(diff.only_in_second, ElementsAre("w"));
+  EXPECT_EQ(diff.differing[0].second_tokens, 8);
+  EXPECT_EQ(diff.differing[0].first, "2");
+  EXPECT_THAT(diff.only_in_first, ElementsAre(StatisticName{"z", "input_amax"}));
+  EXPECT_THAT(diff.only_in_second, ElementsAre(StatisticName{"w", "input_amax"}));
   EXPECT_FALSE(diff.Equal());
 }
 
-TEST(DiffAmax, ForgivesUpToTheTolerance) {
-  const std::vector<InputAmax> a = {{"x", 0, 1, 100}}, b = {{"x", 0, 0.75f, 100}};
-  EXPECT_FALSE(DiffAmax(a, b, 0.2).Equal());
-  EXPECT_TRUE(DiffAmax(a, b, 0.25).Equal());
-  EXPECT_TRUE(DiffAmax(a, a, 0).Equal());
-  const std::vector<InputAmax> none = {{"x", 0, 0, 0}};
-  EXPECT_EQ(DiffAmax(a, none, 0).differing[0].amax_change, 1);
-  EXPECT_TRUE(DiffAmax(none, none, 0).Equal());
+TEST_F(DiffTest, ForgivesUpToTheTolerance) {
+  const Store a = MakeStore({{{"x", 0, 1, 100}}}), b = MakeStore({{{"x", 0, 0.75f, 100}}});
+  EXPECT_FALSE(DiffStatistics(a, b, 0.2).Equal());
+  EXPECT_TRUE(DiffStatistics(a, b, 0.25).Equal());
+  EXPECT_TRUE(DiffStatistics(a, a, 0).Equal());
+  const Store none = MakeStore({{{"x", 0, 0, 0}}});
+  EXPECT_EQ(DiffStatistics(a, none, 0).differing[0].change, 1);
+  EXPECT_TRUE(DiffStatistics(none, none, 0).Equal());
 }
 
 TEST(AmaxFile, NumbersSurviveBothFormats) {
@@ -172,8 +198,10 @@ TEST(AmaxFile, NumbersSurviveBothFormats) {
   const int64_t tokens = (int64_t{1} << 40) + 1;
   Store store = Store::Open(dir.path());
   store.RequireIdentity({{"source", "s"}});
-  store.CommitLayer(
-      {.layer = 0, .seconds = 1, .inputs = {{"m", 0, amax, tokens}}, .activations = {}});
+  store.CommitLayer({.layer = 0,
+                     .seconds = 1,
+                     .statistics = AmaxRows({{"m", 0, amax, tokens}}),
+                     .activations = {}});
 
   const Json json = ParseJson(AmaxJson(store).dump(), "");
   EXPECT_EQ(json.at("format"), "vernier.amax");

@@ -22,7 +22,7 @@ class RowHashTest : public ::testing::Test {
     Store store = Store::Open(Run());
     store.RequireIdentity({{"seed", "1"}});
     LayerResult layer;
-    layer.inputs = {{"a", 0, 0.5f, 7}, {"b", 0, 3.0f, 0}};
+    layer.statistics = AmaxRows({{"a", 0, 0.5f, 7}, {"b", 0, 3.0f, 0}});
     store.CommitLayer(layer);
     store.CommitShard("plan", {"x.safetensors", 1, "h"});
   }
@@ -48,7 +48,7 @@ TEST_F(RowHashTest, AStoreThatOnlyTheStoreChangedOpens) {
     BeginExport(store.database(), {.plan_hash = "p", .output = "/o", .shards = 1, .bytes = 1});
     FinishExport(store.database(), "p");
     store.LogEvent("test", "");  // defaults, empty text
-    store.database().Execute("DELETE FROM input_amax WHERE module = 'a'");
+    store.database().Execute("DELETE FROM statistic WHERE module = 'a'");
     store.FinishCalibration();
   }
   EXPECT_EQ(Store::Open(Run()).Inputs().size(), 1u);
@@ -59,15 +59,15 @@ TEST_F(RowHashTest, AFailedTransactionLeavesTheSums) {
     Store store = Store::Open(Run());
     LayerResult layer;
     layer.layer = 1;
-    layer.inputs = {{"a", 1, 1, 1}, {"a", 1, 2, 2}};  // breaks the primary key
+    layer.statistics = AmaxRows({{"a", 1, 1, 1}, {"a", 1, 2, 2}});  // breaks the primary key
     EXPECT_THROW(store.CommitLayer(layer), Error);
   }
   EXPECT_EQ(Store::Open(Run()).LastLayer(), 0);
 }
 
 TEST_F(RowHashTest, AChangedNumberIsDamage) {
-  Change("UPDATE input_amax SET amax = 0.25 WHERE module = 'a'");
-  EXPECT_VERNIER_ERROR(Store::Open(Run()), ErrorCode::kStoreCorrupt, "rows of input_amax");
+  Change("UPDATE statistic SET bytes = zeroblob(12) WHERE module = 'a'");
+  EXPECT_VERNIER_ERROR(Store::Open(Run()), ErrorCode::kStoreCorrupt, "rows of statistic");
 }
 
 TEST_F(RowHashTest, ALostRowIsDamage) {

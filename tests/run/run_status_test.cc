@@ -31,7 +31,7 @@ class RunStatusTest : public ::testing::Test {
   void CommitLayer(int layer) {
     store_.CommitLayer({.layer = layer,
                         .seconds = 2.5,
-                        .inputs = {{"m" + std::to_string(layer), layer, 1, layer}},
+                        .statistics = AmaxRows({{"m" + std::to_string(layer), layer, 1, layer}}),
                         .activations = {.file_name = "hidden", .bytes = 1, .hash = "h"}});
   }
 
@@ -51,14 +51,14 @@ TEST_F(RunStatusTest, CountsStatisticsOfTheCacheAmongTheOthers) {
   const std::string attention = "model.layers.0.self_attn.";
   store_.CommitLayer({.layer = 0,
                       .seconds = 1,
-                      .inputs = {{attention + "k_cache", 0, 1, 1},
-                                 {attention + "v_cache", 0, 1, 1},
-                                 {"model.layers.0.self_attn2.kv_cache", 0, 1, 1},
-                                 {attention + "k_proj", 0, 1, 1},
-                                 {"a_cache", 0, 1, 1}},
+                      .statistics = AmaxRows({{attention + "k_cache", 0, 1, 1},
+                                              {attention + "v_cache", 0, 1, 1},
+                                              {"model.layers.0.self_attn2.kv_cache", 0, 1, 1},
+                                              {attention + "k_proj", 0, 1, 1},
+                                              {"a_cache", 0, 1, 1}}),
                       .activations = {.file_name = "hidden", .bytes = 1, .hash = "h"}});
-  EXPECT_EQ(Status().statistics, 5);
-  EXPECT_EQ(Status().cache_statistics, 3);
+  EXPECT_THAT(Status().statistics,
+              ElementsAre(std::pair("cache_amax", 3), std::pair("input_amax", 2)));
 }
 
 TEST_F(RunStatusTest, CountsDownToTheEndOfTheCommand) {
@@ -130,7 +130,7 @@ TEST_F(RunStatusTest, LayersAndShardsSayWhenTheyWereFinished) {
   EXPECT_THAT(status.layers[0].finished_at, MatchesRegex(kTime));
   EXPECT_THAT(database().QueryText("SELECT finished_at FROM shard"), MatchesRegex(kTime));
   EXPECT_THAT(status.unseen, ElementsAre("m0"));
-  EXPECT_EQ(status.statistics, 1);
+  EXPECT_EQ(CountOf(status.statistics), 1);
 }
 
 TEST_F(RunStatusTest, AnExportBegunAgainIsUnfinishedAgain) {
@@ -147,13 +147,14 @@ TEST_F(RunStatusTest, AnExportBegunAgainIsUnfinishedAgain) {
 
 TEST_F(RunStatusTest, NamesTheFilesThatACopyNeeds) {
   CommitLayer(0);
-  SavePartialLayer(store_, {.layer = 1,
-                            .stage = "experts",
-                            .next = 3,
-                            .seconds = 1,
-                            .inputs = {},
-                            .non_finites = {},
-                            .parts = {{.part = "sum", .file_name = "sum.part", .hash = "h"}}});
+  SavePartialLayer(store_,
+                   {.layer = 1,
+                    .stage = "experts",
+                    .next = 3,
+                    .seconds = 1,
+                    .non_finites = {},
+                    .parts = {{.part = "sum", .file_name = "sum.part", .hash = "h"}}},
+                   {});
   std::ofstream(dir_.path() / "hidden") << "x";
   const RunStatus status = Status();
   std::vector<std::pair<std::string, bool>> files;

@@ -32,7 +32,7 @@ class StoreFilesTest : public ::testing::Test {
 void CommitLayer(Store& store, int layer) {
   store.CommitLayer({.layer = layer,
                      .seconds = 1,
-                     .inputs = {},
+                     .statistics = {},
                      .activations = {.file_name = "hidden", .bytes = 1, .hash = "h"}});
 }
 
@@ -113,7 +113,7 @@ TEST_F(StoreFilesTest, ReadsAPlaceWithAStrangeName) {
   EXPECT_EQ(Store::OpenForReading(strange).LastLayer(), 0);
 }
 
-TEST_F(StoreFilesTest, ReadingNeedsAStoreOfThisVersion) {
+TEST_F(StoreFilesTest, ReadingNeedsAStoreOfAKnownVersion) {
   EXPECT_VERNIER_ERROR(Store::OpenForReading(Run()), ErrorCode::kNotCalibrated, "no calibration");
   std::filesystem::create_directories(Run());
   EXPECT_VERNIER_ERROR(Store::OpenForReading(Run()), ErrorCode::kNotCalibrated, "no calibration");

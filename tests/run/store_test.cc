@@ -24,10 +24,10 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::vernier::testing::TempDir;
 
-LayerResult Layer(int layer, std::vector<InputAmax> inputs = {}) {
+LayerResult Layer(int layer, const std::vector<InputAmax>& inputs = {}) {
   return {.layer = layer,
           .seconds = 1.5,
-          .inputs = std::move(inputs),
+          .statistics = AmaxRows(inputs),
           .activations = {.file_name = "hidden." + std::to_string(layer),
                           .bytes = 100 + static_cast<uint64_t>(layer),
                           .hash = "h" + std::to_string(layer)}};

@@ -89,7 +89,7 @@ TEST_F(AmaxTest, DiffTellsEqualDifferentAndUnreadable) {
   const CommandResult different = RunVernier({"amax", Run("a"), "--diff", Run("b")});
   EXPECT_EQ(different.exit_code, 1);
   EXPECT_THAT(different.output, AllOf(HasSubstr("calibration.seed: first 0, second 5"),
-                                      HasSubstr("72 modules in both")));
+                                      HasSubstr("72 statistics in both")));
   EXPECT_EQ(RunVernier({"amax", Run("a"), "--diff", Run("b"), "--tolerance", "1"}).exit_code, 0);
   const CommandResult absent = RunVernier({"amax", Run("a"), "--diff", Run("none")});
   EXPECT_EQ(absent.exit_code, 2);

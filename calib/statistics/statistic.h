@@ -1,0 +1,129 @@
+// What a statistic is: how it observes, merges, serialises and compares. One is a class of static
+// members in a file of its own (input_amax.h shows it), which the concept IsStatistic describes;
+// `Statistic` is the half without tensors of any of them, as data.
+#ifndef VERNIER_CALIB_STATISTICS_STATISTIC_H_
+#define VERNIER_CALIB_STATISTICS_STATISTIC_H_
+
+#include <concepts>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "calib/statistics/value.h"
+
+namespace vernier::statistics {
+
+// Where a statistic is observed.
+enum class Site {
+  kLinearInput,  // what a linear layer is about to see
+  kCache,        // what attention caches
+};
+
+// How the rows [rows, K] come to a statistic's Observe.
+enum class Precision {
+  kCompute,  // in the dtype that the model computes in
+  kF32,      // widened: for sums
+};
+
+// Element types of payloads.
+enum class ElementType { kF32, kI64 };
+template <class Element>
+inline constexpr ElementType kElementType =
+    std::same_as<Element, float> ? ElementType::kF32 : ElementType::kI64;
+
+template <class S>
+concept IsStatistic = requires(Observed<typename S::Element>& into,
+                               const Observed<typename S::Element>& value, size_t elements) {
+  requires std::same_as<typename S::Element, float> || std::same_as<typename S::Element, int64_t>;
+  // Its name in stores and files, and the version of what its payload means.
+  { S::kName } -> std::convertible_to<std::string_view>;
+  { S::kVersion } -> std::convertible_to<int>;
+  { S::kSite } -> std::convertible_to<Site>;
+  { S::kPrecision } -> std::convertible_to<Precision>;
+  // What a dump in safetensors calls its tensors, behind the module's name.
+  { S::kTensor } -> std::convertible_to<std::string_view>;
+  { S::kTokens } -> std::convertible_to<std::string_view>;
+  // The shape of a payload of `elements`; nothing when there is no such payload.
+  { S::Shape(elements) } -> std::same_as<std::optional<std::vector<int64_t>>>;
+  // The elements of a value over no rows: none, unless the statistic has a number for it.
+  { S::Nothing() } -> std::same_as<std::vector<typename S::Element>>;
+  // Takes in the elements of another value of the same size; the caller adds the tokens. The order
+  // of values may change the last bits at most.
+  { S::Merge(into, value) } -> std::same_as<void>;
+  // How far two values of one size are apart: 0 equal, 1 as far as can be.
+  { S::Change(value, value) } -> std::same_as<double>;
+  // For messages, and as fields of a JSON dump. A value may have no elements: nothing was observed.
+  { S::Text(value) } -> std::same_as<std::string>;
+  { S::Fields(value) } -> std::same_as<Json>;
+};
+
+// Further, for the recorder (calib/), which alone knows tensors:
+//   template <class Tensor> static Tensor Observe(const Tensor& x);
+//     `x` [rows, K], rows > 0: the elements of these rows' value, in any shape.
+//   template <class Tensor> static Tensor Join(const Tensor& a, const Tensor& b);
+//     Two flat results of Observe as one. Operators of tensors are found by their argument.
+
+struct Statistic {
+  std::string_view name;
+  int version = 0;
+  Site site = Site::kLinearInput;
+  std::string_view tensor, tokens;
+  ElementType element_type = ElementType::kF32;
+  size_t element_bytes = 0;
+  std::optional<std::vector<int64_t>> (*shape)(size_t elements) = nullptr;
+  Value (*nothing)() = nullptr;
+  void (*merge)(Value& into, const Value& other) = nullptr;
+  double (*change)(const Value& a, const Value& b) = nullptr;
+  std::string (*text)(const Value& value) = nullptr;
+  Json (*fields)(const Value& value) = nullptr;
+};
+
+template <IsStatistic S>
+constexpr Statistic Describe() {
+  using Element = typename S::Element;
+  return {.name = S::kName,
+          .version = S::kVersion,
+          .site = S::kSite,
+          .tensor = S::kTensor,
+          .tokens = S::kTokens,
+          .element_type = kElementType<Element>,
+          .element_bytes = sizeof(Element),
+          .shape = [](size_t elements) { return S::Shape(elements); },
+          .nothing = [] { return Value{0, PayloadOf<Element>(S::Nothing())}; },
+          .merge =
+              [](Value& into, const Value& other) {
+                Observed<Element> merged = ElementsOf<Element>(into);
+                S::Merge(merged, ElementsOf<Element>(other));
+                into.payload = PayloadOf<Element>(merged.elements);
+              },
+          .change =
+              [](const Value& a, const Value& b) {
+                return S::Change(ElementsOf<Element>(a), ElementsOf<Element>(b));
+              },
+          .text = [](const Value& value) { return S::Text(ElementsOf<Element>(value)); },
+          .fields = [](const Value& value) { return S::Fields(ElementsOf<Element>(value)); }};
+}
+
+// The value that `bytes` hold; kStoreCorrupt naming `origin` when they cannot be the statistic's.
+Value Parse(const Statistic& statistic, std::span<const std::byte> bytes, std::string_view origin);
+
+// Elements of the payload, which Parse has seen.
+std::vector<int64_t> ShapeOf(const Statistic& statistic, const Value& value);
+
+// Adds what `other` observed to `into`. kStoreCorrupt naming `origin` when they have different
+// sizes.
+void Merge(const Statistic& statistic, Value& into, const Value& other, std::string_view origin);
+
+// |a - b| / max(|a|, |b|), 0 for equal numbers.
+double RelativeChange(double a, double b);
+
+// The statistic's Change; 1 when the sizes differ or only one has observed anything.
+double Change(const Statistic& statistic, const Value& a, const Value& b);
+
+}  // namespace vernier::statistics
+
+#endif  // VERNIER_CALIB_STATISTICS_STATISTIC_H_

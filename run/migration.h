@@ -1,0 +1,20 @@
+// From the tables of the previous schema version to this one's.
+#ifndef VERNIER_RUN_MIGRATION_H_
+#define VERNIER_RUN_MIGRATION_H_
+
+#include "run/sqlite.h"
+
+namespace vernier::run {
+
+// PRAGMA user_version of the stores that can be migrated.
+inline constexpr int kMigratedVersion = 2;
+
+// Within the caller's transaction, which then stores the row hashes and the version anew. What had
+// tables of its own becomes rows of statistics: input_amax of finished layers and partial_amax of
+// the one under way, as input_amax or cache_amax by the module's name. Rows of non_finite for
+// elements of source tensors (layer -1) become those of clamped_element.
+void MigrateTables(const Database& database);
+
+}  // namespace vernier::run
+
+#endif  // VERNIER_RUN_MIGRATION_H_

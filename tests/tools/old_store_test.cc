@@ -1,0 +1,101 @@
+// Commands on run directories that the previous schema version left behind (tests/data/stores/v2).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "run/sqlite.h"
+#include "run/store.h"
+#include "tests/support/command.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tools/recipe_builder.h"
+
+namespace vernier::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+const fs::path kRoot = VERNIER_SOURCE_DIR;
+const fs::path kData = VERNIER_TEST_DATA;
+const fs::path kStores = kData / "stores/v2";
+
+class OldStoreTest : public ::testing::Test {
+ protected:
+  // A model of tests/data/models, with the tokenizer that it lacks.
+  void MakeSource(const std::string& model) {
+    fs::copy(kData / "models" / model, Source());
+    AddTokenizer(Source());
+  }
+  void CopyStore(const std::string& name) { fs::copy(kStores / name, dir_.path() / name); }
+
+  // As the stores' calibrations were run.
+  CommandResult Run(const std::string& subcommand, const fs::path& recipe, const std::string& run,
+                    const std::string& output, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {subcommand,
+                                          recipe.string(),
+                                          "--source",
+                                          Source().string(),
+                                          "--output",
+                                          Place(output),
+                                          "--run-dir",
+                                          Place(run),
+                                          "--data",
+                                          (kStores / "ids.jsonl").string(),
+                                          "--samples",
+                                          "4",
+                                          "--sequence-length",
+                                          "32",
+                                          "--progress",
+                                          "none"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const CommandResult result = RunVernier(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.errors << result.output;
+    return result;
+  }
+
+  std::string Amax(const std::string& run) const { return RunVernier({"amax", Place(run)}).output; }
+
+  fs::path Source() const { return dir_.path() / "source"; }
+  std::string Place(const std::string& name) const { return (dir_.path() / name).string(); }
+
+  TempDir dir_;
+};
+
+TEST_F(OldStoreTest, StatusAmaxAndDiffLeaveItAlone) {
+  CopyStore("finished");
+  const auto before = HashTree(dir_.path());
+  EXPECT_EQ(Amax("finished"), ReadWholeFile(kStores / "finished_amax.json"));
+  EXPECT_THAT(RunVernier({"status", Place("finished")}).output,
+              HasSubstr("27 statistics (6 cache_amax, 21 input_amax), finished"));
+  EXPECT_EQ(RunVernier({"amax", Place("finished"), "--diff", Place("finished")}).exit_code, 0);
+  EXPECT_EQ(HashTree(dir_.path()), before);
+}
+
+TEST_F(OldStoreTest, AFinishedCalibrationExportsWhatANewOneDoes) {
+  MakeSource("tiny-llama");
+  CopyStore("finished");
+  const fs::path recipe = kRoot / "recipes/nvfp4.json";
+  Run("export", recipe, "finished", "out-old", {"--kv-cache", "fp8"});
+  Run("run", recipe, "new", "out-new", {"--kv-cache", "fp8"});
+  EXPECT_EQ(Amax("new"), ReadWholeFile(kStores / "finished_amax.json"));
+  EXPECT_EQ(HashTree(dir_.path() / "out-old"), HashTree(dir_.path() / "out-new"));
+}
+
+TEST_F(OldStoreTest, AnInterruptedCalibrationGoesOnInsideItsLayer) {
+  MakeSource("tiny-deepseek-v4");
+  CopyStore("interrupted");
+  Run("calibrate", kStores / "interrupted_recipe.json", "interrupted", "out",
+      {"--batch-size", "2", "--device-memory", "2MiB"});
+  EXPECT_EQ(Amax("interrupted"), ReadWholeFile(kStores / "interrupted_amax.json"));
+  const run::Store store = run::Store::OpenForReading(Place("interrupted"));
+  EXPECT_EQ(store.database().QueryInteger("SELECT count(*) FROM event WHERE kind = 'discard'"), 0)
+      << "the saved part of the layer was not used";
+}
+
+}  // namespace
+}  // namespace vernier::testing

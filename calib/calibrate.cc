@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "calib/budget/forecast.h"
 #include "calib/device.h"
 #include "calib/families/decoder.h"
 #include "calib/layer_saver.h"
@@ -19,7 +20,6 @@
 #include "calib/pass.h"
 #include "calib/recorder.h"
 #include "calib/save_policy.h"
-#include "recipes/plan_summary.h"
 #include "run/loop_sizes.h"
 #include "run/run_files.h"
 #include "run/run_identity.h"
@@ -112,7 +112,7 @@ class CalibrationRun {
  private:
   // Before hours of work: the files of an earlier run are part of what is needed.
   void RequireRoom() const {
-    const uint64_t needed = recipes::ForecastDisk(request_.plan, request_.budget).RunDirectory();
+    const uint64_t needed = ForecastDisk(request_.plan, request_.budget).RunDirectory();
     const uint64_t there = run::BytesOfFiles(store_.run_dir());
     RequireFreeSpace(store_.run_dir(), needed - std::min(needed, there), "the calibration");
   }

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "base/progress.h"
+#include "calib/budget/budget.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
-#include "recipes/budget.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
 #include "run/store.h"
@@ -19,7 +19,7 @@ struct CalibrationRequest {
   const checkpoint::SourceModel& source;
   const recipes::Recipe& recipe;
   const recipes::Plan& plan;
-  const recipes::CalibrationBudget& budget;
+  const CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;
   std::string tokenizer;  // fingerprint
 };

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "calib/budget/host_memory.h"
 
 namespace vernier::calib {
 namespace {
@@ -54,8 +55,8 @@ at::ScalarType ToScalarType(recipes::ComputeDtype dtype) {
   return dtype == recipes::ComputeDtype::kBFloat16 ? at::kBFloat16 : at::kFloat;
 }
 
-recipes::MachineMemory ReadMachineMemory(at::Device device) {
-  const uint64_t host = recipes::AvailableHostMemory();
+MachineMemory ReadMachineMemory(at::Device device) {
+  const uint64_t host = AvailableHostMemory();
   return {.host_available = host,
           .device_available = device.is_cuda() ? FreeCudaMemory(device) : host};
 }

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "recipes/budget.h"
+#include "calib/budget/budget.h"
 #include "recipes/recipe.h"
 
 namespace vernier::calib {
@@ -19,7 +19,7 @@ at::Device ParseDevice(std::string_view name);
 at::ScalarType ToScalarType(recipes::ComputeDtype dtype);
 
 // Free memory of the host and of `device`, in bytes.
-recipes::MachineMemory ReadMachineMemory(at::Device device);
+MachineMemory ReadMachineMemory(at::Device device);
 
 // Sets the number of threads of libtorch's operators; 0 leaves the default (all cores).
 void SetThreads(int threads);

@@ -16,12 +16,13 @@ void StopIfAsked(const Progress& progress) {
 
 ModelForward::ModelForward(const ForwardInputs& inputs)
     : scratch_(inputs.scratch_directory),
-      loader_(inputs.source, inputs.device, ToScalarType(inputs.dtype)),
+      loader_(inputs.source, ParseDevice(inputs.compute.device),
+              ToScalarType(inputs.compute.dtype)),
       decoder_(MakeDecoder(loader_)),
       pass_({.decoder = *decoder_,
              .tokens = inputs.tokens,
              .budget = inputs.budget,
-             .device = inputs.device,
+             .device = loader_.device(),
              .compute_dtype = loader_.compute_dtype(),
              .directory = inputs.scratch_directory}) {}
 

@@ -10,22 +10,21 @@
 #include <memory>
 
 #include "base/progress.h"
+#include "calib/budget/budget.h"
+#include "calib/budget/workload.h"
 #include "calib/families/decoder.h"
 #include "calib/pass.h"
 #include "calib/tap.h"
 #include "calib/tensor_loader.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
-#include "recipes/budget.h"
-#include "recipes/recipe.h"
 
 namespace vernier::calib {
 
 struct ForwardInputs {
   const checkpoint::SourceModel& source;
-  recipes::ComputeDtype dtype;
-  at::Device device;
-  const recipes::CalibrationBudget& budget;
+  const ComputeSpec& compute;
+  const CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
 };

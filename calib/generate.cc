@@ -8,7 +8,6 @@
 #include <span>
 
 #include "calib/activation_quantizer.h"
-#include "calib/device.h"
 #include "calib/forward.h"
 #include "datasets/calibration_set.h"
 
@@ -78,8 +77,7 @@ class Generation {
     const c10::InferenceMode inference;
     const datasets::CalibrationSet tokens = Batch(running);
     const ModelForward forward({.source = request_.source,
-                                .dtype = request_.recipe.calibration.dtype,
-                                .device = ParseDevice(request_.recipe.compute.device),
+                                .compute = request_.compute,
                                 .budget = request_.budget,
                                 .tokens = tokens,
                                 .scratch_directory = request_.scratch_directory});

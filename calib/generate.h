@@ -10,16 +10,16 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "calib/budget/budget.h"
+#include "calib/budget/workload.h"
 #include "checkpoint/source_model.h"
-#include "recipes/budget.h"
-#include "recipes/recipe.h"
 
 namespace vernier::calib {
 
 struct GenerateRequest {
   const checkpoint::SourceModel& source;
-  const recipes::Recipe& recipe;              // its calibration dtype and device
-  const recipes::CalibrationBudget& budget;   // for all prompts at their final length
+  const ComputeSpec& compute;
+  const CalibrationBudget& budget;            // for all prompts at their final length
   std::vector<std::vector<int32_t>> prompts;  // ids, none empty
   int64_t tokens = 32;                        // at most, for each prompt
   std::optional<int32_t> eos;                 // ends a continuation, and is not part of it

@@ -9,7 +9,7 @@ namespace vernier::calib {
 namespace {
 
 LayerLoopOptions LoopOptions(const PassInputs& inputs) {
-  const recipes::CalibrationBudget& budget = inputs.budget;
+  const CalibrationBudget& budget = inputs.budget;
   return {.batch_size = budget.batch_size,
           .query_chunk = budget.query_chunk,
           .experts_per_group = budget.experts_per_group,

@@ -13,20 +13,20 @@
 #include <string_view>
 
 #include "base/progress.h"
+#include "calib/budget/budget.h"
 #include "calib/families/decoder.h"
 #include "calib/layer_loop.h"
 #include "calib/layer_state.h"
 #include "calib/non_finite_guard.h"
 #include "calib/sample_buffer.h"
 #include "datasets/calibration_set.h"
-#include "recipes/budget.h"
 
 namespace vernier::calib {
 
 struct PassInputs {
   const Decoder& decoder;
   const datasets::CalibrationSet& tokens;
-  const recipes::CalibrationBudget& budget;
+  const CalibrationBudget& budget;
   at::Device device;
   at::ScalarType compute_dtype;
   std::filesystem::path directory;  // for buffers in files, where the budget wants those

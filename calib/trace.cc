@@ -13,7 +13,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "calib/activation_quantizer.h"
-#include "calib/device.h"
 #include "calib/eval/token_scores.h"
 #include "calib/forward.h"
 #include "checkpoint/safetensors.h"
@@ -51,8 +50,7 @@ class TraceFile {
 
 ForwardInputs InputsOf(const TraceRequest& request) {
   return {.source = request.source,
-          .dtype = request.recipe.calibration.dtype,
-          .device = ParseDevice(request.recipe.compute.device),
+          .compute = request.compute,
           .budget = request.budget,
           .tokens = request.tokens,
           .scratch_directory = request.scratch_directory};

@@ -7,18 +7,18 @@
 #include <filesystem>
 
 #include "base/progress.h"
+#include "calib/budget/budget.h"
+#include "calib/budget/workload.h"
 #include "calib/eval/statistics.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
-#include "recipes/budget.h"
-#include "recipes/recipe.h"
 
 namespace vernier::calib {
 
 struct TraceRequest {
   const checkpoint::SourceModel& source;
-  const recipes::Recipe& recipe;  // its calibration dtype, device and threads
-  const recipes::CalibrationBudget& budget;
+  const ComputeSpec& compute;
+  const CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;   // B samples of S ids
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
   bool quantize_activations = false;        // as engines do (calib/activation_quantizer.h)

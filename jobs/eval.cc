@@ -83,17 +83,18 @@ EvalSummary Evaluate(const EvalSpec& spec, ProgressListener& listener) {
   summary.device = spec.forward.device;
   const std::vector<EvalVariant> variants = ChooseVariants(spec, model);
   ReadEvalData(spec, model.family->Dims().vocab_size, &summary);
-  const recipes::Recipe recipe =
-      ForwardRecipe(spec.forward, spec.checkpoint, summary.data.tokens.samples,
-                    summary.data.tokens.sequence_length);
-  calib::SetThreads(spec.forward.threads);
+  const calib::ComputeSpec compute = ComputeOf(spec.forward);
+  calib::SetThreads(compute.threads);
   const calib::EvalModels models =
-      calib::PlanEvaluation(model, reference ? &*reference : nullptr, recipe, ReadMemory(recipe));
+      calib::PlanEvaluation(model, reference ? &*reference : nullptr, compute,
+                            {.samples = summary.data.tokens.samples,
+                             .sequence_length = summary.data.tokens.sequence_length},
+                            ReadMemory(compute.device));
   const ScratchDirectory scratch;
   const calib::EvalRequest request = {.model = models.model,
                                       .reference = models.reference,
                                       .variants = variants,
-                                      .recipe = recipe,
+                                      .compute = compute,
                                       .data = summary.data,
                                       .scratch_directory = scratch.path()};
   Progress progress(listener, calib::EvaluationPhases(request));

@@ -9,8 +9,8 @@
 
 namespace vernier::jobs {
 
-recipes::MachineMemory ReadMemory(const recipes::Recipe& recipe) {
-  return calib::ReadMachineMemory(calib::ParseDevice(recipe.compute.device));
+calib::MachineMemory ReadMemory(std::string_view device) {
+  return calib::ReadMachineMemory(calib::ParseDevice(device));
 }
 
 void RequireIds(std::span<const int32_t> ids, int64_t vocab_size) {

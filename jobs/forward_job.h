@@ -4,14 +4,14 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
-#include "recipes/budget.h"
-#include "recipes/recipe.h"
+#include "calib/budget/budget.h"
 
 namespace vernier::jobs {
 
-// Free memory of the host and of the recipe's device (kBadDevice).
-recipes::MachineMemory ReadMemory(const recipes::Recipe& recipe);
+// Free memory of the host and of `device` (kBadDevice).
+calib::MachineMemory ReadMemory(std::string_view device);
 
 // kBadTokenIds for ids that a model of `vocab_size` tokens does not have.
 void RequireIds(std::span<const int32_t> ids, int64_t vocab_size);

@@ -16,19 +16,13 @@ uint64_t ParseSizeOption(const std::string& text, std::string_view option) {
 
 }  // namespace
 
-recipes::Recipe ForwardRecipe(const ForwardSpec& spec, const std::filesystem::path& source,
-                              int64_t samples, int64_t sequence_length) {
-  recipes::Recipe recipe;
-  recipe.source = source;
-  recipe.calibration.data.samples = samples;
-  recipe.calibration.data.sequence_length = sequence_length;
-  recipe.calibration.dtype = ToComputeDtype(spec.dtype);
-  recipe.calibration.batch_size = spec.batch_size;
-  recipe.compute = {.device = spec.device,
-                    .device_memory = ParseSizeOption(spec.device_memory, "--device-memory"),
-                    .host_memory = ParseSizeOption(spec.host_memory, "--host-memory"),
-                    .threads = spec.threads};
-  return recipe;
+calib::ComputeSpec ComputeOf(const ForwardSpec& spec) {
+  return {.device = spec.device,
+          .dtype = ToComputeDtype(spec.dtype),
+          .batch_size = spec.batch_size,
+          .device_memory = ParseSizeOption(spec.device_memory, "--device-memory"),
+          .host_memory = ParseSizeOption(spec.host_memory, "--host-memory"),
+          .threads = spec.threads};
 }
 
 recipes::ComputeDtype ToComputeDtype(std::string_view name) {

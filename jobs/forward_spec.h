@@ -3,10 +3,10 @@
 #define VERNIER_JOBS_FORWARD_SPEC_H_
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 
+#include "calib/budget/workload.h"
 #include "recipes/recipe.h"
 
 namespace vernier::jobs {
@@ -19,10 +19,8 @@ struct ForwardSpec {
   int threads = 0;
 };
 
-// The parts of a recipe that the loop and its budget read, for `samples` sequences of
-// `sequence_length` tokens. kBadArgument for a size that is none.
-recipes::Recipe ForwardRecipe(const ForwardSpec& spec, const std::filesystem::path& source,
-                              int64_t samples, int64_t sequence_length);
+// kBadArgument for a size that is none.
+calib::ComputeSpec ComputeOf(const ForwardSpec& spec);
 
 recipes::ComputeDtype ToComputeDtype(std::string_view name);
 

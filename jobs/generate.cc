@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "calib/budget/budget.h"
 #include "calib/device.h"
 #include "calib/generate.h"
 #include "checkpoint/source_model.h"
@@ -13,7 +14,6 @@
 #include "datasets/tokenizer.h"
 #include "jobs/forward_job.h"
 #include "jobs/scratch_directory.h"
-#include "recipes/budget.h"
 
 namespace vernier::jobs {
 namespace {
@@ -58,17 +58,19 @@ std::vector<GeneratedText> Generate(const GenerateSpec& spec, const TextSeen& se
     prompts.push_back(EncodePrompt(text, tokenizer));
     RequireIds(prompts.back(), model.family->Dims().vocab_size);
   }
-  const recipes::Recipe recipe =
-      ForwardRecipe(spec.forward, spec.checkpoint, static_cast<int64_t>(prompts.size()),
-                    LongestOf(prompts) + spec.tokens - 1);
-  calib::SetThreads(spec.forward.threads);
-  const recipes::CalibrationBudget budget = recipes::PlanBudget(model, recipe, ReadMemory(recipe));
+  const calib::ComputeSpec compute = ComputeOf(spec.forward);
+  calib::SetThreads(compute.threads);
+  const calib::CalibrationBudget budget =
+      calib::PlanBudget(model, compute,
+                        {.samples = static_cast<int64_t>(prompts.size()),
+                         .sequence_length = LongestOf(prompts) + spec.tokens - 1},
+                        ReadMemory(compute.device));
   const ScratchDirectory scratch;
   Progress progress(listener, {{"generate", 1.0}});
   std::vector<std::vector<int32_t>> so_far(prompts.size());
   const std::vector<calib::Continuation> found = calib::Generate(
       {.source = model,
-       .recipe = recipe,
+       .compute = compute,
        .budget = budget,
        .prompts = prompts,
        .tokens = spec.tokens,

@@ -1,5 +1,6 @@
 #include "jobs/layertest.h"
 
+#include "calib/budget/budget.h"
 #include "calib/device.h"
 #include "calib/layertest/layer_test.h"
 #include "calib/trace.h"
@@ -9,7 +10,6 @@
 #include "jobs/forward_job.h"
 #include "jobs/forward_spec.h"
 #include "jobs/scratch_directory.h"
-#include "recipes/budget.h"
 
 namespace vernier::jobs {
 namespace {
@@ -41,22 +41,22 @@ datasets::CalibrationSet ReadLayerTestTokens(const LayerTestSpec& spec,
 
 calib::LayerTestResult TestLayer(const LayerTestSpec& spec, ProgressListener& listener) {
   CheckLayerTestSpec(spec);
-  recipes::Recipe recipe = MakeLayerTestRecipe(spec);
+  const recipes::Recipe recipe = MakeLayerTestRecipe(spec);
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(spec.source);
   const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(spec.quantized);
   calib::RequireSameLayer(source, quantized, spec.layer);
   const datasets::CalibrationSet tokens = ReadLayerTestTokens(spec, source, recipe);
-  recipe.calibration.data.samples = tokens.samples;
-  recipe.calibration.data.sequence_length = tokens.sequence_length;
-  calib::SetThreads(recipe.compute.threads);
-  const recipes::CalibrationBudget budget =
-      calib::PlanLayerTest(source, recipe, ReadMemory(recipe));
+  const calib::ComputeSpec compute = calib::ComputeOf(recipe);
+  calib::SetThreads(compute.threads);
+  const calib::CalibrationBudget budget = calib::PlanBudget(
+      source, compute, calib::LayerTestWorkload(tokens.samples, tokens.sequence_length),
+      ReadMemory(compute.device));
   const ScratchDirectory scratch;
   Progress progress(listener, calib::LayerTestPhases(spec.layer));
   return calib::RunLayerTest({.source = source,
                               .quantized = quantized,
                               .layer = spec.layer,
-                              .recipe = recipe,
+                              .compute = compute,
                               .budget = budget,
                               .tokens = tokens,
                               .scratch_directory = scratch.path()},

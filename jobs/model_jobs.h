@@ -9,12 +9,12 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "calib/budget/budget.h"
 #include "checkpoint/source_model.h"
 #include "jobs/eval.h"
 #include "jobs/generate.h"
 #include "jobs/layertest.h"
 #include "jobs/trace.h"
-#include "recipes/budget.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
 #include "run/store.h"
@@ -32,8 +32,8 @@ class ModelJobs {
  public:
   virtual ~ModelJobs() = default;
 
-  // Free memory of the host and of the recipe's device (kBadDevice).
-  virtual recipes::MachineMemory ReadMemory(const recipes::Recipe& recipe) const = 0;
+  // Free memory of the host and of `device` (kBadDevice).
+  virtual calib::MachineMemory ReadMemory(std::string_view device) const = 0;
 
   // Tokenises the recipe's data and runs every layer that the store lacks. Progress phase
   // "calibrate".

@@ -7,9 +7,9 @@
 #include "audit/report_json.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "calib/budget/forecast.h"
 #include "export/output_directory.h"
 #include "jobs/audit_step.h"
-#include "recipes/budget.h"
 #include "recipes/convert_recipe.h"
 #include "recipes/plan.h"
 #include "report/audit_record.h"
@@ -68,7 +68,8 @@ run::Store OpenStore(const recipes::Recipe& recipe, const recipes::Plan& plan,
 std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
                                           const recipes::Recipe& recipe, const recipes::Plan& plan,
                                           const std::vector<Step>& steps) {
-  const recipes::TimeForecast time = recipes::ForecastTime(source, recipe, plan, {});
+  const calib::TimeForecast time =
+      calib::ForecastTime(source, recipe.calibration.dtype, calib::WorkloadOf(recipe), plan, {});
   std::vector<PhaseForecast> phases;
   if (Has(steps, Step::kCalibrate)) {
     phases.push_back({std::string(kCalibratePhase), time.calibrate_seconds});

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "calib/budget/host_memory.h"
 #include "export/stream_settings.h"
 #include "export/weight_scales.h"
 #include "jobs/pipeline.h"
@@ -12,11 +13,11 @@
 namespace vernier::jobs {
 namespace {
 
-recipes::MachineMemory MemoryFor(const recipes::Recipe& recipe, const ModelJobs* models) {
+calib::MachineMemory MemoryFor(const recipes::Recipe& recipe, const ModelJobs* models) {
   if (PlanNeedsModels(recipe)) {
-    return RequireModels(models, "a plan for this device").ReadMemory(recipe);
+    return RequireModels(models, "a plan for this device").ReadMemory(recipe.compute.device);
   }
-  const uint64_t host = recipes::AvailableHostMemory();
+  const uint64_t host = calib::AvailableHostMemory();
   const uint64_t given = recipe.compute.device_memory;
   return {.host_available = host, .device_available = given == 0 ? host : given};
 }
@@ -49,7 +50,7 @@ Json RolesJson(const recipes::PlanSummary& summary) {
 }
 
 Json BudgetJson(const PlanReport& report) {
-  const recipes::CalibrationBudget& budget = report.budget;
+  const calib::CalibrationBudget& budget = report.budget;
   return {{"observed_modules", report.plan.observed_modules.size()},
           {"batch_size", budget.batch_size},
           {"query_chunk", budget.query_chunk},
@@ -86,12 +87,14 @@ PlanReport MakePlanReport(recipes::Recipe recipe, const ModelJobs* models) {
   report.summary = recipes::SummarizePlan(report.source, report.plan);
   report.passes = recipes::CountPasses(report.source, report.plan);
   report.scale_bytes = ScaleBytes(report);
+  const calib::Workload workload = calib::WorkloadOf(report.recipe);
   if (!report.plan.observed_modules.empty()) {
-    report.budget =
-        recipes::PlanBudget(report.source, report.recipe, MemoryFor(report.recipe, models));
+    report.budget = calib::PlanBudget(report.source, calib::ComputeOf(report.recipe), workload,
+                                      MemoryFor(report.recipe, models));
   }
-  report.disk = recipes::ForecastDisk(report.plan, report.budget);
-  report.time = recipes::ForecastTime(report.source, report.recipe, report.plan, report.speed);
+  report.disk = calib::ForecastDisk(report.plan, report.budget);
+  report.time = calib::ForecastTime(report.source, report.recipe.calibration.dtype, workload,
+                                    report.plan, report.speed);
   return report;
 }
 

@@ -5,9 +5,10 @@
 #include <cstdint>
 
 #include "base/json.h"
+#include "calib/budget/budget.h"
+#include "calib/budget/forecast.h"
 #include "checkpoint/source_model.h"
 #include "jobs/model_jobs.h"
-#include "recipes/budget.h"
 #include "recipes/plan.h"
 #include "recipes/plan_summary.h"
 #include "recipes/recipe.h"
@@ -21,10 +22,10 @@ struct PlanReport {
   recipes::PlanSummary summary = {};
   recipes::DataPasses passes = {};
   uint64_t scale_bytes = 0;  // read by the export before everything else
-  recipes::CalibrationBudget budget = {};
-  recipes::DiskNeeds disk = {};
-  recipes::MachineSpeed speed = {};
-  recipes::TimeForecast time = {};
+  calib::CalibrationBudget budget = {};
+  calib::DiskNeeds disk = {};
+  calib::MachineSpeed speed = {};
+  calib::TimeForecast time = {};
 
   int64_t ExpertGroups() const;  // of a layer
 };

@@ -1,5 +1,7 @@
 #include "jobs/torch_jobs.h"
 
+#include <string>
+
 #include "calib/calibrate.h"
 #include "calib/device.h"
 #include "datasets/calibration_set.h"
@@ -8,30 +10,45 @@
 #include "run/loop_sizes.h"
 
 namespace vernier::jobs {
+namespace {
 
-recipes::MachineMemory TorchJobs::ReadMemory(const recipes::Recipe& recipe) const {
-  return jobs::ReadMemory(recipe);
+struct TokenizedData {
+  datasets::CalibrationSet tokens;
+  std::string tokenizer;  // fingerprint
+};
+
+// The tokenizer, tens of megabytes with a large vocabulary, ends here: no layer needs it.
+TokenizedData Tokenize(const recipes::Recipe& recipe) {
+  const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(recipe.source);
+  return {.tokens = datasets::BuildCalibrationSet(recipe.calibration.data, tokenizer),
+          .tokenizer = tokenizer.fingerprint()};
+}
+
+}  // namespace
+
+calib::MachineMemory TorchJobs::ReadMemory(std::string_view device) const {
+  return jobs::ReadMemory(device);
 }
 
 CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
                                         const recipes::Recipe& recipe, const recipes::Plan& plan,
                                         run::Store& store, Progress& progress) const {
-  calib::SetThreads(recipe.compute.threads);
-  const recipes::CalibrationBudget budget =
-      recipes::PlanBudget(source, recipe, ReadMemory(recipe), run::LoadLoopSizes(store));
-  const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(recipe.source);
-  const datasets::CalibrationSet tokens =
-      datasets::BuildCalibrationSet(recipe.calibration.data, tokenizer);
+  const calib::ComputeSpec compute = calib::ComputeOf(recipe);
+  calib::SetThreads(compute.threads);
+  const calib::CalibrationBudget budget =
+      calib::PlanBudget(source, compute, calib::WorkloadOf(recipe), ReadMemory(compute.device),
+                        run::LoadLoopSizes(store));
+  const TokenizedData data = Tokenize(recipe);
   const calib::CalibrationSummary summary = calib::Calibrate({.source = source,
                                                               .recipe = recipe,
                                                               .plan = plan,
                                                               .budget = budget,
-                                                              .tokens = tokens,
-                                                              .tokenizer = tokenizer.fingerprint()},
+                                                              .tokens = data.tokens,
+                                                              .tokenizer = data.tokenizer},
                                                              store, progress);
   return {.layers = summary.layers,
           .resumed_at_layer = summary.resumed_at_layer,
-          .samples = tokens.samples,
+          .samples = data.tokens.samples,
           .tokens = summary.tokens};
 }
 

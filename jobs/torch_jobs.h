@@ -8,7 +8,7 @@ namespace vernier::jobs {
 
 class TorchJobs final : public ModelJobs {
  public:
-  recipes::MachineMemory ReadMemory(const recipes::Recipe& recipe) const override;
+  calib::MachineMemory ReadMemory(std::string_view device) const override;
   CalibrationOutcome Calibrate(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
                                const recipes::Plan& plan, run::Store& store,
                                Progress& progress) const override;

@@ -1,12 +1,12 @@
 #include "jobs/trace.h"
 
+#include "calib/budget/budget.h"
 #include "calib/device.h"
 #include "calib/trace.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
 #include "jobs/forward_job.h"
 #include "jobs/scratch_directory.h"
-#include "recipes/budget.h"
 
 namespace vernier::jobs {
 
@@ -15,13 +15,14 @@ TraceSummary Trace(const TraceSpec& spec, ProgressListener& listener) {
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(spec.source);
   const datasets::CalibrationSet tokens =
       calib::ReadTokenIds(spec.input_ids, source.family->Dims().vocab_size);
-  const recipes::Recipe recipe =
-      ForwardRecipe(spec.forward, spec.source, tokens.samples, tokens.sequence_length);
-  calib::SetThreads(spec.forward.threads);
-  const recipes::CalibrationBudget budget = recipes::PlanBudget(source, recipe, ReadMemory(recipe));
+  const calib::ComputeSpec compute = ComputeOf(spec.forward);
+  calib::SetThreads(compute.threads);
+  const calib::CalibrationBudget budget = calib::PlanBudget(
+      source, compute, {.samples = tokens.samples, .sequence_length = tokens.sequence_length},
+      ReadMemory(compute.device));
   const ScratchDirectory scratch;
   const calib::TraceRequest request = {.source = source,
-                                       .recipe = recipe,
+                                       .compute = compute,
                                        .budget = budget,
                                        .tokens = tokens,
                                        .scratch_directory = scratch.path(),

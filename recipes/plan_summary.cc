@@ -13,8 +13,6 @@ using checkpoint::Role;
 using checkpoint::SourceModel;
 
 // An empty store, and a row with its index entries per observed module; both rounded up.
-constexpr uint64_t kStoreBaseBytes = 128 * 1024;
-constexpr uint64_t kStoreModuleBytes = 256;
 
 uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
   uint64_t bytes = 0;
@@ -76,16 +74,6 @@ DataPasses CountPasses(const SourceModel& source, const Plan& plan) {
     if (in_loop && !plan.observed_modules.empty()) passes.calibration += bytes;
   }
   return passes;
-}
-
-DiskNeeds ForecastDisk(const Plan& plan, const CalibrationBudget& budget) {
-  DiskNeeds needs;
-  needs.output = plan.OutputFileBytes();
-  if (plan.observed_modules.empty()) return needs;
-  needs.activations = 2 * budget.checkpoint_bytes;
-  needs.layer = budget.layer_bytes;
-  needs.store = kStoreBaseBytes + kStoreModuleBytes * plan.observed_modules.size();
-  return needs;
 }
 
 }  // namespace vernier::recipes

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "checkpoint/source_model.h"
-#include "recipes/budget.h"
 #include "recipes/plan.h"
 
 namespace vernier::recipes {
@@ -41,16 +40,6 @@ struct DataPasses {
   uint64_t quantisation = 0;  // everything, for the output
 };
 DataPasses CountPasses(const checkpoint::SourceModel& source, const Plan& plan);
-
-struct DiskNeeds {
-  uint64_t output = 0;       // shards
-  uint64_t activations = 0;  // the old and the new activation checkpoint
-  uint64_t layer = 0;        // what is saved of an unfinished layer, at most
-  uint64_t store = 0;        // estimate
-
-  uint64_t RunDirectory() const { return activations + layer + store; }
-};
-DiskNeeds ForecastDisk(const Plan& plan, const CalibrationBudget& budget);
 
 }  // namespace vernier::recipes
 

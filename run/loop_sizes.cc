@@ -12,13 +12,13 @@ CREATE TABLE loop_sizes (
 );
 )sql";
 
-std::optional<recipes::LoopSizes> LoadLoopSizes(const Store& store) {
+std::optional<LoopSizes> LoadLoopSizes(const Store& store) {
   Statement row = store.database().Prepare("SELECT batch_size, query_chunk FROM loop_sizes");
   if (!row.Step()) return std::nullopt;
-  return recipes::LoopSizes{.batch_size = row.Integer(0), .query_chunk = row.Integer(1)};
+  return LoopSizes{.batch_size = row.Integer(0), .query_chunk = row.Integer(1)};
 }
 
-void SaveLoopSizes(const Store& store, const recipes::LoopSizes& sizes) {
+void SaveLoopSizes(const Store& store, const LoopSizes& sizes) {
   store.database()
       .Prepare("INSERT OR REPLACE INTO loop_sizes VALUES (1, ?1, ?2)")
       .Bind(1, sizes.batch_size)

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "calib/budget/budget.h"
 #include "jobs/plan_report.h"
 #include "tools/command.h"
 #include "tools/read_spec.h"
@@ -60,7 +61,7 @@ void PrintPasses(const PlanReport& report) {
 
 void PrintCalibration(const PlanReport& report) {
   const recipes::CalibrationSection& section = report.recipe.calibration;
-  const recipes::CalibrationBudget& budget = report.budget;
+  const calib::CalibrationBudget& budget = report.budget;
   if (report.plan.observed_modules.empty()) {
     fmt::print("\nNo calibration: no scale needs one\n  memory for streaming {}\n",
                HumanBytes(report.recipe.compute.stream_memory));
@@ -89,7 +90,7 @@ void PrintCalibration(const PlanReport& report) {
 }
 
 void PrintNeeds(const PlanReport& report) {
-  const recipes::DiskNeeds& disk = report.disk;
+  const calib::DiskNeeds& disk = report.disk;
   fmt::print(
       "\nDisk\n  output {} in {} files, activation checkpoints {}, an unfinished layer "
       "up to {}, store about {}\n",

@@ -37,7 +37,7 @@ class Evaluation {
   Evaluation(const EvalRequest& request, Progress& progress)
       : request_(request),
         progress_(progress),
-        device_(ParseDevice(request.recipe.compute.device)),
+        device_(ParseDevice(request.compute.device)),
         quantizer_(request.model.source) {}
 
   EvalResult Result() {
@@ -84,13 +84,11 @@ class Evaluation {
     const std::filesystem::path scratch = request_.scratch_directory / folder;
     std::filesystem::create_directories(scratch);
     Run run;
-    run.forward =
-        std::make_unique<ModelForward>(ForwardInputs{.source = model.source,
-                                                     .dtype = request_.recipe.calibration.dtype,
-                                                     .device = device_,
-                                                     .budget = model.budget,
-                                                     .tokens = request_.data.tokens,
-                                                     .scratch_directory = scratch});
+    run.forward = std::make_unique<ModelForward>(ForwardInputs{.source = model.source,
+                                                               .compute = request_.compute,
+                                                               .budget = model.budget,
+                                                               .tokens = request_.data.tokens,
+                                                               .scratch_directory = scratch});
     run.hidden = run.forward->Run(run.forward->decoder().Layers(), progress_, tap);
     return run;
   }
@@ -149,33 +147,22 @@ void RequireSameVocabulary(const SourceModel& model, const SourceModel& referenc
   require("number of layers", ours.layers, theirs.layers);
 }
 
-// PlanBudget with `kept` bytes of the host taken by others.
-recipes::CalibrationBudget PlanBeside(uint64_t kept, const SourceModel& source,
-                                      recipes::Recipe recipe, recipes::MachineMemory machine,
-                                      const std::optional<recipes::LoopSizes>& sizes) {
-  constexpr uint64_t kHostShare = 2;  // of free memory, as where nothing is kept
-  const auto less = [&](uint64_t bytes) { return bytes > kept ? bytes - kept : 1; };
-  uint64_t& host = recipe.compute.host_memory;
-  host = less(host != 0 ? host : machine.host_available / kHostShare);
-  machine.host_available = less(machine.host_available);
-  if (recipe.compute.device == "cpu") machine.device_available = less(machine.device_available);
-  return recipes::PlanBudget(source, recipe, machine, sizes);
-}
-
 }  // namespace
 
 EvalModels PlanEvaluation(const SourceModel& model, const SourceModel* reference,
-                          const recipes::Recipe& recipe, const recipes::MachineMemory& machine) {
-  recipes::CalibrationBudget alone = recipes::PlanBudget(model, recipe, machine);
+                          const ComputeSpec& compute, const Workload& workload,
+                          const MachineMemory& machine) {
+  const CalibrationBudget alone = PlanBudget(model, compute, workload, machine);
   if (reference == nullptr) return {.model = {model, alone}, .reference = {}};
   RequireSameVocabulary(model, *reference);
+  Workload beside = workload;
   // In files, hidden states take no memory; whether they are is what is planned here.
-  const uint64_t kept = alone.spill_hidden ? 0 : alone.checkpoint_bytes;
-  const auto budget = PlanBeside(kept, model, recipe, machine, std::nullopt);
-  const recipes::LoopSizes sizes = {.batch_size = budget.batch_size,
-                                    .query_chunk = budget.query_chunk};
-  return {.model = {model, budget},
-          .reference = EvalModel{*reference, PlanBeside(kept, *reference, recipe, machine, sizes)}};
+  beside.held_bytes += alone.spill_hidden ? 0 : alone.checkpoint_bytes;
+  const CalibrationBudget budget = PlanBudget(model, compute, beside, machine);
+  const run::LoopSizes sizes = {.batch_size = budget.batch_size, .query_chunk = budget.query_chunk};
+  return {
+      .model = {model, budget},
+      .reference = EvalModel{*reference, PlanBudget(*reference, compute, beside, machine, sizes)}};
 }
 
 std::vector<PhaseForecast> EvaluationPhases(const EvalRequest& request) {

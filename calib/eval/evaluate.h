@@ -8,39 +8,40 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "calib/budget/budget.h"
+#include "calib/budget/workload.h"
 #include "calib/eval/result.h"
 #include "checkpoint/source_model.h"
 #include "datasets/evaluation_set.h"
-#include "recipes/budget.h"
-#include "recipes/recipe.h"
 
 namespace vernier::calib {
 
 // A model and how its loop runs.
 struct EvalModel {
   const checkpoint::SourceModel& source;
-  recipes::CalibrationBudget budget;
+  CalibrationBudget budget;
 };
 
 struct EvalRequest {
   EvalModel model;
   std::optional<EvalModel> reference;
   std::vector<EvalVariant> variants;  // of the model; without kReference
-  const recipes::Recipe& recipe;      // its calibration dtype and device
+  const ComputeSpec& compute;
   const datasets::EvaluationSet& data;
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
 };
 
 // The models of a request, with budgets that leave room for the reference's hidden states, and of
 // which batches and query chunks agree, so that equal models give equal numbers. `reference` may be
-// null. kBudgetTooSmall; kBadArgument for models whose vocabulary or number of layers differs.
+// null. `workload`: that of one model. kBudgetTooSmall; kBadArgument for models whose vocabulary or
+// number of layers differs.
 struct EvalModels {
   EvalModel model;
   std::optional<EvalModel> reference;
 };
 EvalModels PlanEvaluation(const checkpoint::SourceModel& model,
-                          const checkpoint::SourceModel* reference, const recipes::Recipe& recipe,
-                          const recipes::MachineMemory& machine);
+                          const checkpoint::SourceModel* reference, const ComputeSpec& compute,
+                          const Workload& workload, const MachineMemory& machine);
 
 // One phase for each variant, by its name.
 std::vector<PhaseForecast> EvaluationPhases(const EvalRequest& request);

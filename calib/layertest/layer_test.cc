@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "calib/activation_quantizer.h"
-#include "calib/device.h"
 #include "calib/forward.h"
 #include "calib/layertest/decoders.h"
 #include "calib/layertest/linear_errors.h"
@@ -19,9 +18,9 @@ namespace {
 
 // Hidden states of all samples that exist beside a run's own: before the layer, behind attention,
 // behind the layer; with what the FFN adds, at most this many times what calibration holds.
-constexpr uint64_t kHostCopies = 4;
+constexpr int64_t kHiddenCopies = 4;
 // The reference run holds the weights of both checkpoints.
-constexpr uint64_t kDeviceCopies = 2;
+constexpr int64_t kModelCopies = 2;
 
 // Costs in runs of one layer, measured. The reference run takes one of its own, three of the
 // experts for the variants, and four products for each linear layer.
@@ -180,16 +179,11 @@ class LayerComparison {
 
 }  // namespace
 
-recipes::CalibrationBudget PlanLayerTest(const checkpoint::SourceModel& source,
-                                         recipes::Recipe recipe, recipes::MachineMemory machine) {
-  constexpr uint64_t kHostShare = 2;  // of free memory, as where nothing is divided
-  uint64_t& host = recipe.compute.host_memory;
-  host =
-      std::max<uint64_t>(1, (host != 0 ? host : machine.host_available / kHostShare) / kHostCopies);
-  recipe.compute.device_memory /= kDeviceCopies;
-  machine.host_available /= kDeviceCopies;
-  machine.device_available /= kDeviceCopies;
-  return recipes::PlanBudget(source, recipe, machine);
+Workload LayerTestWorkload(int64_t samples, int64_t sequence_length) {
+  return {.samples = samples,
+          .sequence_length = sequence_length,
+          .hidden_copies = kHiddenCopies,
+          .model_copies = kModelCopies};
 }
 
 std::vector<PhaseForecast> LayerTestPhases(int64_t layer) {
@@ -201,8 +195,7 @@ LayerTestResult RunLayerTest(const LayerTestRequest& request, Progress& progress
   RequireSameLayer(request.source, request.quantized, request.layer);
   const c10::InferenceMode inference;
   const ModelForward source({.source = request.source,
-                             .dtype = request.recipe.calibration.dtype,
-                             .device = ParseDevice(request.recipe.compute.device),
+                             .compute = request.compute,
                              .budget = request.budget,
                              .tokens = request.tokens,
                              .scratch_directory = request.scratch_directory});

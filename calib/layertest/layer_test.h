@@ -8,11 +8,11 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "calib/budget/budget.h"
+#include "calib/budget/workload.h"
 #include "calib/layertest/result.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
-#include "recipes/budget.h"
-#include "recipes/recipe.h"
 
 namespace vernier::calib {
 
@@ -20,8 +20,8 @@ struct LayerTestRequest {
   const checkpoint::SourceModel& source;
   const checkpoint::SourceModel& quantized;
   int64_t layer = 0;
-  const recipes::Recipe& recipe;  // its calibration dtype and device
-  const recipes::CalibrationBudget& budget;
+  const ComputeSpec& compute;
+  const CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
 };
@@ -32,10 +32,9 @@ struct LayerTestRequest {
 void RequireSameLayer(const checkpoint::SourceModel& source,
                       const checkpoint::SourceModel& quantized, int64_t layer);
 
-// The budget of a layer test: weights of both checkpoints and three copies of the hidden states are
-// held beside what calibration holds, so the loop gets a part of the memory that `recipe` allows.
-recipes::CalibrationBudget PlanLayerTest(const checkpoint::SourceModel& source,
-                                         recipes::Recipe recipe, recipes::MachineMemory machine);
+// The workload of a layer test of these sequences: weights of both checkpoints and three copies of
+// the hidden states are held beside what calibration holds, so a loop gets a part of the memory.
+Workload LayerTestWorkload(int64_t samples, int64_t sequence_length);
 
 // The job's phases: "forward" (the source's layers before) and "compare".
 std::vector<PhaseForecast> LayerTestPhases(int64_t layer);

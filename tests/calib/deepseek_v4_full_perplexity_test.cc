@@ -29,12 +29,11 @@ double Measure(recipes::ComputeDtype dtype) {
   const testing::TempDir scratch;
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(kMiniModel);
   const datasets::CalibrationSet windows = Windows();
-  recipes::Recipe recipe;
-  recipe.calibration.dtype = dtype;
+  const ComputeSpec compute = {.dtype = dtype};
   Progress progress = Progress::Silent();
   return MeasureLikelihood(
              {.source = source,
-              .recipe = recipe,
+              .compute = compute,
               .budget = {.batch_size = 8, .query_chunk = 128, .experts_per_group = 16},
               .tokens = windows,
               .scratch_directory = scratch.path()},

@@ -18,7 +18,7 @@ TEST(DeviceTest, CpuIsAlwaysThereAndNonsenseNever) {
 }
 
 TEST(DeviceTest, OnTheCpuDeviceMemoryIsHostMemory) {
-  const recipes::MachineMemory memory = ReadMachineMemory(at::kCPU);
+  const MachineMemory memory = ReadMachineMemory(at::kCPU);
   EXPECT_GT(memory.host_available, 0u);
   EXPECT_EQ(memory.device_available, memory.host_available);
 }

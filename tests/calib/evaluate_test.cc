@@ -24,18 +24,16 @@ datasets::CalibrationSet Rows() {
   return rows;
 }
 
-constexpr recipes::MachineMemory kMachine = {.host_available = uint64_t{8} << 30,
-                                             .device_available = uint64_t{8} << 30};
+constexpr MachineMemory kMachine = {.host_available = uint64_t{8} << 30,
+                                    .device_available = uint64_t{8} << 30};
 
 class EvaluateTest : public ::testing::Test {
  protected:
-  EvaluateTest() { recipe_.calibration.dtype = recipes::ComputeDtype::kFloat32; }
-
   EvalRequest Request(const checkpoint::SourceModel* reference = nullptr) {
     EvalRequest request = {.model = {source_, budget_},
                            .reference = {},
                            .variants = {EvalVariant::kWeights},
-                           .recipe = recipe_,
+                           .compute = compute_,
                            .data = data_,
                            .scratch_directory = dir_.path()};
     if (reference != nullptr) request.reference.emplace(EvalModel{*reference, budget_});
@@ -44,8 +42,8 @@ class EvaluateTest : public ::testing::Test {
 
   testing::TempDir dir_;
   const checkpoint::SourceModel source_ = checkpoint::OpenSourceModel(kTinyModel);
-  recipes::Recipe recipe_;
-  recipes::CalibrationBudget budget_ = {.batch_size = 2, .query_chunk = 64, .experts_per_group = 8};
+  ComputeSpec compute_ = {.dtype = recipes::ComputeDtype::kFloat32};
+  CalibrationBudget budget_ = {.batch_size = 2, .query_chunk = 64, .experts_per_group = 8};
   datasets::EvaluationSet data_ = datasets::EvaluationSetOfIds(Rows(), "ids");
   Progress progress_ = Progress::Silent();
 };
@@ -112,7 +110,7 @@ TEST_F(EvaluateTest, OnlyScoredTokensCount) {
   EXPECT_EQ(two.variants[0].total.likelihood.tokens, 2);
 
   WriteTrace({.source = source_,
-              .recipe = recipe_,
+              .compute = compute_,
               .budget = budget_,
               .tokens = Rows(),
               .scratch_directory = dir_.path()},
@@ -132,14 +130,14 @@ TEST_F(EvaluateTest, OnlyScoredTokensCount) {
 }
 
 TEST_F(EvaluateTest, ThePlanLeavesRoomForTheReference) {
-  recipe_.calibration.data.samples = 64;
-  recipe_.calibration.data.sequence_length = 512;
-  const EvalModels roomy = PlanEvaluation(source_, &source_, recipe_, kMachine);
+  const Workload workload = {.samples = 64, .sequence_length = 512};
+  const EvalModels roomy = PlanEvaluation(source_, &source_, compute_, workload, kMachine);
   ASSERT_FALSE(roomy.model.budget.spill_hidden);
   const uint64_t hidden = roomy.model.budget.hidden_bytes;
-  recipe_.compute.host_memory = hidden + roomy.model.budget.checkpoint_bytes / 2;
-  EXPECT_FALSE(PlanEvaluation(source_, nullptr, recipe_, kMachine).model.budget.spill_hidden);
-  const EvalModels tight = PlanEvaluation(source_, &source_, recipe_, kMachine);
+  compute_.host_memory = hidden + roomy.model.budget.checkpoint_bytes / 2;
+  EXPECT_FALSE(
+      PlanEvaluation(source_, nullptr, compute_, workload, kMachine).model.budget.spill_hidden);
+  const EvalModels tight = PlanEvaluation(source_, &source_, compute_, workload, kMachine);
   EXPECT_TRUE(tight.model.budget.spill_hidden);
   EXPECT_TRUE(tight.reference->budget.spill_hidden);
   EXPECT_EQ(tight.reference->budget.batch_size, tight.model.budget.batch_size);
@@ -149,11 +147,11 @@ TEST_F(EvaluateTest, ThePlanLeavesRoomForTheReference) {
 TEST_F(EvaluateTest, AnotherVocabularyOrDepthIsRefused) {
   testing::WriteSyntheticDeepseekV4(dir_.path() / "a", {.layers = 5, .vocab = 512});
   const checkpoint::SourceModel other = checkpoint::OpenSourceModel(dir_.path() / "a");
-  EXPECT_VERNIER_ERROR(PlanEvaluation(source_, &other, recipe_, kMachine), ErrorCode::kBadArgument,
-                       "its vocabulary is 1024, not 512");
+  EXPECT_VERNIER_ERROR(PlanEvaluation(source_, &other, compute_, {}, kMachine),
+                       ErrorCode::kBadArgument, "its vocabulary is 1024, not 512");
   testing::WriteSyntheticDeepseekV4(dir_.path() / "b", {.layers = 4, .vocab = 1024});
   const checkpoint::SourceModel shallow = checkpoint::OpenSourceModel(dir_.path() / "b");
-  EXPECT_VERNIER_ERROR(PlanEvaluation(source_, &shallow, recipe_, kMachine),
+  EXPECT_VERNIER_ERROR(PlanEvaluation(source_, &shallow, compute_, {}, kMachine),
                        ErrorCode::kBadArgument, "its number of layers is 5, not 4");
 }
 

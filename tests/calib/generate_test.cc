@@ -12,14 +12,12 @@ namespace {
 
 class GenerateTest : public ::testing::Test {
  protected:
-  GenerateTest() { recipe_.calibration.dtype = recipes::ComputeDtype::kFloat32; }
-
   std::vector<Continuation> Continue(std::vector<std::vector<int32_t>> prompts, int64_t tokens,
                                      std::optional<int32_t> eos = {}) {
     seen_.clear();
     return Generate(
         {.source = model_.source,
-         .recipe = recipe_,
+         .compute = compute_,
          .budget = {.batch_size = 2, .query_chunk = 64, .experts_per_group = 8},
          .prompts = std::move(prompts),
          .tokens = tokens,
@@ -37,7 +35,7 @@ class GenerateTest : public ::testing::Test {
 
   testing::TempDir dir_;
   TestModel model_{kTinyModel, at::kFloat};
-  recipes::Recipe recipe_;
+  ComputeSpec compute_ = {.dtype = recipes::ComputeDtype::kFloat32};
   Progress progress_ = Progress::Silent();
   std::vector<std::pair<size_t, int32_t>> seen_;
 };

@@ -60,7 +60,6 @@ void LayerComparisonTest::TearDownTestSuite() {
 LayerComparisonTest::LayerComparisonTest()
     : budget_{.batch_size = 3, .query_chunk = 16, .experts_per_group = 4},
       tokens_(RandomTokens(3, 40, 256)) {
-  recipe_.calibration.dtype = recipes::ComputeDtype::kFloat32;
   tokens_.lengths = {40, 7, 25};
 }
 
@@ -72,7 +71,7 @@ LayerTestResult LayerComparisonTest::Test(const fs::path& quantized, int64_t lay
   return RunLayerTest({.source = source,
                        .quantized = other,
                        .layer = layer,
-                       .recipe = recipe_,
+                       .compute = compute_,
                        .budget = budget_,
                        .tokens = tokens_,
                        .scratch_directory = scratch.path()},

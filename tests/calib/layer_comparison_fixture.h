@@ -8,10 +8,9 @@
 #include <functional>
 #include <string>
 
+#include "calib/budget/budget.h"
 #include "calib/layertest/result.h"
 #include "datasets/calibration_set.h"
-#include "recipes/budget.h"
-#include "recipes/recipe.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::calib {
@@ -35,9 +34,9 @@ class LayerComparisonTest : public ::testing::Test {
   LayerTestResult Test(const std::filesystem::path& quantized,
                        int64_t layer = kComparedLayer) const;
 
-  recipes::Recipe recipe_;             // F32 on the CPU
-  recipes::CalibrationBudget budget_;  // one batch
-  datasets::CalibrationSet tokens_;    // three samples, two of them padded
+  ComputeSpec compute_ = {.dtype = recipes::ComputeDtype::kFloat32};
+  CalibrationBudget budget_;         // one batch
+  datasets::CalibrationSet tokens_;  // three samples, two of them padded
 
   LayerComparisonTest();
 

@@ -39,7 +39,7 @@ class PassTest : public ::testing::TestWithParam<bool> {
   testing::TempDir dir_;
   const TestModel model_{kTinyModel, at::kFloat};
   const datasets::CalibrationSet tokens_ = RandomTokens(5, 24, model_.decoder->VocabSize());
-  const recipes::CalibrationBudget budget_{
+  const CalibrationBudget budget_{
       .batch_size = 2, .experts_per_group = 3, .spill_hidden = GetParam()};
   const Pass pass_{{.decoder = *model_.decoder,
                     .tokens = tokens_,

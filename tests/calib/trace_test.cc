@@ -24,7 +24,7 @@ class TraceTest : public ::testing::Test {
  protected:
   TraceRequest Request() const {
     return {.source = source_,
-            .recipe = recipe_,
+            .compute = compute_,
             .budget = budget_,
             .tokens = tokens_,
             .scratch_directory = dir_.path()};
@@ -32,12 +32,8 @@ class TraceTest : public ::testing::Test {
 
   testing::TempDir dir_;
   const checkpoint::SourceModel source_ = checkpoint::OpenSourceModel(kTiny);
-  recipes::Recipe recipe_ = [] {
-    recipes::Recipe recipe;
-    recipe.calibration.dtype = recipes::ComputeDtype::kFloat32;
-    return recipe;
-  }();
-  recipes::CalibrationBudget budget_ = {.batch_size = 1, .query_chunk = 64, .experts_per_group = 3};
+  ComputeSpec compute_ = {.dtype = recipes::ComputeDtype::kFloat32};
+  CalibrationBudget budget_ = {.batch_size = 1, .query_chunk = 64, .experts_per_group = 3};
   const datasets::CalibrationSet tokens_ = ReadTokenIds(kTiny + "/reference.safetensors", 1024);
   Progress progress_ = Progress::Silent();
 };

@@ -1,16 +1,21 @@
 // Times computed from sizes: matrix products and bytes moved.
+#include "calib/budget/forecast.h"
+
 #include <algorithm>
 
-#include "recipes/budget.h"
 #include "recipes/plan_summary.h"
 
-namespace vernier::recipes {
+namespace vernier::calib {
 namespace {
 
 using checkpoint::LogicalWeight;
 using checkpoint::ModelDims;
 using checkpoint::Role;
 using checkpoint::SourceModel;
+using recipes::ComputeDtype;
+
+constexpr uint64_t kStoreBaseBytes = 128 * 1024;
+constexpr uint64_t kStoreModuleBytes = 256;
 
 // Parameters of linear layers that one token meets, on average over routing.
 double ActiveParameters(const SourceModel& source, bool all_experts) {
@@ -40,42 +45,53 @@ double AttentionFlopsPerToken(const ModelDims& dims, int64_t length) {
          static_cast<double>(keys);
 }
 
-double CalibrationFlops(const SourceModel& source, const Recipe& recipe) {
-  const datasets::CalibrationSpec& data = recipe.calibration.data;
-  const double tokens =
-      static_cast<double>(data.samples) * static_cast<double>(data.sequence_length);
-  return tokens * (2.0 * ActiveParameters(source, recipe.calibration.all_experts) +
-                   AttentionFlopsPerToken(source.family->Dims(), data.sequence_length));
+double Tokens(const Workload& workload) {
+  return static_cast<double>(workload.samples) * static_cast<double>(workload.sequence_length);
+}
+
+double CalibrationFlops(const SourceModel& source, const Workload& workload) {
+  return Tokens(workload) *
+         (2.0 * ActiveParameters(source, workload.all_experts) +
+          AttentionFlopsPerToken(source.family->Dims(), workload.sequence_length));
 }
 
 // Activation checkpoints: written after the embedding and after every layer.
-double CheckpointBytesWritten(const SourceModel& source, const Recipe& recipe) {
+double CheckpointBytesWritten(const SourceModel& source, ComputeDtype dtype,
+                              const Workload& workload) {
   const ModelDims dims = source.family->Dims();
-  const datasets::CalibrationSpec& data = recipe.calibration.data;
-  const double element = recipe.calibration.dtype == ComputeDtype::kBFloat16 ? 2 : 4;
-  return static_cast<double>(dims.layers + 1) * static_cast<double>(data.samples) *
-         static_cast<double>(data.sequence_length) *
+  const double element = dtype == ComputeDtype::kBFloat16 ? 2 : 4;
+  return static_cast<double>(dims.layers + 1) * Tokens(workload) *
          static_cast<double>(dims.residual_streams * dims.hidden_size) * element;
 }
 
 }  // namespace
 
-TimeForecast ForecastTime(const SourceModel& source, const Recipe& recipe, const Plan& plan,
-                          const MachineSpeed& speed) {
-  const DataPasses passes = CountPasses(source, plan);
+TimeForecast ForecastTime(const SourceModel& source, ComputeDtype dtype, const Workload& workload,
+                          const recipes::Plan& plan, const MachineSpeed& speed) {
+  const recipes::DataPasses passes = recipes::CountPasses(source, plan);
   const auto source_bytes = static_cast<double>(passes.quantisation);
   const auto output_bytes = static_cast<double>(plan.OutputFileBytes());
   TimeForecast forecast;
   if (!plan.observed_modules.empty()) {
     // Weights are read while earlier ones compute, so the slower of the two counts.
     forecast.calibrate_seconds =
-        std::max(CalibrationFlops(source, recipe) / speed.flops,
+        std::max(CalibrationFlops(source, workload) / speed.flops,
                  static_cast<double>(passes.calibration) / speed.bytes_per_second) +
-        CheckpointBytesWritten(source, recipe) / speed.bytes_per_second;
+        CheckpointBytesWritten(source, dtype, workload) / speed.bytes_per_second;
   }
   forecast.export_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;
   forecast.validate_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;
   return forecast;
 }
 
-}  // namespace vernier::recipes
+DiskNeeds ForecastDisk(const recipes::Plan& plan, const CalibrationBudget& budget) {
+  DiskNeeds needs;
+  needs.output = plan.OutputFileBytes();
+  if (plan.observed_modules.empty()) return needs;
+  needs.activations = 2 * budget.checkpoint_bytes;
+  needs.layer = budget.layer_bytes;
+  needs.store = kStoreBaseBytes + kStoreModuleBytes * plan.observed_modules.size();
+  return needs;
+}
+
+}  // namespace vernier::calib

@@ -1,4 +1,4 @@
-#include "recipes/host_memory.h"
+#include "calib/budget/host_memory.h"
 
 #include <gtest/gtest.h>
 
@@ -6,10 +6,9 @@
 #include <fstream>
 #include <string>
 
-#include "recipes/budget.h"
 #include "tests/support/temp_dir.h"
 
-namespace vernier::recipes {
+namespace vernier::calib {
 namespace {
 
 // A made-up machine's files.
@@ -68,4 +67,4 @@ TEST_F(HostMemoryTest, OfThisMachineIsSomething) {
 }
 
 }  // namespace
-}  // namespace vernier::recipes
+}  // namespace vernier::calib

@@ -1,4 +1,4 @@
-#include "recipes/host_memory.h"
+#include "calib/budget/host_memory.h"
 
 #include <algorithm>
 #include <fstream>
@@ -6,9 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "recipes/budget.h"
-
-namespace vernier::recipes {
+namespace vernier::calib {
 namespace {
 
 namespace fs = std::filesystem;
@@ -78,6 +76,4 @@ uint64_t AvailableHostMemory(const fs::path& root) {
   return Bound(v1, GroupPath(root, "memory"), available);
 }
 
-uint64_t AvailableHostMemory() { return AvailableHostMemory("/"); }
-
-}  // namespace vernier::recipes
+}  // namespace vernier::calib

@@ -1,6 +1,6 @@
 // The cost model of calib/layer_loop.h, part by part. All sizes are bytes unless a name says
 // otherwise.
-#include "recipes/budget.h"
+#include "calib/budget/budget.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/text.h"
 
-namespace vernier::recipes {
+namespace vernier::calib {
 namespace {
 
 using checkpoint::LogicalWeight;
@@ -39,13 +39,15 @@ constexpr uint64_t kProgramBytes = 160u << 20;
 // 100,000.
 constexpr uint64_t kHeaderBytes = 2048;
 
-// What of the model and the recipe the working set depends on.
-struct Workload {
+// What the working set depends on.
+struct Work {
   ModelDims dims;
   uint64_t samples = 0;
   uint64_t length = 0;   // tokens of a sequence
   uint64_t element = 0;  // of the compute dtype
   bool on_cpu = true;
+  uint64_t held = 0;  // in host memory, by others
+  uint64_t hidden_copies = 1, model_copies = 1;
 
   uint64_t process = 0;
   uint64_t dense_layer = 0;  // the largest
@@ -113,14 +115,17 @@ uint64_t LargestCast(const ModelLayout& layout) {
   return largest * kF32Bytes;
 }
 
-Workload MeasureWorkload(const SourceModel& source, const Recipe& recipe) {
-  Workload work;
+Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Workload& workload) {
+  const bool is_bf16 = compute.dtype == recipes::ComputeDtype::kBFloat16;
+  Work work;
   work.dims = source.family->Dims();
-  work.samples = static_cast<uint64_t>(recipe.calibration.data.samples);
-  work.length = static_cast<uint64_t>(recipe.calibration.data.sequence_length);
-  const bool is_bf16 = recipe.calibration.dtype == ComputeDtype::kBFloat16;
+  work.samples = static_cast<uint64_t>(workload.samples);
+  work.length = static_cast<uint64_t>(workload.sequence_length);
   work.element = is_bf16 ? kBf16Bytes : kF32Bytes;
-  work.on_cpu = recipe.compute.device == "cpu";
+  work.on_cpu = compute.device == "cpu";
+  work.held = workload.held_bytes;
+  work.hidden_copies = static_cast<uint64_t>(workload.hidden_copies);
+  work.model_copies = static_cast<uint64_t>(workload.model_copies);
   work.process = kProgramBytes + kHeaderBytes * source.checkpoint.tensors().size();
   work.dense_layer = LargestDenseLayer(source, work.element);
   work.expert = LargestExpert(source, work.element);
@@ -129,20 +134,20 @@ Workload MeasureWorkload(const SourceModel& source, const Recipe& recipe) {
 }
 
 // Residual streams of all tokens of `samples` sequences.
-uint64_t StreamBytes(const Workload& work, uint64_t samples) {
+uint64_t StreamBytes(const Work& work, uint64_t samples) {
   return samples * work.length * static_cast<uint64_t>(work.dims.residual_streams) *
          static_cast<uint64_t>(work.dims.hidden_size) * work.element;
 }
 
 // What the FFN adds so far (F32) of `samples` sequences.
-uint64_t SumBytes(const Workload& work, uint64_t samples) {
+uint64_t SumBytes(const Work& work, uint64_t samples) {
   return samples * work.length * static_cast<uint64_t>(work.dims.hidden_size) * kF32Bytes;
 }
 
 // Streams of `samples` sequences; in a model with routed experts also FFN inputs (compute dtype),
 // FFN sums, stream mixing weights (F32, n + n^2 of n streams) and the chosen experts with their
 // weights (I32, F32).
-uint64_t HiddenBytes(const Workload& work, uint64_t samples) {
+uint64_t HiddenBytes(const Work& work, uint64_t samples) {
   if (work.dims.experts == 0) return StreamBytes(work, samples);
   const uint64_t tokens = samples * work.length;
   const auto streams = static_cast<uint64_t>(work.dims.residual_streams);
@@ -154,13 +159,13 @@ uint64_t HiddenBytes(const Workload& work, uint64_t samples) {
 }
 
 // Parts of an unfinished layer in files: the same, with the sums of the last save and the next.
-uint64_t LayerFileBytes(const Workload& work) {
+uint64_t LayerFileBytes(const Work& work) {
   if (work.dims.experts == 0) return 0;
   return HiddenBytes(work, work.samples) + SumBytes(work, work.samples);
 }
 
 // Keys that a chunk of queries of one sequence can see.
-uint64_t VisibleKeys(const Workload& work, uint64_t chunk) {
+uint64_t VisibleKeys(const Work& work, uint64_t chunk) {
   const auto window = static_cast<uint64_t>(work.dims.max_keys);
   const auto ratio = static_cast<uint64_t>(work.dims.key_compression);
   const uint64_t recent = window == 0 ? work.length : std::min(window + chunk, work.length);
@@ -169,7 +174,7 @@ uint64_t VisibleKeys(const Workload& work, uint64_t chunk) {
 
 // Queries and outputs [B, S, h, d] and scores [B, h, chunk, keys], F32; keys and values
 // [B, S, n, d], in the compute dtype and F32.
-uint64_t AttentionBytes(const Workload& work, uint64_t batch, uint64_t chunk) {
+uint64_t AttentionBytes(const Work& work, uint64_t batch, uint64_t chunk) {
   const auto heads = static_cast<uint64_t>(work.dims.attention_heads);
   const auto head_dim = static_cast<uint64_t>(work.dims.head_dim);
   const uint64_t queries = 2 * batch * work.length * heads * head_dim;
@@ -181,7 +186,7 @@ uint64_t AttentionBytes(const Workload& work, uint64_t batch, uint64_t chunk) {
 
 // A dense MLP, or one expert that gets every row: its input, output and weighted output [T, D], and
 // gate, up and their product [T, width], F32.
-uint64_t FfnRowBytes(const Workload& work, uint64_t batch) {
+uint64_t FfnRowBytes(const Work& work, uint64_t batch) {
   const auto hidden = static_cast<uint64_t>(work.dims.hidden_size);
   const auto width = static_cast<uint64_t>(std::max(work.dims.expert_width, work.dims.mlp_width));
   return batch * work.length * 3 * (hidden + width) * kF32Bytes;
@@ -189,66 +194,67 @@ uint64_t FfnRowBytes(const Workload& work, uint64_t batch) {
 
 // Temporaries of one batch: streams in and out in F32 (they are mixed in F32), and the larger of
 // attention's and the FFN's, which do not exist at once.
-uint64_t BatchBytes(const Workload& work, const Choice& sizes) {
+uint64_t BatchBytes(const Work& work, const Choice& sizes) {
   const auto batch = static_cast<uint64_t>(sizes.batch);
   const uint64_t chunk = std::min(static_cast<uint64_t>(sizes.query_chunk), work.length);
   const uint64_t streams = 2 * StreamBytes(work, batch) / work.element * kF32Bytes;
   return streams + std::max(AttentionBytes(work, batch, chunk), FfnRowBytes(work, batch));
 }
 
-bool HasSeveralGroups(const Workload& work, const Choice& sizes) {
+bool HasSeveralGroups(const Work& work, const Choice& sizes) {
   return sizes.experts < work.dims.experts;
 }
 
 // The group that computes; on a CPU also the next one, which is read meanwhile.
-uint64_t GroupBytes(const Workload& work, const Choice& sizes) {
+uint64_t GroupBytes(const Work& work, const Choice& sizes) {
   const uint64_t group = static_cast<uint64_t>(sizes.experts) * work.expert;
   return work.on_cpu && HasSeveralGroups(work, sizes) ? 2 * group : group;
 }
 
-uint64_t DeviceBytes(const Workload& work, const Choice& sizes) {
+uint64_t DeviceBytes(const Work& work, const Choice& sizes) {
   return work.dense_layer + work.cast + BatchBytes(work, sizes) + GroupBytes(work, sizes);
 }
 
 // Weights that wait in host memory for another device: a group being sent and the next being read.
-uint64_t StagedBytes(const Workload& work, const Choice& sizes) {
+uint64_t StagedBytes(const Work& work, const Choice& sizes) {
   if (work.on_cpu) return 0;
   const uint64_t group = static_cast<uint64_t>(sizes.experts) * work.expert;
   return HasSeveralGroups(work, sizes) ? 2 * group : group;
 }
 
 // Of the samples' hidden states: all, or one batch while the rest is in files.
-uint64_t ResidentHidden(const Workload& work, const Choice& sizes, bool spilled) {
-  return HiddenBytes(work, spilled ? static_cast<uint64_t>(sizes.batch) : work.samples);
+uint64_t ResidentHidden(const Work& work, const Choice& sizes, bool spilled) {
+  return work.hidden_copies *
+         HiddenBytes(work, spilled ? static_cast<uint64_t>(sizes.batch) : work.samples);
 }
 
 uint64_t Share(uint64_t bytes, double share) {
   return static_cast<uint64_t>(static_cast<double>(bytes) * share);
 }
 
-// On a CPU, hidden states in memory come off what is free for weights and batches.
-uint64_t DeviceLimit(const Workload& work, const Recipe& recipe, const MachineMemory& machine,
+uint64_t Less(uint64_t bytes, uint64_t taken) { return bytes - std::min(bytes, taken); }
+
+// What one of the models gets. On a CPU, hidden states in memory come off what is free for weights
+// and batches.
+uint64_t DeviceLimit(const Work& work, const ComputeSpec& compute, const MachineMemory& machine,
                      bool spilled) {
-  if (recipe.compute.device_memory != 0) return recipe.compute.device_memory;
-  if (!work.on_cpu) return Share(machine.device_available, kDeviceShare);
-  const uint64_t hidden = spilled ? 0 : HiddenBytes(work, work.samples);
-  return Share(machine.host_available - std::min(hidden, machine.host_available), kDeviceShare);
+  if (compute.device_memory != 0) return compute.device_memory / work.model_copies;
+  if (!work.on_cpu) return Share(machine.device_available, kDeviceShare) / work.model_copies;
+  const uint64_t hidden = spilled ? 0 : work.hidden_copies * HiddenBytes(work, work.samples);
+  return Share(Less(machine.host_available, work.held + hidden), kDeviceShare) / work.model_copies;
 }
 
-bool MustSpill(const Workload& work, const Recipe& recipe, const MachineMemory& machine) {
-  const uint64_t limit = recipe.compute.host_memory != 0
-                             ? recipe.compute.host_memory
-                             : Share(machine.host_available, kHostShare);
-  return HiddenBytes(work, work.samples) > limit;
+bool MustSpill(const Work& work, const ComputeSpec& compute, const MachineMemory& machine) {
+  const uint64_t limit =
+      compute.host_memory != 0 ? compute.host_memory : Share(machine.host_available, kHostShare);
+  return work.hidden_copies * HiddenBytes(work, work.samples) > Less(limit, work.held);
 }
 
 // Batch sizes to try, largest first.
-std::vector<int64_t> BatchChoices(const Workload& work, const Recipe& recipe,
-                                  const std::optional<LoopSizes>& kept) {
+std::vector<int64_t> BatchChoices(const Work& work, const ComputeSpec& compute,
+                                  const std::optional<run::LoopSizes>& kept) {
   const auto samples = static_cast<int64_t>(work.samples);
-  if (recipe.calibration.batch_size != 0) {
-    return {std::min(recipe.calibration.batch_size, samples)};
-  }
+  if (compute.batch_size != 0) return {std::min(compute.batch_size, samples)};
   if (kept) return {kept->batch_size};
   std::vector<int64_t> choices;
   for (int64_t batch = kMaxChosenBatch; batch > 0; batch /= 2) {
@@ -258,14 +264,14 @@ std::vector<int64_t> BatchChoices(const Workload& work, const Recipe& recipe,
 }
 
 // The same for query chunks.
-std::vector<int64_t> ChunkChoices(const std::optional<LoopSizes>& kept) {
+std::vector<int64_t> ChunkChoices(const std::optional<run::LoopSizes>& kept) {
   if (kept) return {kept->query_chunk};
   return {kQueryChunks.begin(), kQueryChunks.end()};
 }
 
 // With one expert a group: the largest batch that fits, with smaller query chunks only when no
 // batch fits with larger ones.
-std::optional<Choice> ChooseBatch(const Workload& work, const std::vector<int64_t>& batches,
+std::optional<Choice> ChooseBatch(const Work& work, const std::vector<int64_t>& batches,
                                   const std::vector<int64_t>& chunks, uint64_t limit) {
   const int64_t experts = std::min<int64_t>(1, work.dims.experts);
   for (const int64_t chunk : chunks) {
@@ -278,7 +284,7 @@ std::optional<Choice> ChooseBatch(const Workload& work, const std::vector<int64_
 }
 
 // As many experts as fit, then evened out: fewer per group if that makes no more groups.
-int64_t ChooseExperts(const Workload& work, Choice sizes, uint64_t limit) {
+int64_t ChooseExperts(const Work& work, Choice sizes, uint64_t limit) {
   const int64_t all = work.dims.experts;
   if (all == 0 || work.expert == 0) return all;
   sizes.experts = all;
@@ -292,7 +298,7 @@ int64_t ChooseExperts(const Workload& work, Choice sizes, uint64_t limit) {
   return (all + groups - 1) / groups;
 }
 
-[[noreturn]] void ThrowTooSmall(const Workload& work, const std::vector<int64_t>& batches,
+[[noreturn]] void ThrowTooSmall(const Work& work, const std::vector<int64_t>& batches,
                                 const std::vector<int64_t>& chunks, uint64_t limit) {
   const Choice smallest = {batches.back(), chunks.back(), std::min<int64_t>(1, work.dims.experts)};
   throw Error(ErrorCode::kBudgetTooSmall, "device_memory",
@@ -305,7 +311,7 @@ int64_t ChooseExperts(const Workload& work, Choice sizes, uint64_t limit) {
               "Give more with --device-memory, or lower --sequence-length or --batch-size");
 }
 
-CalibrationBudget Describe(const Workload& work, const Choice& sizes, bool spilled) {
+CalibrationBudget Describe(const Work& work, const Choice& sizes, bool spilled) {
   CalibrationBudget budget;
   budget.process_bytes = work.process;
   budget.batch_size = sizes.batch;
@@ -318,7 +324,7 @@ CalibrationBudget Describe(const Workload& work, const Choice& sizes, bool spill
   budget.hidden_bytes = HiddenBytes(work, work.samples);
   budget.checkpoint_bytes = StreamBytes(work, work.samples);
   budget.layer_bytes = LayerFileBytes(work);
-  budget.device_peak = DeviceBytes(work, sizes);
+  budget.device_peak = work.model_copies * DeviceBytes(work, sizes);
   budget.host_peak = ResidentHidden(work, sizes, spilled) + StagedBytes(work, sizes) +
                      (work.on_cpu ? budget.device_peak : 0);
   return budget;
@@ -326,12 +332,13 @@ CalibrationBudget Describe(const Workload& work, const Choice& sizes, bool spill
 
 }  // namespace
 
-CalibrationBudget PlanBudget(const SourceModel& source, const Recipe& recipe,
-                             const MachineMemory& machine, const std::optional<LoopSizes>& kept) {
-  const Workload work = MeasureWorkload(source, recipe);
-  const bool spilled = MustSpill(work, recipe, machine);
-  const uint64_t limit = DeviceLimit(work, recipe, machine, spilled);
-  const std::vector<int64_t> batches = BatchChoices(work, recipe, kept);
+CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compute,
+                             const Workload& workload, const MachineMemory& machine,
+                             const std::optional<run::LoopSizes>& kept) {
+  const Work work = MeasureWork(source, compute, workload);
+  const bool spilled = MustSpill(work, compute, machine);
+  const uint64_t limit = DeviceLimit(work, compute, machine, spilled);
+  const std::vector<int64_t> batches = BatchChoices(work, compute, kept);
   const std::vector<int64_t> chunks = ChunkChoices(kept);
   std::optional<Choice> sizes = ChooseBatch(work, batches, chunks, limit);
   if (!sizes) ThrowTooSmall(work, batches, chunks, limit);
@@ -339,4 +346,4 @@ CalibrationBudget PlanBudget(const SourceModel& source, const Recipe& recipe,
   return Describe(work, *sizes, spilled);
 }
 
-}  // namespace vernier::recipes
+}  // namespace vernier::calib

@@ -1,0 +1,47 @@
+// Sizes of the layer loop's working set, and its forecast of memory. The loop runs with exactly
+// these sizes, so the forecast is about what really happens.
+#ifndef VERNIER_CALIB_BUDGET_BUDGET_H_
+#define VERNIER_CALIB_BUDGET_BUDGET_H_
+
+#include <cstdint>
+#include <optional>
+
+#include "calib/budget/workload.h"
+#include "checkpoint/source_model.h"
+#include "run/loop_sizes.h"
+
+namespace vernier::calib {
+
+// Memory of the machine, read once by the caller (in tests: chosen).
+struct MachineMemory {
+  uint64_t host_available = 0;    // bytes
+  uint64_t device_available = 0;  // bytes; equals host_available for "cpu"
+};
+
+struct CalibrationBudget {
+  int64_t batch_size = 1;  // as in run::LoopSizes
+  int64_t query_chunk = 256;
+  int64_t experts_per_group = 0;  // routed experts on the device at once; 0 for dense models
+  bool spill_hidden = false;      // hidden states live in files instead of memory
+
+  // Bytes of each part of the working set, for the plan's printout.
+  uint64_t dense_layer_bytes = 0;  // the largest layer without routed experts, in compute dtype
+  uint64_t expert_bytes = 0;       // one routed expert, in compute dtype
+  uint64_t batch_bytes = 0;        // temporaries of one batch's forward pass
+  uint64_t hidden_bytes = 0;  // all samples at one layer boundary, with FFN inputs, sums, routing
+  uint64_t checkpoint_bytes = 0;  // one activation checkpoint on disk
+  uint64_t layer_bytes = 0;       // files of an unfinished layer, at most (calib/layer_state.h)
+  uint64_t process_bytes = 0;     // the program, libtorch, and the headers of all tensors
+  uint64_t host_peak = 0;         // working set, without process_bytes
+  uint64_t device_peak = 0;       // equals the device's share of host_peak on "cpu"
+};
+
+// kBudgetTooSmall when one expert, the densest layer and one sequence (with `kept`: its batch) do
+// not fit the device's memory. A batch size that `compute` gives comes before the kept one.
+CalibrationBudget PlanBudget(const checkpoint::SourceModel& source, const ComputeSpec& compute,
+                             const Workload& workload, const MachineMemory& machine,
+                             const std::optional<run::LoopSizes>& kept = {});
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_BUDGET_BUDGET_H_

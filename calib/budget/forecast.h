@@ -1,0 +1,41 @@
+// How long a plan takes and how much of a disk it fills.
+#ifndef VERNIER_CALIB_BUDGET_FORECAST_H_
+#define VERNIER_CALIB_BUDGET_FORECAST_H_
+
+#include <cstdint>
+
+#include "calib/budget/budget.h"
+#include "calib/budget/workload.h"
+#include "checkpoint/source_model.h"
+#include "recipes/plan.h"
+
+namespace vernier::calib {
+
+// Speeds measured or assumed for a forecast.
+struct MachineSpeed {
+  double flops = 5e10;            // matrix products, F32 multiply-adds counted twice
+  double bytes_per_second = 1e9;  // reading a source, writing a shard
+};
+
+struct TimeForecast {
+  double calibrate_seconds = 0;
+  double export_seconds = 0;
+  double validate_seconds = 0;
+};
+TimeForecast ForecastTime(const checkpoint::SourceModel& source, recipes::ComputeDtype dtype,
+                          const Workload& workload, const recipes::Plan& plan,
+                          const MachineSpeed& speed);
+
+struct DiskNeeds {
+  uint64_t output = 0;       // shards
+  uint64_t activations = 0;  // the old and the new activation checkpoint
+  uint64_t layer = 0;        // what is saved of an unfinished layer, at most
+  uint64_t store = 0;        // estimate
+
+  uint64_t RunDirectory() const { return activations + layer + store; }
+};
+DiskNeeds ForecastDisk(const recipes::Plan& plan, const CalibrationBudget& budget);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_BUDGET_FORECAST_H_

@@ -1,0 +1,20 @@
+#include "calib/budget/workload.h"
+
+namespace vernier::calib {
+
+ComputeSpec ComputeOf(const recipes::Recipe& recipe) {
+  return {.device = recipe.compute.device,
+          .dtype = recipe.calibration.dtype,
+          .batch_size = recipe.calibration.batch_size,
+          .device_memory = recipe.compute.device_memory,
+          .host_memory = recipe.compute.host_memory,
+          .threads = recipe.compute.threads};
+}
+
+Workload WorkloadOf(const recipes::Recipe& recipe) {
+  return {.samples = recipe.calibration.data.samples,
+          .sequence_length = recipe.calibration.data.sequence_length,
+          .all_experts = recipe.calibration.all_experts};
+}
+
+}  // namespace vernier::calib

@@ -1,0 +1,39 @@
+// What a loop over a model's layers is asked to do and on what: all that its budget depends on
+// beside the model and the machine.
+#ifndef VERNIER_CALIB_BUDGET_WORKLOAD_H_
+#define VERNIER_CALIB_BUDGET_WORKLOAD_H_
+
+#include <cstdint>
+#include <string>
+
+#include "recipes/recipe.h"
+
+namespace vernier::calib {
+
+// The machine's part in a computation, as asked for.
+struct ComputeSpec {
+  std::string device = "cpu";  // "cpu", "cuda", "cuda:N"
+  recipes::ComputeDtype dtype = recipes::ComputeDtype::kBFloat16;
+  int64_t batch_size = 0;      // sequences at a time; 0: the largest that fits, at most 8
+  uint64_t device_memory = 0;  // bytes for weights and batches on the device; 0: 80 % of the free
+  uint64_t host_memory = 0;    // bytes for hidden states on the host; 0: half of the free
+  int threads = 0;             // 0: all cores
+};
+
+// The sequences that run through the layers, and what exists beside the loop.
+struct Workload {
+  int64_t samples = 0;          // sequences
+  int64_t sequence_length = 0;  // tokens of each
+  bool all_experts = false;     // every expert observes every token, beside what it computes
+  uint64_t held_bytes = 0;      // of host memory that somebody else holds meanwhile
+  int64_t hidden_copies = 1;    // hidden states of all samples that exist at once
+  int64_t model_copies = 1;     // models of which weights and a batch exist at once
+};
+
+// Those of a calibration by `recipe`.
+ComputeSpec ComputeOf(const recipes::Recipe& recipe);
+Workload WorkloadOf(const recipes::Recipe& recipe);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_BUDGET_WORKLOAD_H_

@@ -1,0 +1,276 @@
+#include "calib/budget/budget.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <optional>
+
+#include "calib/budget/forecast.h"
+#include "recipes/plan.h"
+#include "tests/support/expect_error.h"
+
+namespace vernier::calib {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+constexpr uint64_t kGiB = 1 << 30;
+constexpr MachineMemory kAmple = {.host_available = 64 * kGiB, .device_available = 64 * kGiB};
+
+class BudgetTest : public ::testing::Test {
+ protected:
+  CalibrationBudget Budget(const MachineMemory& machine = kAmple,
+                           const std::optional<run::LoopSizes>& kept = {}) const {
+    return PlanBudget(source_, compute_, workload_, machine, kept);
+  }
+
+  // 5 layers of 8 experts.
+  checkpoint::SourceModel source_ = checkpoint::OpenSourceModel(
+      std::filesystem::path(VERNIER_TEST_DATA) / "models/tiny-deepseek-v4");
+  ComputeSpec compute_;
+  Workload workload_ = {.samples = 32, .sequence_length = 128};
+};
+
+TEST_F(BudgetTest, PartsAreTheModelsSizes) {
+  const CalibrationBudget budget = Budget();
+  // 3 matrices of 128 x 128 in BF16.
+  EXPECT_EQ(budget.expert_bytes, 3u * 128 * 128 * 2);
+  // 4 streams of 128 values in BF16.
+  EXPECT_EQ(budget.checkpoint_bytes, 32u * 128 * 4 * 128 * 2);
+  // Also FFN inputs in BF16, sums in F32, 4 + 16 mixing weights, and 3 experts with weights.
+  EXPECT_EQ(budget.hidden_bytes,
+            budget.checkpoint_bytes + 32u * 128 * (128 * (2 + 4) + (4 + 16 + 2 * 3) * 4));
+  // On disk the sums have two files.
+  EXPECT_EQ(budget.layer_bytes, budget.hidden_bytes + 32u * 128 * 128 * 4);
+  compute_.dtype = recipes::ComputeDtype::kFloat32;
+  EXPECT_EQ(Budget().expert_bytes, 2 * budget.expert_bytes);
+  EXPECT_EQ(Budget().checkpoint_bytes, 2 * budget.checkpoint_bytes);
+}
+
+TEST_F(BudgetTest, AmpleMemoryTakesAllExpertsAndTheLargestBatch) {
+  const CalibrationBudget budget = Budget();
+  EXPECT_EQ(budget.experts_per_group, 8);
+  EXPECT_EQ(budget.batch_size, 8);
+  EXPECT_EQ(budget.query_chunk, 256);
+  EXPECT_FALSE(budget.spill_hidden);
+}
+
+TEST_F(BudgetTest, NeverMoreThanDeviceMemory) {
+  int64_t experts = 0, batch = 0;
+  for (uint64_t memory = 4 * kMiB; memory < 64 * kMiB; memory += kMiB / 4) {
+    compute_.device_memory = memory;
+    CalibrationBudget budget;
+    try {
+      budget = Budget();
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), ErrorCode::kBudgetTooSmall);
+      EXPECT_EQ(batch, 0) << "what fitted " << memory << " must fit more";
+      continue;
+    }
+    EXPECT_LE(budget.device_peak, memory);
+    EXPECT_GE(budget.batch_size, batch) << memory;
+    EXPECT_GE(budget.experts_per_group, 1);
+    experts = std::max(experts, budget.experts_per_group);
+    batch = budget.batch_size;
+  }
+  EXPECT_EQ(experts, 8);
+  EXPECT_EQ(batch, 8);
+}
+
+TEST_F(BudgetTest, GroupsGrowWithDeviceMemoryAtAFixedBatch) {
+  compute_.batch_size = 1;
+  compute_.device_memory = kGiB;
+  const CalibrationBudget all = Budget();
+  int64_t previous = 8;
+  // With room for fewer than two experts, query chunks would shrink and make room for more.
+  for (uint64_t missing = 1; missing <= 6; ++missing) {
+    compute_.device_memory = all.device_peak - missing * all.expert_bytes;
+    const CalibrationBudget budget = Budget();
+    EXPECT_LE(budget.experts_per_group, previous);
+    EXPECT_LE(budget.device_peak, compute_.device_memory);
+    previous = budget.experts_per_group;
+  }
+  // The next group is read meanwhile: room for 7 is room for two groups of 3.
+  compute_.device_memory = all.device_peak - 1;
+  EXPECT_EQ(Budget().experts_per_group, 3);
+}
+
+TEST_F(BudgetTest, QueryChunksShrinkBeforeTheBudgetFails) {
+  workload_.sequence_length = 1024;
+  compute_.batch_size = 1;
+  compute_.device_memory = kGiB;
+  const CalibrationBudget large = Budget();
+  EXPECT_EQ(large.query_chunk, 256);
+  const uint64_t one_group = large.device_peak - 8 * large.expert_bytes + 2 * large.expert_bytes;
+  compute_.device_memory = one_group - 1;
+  EXPECT_LT(Budget().query_chunk, 256);
+}
+
+TEST_F(BudgetTest, TooLittleIsAnErrorWithTheSizes) {
+  compute_.device_memory = kMiB;
+  EXPECT_VERNIER_ERROR(Budget(), ErrorCode::kBudgetTooSmall,
+                       "1.00 MiB are there, and the smallest working set needs");
+}
+
+TEST_F(BudgetTest, ABatchOfTheRecipeIsUsedButNotMoreThanTheSamples) {
+  compute_.batch_size = 5;
+  EXPECT_EQ(Budget().batch_size, 5);
+  workload_.samples = 3;
+  EXPECT_EQ(Budget().batch_size, 3);
+  compute_.batch_size = 0;
+  EXPECT_EQ(Budget().batch_size, 2);
+}
+
+TEST_F(BudgetTest, SizesGrowWithSamples) {
+  CalibrationBudget previous;
+  for (int64_t samples = 1; samples <= 4096; samples *= 4) {
+    workload_.samples = samples;
+    const CalibrationBudget budget = Budget();
+    EXPECT_GT(budget.hidden_bytes, previous.hidden_bytes);
+    EXPECT_GT(budget.checkpoint_bytes, previous.checkpoint_bytes);
+    EXPECT_GE(budget.host_peak, previous.host_peak);
+    previous = budget;
+  }
+}
+
+TEST_F(BudgetTest, HiddenStatesSpillOverTheHostBudget) {
+  const CalibrationBudget resident = Budget();
+  compute_.host_memory = resident.hidden_bytes;
+  EXPECT_FALSE(Budget().spill_hidden);
+  compute_.host_memory = resident.hidden_bytes - 1;
+  const CalibrationBudget spilled = Budget();
+  EXPECT_TRUE(spilled.spill_hidden);
+  EXPECT_LT(spilled.host_peak, resident.host_peak);
+
+  // Then the host's peak does not depend on the number of samples.
+  workload_.samples *= 100;
+  EXPECT_EQ(Budget().host_peak, spilled.host_peak);
+}
+
+TEST_F(BudgetTest, DefaultsLeaveRoomOnTheMachine) {
+  workload_.samples = 2000;
+  const uint64_t hidden = Budget().hidden_bytes;
+  const MachineMemory machine = {.host_available = 2 * hidden, .device_available = 2 * hidden};
+  EXPECT_FALSE(Budget(machine).spill_hidden);
+  EXPECT_LE(Budget(machine).host_peak, machine.host_available);
+  const MachineMemory smaller = {.host_available = 2 * hidden - 2,
+                                 .device_available = 2 * hidden - 2};
+  EXPECT_TRUE(Budget(smaller).spill_hidden);
+}
+
+TEST_F(BudgetTest, OnCudaTheNextGroupWaitsOnTheHost) {
+  compute_.device = "cuda";
+  compute_.batch_size = 1;
+  const CalibrationBudget all = Budget();
+  EXPECT_LT(all.host_peak, all.device_peak + all.hidden_bytes);
+  // One byte less than all experts leaves room for seven, in two even groups of four.
+  compute_.device_memory = all.device_peak - 1;
+  const CalibrationBudget grouped = Budget();
+  EXPECT_EQ(grouped.experts_per_group, 4);
+  EXPECT_EQ(grouped.device_peak, all.device_peak - 4 * all.expert_bytes);
+}
+
+TEST_F(BudgetTest, BFloat16OnACpuNeedsRoomForACast) {
+  const CalibrationBudget on_cpu = Budget();
+  compute_.device = "cuda";
+  // The largest linear layer is wq_b or wo_a: 65536 elements.
+  EXPECT_EQ(on_cpu.batch_bytes - Budget().batch_bytes, 65536u * 4);
+}
+
+// An evaluation holds the reference's hidden states beside those of the model that runs.
+TEST_F(BudgetTest, WhatOthersHoldComesOffTheHost) {
+  const CalibrationBudget alone = Budget();
+  compute_.host_memory = 2 * alone.hidden_bytes;
+  workload_.held_bytes = alone.hidden_bytes;
+  EXPECT_FALSE(Budget().spill_hidden);
+  workload_.held_bytes += 1;
+  EXPECT_TRUE(Budget().spill_hidden);
+  workload_.held_bytes = 4 * alone.hidden_bytes;
+  EXPECT_TRUE(Budget().spill_hidden) << "more is held than is allowed";
+
+  // Weights and batches get a share of what is left.
+  workload_.held_bytes = kAmple.host_available - 8 * kMiB;
+  EXPECT_VERNIER_ERROR(Budget(), ErrorCode::kBudgetTooSmall, "6.40 MiB are there");
+}
+
+// A layer test holds two checkpoints and four times the hidden states.
+TEST_F(BudgetTest, CopiesShareTheMemory) {
+  const CalibrationBudget one = Budget();
+  workload_.hidden_copies = 4;
+  compute_.host_memory = 4 * one.hidden_bytes;
+  EXPECT_FALSE(Budget().spill_hidden);
+  compute_.host_memory -= 1;
+  EXPECT_TRUE(Budget().spill_hidden);
+
+  workload_.hidden_copies = 1;
+  workload_.model_copies = 2;
+  compute_ = {.device_memory = 2 * one.device_peak};
+  EXPECT_EQ(Budget().experts_per_group, one.experts_per_group);
+  EXPECT_EQ(Budget().device_peak, compute_.device_memory);
+  compute_.device_memory -= 2;
+  EXPECT_LT(Budget().experts_per_group, one.experts_per_group);
+}
+
+TEST_F(BudgetTest, ForecastGrowsWithWorkAndShrinksWithSpeed) {
+  recipes::Recipe recipe;
+  recipe.rules = {{.roles = {checkpoint::Role::kRoutedExpert},
+                   .name_glob = {},
+                   .format = recipes::TargetFormat::kNvfp4}};
+  const recipes::Plan plan = recipes::MakePlan(source_, recipe);
+  const auto forecast = [&](const Workload& workload, const MachineSpeed& speed = {}) {
+    return ForecastTime(source_, compute_.dtype, workload, plan, speed);
+  };
+  const TimeForecast base = forecast(workload_);
+  EXPECT_GT(base.calibrate_seconds, 0);
+
+  Workload more = workload_;
+  more.samples *= 100;
+  EXPECT_GT(forecast(more).calibrate_seconds, base.calibrate_seconds);
+  more = workload_;
+  more.all_experts = true;
+  const MachineSpeed slow = {.flops = 1e6};
+  EXPECT_GT(forecast(more, slow).calibrate_seconds, forecast(workload_, slow).calibrate_seconds);
+
+  const double moved =
+      static_cast<double>(source_.checkpoint.TensorBytes() + plan.OutputFileBytes());
+  EXPECT_DOUBLE_EQ(base.validate_seconds, moved / MachineSpeed().bytes_per_second);
+  EXPECT_DOUBLE_EQ(base.export_seconds, moved / MachineSpeed().bytes_per_second);
+  const recipes::Plan nothing = recipes::MakePlan(source_, recipes::Recipe());
+  EXPECT_EQ(ForecastTime(source_, compute_.dtype, workload_, nothing, {}).calibrate_seconds, 0);
+}
+
+TEST_F(BudgetTest, ARunInProgressKeepsItsSizes) {
+  const run::LoopSizes sizes = {.batch_size = 2, .query_chunk = 64};
+  const CalibrationBudget kept = Budget(kAmple, sizes);
+  EXPECT_EQ(kept.batch_size, 2);
+  EXPECT_EQ(kept.query_chunk, 64);
+  compute_.device_memory = kept.device_peak / 3;
+  EXPECT_VERNIER_ERROR(Budget(kAmple, sizes), ErrorCode::kBudgetTooSmall, "a batch of 2");
+  compute_.device_memory = 0;
+  compute_.batch_size = 4;
+  EXPECT_EQ(Budget(kAmple, sizes).batch_size, 4);
+}
+
+TEST(WorkloadTest, IsTheRecipes) {
+  recipes::Recipe recipe;
+  recipe.calibration = {
+      .data = {}, .dtype = recipes::ComputeDtype::kFloat32, .batch_size = 3, .all_experts = true};
+  recipe.calibration.data.samples = 5;
+  recipe.calibration.data.sequence_length = 7;
+  recipe.compute = {.device = "cuda:1", .device_memory = 11, .host_memory = 13, .threads = 17};
+  const ComputeSpec compute = ComputeOf(recipe);
+  EXPECT_EQ(compute.device, "cuda:1");
+  EXPECT_EQ(compute.dtype, recipes::ComputeDtype::kFloat32);
+  EXPECT_EQ(compute.batch_size, 3);
+  EXPECT_EQ(compute.device_memory, 11u);
+  EXPECT_EQ(compute.host_memory, 13u);
+  EXPECT_EQ(compute.threads, 17);
+  const Workload workload = WorkloadOf(recipe);
+  EXPECT_EQ(workload.samples, 5);
+  EXPECT_EQ(workload.sequence_length, 7);
+  EXPECT_TRUE(workload.all_experts);
+  EXPECT_EQ(workload.held_bytes, 0u);
+}
+
+}  // namespace
+}  // namespace vernier::calib

@@ -189,8 +189,8 @@ TEST_F(BudgetTest, WhatOthersHoldComesOffTheHost) {
   EXPECT_TRUE(Budget().spill_hidden) << "more is held than is allowed";
 
   // Weights and batches get a share of what is left.
-  workload_.held_bytes = kAmple.host_available - 8 * kMiB;
-  EXPECT_VERNIER_ERROR(Budget(), ErrorCode::kBudgetTooSmall, "6.40 MiB are there");
+  workload_.held_bytes = kAmple.host_available - kMiB;
+  EXPECT_VERNIER_ERROR(Budget(), ErrorCode::kBudgetTooSmall, "819.20 KiB are there");
 }
 
 // A layer test holds two checkpoints and four times the hidden states.

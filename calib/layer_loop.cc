@@ -2,6 +2,7 @@
 
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <array>
 #include <cassert>
@@ -15,6 +16,10 @@ namespace vernier::calib {
 namespace {
 
 std::string LayerName(int64_t layer) { return fmt::format("layers.{}", layer); }
+
+// Of temporaries and weights that are gone, to the machine: the heaps of threads that read weights
+// would keep it while the next stage fills another.
+void ReturnFreeMemory() { malloc_trim(0); }
 
 // The parts of a stage that a bad activation inside it reaches.
 std::array<at::Tensor, 3> Watched(const FfnStage& stage) {
@@ -94,12 +99,14 @@ void LayerLoop::RunLayer(int64_t layer, LayerState& state, NonFiniteGuard& guard
     RunDensePart(layer, *dense, state, guard, unit_done);
   }
   if (!state.routed()) return;
+  ReturnFreeMemory();
   if (state.place().stage == LayerStage::kExperts) {
     const ExpertPassOptions options = {.layer = layer,
                                        .experts_per_group = options_.experts_per_group,
                                        .all_experts = options_.all_experts};
     ExpertPass(*decoder_, batches_, options, state, guard).Run([&] { unit_done(state); });
   }
+  ReturnFreeMemory();
   RunFinish(layer, *dense, state, guard, unit_done);
 }
 

@@ -38,7 +38,9 @@ class SwigluMlp {
         down_(loader, module + "." + names.down, bias) {}
 
   at::Tensor Run(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
-    return down_.Run(SwigluProduct(gate_.Run(x, batch, tap), up_.Run(x, batch, tap)), batch, tap);
+    // In a statement of its own, so that gate and up end with it.
+    const at::Tensor product = SwigluProduct(gate_.Run(x, batch, tap), up_.Run(x, batch, tap));
+    return down_.Run(product, batch, tap);
   }
 
  private:
@@ -146,7 +148,8 @@ class ResidualDecoder final : public Decoder {
       return RunLinear(tap, {.module = modules[part], .weight = weights.at(part)}, no_padding,
                        input);
     };
-    return run(2, SwigluProduct(run(0, x), run(1, x)));
+    const at::Tensor product = SwigluProduct(run(0, x), run(1, x));
+    return run(2, product);
   }
 
   std::unique_ptr<Head> LoadHead() const override {

@@ -10,7 +10,8 @@ at::Tensor RunSwiglu(const at::Tensor& x, const ExpertWeights& weights, double l
   const auto run = [&](const char* part, const at::Tensor& weight, const at::Tensor& input) {
     return RunLinear(tap, {.module = module + part, .weight = weight}, batch, input);
   };
-  return run(".w2", w2, SwigluProduct(run(".w1", w1, x), run(".w3", w3, x), limit));
+  const at::Tensor product = SwigluProduct(run(".w1", w1, x), run(".w3", w3, x), limit);
+  return run(".w2", w2, product);
 }
 
 }  // namespace vernier::calib::deepseek_v4

@@ -82,7 +82,7 @@ void PrintCalibration(const PlanReport& report) {
              HumanBytes(budget.batch_bytes));
   fmt::print("  hidden states of all samples {}, {}\n", HumanBytes(budget.hidden_bytes),
              budget.spill_hidden ? "in files of the run directory" : "in memory");
-  fmt::print("  peak host memory {}: working set {}, program and headers {}\n",
+  fmt::print("  peak host memory {}: working set {}, program, headers and heap {}\n",
              HumanBytes(budget.host_peak + budget.process_bytes), HumanBytes(budget.host_peak),
              HumanBytes(budget.process_bytes));
   fmt::print("  peak device memory {}{}\n", HumanBytes(budget.device_peak),

@@ -29,12 +29,12 @@ constexpr double kDeviceShare = 0.8;  // of free memory, when the recipe does no
 constexpr double kHostShare = 0.5;
 constexpr int64_t kMaxChosenBatch = 8;
 constexpr std::array<int64_t, 3> kQueryChunks = {256, 128, 64};
-// Scores, their exponentials and one temporary of the softmax.
-constexpr uint64_t kScoreCopies = 3;
-
-// Resident before the first weight is read: the program with Debian's libtorch 1.13, measured. A
-// libtorch with CUDA takes more.
-constexpr uint64_t kProgramBytes = 160u << 20;
+// Resident before the first weight is read: the program with Debian's libtorch 1.13 and the buffers
+// of its BLAS, measured. A libtorch with CUDA takes more.
+constexpr uint64_t kProgramBytes = 180u << 20;
+// What malloc keeps of temporaries that are gone: a hole of the largest block that glibc takes from
+// its heap (DEFAULT_MMAP_THRESHOLD_MAX). Larger ones go back to the machine when they are freed.
+constexpr uint64_t kHeapRest = 32u << 20;
 // Per source tensor: its header, its logical weight, and its place in the plan; measured on
 // 100,000.
 constexpr uint64_t kHeaderBytes = 2048;
@@ -46,14 +46,17 @@ struct Work {
   uint64_t length = 0;   // tokens of a sequence
   uint64_t element = 0;  // of the compute dtype
   bool on_cpu = true;
+  bool spilled = false;  // hidden states are in files
+  bool all_experts = false;
   uint64_t held = 0;  // in host memory, by others
   uint64_t hidden_copies = 1, model_copies = 1;
 
   uint64_t process = 0;
   uint64_t dense_layer = 0;  // the largest
   uint64_t expert = 0;       // the largest
-  // F32 copy of the largest linear weight: BF16 products on a CPU are computed in F32.
-  uint64_t cast = 0;
+  // F32 copy of the largest linear weight, of routed experts and of all others: BF16 products on a
+  // CPU are computed in F32.
+  uint64_t dense_cast = 0, expert_cast = 0;
 };
 
 // What PlanBudget chooses.
@@ -107,10 +110,12 @@ uint64_t LargestExpert(const SourceModel& source, uint64_t element) {
   return Largest(experts);
 }
 
-uint64_t LargestCast(const ModelLayout& layout) {
+uint64_t LargestCast(const ModelLayout& layout, bool routed) {
   uint64_t largest = 0;
   for (const LogicalWeight& weight : layout.weights) {
-    if (IsInLoop(weight) && weight.linear) largest = std::max(largest, Elements(weight));
+    if (!IsInLoop(weight) || !weight.linear) continue;
+    if ((weight.role == Role::kRoutedExpert) != routed) continue;
+    largest = std::max(largest, Elements(weight));
   }
   return largest * kF32Bytes;
 }
@@ -123,13 +128,16 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.length = static_cast<uint64_t>(workload.sequence_length);
   work.element = is_bf16 ? kBf16Bytes : kF32Bytes;
   work.on_cpu = compute.device == "cpu";
+  work.all_experts = workload.all_experts;
   work.held = workload.held_bytes;
   work.hidden_copies = static_cast<uint64_t>(workload.hidden_copies);
   work.model_copies = static_cast<uint64_t>(workload.model_copies);
   work.process = kProgramBytes + kHeaderBytes * source.checkpoint.tensors().size();
   work.dense_layer = LargestDenseLayer(source, work.element);
   work.expert = LargestExpert(source, work.element);
-  work.cast = work.on_cpu && is_bf16 ? LargestCast(source.layout) : 0;
+  if (!work.on_cpu || !is_bf16) return work;
+  work.dense_cast = LargestCast(source.layout, /*routed=*/false);
+  work.expert_cast = LargestCast(source.layout, /*routed=*/true);
   return work;
 }
 
@@ -172,33 +180,72 @@ uint64_t VisibleKeys(const Work& work, uint64_t chunk) {
   return recent + (ratio == 0 ? 0 : work.length / ratio);
 }
 
-// Queries and outputs [B, S, h, d] and scores [B, h, chunk, keys], F32; keys and values
-// [B, S, n, d], in the compute dtype and F32.
+// `wide` values in F32 and `narrow` ones in the compute dtype.
+uint64_t ValueBytes(const Work& work, uint64_t wide, uint64_t narrow) {
+  return wide * kF32Bytes + narrow * work.element;
+}
+
+// Attention, a chunk of queries at a time: the normalised input and the outputs of all chunks
+// [T, D]; keys and values [T, n, d], as they are and in F32; of a chunk, queries [C, h, d] before
+// and after their rotation, in F32 with their sums before and after a change of axes, and one copy
+// of the scores [h, C, keys] in F32.
 uint64_t AttentionBytes(const Work& work, uint64_t batch, uint64_t chunk) {
   const auto heads = static_cast<uint64_t>(work.dims.attention_heads);
   const auto head_dim = static_cast<uint64_t>(work.dims.head_dim);
-  const uint64_t queries = 2 * batch * work.length * heads * head_dim;
-  const uint64_t keys =
-      2 * batch * work.length * static_cast<uint64_t>(work.dims.key_value_heads) * head_dim;
-  const uint64_t scores = kScoreCopies * batch * heads * chunk * VisibleKeys(work, chunk);
-  return (queries + scores) * kF32Bytes + keys * (kF32Bytes + work.element);
-}
-
-// A dense MLP, or one expert that gets every row: its input, output and weighted output [T, D], and
-// gate, up and their product [T, width], F32.
-uint64_t FfnRowBytes(const Work& work, uint64_t batch) {
   const auto hidden = static_cast<uint64_t>(work.dims.hidden_size);
-  const auto width = static_cast<uint64_t>(std::max(work.dims.expert_width, work.dims.mlp_width));
-  return batch * work.length * 3 * (hidden + width) * kF32Bytes;
+  const auto key_heads = static_cast<uint64_t>(work.dims.key_value_heads);
+  const uint64_t tokens = batch * work.length;
+  return tokens * ValueBytes(work, 0, 2) * hidden +
+         tokens * ValueBytes(work, 2, 2) * key_heads * head_dim +
+         batch * chunk * heads * head_dim * ValueBytes(work, 3, 2) +
+         batch * heads * chunk * VisibleKeys(work, chunk) * kF32Bytes;
 }
 
-// Temporaries of one batch: streams in and out in F32 (they are mixed in F32), and the larger of
-// attention's and the FFN's, which do not exist at once.
-uint64_t BatchBytes(const Work& work, const Choice& sizes) {
+// A dense MLP or an expert of `width` that gets `rows` rows: input, its F32 copy, output and
+// weighted output [rows, D], and gate, up and their product in F32 [rows, width].
+uint64_t FfnBytes(const Work& work, uint64_t rows, int64_t width) {
+  return rows * (ValueBytes(work, 2, 2) * static_cast<uint64_t>(work.dims.hidden_size) +
+                 ValueBytes(work, 3, 0) * static_cast<uint64_t>(width));
+}
+
+// Whether a batch's part of the hidden states is a copy, and not a view of the buffer of all.
+bool CopiesHidden(const Work& work) { return work.spilled || !work.on_cpu; }
+
+// Temporaries of a batch before the routed experts: the streams before attention, and the largest
+// of three that do not exist at once. What mixes and norms the streams, in F32, beside those that
+// come of it; attention; a dense MLP or the shared experts, beside the streams behind attention.
+uint64_t DenseBatchBytes(const Work& work, const Choice& sizes) {
   const auto batch = static_cast<uint64_t>(sizes.batch);
   const uint64_t chunk = std::min(static_cast<uint64_t>(sizes.query_chunk), work.length);
-  const uint64_t streams = 2 * StreamBytes(work, batch) / work.element * kF32Bytes;
-  return streams + std::max(AttentionBytes(work, batch, chunk), FfnRowBytes(work, batch));
+  const uint64_t streams = StreamBytes(work, batch);
+  const uint64_t mixing = streams / work.element * ValueBytes(work, 2, 2);
+  const uint64_t ffn = streams + FfnBytes(work, batch * work.length, work.dims.mlp_width);
+  return (CopiesHidden(work) ? streams : 0) +
+         std::max({mixing, AttentionBytes(work, batch, chunk), ffn});
+}
+
+// The rows of a batch that one expert gets: how many at most, or in a batch whose tokens are
+// spread as training spreads them, where the busiest expert sees a few times its share.
+enum class Routing { kWorst, kUsual };
+
+uint64_t ExpertRows(const Work& work, uint64_t batch, Routing routing) {
+  constexpr uint64_t kBusiest = 4;
+  const uint64_t tokens = batch * work.length;
+  if (routing == Routing::kWorst || work.all_experts) return tokens;
+  const uint64_t share = tokens * static_cast<uint64_t>(work.dims.experts_per_token) /
+                         static_cast<uint64_t>(work.dims.experts);
+  return std::min(tokens, kBusiest * share);
+}
+
+// Temporaries of a batch in a routed expert: the FFN's inputs and sums of all tokens, and the rows
+// that the expert gets.
+uint64_t ExpertBatchBytes(const Work& work, const Choice& sizes, Routing routing) {
+  if (work.dims.experts == 0) return 0;
+  const auto batch = static_cast<uint64_t>(sizes.batch);
+  const uint64_t copies =
+      batch * work.length * ValueBytes(work, 1, 1) * static_cast<uint64_t>(work.dims.hidden_size);
+  return (CopiesHidden(work) ? copies : 0) +
+         FfnBytes(work, ExpertRows(work, batch, routing), work.dims.expert_width);
 }
 
 bool HasSeveralGroups(const Work& work, const Choice& sizes) {
@@ -211,8 +258,15 @@ uint64_t GroupBytes(const Work& work, const Choice& sizes) {
   return work.on_cpu && HasSeveralGroups(work, sizes) ? 2 * group : group;
 }
 
-uint64_t DeviceBytes(const Work& work, const Choice& sizes) {
-  return work.dense_layer + work.cast + BatchBytes(work, sizes) + GroupBytes(work, sizes);
+// While routed experts run, beside the layer's other weights.
+uint64_t ExpertStageBytes(const Work& work, const Choice& sizes, Routing routing) {
+  return work.expert_cast + ExpertBatchBytes(work, sizes, routing) + GroupBytes(work, sizes);
+}
+
+// A layer's weights without routed experts, and the larger of its two stages.
+uint64_t DeviceBytes(const Work& work, const Choice& sizes, Routing routing = Routing::kWorst) {
+  return work.dense_layer + std::max(work.dense_cast + DenseBatchBytes(work, sizes),
+                                     ExpertStageBytes(work, sizes, routing));
 }
 
 // Weights that wait in host memory for another device: a group being sent and the next being read.
@@ -222,10 +276,11 @@ uint64_t StagedBytes(const Work& work, const Choice& sizes) {
   return HasSeveralGroups(work, sizes) ? 2 * group : group;
 }
 
-// Of the samples' hidden states: all, or one batch while the rest is in files.
-uint64_t ResidentHidden(const Work& work, const Choice& sizes, bool spilled) {
-  return work.hidden_copies *
-         HiddenBytes(work, spilled ? static_cast<uint64_t>(sizes.batch) : work.samples);
+// Buffers of the samples' hidden states, unless they are in files; then, for another device, what
+// of them is on its way there.
+uint64_t ResidentHidden(const Work& work, const Choice& sizes) {
+  if (!work.spilled) return work.hidden_copies * HiddenBytes(work, work.samples);
+  return work.on_cpu ? 0 : HiddenBytes(work, static_cast<uint64_t>(sizes.batch));
 }
 
 uint64_t Share(uint64_t bytes, double share) {
@@ -236,11 +291,10 @@ uint64_t Less(uint64_t bytes, uint64_t taken) { return bytes - std::min(bytes, t
 
 // What one of the models gets. On a CPU, hidden states in memory come off what is free for weights
 // and batches.
-uint64_t DeviceLimit(const Work& work, const ComputeSpec& compute, const MachineMemory& machine,
-                     bool spilled) {
+uint64_t DeviceLimit(const Work& work, const ComputeSpec& compute, const MachineMemory& machine) {
   if (compute.device_memory != 0) return compute.device_memory / work.model_copies;
   if (!work.on_cpu) return Share(machine.device_available, kDeviceShare) / work.model_copies;
-  const uint64_t hidden = spilled ? 0 : work.hidden_copies * HiddenBytes(work, work.samples);
+  const uint64_t hidden = work.spilled ? 0 : work.hidden_copies * HiddenBytes(work, work.samples);
   return Share(Less(machine.host_available, work.held + hidden), kDeviceShare) / work.model_copies;
 }
 
@@ -286,12 +340,13 @@ std::optional<Choice> ChooseBatch(const Work& work, const std::vector<int64_t>& 
 // As many experts as fit, then evened out: fewer per group if that makes no more groups.
 int64_t ChooseExperts(const Work& work, Choice sizes, uint64_t limit) {
   const int64_t all = work.dims.experts;
-  if (all == 0 || work.expert == 0) return all;
+  if (all == 0) return 0;
   sizes.experts = all;
   if (DeviceBytes(work, sizes) <= limit) return all;
   sizes.experts = 1;
   const uint64_t per_expert = GroupBytes(work, sizes);
-  const uint64_t fixed = DeviceBytes(work, sizes) - per_expert;
+  const uint64_t fixed =
+      work.dense_layer + ExpertStageBytes(work, sizes, Routing::kWorst) - per_expert;
   const auto most =
       std::clamp<int64_t>(static_cast<int64_t>((limit - fixed) / per_expert), 1, all - 1);
   const int64_t groups = (all + most - 1) / most;
@@ -301,31 +356,37 @@ int64_t ChooseExperts(const Work& work, Choice sizes, uint64_t limit) {
 [[noreturn]] void ThrowTooSmall(const Work& work, const std::vector<int64_t>& batches,
                                 const std::vector<int64_t>& chunks, uint64_t limit) {
   const Choice smallest = {batches.back(), chunks.back(), std::min<int64_t>(1, work.dims.experts)};
-  throw Error(ErrorCode::kBudgetTooSmall, "device_memory",
-              fmt::format("{} are there, and the smallest working set needs {}: {} for a layer, {} "
-                          "for routed experts, {} for casts, {} for a batch of {} x {} tokens",
-                          HumanBytes(limit), HumanBytes(DeviceBytes(work, smallest)),
-                          HumanBytes(work.dense_layer), HumanBytes(GroupBytes(work, smallest)),
-                          HumanBytes(work.cast), HumanBytes(BatchBytes(work, smallest)),
-                          smallest.batch, work.length),
-              "Give more with --device-memory, or lower --sequence-length or --batch-size");
+  throw Error(
+      ErrorCode::kBudgetTooSmall, "device_memory",
+      fmt::format("{} are there, and the smallest working set needs {}: {} for a layer, and {} for "
+                  "a batch of {} x {} tokens or {} for a routed expert with its rows",
+                  HumanBytes(limit), HumanBytes(DeviceBytes(work, smallest)),
+                  HumanBytes(work.dense_layer),
+                  HumanBytes(work.dense_cast + DenseBatchBytes(work, smallest)), smallest.batch,
+                  work.length, HumanBytes(ExpertStageBytes(work, smallest, Routing::kWorst))),
+      "Give more with --device-memory, or lower --sequence-length or --batch-size");
 }
 
-CalibrationBudget Describe(const Work& work, const Choice& sizes, bool spilled) {
+// Beside the working set.
+uint64_t ProcessBytes(const Work& work, const Choice& sizes) {
+  return work.process + (work.on_cpu ? std::min(kHeapRest, DenseBatchBytes(work, sizes)) : 0);
+}
+
+CalibrationBudget Describe(const Work& work, const Choice& sizes) {
   CalibrationBudget budget;
-  budget.process_bytes = work.process;
+  budget.process_bytes = ProcessBytes(work, sizes);
   budget.batch_size = sizes.batch;
   budget.query_chunk = sizes.query_chunk;
   budget.experts_per_group = sizes.experts;
-  budget.spill_hidden = spilled;
+  budget.spill_hidden = work.spilled;
   budget.dense_layer_bytes = work.dense_layer;
   budget.expert_bytes = work.expert;
-  budget.batch_bytes = BatchBytes(work, sizes) + work.cast;
+  budget.batch_bytes = work.dense_cast + DenseBatchBytes(work, sizes);
   budget.hidden_bytes = HiddenBytes(work, work.samples);
   budget.checkpoint_bytes = StreamBytes(work, work.samples);
   budget.layer_bytes = LayerFileBytes(work);
-  budget.device_peak = work.model_copies * DeviceBytes(work, sizes);
-  budget.host_peak = ResidentHidden(work, sizes, spilled) + StagedBytes(work, sizes) +
+  budget.device_peak = work.model_copies * DeviceBytes(work, sizes, Routing::kUsual);
+  budget.host_peak = ResidentHidden(work, sizes) + StagedBytes(work, sizes) +
                      (work.on_cpu ? budget.device_peak : 0);
   return budget;
 }
@@ -335,15 +396,15 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes, bool spilled) 
 CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compute,
                              const Workload& workload, const MachineMemory& machine,
                              const std::optional<run::LoopSizes>& kept) {
-  const Work work = MeasureWork(source, compute, workload);
-  const bool spilled = MustSpill(work, compute, machine);
-  const uint64_t limit = DeviceLimit(work, compute, machine, spilled);
+  Work work = MeasureWork(source, compute, workload);
+  work.spilled = MustSpill(work, compute, machine);
+  const uint64_t limit = DeviceLimit(work, compute, machine);
   const std::vector<int64_t> batches = BatchChoices(work, compute, kept);
   const std::vector<int64_t> chunks = ChunkChoices(kept);
   std::optional<Choice> sizes = ChooseBatch(work, batches, chunks, limit);
   if (!sizes) ThrowTooSmall(work, batches, chunks, limit);
   sizes->experts = ChooseExperts(work, *sizes, limit);
-  return Describe(work, *sizes, spilled);
+  return Describe(work, *sizes);
 }
 
 }  // namespace vernier::calib

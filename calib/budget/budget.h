@@ -27,13 +27,16 @@ struct CalibrationBudget {
   // Bytes of each part of the working set, for the plan's printout.
   uint64_t dense_layer_bytes = 0;  // the largest layer without routed experts, in compute dtype
   uint64_t expert_bytes = 0;       // one routed expert, in compute dtype
-  uint64_t batch_bytes = 0;        // temporaries of one batch's forward pass
+  uint64_t batch_bytes = 0;        // temporaries of one batch before the routed experts
   uint64_t hidden_bytes = 0;  // all samples at one layer boundary, with FFN inputs, sums, routing
   uint64_t checkpoint_bytes = 0;  // one activation checkpoint on disk
   uint64_t layer_bytes = 0;       // files of an unfinished layer, at most (calib/layer_state.h)
-  uint64_t process_bytes = 0;     // the program, libtorch, and the headers of all tensors
-  uint64_t host_peak = 0;         // working set, without process_bytes
-  uint64_t device_peak = 0;       // equals the device's share of host_peak on "cpu"
+  // The program, libtorch, the headers of all tensors, and what malloc keeps of freed blocks.
+  uint64_t process_bytes = 0;
+  // The working set at its largest, without process_bytes. With process_bytes: what the operating
+  // system counts as the process's largest resident size.
+  uint64_t host_peak = 0;
+  uint64_t device_peak = 0;  // equals the device's share of host_peak on "cpu"
 };
 
 // kBudgetTooSmall when one expert, the densest layer and one sequence (with `kept`: its batch) do

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 
 #include "calib/budget/forecast.h"
@@ -22,6 +23,25 @@ class BudgetTest : public ::testing::Test {
   CalibrationBudget Budget(const MachineMemory& machine = kAmple,
                            const std::optional<run::LoopSizes>& kept = {}) const {
     return PlanBudget(source_, compute_, workload_, machine, kept);
+  }
+
+  // The least device memory with which the budget is as `is_so` says: not so with a byte less.
+  uint64_t LeastMemory(const std::function<bool(const CalibrationBudget&)>& is_so) {
+    uint64_t too_little = 0, enough = kGiB;
+    while (enough - too_little > 1) {
+      ComputeSpec compute = compute_;
+      compute.device_memory = too_little + (enough - too_little) / 2;
+      (IsSo(compute, is_so) ? enough : too_little) = compute.device_memory;
+    }
+    return enough;
+  }
+  bool IsSo(const ComputeSpec& compute,
+            const std::function<bool(const CalibrationBudget&)>& is_so) const {
+    try {
+      return is_so(PlanBudget(source_, compute, workload_, kAmple));
+    } catch (const Error&) {
+      return false;
+    }
   }
 
   // 5 layers of 8 experts.
@@ -79,31 +99,51 @@ TEST_F(BudgetTest, NeverMoreThanDeviceMemory) {
 
 TEST_F(BudgetTest, GroupsGrowWithDeviceMemoryAtAFixedBatch) {
   compute_.batch_size = 1;
-  compute_.device_memory = kGiB;
-  const CalibrationBudget all = Budget();
+  workload_.sequence_length = 32;
+  const uint64_t all =
+      LeastMemory([](const auto& budget) { return budget.experts_per_group == 8; });
+  const uint64_t expert = Budget().expert_bytes;
   int64_t previous = 8;
-  // With room for fewer than two experts, query chunks would shrink and make room for more.
-  for (uint64_t missing = 1; missing <= 6; ++missing) {
-    compute_.device_memory = all.device_peak - missing * all.expert_bytes;
+  for (uint64_t missing = 1; missing <= 4; ++missing) {
+    compute_.device_memory = all - missing * expert;
     const CalibrationBudget budget = Budget();
     EXPECT_LE(budget.experts_per_group, previous);
     EXPECT_LE(budget.device_peak, compute_.device_memory);
     previous = budget.experts_per_group;
   }
+  EXPECT_EQ(previous, 2);
   // The next group is read meanwhile: room for 7 is room for two groups of 3.
-  compute_.device_memory = all.device_peak - 1;
+  compute_.device_memory = all - 1;
   EXPECT_EQ(Budget().experts_per_group, 3);
 }
 
 TEST_F(BudgetTest, QueryChunksShrinkBeforeTheBudgetFails) {
   workload_.sequence_length = 1024;
   compute_.batch_size = 1;
-  compute_.device_memory = kGiB;
-  const CalibrationBudget large = Budget();
-  EXPECT_EQ(large.query_chunk, 256);
-  const uint64_t one_group = large.device_peak - 8 * large.expert_bytes + 2 * large.expert_bytes;
-  compute_.device_memory = one_group - 1;
+  compute_.device_memory =
+      LeastMemory([](const auto& budget) { return budget.query_chunk == 256; }) - 1;
   EXPECT_LT(Budget().query_chunk, 256);
+}
+
+// While routed experts run, the temporaries of the dense stage are gone.
+TEST_F(BudgetTest, ThePeakIsThatOfTheLargerStage) {
+  workload_.sequence_length = 32;
+  const CalibrationBudget few = Budget();
+  workload_.sequence_length = 1024;
+  const CalibrationBudget many = Budget();
+  EXPECT_GE(few.device_peak, few.dense_layer_bytes + 8 * few.expert_bytes);
+  EXPECT_LT(few.device_peak, few.dense_layer_bytes + few.batch_bytes + 8 * few.expert_bytes);
+  EXPECT_EQ(many.device_peak, many.dense_layer_bytes + many.batch_bytes);
+}
+
+// A device must have room for an expert that gets every token; the forecast does not expect one.
+TEST_F(BudgetTest, MemoryIsKeptForTheWorstRouting) {
+  compute_.batch_size = 1;
+  workload_.sequence_length = 512;
+  const auto has_all = [](const auto& budget) { return budget.experts_per_group == 8; };
+  const uint64_t usual = LeastMemory(has_all);
+  workload_.all_experts = true;
+  EXPECT_EQ(LeastMemory(has_all), usual) << "then every expert gets every token";
 }
 
 TEST_F(BudgetTest, TooLittleIsAnErrorWithTheSizes) {
@@ -161,16 +201,19 @@ TEST_F(BudgetTest, DefaultsLeaveRoomOnTheMachine) {
 TEST_F(BudgetTest, OnCudaTheNextGroupWaitsOnTheHost) {
   compute_.device = "cuda";
   compute_.batch_size = 1;
+  workload_.sequence_length = 32;
   const CalibrationBudget all = Budget();
   EXPECT_LT(all.host_peak, all.device_peak + all.hidden_bytes);
   // One byte less than all experts leaves room for seven, in two even groups of four.
-  compute_.device_memory = all.device_peak - 1;
+  compute_.device_memory =
+      LeastMemory([](const auto& budget) { return budget.experts_per_group == 8; }) - 1;
   const CalibrationBudget grouped = Budget();
   EXPECT_EQ(grouped.experts_per_group, 4);
   EXPECT_EQ(grouped.device_peak, all.device_peak - 4 * all.expert_bytes);
 }
 
 TEST_F(BudgetTest, BFloat16OnACpuNeedsRoomForACast) {
+  compute_.host_memory = 1;  // in files: a batch's hidden states are a copy everywhere
   const CalibrationBudget on_cpu = Budget();
   compute_.device = "cuda";
   // The largest linear layer is wq_b or wo_a: 65536 elements.
@@ -202,13 +245,14 @@ TEST_F(BudgetTest, CopiesShareTheMemory) {
   compute_.host_memory -= 1;
   EXPECT_TRUE(Budget().spill_hidden);
 
-  workload_.hidden_copies = 1;
+  compute_ = {.batch_size = 1};
+  workload_ = {.samples = 32, .sequence_length = 32};
+  const uint64_t peak = Budget().device_peak;
+  const auto has_all = [](const auto& budget) { return budget.experts_per_group == 8; };
+  const uint64_t least = LeastMemory(has_all);
   workload_.model_copies = 2;
-  compute_ = {.device_memory = 2 * one.device_peak};
-  EXPECT_EQ(Budget().experts_per_group, one.experts_per_group);
-  EXPECT_EQ(Budget().device_peak, compute_.device_memory);
-  compute_.device_memory -= 2;
-  EXPECT_LT(Budget().experts_per_group, one.experts_per_group);
+  EXPECT_EQ(LeastMemory(has_all), 2 * least);
+  EXPECT_EQ(Budget().device_peak, 2 * peak);
 }
 
 TEST_F(BudgetTest, ForecastGrowsWithWorkAndShrinksWithSpeed) {

@@ -36,11 +36,10 @@ if(TORCH)
   run(${prefix}/bin/vernier-torch --version)
   expect("\nlibtorch  built with ")
   run(${prefix}/bin/vernier generate ${WORK}/mini-deepseek-v4 --prompt a --tokens 1)
-  set(components COMPONENTS torch)
 endif()
 
 run(${CMAKE_COMMAND} -S ${WORK}/outside -B ${WORK}/build "-DCMAKE_PREFIX_PATH=${prefix}"
-    "-DCOMPONENTS=${components}" -DCMAKE_BUILD_TYPE=Release)
+    -DWITH_TORCH=${TORCH} -DCMAKE_BUILD_TYPE=Release)
 run(${CMAKE_COMMAND} --build ${WORK}/build)
 foreach(language c cpp)
   run(${WORK}/build/${language}_program ${WORK}/mini-deepseek-v4 ${WORK}/${language}-out)

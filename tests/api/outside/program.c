@@ -15,7 +15,8 @@ int main(int argc, char** argv) {
   if (vernier_run_job("inspect", spec, NULL, NULL, &text, NULL) != VERNIER_OK) return 1;
   puts(text);
   vernier_free(text);
-  snprintf(spec, sizeof spec, "{\"source\": \"%s\", \"output\": \"%s\"}", argv[1], argv[2]);
+  snprintf(spec, sizeof spec, "{\"source\": \"%s\", \"output\": \"%s\", \"input_scale\": 1.0}",
+           argv[1], argv[2]);
   if (vernier_run_job("convert", spec, on_progress, NULL, NULL, NULL) != VERNIER_OK) return 1;
   if (vernier_run_job("convert", "{\"sauce\": 1}", NULL, NULL, NULL, &text) == VERNIER_OK) return 1;
   puts(text);

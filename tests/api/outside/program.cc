@@ -7,6 +7,7 @@ int main(int, char** argv) {
   vernier::ConvertSpec spec;
   spec.source = argv[1];
   spec.output = argv[2];
+  spec.input_scale = 1.0;
   vernier::Convert(spec, [](const vernier::Progress& progress) {
     std::cout << progress.phase << " " << 100 * progress.fraction << " %\n";
     return true;  // go on

@@ -43,9 +43,10 @@ const std::vector<Command>& Commands() {
            "nothing; the run may be at work.",
        .run = RunStatus},
       {.name = "amax",
-       .summary = "Print a run's calibrated amax values as JSON, compare those of two runs, or "
-                  "merge runs over different data. Exit code of --diff: 0 equal, 1 different, 2 "
-                  "could not compare.",
+       .summary =
+           "Print a run's calibrated amax values and other statistics as JSON, compare those "
+           "of two runs, or merge runs over different data. Exit code of --diff: 0 equal, 1 "
+           "different, 2 could not compare.",
        .run = RunAmax},
       {.name = "plan",
        .summary = "Show what a recipe would do to each role's tensors, and the memory, disk and "

@@ -168,7 +168,7 @@ std::vector<Option> RunRows() {
       {.name = "--tolerance",
        .commands = "amax",
        .kind = Kind::kNumber,
-       .help = "Relative change of amax or tokens above which a module differs",
+       .help = "Relative change of a value or its tokens above which it differs",
        .minimum = 0,
        .standard = "0",
        .needs = "--diff"},

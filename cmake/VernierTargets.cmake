@@ -69,29 +69,67 @@ function(vernier_test_optimization name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
-# vernier_test(NAME SOURCES ... DEPENDS ... [LABELS ...]): one GoogleTest program. Tests find their
-# data below the macro VERNIER_TEST_DATA, examples below VERNIER_SOURCE_DIR and the command at
-# VERNIER_COMMAND.
-function(vernier_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+# The library that has a folder's test programs' main(): tests/CMakeLists.txt.
+set(VERNIER_TEST_MAIN vernier_test_main)
+
+# vernier_test_program(NAME SOURCES ... DEPENDS ...): a GoogleTest program without tests of CTest.
+# Tests find their data below the macro VERNIER_TEST_DATA, examples below VERNIER_SOURCE_DIR and the
+# command at VERNIER_COMMAND.
+function(vernier_test_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   vernier_test_optimization(${name})
   vernier_use_headers(${name} _test_headers)
-  target_link_libraries(${name} PRIVATE vernier_test_support ${ARG_DEPENDS} GTest::gmock
-                                        GTest::gtest_main)
+  vernier_unity(${name})
+  target_link_libraries(${name} PRIVATE ${VERNIER_TEST_MAIN} vernier_test_support ${ARG_DEPENDS})
+endfunction()
+
+# vernier_test_library(NAME SOURCES ... DEPENDS ...): what several test programs share.
+function(vernier_test_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  vernier_test_optimization(${name})
+  vernier_use_headers(${name} _test_headers)
+  vernier_unity(${name})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} GTest::gmock)
+endfunction()
+
+# vernier_add_test(NAME COMMAND ... [LABELS ...] [TIMEOUT SECONDS])
+function(vernier_add_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "COMMAND;LABELS" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
   if(NOT ARG_LABELS)
     set(ARG_LABELS fast)
   endif()
-  add_test(NAME ${name} COMMAND ${name})
+  add_test(NAME ${name} COMMAND ${ARG_COMMAND})
   # Tests run beside each other: threads of one that wait must leave the processor to the other.
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
                                           ENVIRONMENT OMP_WAIT_POLICY=passive)
   if(NOT ARG_LABELS STREQUAL fast)
     set_tests_properties(${name} PROPERTIES COST 1000)  # the long ones begin first
   endif()
+endfunction()
+
+# vernier_test(NAME SOURCES ... DEPENDS ... [LABELS ...] [TIMEOUT SECONDS]): one program, one test.
+function(vernier_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS;LABELS" ${ARGN})
+  vernier_test_program(${name} SOURCES ${ARG_SOURCES} DEPENDS ${ARG_DEPENDS})
+  vernier_add_test(${name} COMMAND ${name} LABELS ${ARG_LABELS} TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# vernier_tests(PROGRAM TESTS a_test ... [SOURCES helper.cc ...] DEPENDS ...): one program, and a
+# test of CTest for each a_test.cc, which runs what that source has. Compiled and linked together
+# they cost a fraction of as many programs. The target a_test builds the program.
+function(vernier_tests program)
+  cmake_parse_arguments(ARG "" "" "TESTS;SOURCES;DEPENDS" ${ARGN})
+  list(TRANSFORM ARG_TESTS APPEND .cc OUTPUT_VARIABLE test_sources)
+  vernier_test_program(${program} SOURCES ${test_sources} ${ARG_SOURCES} DEPENDS ${ARG_DEPENDS})
+  foreach(test ${ARG_TESTS})
+    vernier_add_test(${test} COMMAND ${program} --source=${test}.cc)
+    add_custom_target(${test} DEPENDS ${program})
+  endforeach()
 endfunction()
 
 # vernier_fuzzer(NAME SOURCE FILE DEPENDS ...): with VERNIER_FUZZ a libFuzzer program; otherwise a

@@ -211,7 +211,7 @@ std::vector<DefectCase> FormatDefects() {
   };
 }
 
-std::vector<DefectCase> ModelDefects() {
+std::vector<DefectCase> ModelOfV4Defects() {
   return {
       {"MtpAnnouncedButAbsent",
        [](ModelFiles& m) { m.config["num_nextn_predict_layers"] = 1; },
@@ -365,7 +365,7 @@ std::vector<DefectCase> ConfigDefects() {
 
 std::vector<DefectCase> DeepseekV4Defects() {
   return JoinCases(
-      {ScaleDefects(), StatisticDefects(), FormatDefects(), ModelDefects(), ConfigDefects()});
+      {ScaleDefects(), StatisticDefects(), FormatDefects(), ModelOfV4Defects(), ConfigDefects()});
 }
 
 }  // namespace vernier::audit

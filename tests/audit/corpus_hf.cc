@@ -226,7 +226,7 @@ std::vector<DefectCase> ConfigurationDefects() {
   };
 }
 
-std::vector<DefectCase> ModelDefects() {
+std::vector<DefectCase> ModelOfHfDefects() {
   return {
       {"ExpertOfQwenMissing",
        [](ModelFiles& m) {
@@ -286,7 +286,7 @@ std::vector<DefectCase> ModelDefects() {
 }  // namespace
 
 std::vector<DefectCase> HuggingFaceDefects() {
-  return JoinCases({FusedDefects(), EngineDefects(), ConfigurationDefects(), ModelDefects()});
+  return JoinCases({FusedDefects(), EngineDefects(), ConfigurationDefects(), ModelOfHfDefects()});
 }
 
 }  // namespace vernier::audit

@@ -16,10 +16,10 @@ using ::testing::HasSubstr;
 using testing::MakeTensor;
 using testing::TestTensor;
 
-constexpr int64_t kHidden = 128;  // of the models in hf_nvfp4_model.h
+constexpr int64_t kStackHidden = 128;  // of the models in hf_nvfp4_model.h
 constexpr int64_t kWidth = 64;
-constexpr int64_t kExperts = 4;
-constexpr int kLayers = 2;
+constexpr int64_t kStackExperts = 4;
+constexpr int kStackLayers = 2;
 
 TestTensor Plain(const std::string& name, std::vector<int64_t> shape) {
   return testing::Filled(name, DType::kBF16, std::move(shape), uint16_t{0x3C00});
@@ -42,16 +42,17 @@ ModelFiles Frame() {
 
 ModelFiles Separate(bool biases = false) {
   ModelFiles model = Frame();
-  for (int layer = 0; layer < kLayers; ++layer) {
-    for (int64_t expert = 0; expert < kExperts; ++expert) {
+  for (int layer = 0; layer < kStackLayers; ++layer) {
+    for (int64_t expert = 0; expert < kStackExperts; ++expert) {
       for (const char* name : {"gate_proj", "up_proj"}) {
         model.tensors.push_back(
-            Plain(Expert(layer, expert, std::string(name) + ".weight"), {kWidth, kHidden}));
+            Plain(Expert(layer, expert, std::string(name) + ".weight"), {kWidth, kStackHidden}));
         if (!biases) continue;
         model.tensors.push_back(
             Plain(Expert(layer, expert, std::string(name) + ".bias"), {kWidth}));
       }
-      model.tensors.push_back(Plain(Expert(layer, expert, "down_proj.weight"), {kHidden, kWidth}));
+      model.tensors.push_back(
+          Plain(Expert(layer, expert, "down_proj.weight"), {kStackHidden, kWidth}));
     }
   }
   return model;
@@ -59,12 +60,13 @@ ModelFiles Separate(bool biases = false) {
 
 ModelFiles Stacked(bool biases = false) {
   ModelFiles model = Frame();
-  for (int layer = 0; layer < kLayers; ++layer) {
+  for (int layer = 0; layer < kStackLayers; ++layer) {
     const std::string container = HfModule(layer, "mlp.experts.");
-    model.tensors.push_back(Plain(container + "gate_up_proj", {kExperts, 2 * kWidth, kHidden}));
-    model.tensors.push_back(Plain(container + "down_proj", {kExperts, kHidden, kWidth}));
+    model.tensors.push_back(
+        Plain(container + "gate_up_proj", {kStackExperts, 2 * kWidth, kStackHidden}));
+    model.tensors.push_back(Plain(container + "down_proj", {kStackExperts, kStackHidden, kWidth}));
     if (!biases) continue;
-    model.tensors.push_back(Plain(container + "gate_up_proj_bias", {kExperts, 2 * kWidth}));
+    model.tensors.push_back(Plain(container + "gate_up_proj_bias", {kStackExperts, 2 * kWidth}));
   }
   return model;
 }
@@ -93,7 +95,7 @@ TEST_F(ExpertStacksTest, AreAccountedForBothWays) {
       EXPECT_RULES(report, "C02");
       EXPECT_TRUE(report.Clean());
       EXPECT_EQ(report.Count(Severity::kInfo), 1);
-      EXPECT_EQ(report.findings[0].tensor_count, kLayers * (biases ? 3 : 2));
+      EXPECT_EQ(report.findings[0].tensor_count, kStackLayers * (biases ? 3 : 2));
       EXPECT_EQ(report.carried_tensors, static_cast<int64_t>(Frame().tensors.size()));
     }
   }
@@ -108,7 +110,7 @@ TEST_F(ExpertStacksTest, QuantisedSlicesHaveTheSizeOfTheirStack) {
 TEST_F(ExpertStacksTest, AStackOfAnotherSizeIsAnother) {
   ModelFiles stacked = Stacked();
   stacked.At(HfModule(1, "mlp.experts.down_proj")) =
-      Plain(HfModule(1, "mlp.experts.down_proj"), {kExperts, kHidden, kWidth / 2});
+      Plain(HfModule(1, "mlp.experts.down_proj"), {kStackExperts, kStackHidden, kWidth / 2});
   const AuditReport unstacked = AuditAgainst(stacked, Separate());
   EXPECT_THAT(Errors(unstacked, "C01"), AllOf(Contains(HfModule(1, "mlp.experts.down_proj")),
                                               Contains(Expert(1, 0, "down_proj.weight"))));
@@ -140,7 +142,7 @@ TEST_F(ExpertStacksTest, AMissingSliceIsNotMadeUpFor) {
 TEST_F(ExpertStacksTest, AMissingExpertIsNotMadeUpFor) {
   ModelFiles stacked = Stacked();
   stacked.At(HfModule(0, "mlp.experts.down_proj")) =
-      Plain(HfModule(0, "mlp.experts.down_proj"), {kExperts + 1, kHidden, kWidth});
+      Plain(HfModule(0, "mlp.experts.down_proj"), {kStackExperts + 1, kStackHidden, kWidth});
   EXPECT_THAT(Errors(AuditAgainst(stacked, Separate()), "C01"),
               Contains(HfModule(0, "mlp.experts.down_proj")));
 }

@@ -9,12 +9,12 @@ namespace {
 using checkpoint::DType;
 using testing::Filled;
 
-constexpr int64_t kHidden = 128;
+constexpr int64_t kHfHidden = 128;
 constexpr int64_t kWide = 256;
 constexpr int64_t kExpertWidth = 64;
 constexpr int64_t kVocab = 64;
-constexpr int kLayers = 2;
-constexpr int kExperts = 4;
+constexpr int kHfLayers = 2;
+constexpr int kHfExperts = 4;
 constexpr float kGlobalScale = 0.01f;
 constexpr float kInputScale = 0.005f;
 constexpr uint8_t kNibbles = 0x21;  // 0.5 and 1
@@ -46,11 +46,11 @@ class Builder {
   }
 
   void AddFrame() {
-    AddPlain("model.embed_tokens.weight", {kVocab, kHidden});
-    AddPlain("model.norm.weight", {kHidden});
-    AddPlain("lm_head.weight", {kVocab, kHidden});
-    for (int layer = 0; layer < kLayers; ++layer) {
-      AddPlain(HfModule(layer, "input_layernorm.weight"), {kHidden});
+    AddPlain("model.embed_tokens.weight", {kVocab, kHfHidden});
+    AddPlain("model.norm.weight", {kHfHidden});
+    AddPlain("lm_head.weight", {kVocab, kHfHidden});
+    for (int layer = 0; layer < kHfLayers; ++layer) {
+      AddPlain(HfModule(layer, "input_layernorm.weight"), {kHfHidden});
     }
   }
 
@@ -65,8 +65,8 @@ class Builder {
 };
 
 Json CommonConfig(const std::string& model_type) {
-  return {{"model_type", model_type},     {"hidden_size", kHidden},   {"vocab_size", kVocab},
-          {"num_hidden_layers", kLayers}, {"num_attention_heads", 2}, {"head_dim", kHidden / 2},
+  return {{"model_type", model_type},       {"hidden_size", kHfHidden}, {"vocab_size", kVocab},
+          {"num_hidden_layers", kHfLayers}, {"num_attention_heads", 2}, {"head_dim", kHfHidden / 2},
           {"tie_word_embeddings", false}};
 }
 
@@ -109,13 +109,14 @@ ModelFiles MakeLlamaNvfp4(QuantDialect dialect) {
   Builder builder(dialect);
   builder.AddFrame();
   const bool modelopt = dialect == QuantDialect::kModelopt;
-  for (int layer = 0; layer < kLayers; ++layer) {
+  for (int layer = 0; layer < kHfLayers; ++layer) {
     for (const char* projection : {"q_proj", "k_proj", "v_proj", "o_proj"}) {
-      builder.AddNvfp4(HfModule(layer, std::string("self_attn.") + projection), kHidden, kHidden);
+      builder.AddNvfp4(HfModule(layer, std::string("self_attn.") + projection), kHfHidden,
+                       kHfHidden);
     }
-    builder.AddNvfp4(HfModule(layer, "mlp.gate_proj"), kWide, kHidden);
-    builder.AddNvfp4(HfModule(layer, "mlp.up_proj"), kWide, kHidden);
-    builder.AddNvfp4(HfModule(layer, "mlp.down_proj"), kHidden, kWide);
+    builder.AddNvfp4(HfModule(layer, "mlp.gate_proj"), kWide, kHfHidden);
+    builder.AddNvfp4(HfModule(layer, "mlp.up_proj"), kWide, kHfHidden);
+    builder.AddNvfp4(HfModule(layer, "mlp.down_proj"), kHfHidden, kWide);
     if (!modelopt) continue;
     builder.AddScalar(HfModule(layer, "self_attn.k_proj.k_scale"), 1);
     builder.AddScalar(HfModule(layer, "self_attn.v_proj.v_scale"), 1);
@@ -133,23 +134,23 @@ ModelFiles MakeQwenMoeNvfp4() {
   Builder builder(QuantDialect::kModelopt);
   builder.AddFrame();
   Json exclusions = {"lm_head"};
-  for (int layer = 0; layer < kLayers; ++layer) {
+  for (int layer = 0; layer < kHfLayers; ++layer) {
     for (const char* projection : {"q_proj", "k_proj", "v_proj", "o_proj"}) {
       const std::string module = HfModule(layer, std::string("self_attn.") + projection);
-      builder.AddPlain(module + ".weight", {kHidden, kHidden});
+      builder.AddPlain(module + ".weight", {kHfHidden, kHfHidden});
       exclusions.push_back(module);
     }
-    builder.AddPlain(HfModule(layer, "mlp.gate.weight"), {kExperts, kHidden});
+    builder.AddPlain(HfModule(layer, "mlp.gate.weight"), {kHfExperts, kHfHidden});
     exclusions.push_back(HfModule(layer, "mlp.gate"));
-    for (int expert = 0; expert < kExperts; ++expert) {
+    for (int expert = 0; expert < kHfExperts; ++expert) {
       const std::string prefix = HfModule(layer, "mlp.experts." + std::to_string(expert) + ".");
-      builder.AddNvfp4(prefix + "gate_proj", kExpertWidth, kHidden);
-      builder.AddNvfp4(prefix + "up_proj", kExpertWidth, kHidden);
-      builder.AddNvfp4(prefix + "down_proj", kHidden, kExpertWidth);
+      builder.AddNvfp4(prefix + "gate_proj", kExpertWidth, kHfHidden);
+      builder.AddNvfp4(prefix + "up_proj", kExpertWidth, kHfHidden);
+      builder.AddNvfp4(prefix + "down_proj", kHfHidden, kExpertWidth);
     }
   }
   Json config = CommonConfig("qwen3_moe");
-  config["num_experts"] = kExperts;
+  config["num_experts"] = kHfExperts;
   config["num_experts_per_tok"] = 2;
   config["moe_intermediate_size"] = kExpertWidth;
   ModelFiles model = builder.Take(config);

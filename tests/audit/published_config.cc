@@ -8,7 +8,7 @@
 namespace vernier::audit {
 namespace {
 
-constexpr std::string_view kLayers = "layers.";
+constexpr std::string_view kLayersPrefix = "layers.";
 
 std::filesystem::path PublishedDirectory(std::string_view name) {
   return std::filesystem::path(VERNIER_TEST_DATA) / "published" / name;
@@ -21,9 +21,9 @@ struct Cut {
   // "model.layers.3.mlp" under its new number; nothing when the layer is gone. A layer behind the
   // last decoder layer is a multi-token-prediction layer and stays behind it.
   std::optional<std::string> Rename(const std::string& name) const {
-    const size_t label = name.find(kLayers);
+    const size_t label = name.find(kLayersPrefix);
     if (label == std::string::npos) return name;
-    const size_t begin = label + kLayers.size();
+    const size_t begin = label + kLayersPrefix.size();
     int64_t layer = 0;
     const auto [stop, error] =
         std::from_chars(name.data() + begin, name.data() + name.size(), layer);

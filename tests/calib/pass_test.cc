@@ -20,7 +20,7 @@ namespace {
 constexpr int64_t kLayers = 3;
 
 // Ends a pass.
-struct Killed {};
+struct KilledPass {};
 
 class PassTest : public ::testing::TestWithParam<bool> {
  protected:
@@ -79,9 +79,9 @@ TEST_P(PassTest, GoesOnWithALayerThatWasBegun) {
   const auto stop = [&](int64_t layer, LayerState& state) {
     if (layer != 1 || state.place().stage != LayerStage::kExperts) return;
     rest.begun = std::move(state);
-    throw Killed();
+    throw KilledPass();
   };
-  EXPECT_THROW(Run(Beginning(), {.unit_done = stop}), Killed);
+  EXPECT_THROW(Run(Beginning(), {.unit_done = stop}), KilledPass);
   ASSERT_TRUE(rest.begun.has_value());
   EXPECT_TRUE(at::equal(Run(std::move(rest)), whole));
 }

@@ -21,7 +21,7 @@ namespace {
 
 const std::filesystem::path kPeers = std::filesystem::path(VERNIER_TEST_DATA) / "conformance";
 
-constexpr double kTolerance = 2e-5;
+constexpr double kPeerTolerance = 2e-5;
 
 // Leaves the cache alone.
 class InputsOnly final : public Tap {
@@ -58,7 +58,7 @@ class PeerLogits : public ::testing::TestWithParam<const char*> {
     }
     std::printf("%-38s %-14s largest error %.1e, %4.1f %% of positions below %.0e\n", GetParam(),
                 name.c_str(), *std::max_element(errors.begin(), errors.end()),
-                100 * ShareBelow(errors, kTolerance), kTolerance);
+                100 * ShareBelow(errors, kPeerTolerance), kPeerTolerance);
     return errors;
   }
 
@@ -75,15 +75,16 @@ class PeerLogits : public ::testing::TestWithParam<const char*> {
 TEST_P(PeerLogits, AgreeForWeightsInputsAndCache) {
   const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(directory_);
   Tap nobody;
-  EXPECT_EQ(ShareBelow(ErrorsOf("f32.weights", nobody), kTolerance), 1.0);
+  EXPECT_EQ(ShareBelow(ErrorsOf("f32.weights", nobody), kPeerTolerance), 1.0);
   ActivationQuantizer quantizer(quantized);
   InputsOnly inputs(quantizer);
   // A value between two codes may round to the other one, which all later positions of that
   // sequence see: of two sequences, one may differ.
-  EXPECT_GE(ShareBelow(ErrorsOf("f32.inputs", inputs), kTolerance), 0.5);
-  EXPECT_GE(ShareBelow(ErrorsOf("f32.inputs_kv", quantizer), kTolerance), 0.5);
-  EXPECT_EQ(ShareBelow(ErrorsOf("f32.inputs_kv", nobody), kTolerance), 0.0);
-  EXPECT_LT(ShareBelow(ErrorsOf("f32.inputs_kv", inputs), kTolerance), 0.1) << "the cache matters";
+  EXPECT_GE(ShareBelow(ErrorsOf("f32.inputs", inputs), kPeerTolerance), 0.5);
+  EXPECT_GE(ShareBelow(ErrorsOf("f32.inputs_kv", quantizer), kPeerTolerance), 0.5);
+  EXPECT_EQ(ShareBelow(ErrorsOf("f32.inputs_kv", nobody), kPeerTolerance), 0.0);
+  EXPECT_LT(ShareBelow(ErrorsOf("f32.inputs_kv", inputs), kPeerTolerance), 0.1)
+      << "the cache matters";
 }
 
 TEST_P(PeerLogits, HaveAScaleForEveryCache) {

@@ -131,7 +131,7 @@ TEST(HfFamily, DerivesWhatYarnLeavesOut) {
 }
 
 // A change of a good config, and the field that the error must name.
-struct BadField {
+struct BadFamilyField {
   const char* model;
   const char* pointer;
   Json value;  // null: removed
@@ -139,7 +139,7 @@ struct BadField {
 };
 
 TEST(HfFamily, NamesTheFieldAtFault) {
-  const BadField kBadFields[] = {
+  const BadFamilyField kBadFields[] = {
       {"tiny-llama", "/hidden_size", nullptr, "hidden_size"},
       {"tiny-llama", "/num_key_value_heads", 3, "num_key_value_heads"},
       {"tiny-llama", "/head_dim", 33, "head_dim"},
@@ -162,7 +162,7 @@ TEST(HfFamily, NamesTheFieldAtFault) {
       {"tiny-deepseek-v3", "/topk_group", 5, "topk_group"},
       {"tiny-deepseek-v3", "/qk_rope_head_dim", 15, "qk_rope_head_dim"},
   };
-  for (const BadField& bad : kBadFields) {
+  for (const BadFamilyField& bad : kBadFields) {
     SCOPED_TRACE(std::string(bad.model) + bad.pointer);
     Json config = ConfigOf(bad.model);
     const Json::json_pointer pointer(bad.pointer);

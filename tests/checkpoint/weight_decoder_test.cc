@@ -25,8 +25,8 @@ using ::vernier::testing::TempDir;
 using ::vernier::testing::TestTensor;
 using ::vernier::testing::Zeros;
 
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-constexpr float kInf = std::numeric_limits<float>::infinity();
+constexpr float kNotANumber = std::numeric_limits<float>::quiet_NaN();
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 class WeightDecoderTest : public ::testing::Test {
  protected:
@@ -113,7 +113,8 @@ TEST_F(WeightDecoderTest, GlobalScaleIsAMultiplier) {
   EXPECT_EQ(ReadGlobalScale(plain.checkpoint, plain.weight()), 1.0f);
 
   for (const char* name : {"x.weight_scale_2", "x.weight_global_scale"}) {
-    for (const auto& [value, text] : {std::pair(0.0f, "zero"), {kNan, "NaN"}, {kInf, "infinite"}}) {
+    for (const auto& [value, text] :
+         {std::pair(0.0f, "zero"), {kNotANumber, "NaN"}, {kInfinity, "infinite"}}) {
       EXPECT_VERNIER_ERROR(read(name, value), ErrorCode::kBadWeightValue,
                            std::string(name) + ": element 0 is " + text);
     }
@@ -177,7 +178,7 @@ std::vector<BadValue> BadValues() {
   };
   return {
       {"TensorScaleNan",
-       {fp8, MakeTensor<float>("x.weight_scale", DType::kF32, {}, {kNan})},
+       {fp8, MakeTensor<float>("x.weight_scale", DType::kF32, {}, {kNotANumber})},
        "x.weight_scale: element 0 is NaN"},
       {"RowScaleInf",
        {fp8, MakeTensor<uint16_t>("x.weight_scale", DType::kBF16, {2, 1}, {0x3F80, 0x7F80})},
@@ -189,7 +190,7 @@ std::vector<BadValue> BadValues() {
        {Zeros("x.weight", DType::kF8E4M3, {1, 64}),
         MakeTensor<uint8_t>("x.weight_scale", DType::kU8, {1, 2}, {127, 0xFF})},
        "x.weight_scale: element 1 is NaN"},
-      {"Int4ScaleNan", int4(kNan), "x.weight_scale: element 1 is NaN"},
+      {"Int4ScaleNan", int4(kNotANumber), "x.weight_scale: element 1 is NaN"},
       {"Int4Overflow", int4(0x1p126f), "x.weight_packed: element 15 is infinite"},
       {"Nvfp4Overflow", Nvfp4("x.weight_scale_2", 0x1p120f), "x.weight: element 0 is infinite"},
   };

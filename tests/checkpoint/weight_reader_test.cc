@@ -22,8 +22,8 @@ using ::vernier::testing::MakeTensor;
 using ::vernier::testing::TempDir;
 using ::vernier::testing::TestTensor;
 
-constexpr uint8_t kE4m3One = 0x38;
-constexpr uint8_t kE8m0One = 127;
+constexpr uint8_t kFp8One = 0x38;
+constexpr uint8_t kScaleOne = 127;
 
 class WeightReaderTest : public ::testing::Test {
  protected:
@@ -76,24 +76,24 @@ std::vector<TestTensor> SmallFp8(const TestTensor& scale) {
   }
   return {MakeTensor("x.weight", DType::kF8E4M3, {3, 5}, codes), scale};
 }
-const Json kBlocksOfTwo = {{"quantization_config", {{"weight_block_size", {2, 2}}}}};
+const Json kReaderBlocks = {{"quantization_config", {{"weight_block_size", {2, 2}}}}};
 
 TEST_F(WeightReaderTest, Fp8WithE8m0AndPartialBlocks) {
   const auto scale = MakeTensor<uint8_t>("x.scale", DType::kF8E8M0, {2, 3},
-                                         {kE8m0One, 128, 126, 129, kE8m0One, 120});
-  EXPECT_THAT(Read(SmallFp8(scale), 0, -1, kBlocksOfTwo), ElementsAre(1, 2, 6, 8, 2.5f,  //
-                                                                      1, 2, 6, 8, 2.5f,  //
-                                                                      4, 8, 3, 4, 5 * 0x1p-7f));
+                                         {kScaleOne, 128, 126, 129, kScaleOne, 120});
+  EXPECT_THAT(Read(SmallFp8(scale), 0, -1, kReaderBlocks), ElementsAre(1, 2, 6, 8, 2.5f,  //
+                                                                       1, 2, 6, 8, 2.5f,  //
+                                                                       4, 8, 3, 4, 5 * 0x1p-7f));
   // A range that begins inside a block.
-  EXPECT_THAT(Read(SmallFp8(scale), 1, 2, kBlocksOfTwo),
+  EXPECT_THAT(Read(SmallFp8(scale), 1, 2, kReaderBlocks),
               ElementsAre(1, 2, 6, 8, 2.5f, 4, 8, 3, 4, 5 * 0x1p-7f));
-  EXPECT_THAT(Read(SmallFp8(scale), 2, 1, kBlocksOfTwo), ElementsAre(4, 8, 3, 4, 5 * 0x1p-7f));
+  EXPECT_THAT(Read(SmallFp8(scale), 2, 1, kReaderBlocks), ElementsAre(4, 8, 3, 4, 5 * 0x1p-7f));
 }
 
 TEST_F(WeightReaderTest, Fp8WithF32Scales) {
   const auto scale =
       MakeTensor<float>("x.weight_scale_inv", DType::kF32, {2, 3}, {1, 0.3f, 2, 0.5f, 1, 1});
-  EXPECT_THAT(Read(SmallFp8(scale), 1, 2, kBlocksOfTwo),
+  EXPECT_THAT(Read(SmallFp8(scale), 1, 2, kReaderBlocks),
               ElementsAre(1, 2, 3 * 0.3f, 4 * 0.3f, 10, 0.5f, 1, 3, 4, 5));
 }
 
@@ -102,7 +102,7 @@ TEST_F(WeightReaderTest, Mxfp4LowNibbleIsTheEvenColumn) {
   packed[0] = 0x72;        // row 0: columns 0 and 1 are code 2 (1.0) and code 7 (6.0)
   packed[16] = 0x9F;       // row 0: columns 32 and 33 are -6 and -0.5
   packed[32 + 31] = 0x18;  // row 1: columns 62 and 63 are -0, read as 0, and 0.5
-  const std::vector<uint8_t> scales = {kE8m0One, 128, 0, 125};
+  const std::vector<uint8_t> scales = {kScaleOne, 128, 0, 125};
   const std::vector<float> values = Read({MakeTensor("x.weight", DType::kI8, {2, 32}, packed),
                                           MakeTensor("x.scale", DType::kF8E8M0, {2, 2}, scales)});
   ASSERT_EQ(values.size(), 128u);
@@ -120,7 +120,7 @@ TEST_F(WeightReaderTest, Nvfp4) {
   packed[8] = 0x37;                       // column 16: 6.0, column 17: 1.5
   const std::vector<float> values =
       Read({MakeTensor("x.weight", DType::kU8, {1, 16}, packed),
-            MakeTensor<uint8_t>("x.weight_scale", DType::kF8E4M3, {1, 2}, {kE4m3One, 0x44}),
+            MakeTensor<uint8_t>("x.weight_scale", DType::kF8E4M3, {1, 2}, {kFp8One, 0x44}),
             MakeTensor<float>("x.weight_scale_2", DType::kF32, {}, {0.25f})});
   EXPECT_EQ(values[0], 0.25f);
   EXPECT_EQ(values[15], 0.25f);
@@ -132,9 +132,9 @@ TEST_F(WeightReaderTest, Nvfp4) {
 TEST_F(WeightReaderTest, LargeWeightsAreReadInChunks) {
   constexpr int64_t kRows = 1000;
   constexpr int64_t kColumns = 640;
-  std::vector<uint8_t> codes(kRows * kColumns, kE4m3One);
+  std::vector<uint8_t> codes(kRows * kColumns, kFp8One);
   std::vector<uint8_t> scales;
-  for (int64_t i = 0; i < 8 * 5; ++i) scales.push_back(static_cast<uint8_t>(kE8m0One + i % 9));
+  for (int64_t i = 0; i < 8 * 5; ++i) scales.push_back(static_cast<uint8_t>(kScaleOne + i % 9));
   const auto values = Read({MakeTensor("x.weight", DType::kF8E4M3, {kRows, kColumns}, codes),
                             MakeTensor("x.scale", DType::kF8E8M0, {8, 5}, scales)},
                            3, kRows - 3);
@@ -147,7 +147,7 @@ TEST_F(WeightReaderTest, LargeWeightsAreReadInChunks) {
   }
 }
 
-struct BadValue {
+struct UnreadableValue {
   const char* name;
   std::vector<TestTensor> tensors;
   const char* tensor;
@@ -160,12 +160,12 @@ std::vector<T> With(std::vector<T> values, size_t index, T value) {
   return values;
 }
 
-std::vector<BadValue> BadValues() {
+std::vector<UnreadableValue> UnreadableValues() {
   const float nan = std::numeric_limits<float>::quiet_NaN();
   const float inf = std::numeric_limits<float>::infinity();
-  const std::vector<uint8_t> codes(8, kE4m3One);
+  const std::vector<uint8_t> codes(8, kFp8One);
   const auto fp8 = MakeTensor("x.weight", DType::kF8E4M3, {2, 4}, codes);
-  const auto e8m0 = MakeTensor<uint8_t>("x.scale", DType::kF8E8M0, {1, 1}, {kE8m0One});
+  const auto e8m0 = MakeTensor<uint8_t>("x.scale", DType::kF8E8M0, {1, 1}, {kScaleOne});
   const auto packed = MakeTensor("x.weight", DType::kI8, {2, 16}, std::vector<uint8_t>(32, 0x77));
   const auto nvfp4 = MakeTensor("x.weight", DType::kU8, {2, 8}, std::vector<uint8_t>(16, 0x22));
   const auto e4m3 = MakeTensor<uint8_t>("x.weight_scale", DType::kF8E4M3, {2, 1}, {0x38, 0x38});
@@ -209,11 +209,11 @@ std::vector<BadValue> BadValues() {
        "x.weight",
        "element 3 is infinite"},
       {"Mxfp4ScaleNan",
-       {packed, MakeTensor<uint8_t>("x.scale", DType::kF8E8M0, {2, 1}, {kE8m0One, 0xFF})},
+       {packed, MakeTensor<uint8_t>("x.scale", DType::kF8E8M0, {2, 1}, {kScaleOne, 0xFF})},
        "x.scale",
        "element 1 is NaN"},
       {"Mxfp4Overflow",
-       {packed, MakeTensor<uint8_t>("x.scale", DType::kF8E8M0, {2, 1}, {kE8m0One, 254})},
+       {packed, MakeTensor<uint8_t>("x.scale", DType::kF8E8M0, {2, 1}, {kScaleOne, 254})},
        "x.weight",
        "element 32 is infinite"},
       {"Nvfp4BlockScaleNan",
@@ -227,14 +227,15 @@ std::vector<BadValue> BadValues() {
   };
 }
 
-class BadValueTest : public WeightReaderTest, public ::testing::WithParamInterface<BadValue> {};
+class BadValueTest : public WeightReaderTest,
+                     public ::testing::WithParamInterface<UnreadableValue> {};
 
 TEST_P(BadValueTest, NamesTensorAndIndex) {
   EXPECT_VERNIER_ERROR(Read(GetParam().tensors), ErrorCode::kBadWeightValue,
                        std::string(GetParam().tensor) + ": " + GetParam().index);
 }
 
-INSTANTIATE_TEST_SUITE_P(All, BadValueTest, ::testing::ValuesIn(BadValues()),
+INSTANTIATE_TEST_SUITE_P(All, BadValueTest, ::testing::ValuesIn(UnreadableValues()),
                          [](const auto& info) { return std::string(info.param.name); });
 
 TEST_F(WeightReaderTest, RowsBeforeABadValueCanBeRead) {

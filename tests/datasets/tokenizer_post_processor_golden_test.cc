@@ -10,7 +10,7 @@ namespace vernier::datasets {
 namespace {
 
 // Of a golden of post_processors.json, without a configuration.
-Tokenizer WithPostProcessor(const Json& golden) {
+Tokenizer OfGolden(const Json& golden) {
   nlohmann::json file = ReadTokenizerJson(golden["tokenizer"].get<std::string>());
   file["post_processor"] = golden["post_processor"];
   return Tokenizer::Parse(file.dump(), "", golden["name"].get<std::string>());
@@ -21,7 +21,7 @@ TEST(PostProcessorGoldens, GiveTheLibrarysIdsButNoSecondBosOrEos) {
   ASSERT_EQ(goldens.size(), 30u);
   for (const Json& golden : goldens) {
     SCOPED_TRACE(golden["name"]);
-    const Tokenizer tokenizer = WithPostProcessor(golden);
+    const Tokenizer tokenizer = OfGolden(golden);
     for (const Json& row : golden["rows"]) {
       ExpectLibraryAddsPrefixAndSuffix(tokenizer, row);
       EXPECT_EQ(EncodeWithSpecialTokens(tokenizer, row),

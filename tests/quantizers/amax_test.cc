@@ -7,12 +7,10 @@
 
 #include "quantizers/float_formats.h"
 #include "quantizers/simd_targets.h"
+#include "tests/quantizers/format_inputs.h"
 
 namespace vernier::quantizers {
 namespace {
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 class AmaxTarget : public ::testing::TestWithParam<int64_t> {
  protected:

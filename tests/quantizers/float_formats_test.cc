@@ -7,13 +7,11 @@
 #include <cmath>
 #include <limits>
 
+#include "tests/quantizers/format_inputs.h"
 #include "tests/quantizers/golden_file.h"
 
 namespace vernier::quantizers {
 namespace {
-
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 // The code below `codes` whose value is nearest to |value|; of two, the even one. Distances are
 // exact in double.

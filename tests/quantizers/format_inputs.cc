@@ -35,8 +35,6 @@ float Tie(std::mt19937& random) {
 }
 
 float Special(std::mt19937& random) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
-  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
   const float specials[] = {kInfinity, -kInfinity, kNan, -kNan, 0.0f, -0.0f, 1.0f, -3e38f};
   return random() % 8 == 0 ? specials[random() % 8] : AnyFinite(random);
 }

@@ -16,9 +16,6 @@
 namespace vernier::quantizers {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
-
 std::vector<uint16_t> AllBf16() {
   std::vector<uint16_t> codes(0x10000);
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint16_t>(i);

@@ -112,7 +112,6 @@ TEST(Int4, QuotientsAreExactAroundTheBoundaries) {
 }
 
 TEST(Int4, SpecialGroups) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   const Int4 zeros = Quantize(std::vector<float>(128, -0.0f), 128, 128);
   EXPECT_EQ(zeros.scales, std::vector<uint16_t>{0x3F80});
   EXPECT_EQ(zeros.packed, std::vector<uint8_t>(64, 0x88));

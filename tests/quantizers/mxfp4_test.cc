@@ -153,7 +153,6 @@ TEST(QuantizeMxfp4, TiesGoDownAndZerosHaveTheSignBit) {
 }
 
 TEST(QuantizeMxfp4, InfinityAndNanSaturate) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::vector<float> values(32, 1.0f);
   values[0] = kInfinity;
   values[1] = -kInfinity;

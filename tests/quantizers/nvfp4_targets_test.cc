@@ -13,6 +13,7 @@
 #include "quantizers/nvfp4.h"
 #include "quantizers/nvfp4_reference.h"
 #include "quantizers/simd_targets.h"
+#include "tests/quantizers/format_inputs.h"
 
 namespace vernier::quantizers {
 namespace {
@@ -84,12 +85,6 @@ std::vector<float> DrawValues(const Distribution& distribution, size_t count, ui
     values[i] = distribution.draw(random) * magnitude;
   }
   return values;
-}
-
-std::vector<uint16_t> ToBf16(const std::vector<float>& values) {
-  std::vector<uint16_t> bf16(values.size());
-  std::ranges::transform(values, bf16.begin(), FloatToBf16);
-  return bf16;
 }
 
 std::vector<float> DrawImportance(int64_t columns, uint32_t seed) {

@@ -14,6 +14,7 @@
 #include "quantizers/amax.h"
 #include "quantizers/float_formats.h"
 #include "quantizers/simd_targets.h"
+#include "tests/quantizers/format_inputs.h"
 #include "tests/quantizers/golden_file.h"
 
 namespace vernier::quantizers {
@@ -72,8 +73,7 @@ TEST_P(Nvfp4Golden, IsByteEqualToModelOpt) {
   EXPECT_EQ(std::bit_cast<uint32_t>(global_scale), std::bit_cast<uint32_t>(stored_scale));
   ExpectGoldenBytes(input, global_scale);
 
-  std::vector<uint16_t> bf16(input.size());
-  std::ranges::transform(input, bf16.begin(), FloatToBf16);
+  const std::vector<uint16_t> bf16 = ToBf16(input);
   const bool holds_input = std::ranges::equal(
       input, bf16, [](float value, uint16_t bits) { return value == Bf16ToFloat(bits); });
   if (holds_input) ExpectGoldenBytes(bf16, global_scale);
@@ -150,7 +150,6 @@ TEST(Nvfp4, BlockFarBelowTheGlobalScaleGetsTheSmallestScale) {
 }
 
 TEST(Nvfp4, NonFiniteValuesSaturateAndScalesStayFinite) {
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
   std::vector<float> values(16, 0.5f);
   values[0] = kInfinity;
   values[1] = -kInfinity;

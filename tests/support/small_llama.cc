@@ -7,7 +7,7 @@ namespace {
 
 using checkpoint::DType;
 
-constexpr int64_t kVocab = 64;
+constexpr int64_t kVocabulary = 64;
 constexpr int64_t kHeads = 4;
 constexpr float kStaticScale = 0.125f;
 
@@ -42,7 +42,7 @@ Json SmallLlamaConfig(const Json& quantization, const LlamaShape& shape) {
                  {"num_hidden_layers", shape.layers},
                  {"num_attention_heads", kHeads},
                  {"num_key_value_heads", kHeads},
-                 {"vocab_size", kVocab},
+                 {"vocab_size", kVocabulary},
                  {"tie_word_embeddings", false}};
   if (!quantization.is_null()) config["quantization_config"] = quantization;
   return config;
@@ -50,9 +50,9 @@ Json SmallLlamaConfig(const Json& quantization, const LlamaShape& shape) {
 
 std::vector<TestTensor> SmallLlamaTensors(const StoreLinear& store, const LlamaShape& shape) {
   std::vector<TestTensor> tensors = {
-      RandomBf16("model.embed_tokens.weight", {kVocab, shape.hidden}),
+      RandomBf16("model.embed_tokens.weight", {kVocabulary, shape.hidden}),
       RandomBf16("model.norm.weight", {shape.hidden}),
-      RandomBf16("lm_head.weight", {kVocab, shape.hidden})};
+      RandomBf16("lm_head.weight", {kVocabulary, shape.hidden})};
   const auto add = [&](const std::string& module, int64_t rows, int64_t columns) {
     for (TestTensor& part : store(module, rows, columns)) tensors.push_back(std::move(part));
   };

@@ -27,7 +27,7 @@ using checkpoint::TensorSpec;
 using Bytes = std::vector<std::byte>;
 using MakeBytes = std::function<Bytes(const std::string& name)>;
 
-constexpr int64_t kFp8Block = 128;
+constexpr int64_t kBlockSide = 128;
 constexpr int64_t kHashLayers = 2;
 constexpr int64_t kExpertsPerToken = 3;
 
@@ -251,7 +251,7 @@ Json SyntheticDeepseekV4Config(const SyntheticOptions& options) {
             {"fmt", "e4m3"},
             {"quant_method", "fp8"},
             {"scale_fmt", "ue8m0"},
-            {"weight_block_size", {kFp8Block, kFp8Block}}}},
+            {"weight_block_size", {kBlockSide, kBlockSide}}}},
           {"rms_norm_eps", 1e-6},
           {"rope_scaling",
            {{"type", "yarn"},

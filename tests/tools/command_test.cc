@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
@@ -19,9 +20,6 @@ namespace vernier::testing {
 namespace {
 
 using ::testing::HasSubstr;
-
-const std::string kRoot = VERNIER_SOURCE_DIR;
-const std::string kExample = kRoot + "/examples/mini-deepseek-v4";
 
 TEST(CommandTest, HelpNamesEverySubcommand) {
   const CommandResult result = RunVernier({"--help"});
@@ -54,7 +52,7 @@ TEST(CommandTest, InspectJsonDescribesTheExample) {
 TEST(CommandTest, PlanWritesNothing) {
   const TempDir dir;
   const CommandResult result =
-      RunVernier({"plan", kRoot + "/recipes/quickstart.json", "--output",
+      RunVernier({"plan", (kSourceTree / "recipes/quickstart.json").string(), "--output",
                   (dir.path() / "out").string(), "--run-dir", (dir.path() / "run").string()});
   ASSERT_EQ(result.exit_code, 0) << result.errors;
   EXPECT_TRUE(HashTree(dir.path()).empty());
@@ -64,8 +62,9 @@ TEST(CommandTest, PlanWritesNothing) {
 
 TEST(CommandTest, EveryShippedRecipePlansTheExample) {
   for (const char* recipe : {"quickstart", "deepseek-v4-nvfp4-experts", "deepseek-v4-nvfp4-full"}) {
-    const CommandResult result = RunVernier(
-        {"plan", kRoot + "/recipes/" + recipe + ".json", "--source", kExample, "--json"});
+    const CommandResult result =
+        RunVernier({"plan", kSourceTree.string() + "/recipes/" + recipe + ".json", "--source",
+                    kExample, "--json"});
     EXPECT_EQ(result.exit_code, 0) << recipe << ": " << result.errors;
   }
 }

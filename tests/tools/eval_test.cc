@@ -10,6 +10,7 @@
 #include "checkpoint/safetensors.h"
 #include "tests/support/command.h"
 #include "tests/support/read_tensor.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
@@ -20,9 +21,7 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-const fs::path kRoot = VERNIER_SOURCE_DIR;
-const std::string kExample = kRoot / "examples/mini-deepseek-v4";
-const fs::path kReference = kRoot / "tests/data/models/mini-deepseek-v4-reference";
+const fs::path kReference = kSourceTree / "tests/data/models/mini-deepseek-v4-reference";
 
 constexpr std::string_view kText =
     "The following options are supported by the command. When a package is installed, the "
@@ -135,7 +134,7 @@ TEST_F(EvalTest, TheProtocolIsNamedInFull) {
 }
 
 TEST_F(EvalTest, AParquetFileIsItsRows) {
-  const fs::path data = kRoot / "tests/data/parquet";
+  const fs::path data = kSourceTree / "tests/data/parquet";
   const auto evaluate = [&](const char* name) {
     return Run({Path("bf16"), "--data", data / name, "--window", "32", "--json"});
   };

@@ -13,6 +13,7 @@
 #include "checkpoint/checkpoint.h"
 #include "export/numbers.h"
 #include "tests/support/command.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/recipe_builder.h"
 
@@ -22,7 +23,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-const fs::path kRoot = VERNIER_SOURCE_DIR;
 const fs::path kData = VERNIER_TEST_DATA;
 
 class KvCacheCommandTest : public ::testing::Test {
@@ -93,7 +93,7 @@ class KvCacheCommandTest : public ::testing::Test {
 
 TEST_F(KvCacheCommandTest, LlamaGetsCalibratedScalesAsModeloptWritesThem) {
   const CommandResult result =
-      Run(kRoot / "recipes/nvfp4.json", Source("tiny-llama"), {"--kv-cache", "fp8"});
+      Run(kSourceTree / "recipes/nvfp4.json", Source("tiny-llama"), {"--kv-cache", "fp8"});
   EXPECT_THAT(result.output, HasSubstr("KV cache     fp8: scales of 6 caches"));
   const std::map<std::string, float> amax = Amax();
   for (const std::string layer : {"0", "1", "2"}) {
@@ -119,7 +119,7 @@ TEST_F(KvCacheCommandTest, LlamaGetsCalibratedScalesAsModeloptWritesThem) {
 }
 
 TEST_F(KvCacheCommandTest, CompressedTensorsHasThemBesideTheAttention) {
-  Json recipe = ReadJsonFile(kRoot / "recipes/nvfp4.json", JsonComments::kAllow);
+  Json recipe = ReadJsonFile(kSourceTree / "recipes/nvfp4.json", JsonComments::kAllow);
   recipe["export"] = {{"dialect", "compressed-tensors"}, {"kv_cache", "fp8"}};
   Run(WriteRecipe(dir_.path(), recipe), Source("tiny-qwen3-moe"));
   const std::string attention = "model.layers.1.self_attn";
@@ -132,7 +132,7 @@ TEST_F(KvCacheCommandTest, CompressedTensorsHasThemBesideTheAttention) {
 // Weights alone, and a cache that is calibrated all the same.
 TEST_F(KvCacheCommandTest, WeightsInFp4MayStandBesideAnFp8Cache) {
   const CommandResult result =
-      Run(kRoot / "recipes/nvfp4-w4a16.json", Source("tiny-llama"), {"--kv-cache", "fp8"});
+      Run(kSourceTree / "recipes/nvfp4-w4a16.json", Source("tiny-llama"), {"--kv-cache", "fp8"});
   EXPECT_THAT(result.output, ::testing::Not(HasSubstr("fallbacks")));
   const std::map<std::string, float> amax = Amax();
   EXPECT_EQ(amax.size(), 6u) << "nothing but the caches is observed";
@@ -151,7 +151,7 @@ TEST_F(KvCacheCommandTest, DeepseekV3sLatentCacheHasOneScale) {
   const CommandResult converted =
       RunVernier({"convert", bf16.string(), fp8.string(), "--weights", "fp8_block"});
   ASSERT_EQ(converted.exit_code, 0) << converted.errors;
-  Json recipe = ReadJsonFile(kRoot / "recipes/deepseek-v3-nvfp4.json", JsonComments::kAllow);
+  Json recipe = ReadJsonFile(kSourceTree / "recipes/deepseek-v3-nvfp4.json", JsonComments::kAllow);
   Run(WriteRecipe(dir_.path(), recipe), fp8);
   const std::map<std::string, float> amax = Amax();
   for (const std::string layer : {"0", "1", "2"}) {
@@ -166,7 +166,7 @@ TEST_F(KvCacheCommandTest, DeepseekV3sLatentCacheHasOneScale) {
 // A checkpoint with scales of its own, calibrated anew under the same names: the audit takes the
 // manifest's word that the old ones are gone.
 TEST_F(KvCacheCommandTest, TheSourcesScalesAreReplaced) {
-  Run(kRoot / "recipes/nvfp4.json", Source("tiny-llama"), {"--kv-cache", "fp8"});
+  Run(kSourceTree / "recipes/nvfp4.json", Source("tiny-llama"), {"--kv-cache", "fp8"});
   const fs::path first = dir_.path() / "first";
   fs::rename(Output(), first);
   fs::remove_all(RunDir());
@@ -186,9 +186,10 @@ TEST_F(KvCacheCommandTest, TheSourcesScalesAreReplaced) {
 }
 
 TEST_F(KvCacheCommandTest, ThePlanSaysWhatBecomesOfTheCache) {
-  const std::vector<std::string> arguments = {"plan",     (kRoot / "recipes/nvfp4.json").string(),
-                                              "--source", Source("tiny-llama").string(),
-                                              "--output", Output().string()};
+  const std::vector<std::string> arguments = {
+      "plan",     (kSourceTree / "recipes/nvfp4.json").string(),
+      "--source", Source("tiny-llama").string(),
+      "--output", Output().string()};
   const auto plan = [&](const std::string& kv_cache) {
     std::vector<std::string> all = arguments;
     all.insert(all.end(), {"--kv-cache", kv_cache});

@@ -21,14 +21,14 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
 const fs::path kRoot = VERNIER_SOURCE_DIR;
-const fs::path kData = VERNIER_TEST_DATA;
-const fs::path kStores = kData / "stores/v2";
+const fs::path kTestData = VERNIER_TEST_DATA;
+const fs::path kStores = kTestData / "stores/v2";
 
 class OldStoreTest : public ::testing::Test {
  protected:
   // A model of tests/data/models, with the tokenizer that it lacks.
   void MakeSource(const std::string& model) {
-    fs::copy(kData / "models" / model, Source());
+    fs::copy(kTestData / "models" / model, Source());
     AddTokenizer(Source());
   }
   void CopyStore(const std::string& name) { fs::copy(kStores / name, dir_.path() / name); }

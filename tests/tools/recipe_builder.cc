@@ -3,11 +3,10 @@
 #include <random>
 
 #include "base/file.h"
+#include "tests/support/source_tree.h"
 
 namespace vernier::testing {
 namespace {
-
-const std::filesystem::path kRoot = VERNIER_SOURCE_DIR;
 
 Json BaseRecipe(const std::filesystem::path& directory, const std::filesystem::path& source,
                 const std::filesystem::path& data, int64_t samples, int64_t sequence_length) {
@@ -25,8 +24,8 @@ Json BaseRecipe(const std::filesystem::path& directory, const std::filesystem::p
 }  // namespace
 
 Json ExampleRecipe(const std::filesystem::path& directory) {
-  return BaseRecipe(directory, kRoot / "examples/mini-deepseek-v4",
-                    kRoot / "datasets/samples/postgresql-sqlite-docs.jsonl", /*samples=*/4,
+  return BaseRecipe(directory, kExample,
+                    kSourceTree / "datasets/samples/postgresql-sqlite-docs.jsonl", /*samples=*/4,
                     /*sequence_length=*/160);
 }
 
@@ -55,7 +54,7 @@ std::string WriteRecipe(const std::filesystem::path& directory, const Json& reci
 
 void AddTokenizer(const std::filesystem::path& checkpoint) {
   for (const char* file : {"tokenizer.json", "tokenizer_config.json"}) {
-    std::filesystem::copy_file(kRoot / "examples/mini-deepseek-v4" / file, checkpoint / file);
+    std::filesystem::copy_file(kSourceTree / "examples/mini-deepseek-v4" / file, checkpoint / file);
   }
 }
 

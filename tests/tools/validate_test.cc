@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "tests/support/command.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::testing {
@@ -17,8 +18,6 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-const std::string kExample = std::string(VERNIER_SOURCE_DIR) + "/examples/mini-deepseek-v4";
 
 // The example with NVFP4 experts and its MTP layer in MXFP4, as NVIDIA publishes DeepSeek-V4.
 class ValidateTest : public ::testing::Test {

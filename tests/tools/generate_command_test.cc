@@ -6,6 +6,7 @@
 
 #include "base/json.h"
 #include "tests/support/command.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
@@ -13,9 +14,6 @@ namespace vernier::testing {
 namespace {
 
 using ::testing::StartsWith;
-
-const std::string kRoot = VERNIER_SOURCE_DIR;
-const std::string kExample = kRoot + "/examples/mini-deepseek-v4";
 
 CommandResult Generate(std::vector<std::string> options) {
   options.insert(options.begin(), "generate");
@@ -32,7 +30,8 @@ Json GenerateJson(std::vector<std::string> options) {
 
 // The text that transformers generated from the same checkpoint.
 TEST(GenerateTest, GoesOnAsTheReferenceDid) {
-  const Json eval = ReadJsonFile(kRoot + "/tests/data/models/mini-deepseek-v4-reference/eval.json");
+  const Json eval =
+      ReadJsonFile(kSourceTree / "tests/data/models/mini-deepseek-v4-reference/eval.json");
   const std::string golden = eval.at("greedy");
   const std::string prompt = "The following options are supported:";
   ASSERT_THAT(golden, StartsWith(prompt));

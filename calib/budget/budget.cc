@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <map>
 #include <optional>
 #include <utility>
@@ -396,6 +397,7 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
 CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compute,
                              const Workload& workload, const MachineMemory& machine,
                              const std::optional<run::LoopSizes>& kept) {
+  assert(workload.samples > 0 && workload.sequence_length > 0);
   Work work = MeasureWork(source, compute, workload);
   work.spilled = MustSpill(work, compute, machine);
   const uint64_t limit = DeviceLimit(work, compute, machine);

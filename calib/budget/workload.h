@@ -22,8 +22,8 @@ struct ComputeSpec {
 
 // The sequences that run through the layers, and what exists beside the loop.
 struct Workload {
-  int64_t samples = 0;          // sequences
-  int64_t sequence_length = 0;  // tokens of each
+  int64_t samples = 1;          // sequences, at least one
+  int64_t sequence_length = 1;  // tokens of each, at least one
   bool all_experts = false;     // every expert observes every token, beside what it computes
   uint64_t held_bytes = 0;      // of host memory that somebody else holds meanwhile
   int64_t hidden_copies = 1;    // hidden states of all samples that exist at once

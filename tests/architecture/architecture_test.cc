@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "tests/architecture/source_tree.h"
+#include "tests/architecture/rooms.h"
 
 namespace vernier {
 namespace {

@@ -13,7 +13,7 @@
 #include "audit/catalogue.h"
 #include "calib/statistics/registry.h"
 #include "checkpoint/families/family.h"
-#include "tests/architecture/source_tree.h"
+#include "tests/architecture/rooms.h"
 #include "tools/command.h"
 #include "tools/options.h"
 

@@ -1,6 +1,6 @@
 // The source tree as tests of its structure see it: rooms, sources, includes.
-#ifndef VERNIER_TESTS_ARCHITECTURE_SOURCE_TREE_H_
-#define VERNIER_TESTS_ARCHITECTURE_SOURCE_TREE_H_
+#ifndef VERNIER_TESTS_ARCHITECTURE_ROOMS_H_
+#define VERNIER_TESTS_ARCHITECTURE_ROOMS_H_
 
 #include <filesystem>
 #include <map>
@@ -26,4 +26,4 @@ std::vector<std::string> IncludesOf(const std::string& source);
 
 }  // namespace vernier::testing
 
-#endif  // VERNIER_TESTS_ARCHITECTURE_SOURCE_TREE_H_
+#endif  // VERNIER_TESTS_ARCHITECTURE_ROOMS_H_

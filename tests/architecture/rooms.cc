@@ -1,4 +1,4 @@
-#include "tests/architecture/source_tree.h"
+#include "tests/architecture/rooms.h"
 
 #include <regex>
 

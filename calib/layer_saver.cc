@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
+#include <map>
 #include <set>
 #include <system_error>
 #include <utility>
@@ -58,6 +60,7 @@ std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const Layer
                     .so_far = {.seconds = partial->seconds,
                                .statistics = run::StatisticsOfUnit(store_, partial->layer),
                                .non_finites = std::move(partial->non_finites)}};
+    RequireAllStatistics(resumed.so_far.statistics);
     resumed.state.MoveTo({*stage, partial->next});
     LoadParts(*partial, resumed.state);
     return resumed;
@@ -67,6 +70,22 @@ std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const Layer
     run::DiscardPartialLayer(store_);
     BeginLayer(layer);
     return std::nullopt;
+  }
+}
+
+// A module with one statistic of a site has all of that site. Otherwise a program that recorded
+// fewer saved it, and what is missing would be of the rest of the layer alone.
+void LayerSaver::RequireAllStatistics(const std::vector<run::StatisticRow>& rows) const {
+  std::map<std::pair<std::string_view, statistics::Site>, std::ptrdiff_t> recorded;
+  for (const run::StatisticRow& row : rows) {
+    const statistics::Statistic* statistic = statistics::FindStatistic(known_, row.name);
+    if (statistic != nullptr) ++recorded[{row.module, statistic->site}];
+  }
+  for (const auto& [place, count] : recorded) {
+    if (count == std::ranges::count(known_, place.second, &statistics::Statistic::site)) continue;
+    throw Error(ErrorCode::kStoreCorrupt, std::string(place.first),
+                "an older program saved its layer without statistics that this one records",
+                "The layer is begun anew");
   }
 }
 

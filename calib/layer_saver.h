@@ -11,6 +11,7 @@
 
 #include "calib/layer_loop.h"
 #include "calib/layer_state.h"
+#include "calib/statistics/registry.h"
 #include "run/partial_layer.h"
 #include "run/store.h"
 
@@ -26,11 +27,14 @@ class LayerSaver {
     std::vector<run::NonFiniteRecord> non_finites = {};
   };
 
-  explicit LayerSaver(run::Store& store) : store_(store) {}
+  // `known`: the statistics that are recorded.
+  explicit LayerSaver(run::Store& store, statistics::Registry known = statistics::AllStatistics())
+      : store_(store), known_(known) {}
 
   // The layer that a save would be continued from, nothing without one. Damaged or missing files
-  // are noticed by their hashes: the save is then forgotten (and an event says so), because the
-  // layer can be begun anew from the hidden states before it.
+  // are noticed by their hashes, and statistics that an older program did not record by their
+  // absence: the save is then forgotten (and an event says so), because the layer can be begun anew
+  // from the hidden states before it.
   struct Resumed {
     LayerState state;
     SoFar so_far = {};
@@ -58,8 +62,10 @@ class LayerSaver {
   SampleRange Unsaved(LayerPart part, const LayerState& state) const;
   std::string FileFor(LayerPart part, const LayerState& state) const;
   void LoadParts(const run::PartialLayer& partial, LayerState& state);
+  void RequireAllStatistics(const std::vector<run::StatisticRow>& rows) const;
 
   run::Store& store_;
+  statistics::Registry known_;
   int64_t layer_ = 0;
   std::map<LayerPart, SavedState> saved_;
 };

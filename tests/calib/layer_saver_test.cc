@@ -7,6 +7,7 @@
 #include "calib/recorder.h"
 #include "checkpoint/source_model.h"
 #include "tests/calib/loop_support.h"
+#include "tests/support/made_up_statistic.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::calib {
@@ -31,7 +32,7 @@ class LayerSaverTest : public ::testing::TestWithParam<bool> {
 
     Recorder recorder(modules_);
     NonFiniteGuard guard(recorder);
-    LayerSaver saver(store);
+    LayerSaver saver(store, known_);
     std::optional<LayerSaver::Resumed> resumed = saver.Resume(kLayer, loop, hidden);
     resumed_ = resumed.has_value();
     if (!resumed) resumed.emplace(LayerSaver::Resumed{loop.MakeState(kLayer, hidden)});
@@ -51,6 +52,7 @@ class LayerSaverTest : public ::testing::TestWithParam<bool> {
 
   testing::TempDir dir_;
   bool in_files_ = GetParam();
+  statistics::Registry known_ = statistics::AllStatistics();
   bool resumed_ = false;
   double resumed_at_ = 0;
   const checkpoint::SourceModel source_ =
@@ -150,6 +152,14 @@ TEST_P(LayerSaverTest, AMissingPartIsNoticed) {
   EXPECT_THROW(Run(dir_.path() / "run", kOptions, 4), Killed);
   std::filesystem::remove(dir_.path() / "run" /
                           LayerPartFileName(kLayer, LayerPart::kMix, /*spare=*/false));
+  ExpectSame(Run(dir_.path() / "run", kOptions), calm);
+  EXPECT_FALSE(resumed_);
+}
+
+TEST_P(LayerSaverTest, WhatAnOlderProgramDidNotRecordIsRecordedOfTheWholeLayer) {
+  const LoopResult calm = Run(dir_.path() / "calm", kOptions);
+  EXPECT_THROW(Run(dir_.path() / "run", kOptions, 4), Killed);
+  known_ = testing::WithSquareSums();
   ExpectSame(Run(dir_.path() / "run", kOptions), calm);
   EXPECT_FALSE(resumed_);
 }

@@ -30,12 +30,16 @@ endif()
 # within a library. The debug and fuzz presets compile each source by itself, so that one which
 # includes too little is found. A folder whose sources cannot stand together sets it OFF.
 option(VERNIER_UNITY "Compile several sources of a library at a time" ON)
-set(VERNIER_UNITY_SOURCES 10)
+set(VERNIER_UNITY_SOURCES 20)  # fewer where a changed source is to be compiled again quickly
 
 function(vernier_unity name)
   set_target_properties(${name} PROPERTIES UNITY_BUILD ${VERNIER_UNITY}
                                            UNITY_BUILD_BATCH_SIZE ${VERNIER_UNITY_SOURCES})
 endfunction()
+
+# A folder that reads options, JSON and tables, and no tensors, sets it: such code takes twice as
+# long to compile at -O3 and runs no faster. No arithmetic on tensors may stand there.
+set(VERNIER_COLD OFF)
 
 # The kind of precompiled headers that a folder's targets use (PrecompiledHeaders.cmake): common,
 # torch, or empty for none.
@@ -45,6 +49,11 @@ function(vernier_use_headers name suffix)
   if(VERNIER_HEADERS)
     target_precompile_headers(${name} REUSE_FROM vernier_${VERNIER_HEADERS}${suffix})
   endif()
+endfunction()
+
+# For what takes longer to compile than to run: tests, and folders that are cold.
+function(vernier_light_optimization name)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
 # What libvernier is made of: code that may lie anywhere, whose names do not leave the library.
@@ -62,11 +71,9 @@ function(vernier_library name)
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS})
   vernier_use_headers(${name} _headers)
   vernier_unity(${name})
-endfunction()
-
-# What a test itself computes is little: it takes longer to compile than to run.
-function(vernier_test_optimization name)
-  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  if(VERNIER_COLD)
+    vernier_light_optimization(${name})
+  endif()
 endfunction()
 
 # The library that has a folder's test programs' main(): tests/CMakeLists.txt.
@@ -78,7 +85,7 @@ set(VERNIER_TEST_MAIN vernier_test_main)
 function(vernier_test_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  vernier_test_optimization(${name})
+  vernier_light_optimization(${name})
   vernier_use_headers(${name} _test_headers)
   vernier_unity(${name})
   target_link_libraries(${name} PRIVATE ${VERNIER_TEST_MAIN} vernier_test_support ${ARG_DEPENDS})
@@ -88,7 +95,7 @@ endfunction()
 function(vernier_test_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
-  vernier_test_optimization(${name})
+  vernier_light_optimization(${name})
   vernier_use_headers(${name} _test_headers)
   vernier_unity(${name})
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} GTest::gmock)

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 before=$(git rev-parse --verify "$1^{commit}")
 after=$(git rev-parse --verify "$2^{commit}")
-folder=$(mktemp -d "${3:-${TMPDIR:-/tmp}}/build_time.XXXXXX")
+folder=$(mktemp -d ${3:+--tmpdir="$3"})
 changed=calib/layer_loop.cc
 
 remove_trees() {

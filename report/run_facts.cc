@@ -4,11 +4,13 @@
 #include <charconv>
 #include <map>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "audit/statistics.h"
+#include "run/record_json.h"
 #include "run/run_log.h"
 #include "run/run_status.h"
 
@@ -38,8 +40,6 @@ std::optional<int64_t> Number(std::string_view text) {
   if (error != std::errc() || stop != end) return std::nullopt;
   return number;
 }
-
-Json TextOrNull(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
 Json NumberOrNull(const std::optional<int64_t>& number) {
   return number ? Json(*number) : Json(nullptr);
@@ -116,17 +116,6 @@ Json SettingsJson(const run::RunIdentity& identity) {
   return settings;
 }
 
-Json PhasesJson(const run::RunStatus& status) {
-  Json phases = Json::array();
-  for (const run::PhaseRecord& phase : status.phases) {
-    phases.push_back({{"phase", phase.phase},
-                      {"seconds", phase.seconds},
-                      {"started_at", phase.started_at},
-                      {"ended_at", TextOrNull(phase.ended_at)}});
-  }
-  return phases;
-}
-
 Json InputsJson(const std::map<int, LayerInputs>& layers) {
   Json inputs = Json::array();
   for (const auto& [layer, of_layer] : layers) {
@@ -160,46 +149,9 @@ Json ExpertTokensJson(const std::map<int, LayerInputs>& layers) {
 }
 
 Json NonFiniteJson(const run::RunStatus& status) {
-  Json records = Json::array();
-  for (size_t i = 0; i < std::min(kRecordsShown, status.non_finite.size()); ++i) {
-    const run::NonFiniteRecord& record = status.non_finite[i];
-    records.push_back({{"layer", record.layer},
-                       {"module", record.module},
-                       {"sample", record.sample},
-                       {"value", record.value},
-                       {"count", record.count}});
-  }
-  return {{"modules", status.non_finite.size()}, {"records", std::move(records)}};
-}
-
-Json ExportsJson(const run::RunStatus& status) {
-  Json exports = Json::array();
-  for (const run::ExportRecord& record : status.exports) {
-    const bool audited = !record.audited_at.empty();
-    exports.push_back({{"output", record.output},
-                       {"shards", record.shards},
-                       {"shards_done", record.shards_done},
-                       {"bytes", record.bytes},
-                       {"bytes_done", record.bytes_done},
-                       {"started_at", record.started_at},
-                       {"finished_at", TextOrNull(record.finished_at)},
-                       {"audited_at", TextOrNull(record.audited_at)},
-                       {"audit_errors", audited ? Json(record.audit_errors) : Json(nullptr)}});
-  }
-  return exports;
-}
-
-Json CommandsJson(const std::vector<run::CommandRecord>& commands) {
-  Json json = Json::array();
-  for (const run::CommandRecord& command : commands) {
-    json.push_back({{"line", command.line},
-                    {"steps", command.steps},
-                    {"started_at", command.started_at},
-                    {"ended_at", TextOrNull(command.ended_at)},
-                    {"outcome", TextOrNull(command.outcome)},
-                    {"message", command.message}});
-  }
-  return json;
+  const size_t shown = std::min(kRecordsShown, status.non_finite.size());
+  return {{"modules", status.non_finite.size()},
+          {"records", run::RecordsJson(std::span(status.non_finite).first(shown))}};
 }
 
 // Where a routed expert's number stands in `parts`: behind "experts".
@@ -239,12 +191,12 @@ Json RunFacts(const run::Store& store) {
   return {{"directory", store.run_dir().string()},
           {"calibration", CalibrationJson(status, identity, inputs)},
           {"settings", SettingsJson(identity)},
-          {"phases", PhasesJson(status)},
+          {"phases", run::RecordsJson(status.phases)},
           {"inputs", InputsJson(inputs)},
           {"expert_tokens", ExpertTokensJson(inputs)},
           {"non_finite", NonFiniteJson(status)},
-          {"exports", ExportsJson(status)},
-          {"commands", CommandsJson(run::Commands(store.database()))}};
+          {"exports", run::RecordsJson(status.exports)},
+          {"commands", run::RecordsJson(run::Commands(store.database()))}};
 }
 
 }  // namespace vernier::report

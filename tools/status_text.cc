@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "run/record_json.h"
 
 namespace vernier::tools {
 namespace {
@@ -131,8 +132,6 @@ Json PartialJson(const RunStatus& status) {
           {"seconds", status.partial->seconds}};
 }
 
-Json OptionalTime(const std::string& time) { return time.empty() ? Json(nullptr) : Json(time); }
-
 Json CalibrationJson(const RunStatus& status) {
   Json layers = Json::array();
   for (const run::FinishedLayer& layer : status.layers) {
@@ -146,58 +145,6 @@ Json CalibrationJson(const RunStatus& status) {
           {"statistics", run::CountOf(status.statistics)},
           {"statistics_by_name", status.statistics},
           {"unseen", status.unseen}};
-}
-
-Json ExportsJson(const RunStatus& status) {
-  Json exports = Json::array();
-  for (const run::ExportRecord& record : status.exports) {
-    const bool audited = !record.audited_at.empty();
-    exports.push_back({{"output", record.output},
-                       {"plan_hash", record.plan_hash},
-                       {"shards", record.shards},
-                       {"shards_done", record.shards_done},
-                       {"bytes", record.bytes},
-                       {"bytes_done", record.bytes_done},
-                       {"started_at", record.started_at},
-                       {"finished_at", OptionalTime(record.finished_at)},
-                       {"audited_at", OptionalTime(record.audited_at)},
-                       {"audit_errors", audited ? Json(record.audit_errors) : Json(nullptr)}});
-  }
-  return exports;
-}
-
-Json PhasesJson(const RunStatus& status) {
-  Json phases = Json::array();
-  for (const run::PhaseRecord& phase : status.phases) {
-    phases.push_back({{"phase", phase.phase},
-                      {"seconds", phase.seconds},
-                      {"started_at", phase.started_at},
-                      {"ended_at", OptionalTime(phase.ended_at)}});
-  }
-  return phases;
-}
-
-Json NonFiniteJson(const RunStatus& status) {
-  Json records = Json::array();
-  for (const run::NonFiniteRecord& record : status.non_finite) {
-    records.push_back({{"layer", record.layer},
-                       {"module", record.module},
-                       {"sample", record.sample},
-                       {"value", record.value},
-                       {"count", record.count}});
-  }
-  return records;
-}
-
-Json CommandJson(const RunStatus& status) {
-  if (!status.command) return nullptr;
-  const run::CommandRecord& command = *status.command;
-  return {{"line", command.line},
-          {"steps", command.steps},
-          {"started_at", command.started_at},
-          {"ended_at", OptionalTime(command.ended_at)},
-          {"outcome", OptionalTime(command.outcome)},
-          {"message", command.message}};
 }
 
 }  // namespace
@@ -225,11 +172,11 @@ Json StatusJson(const RunStatus& status) {
   return {{"run_dir", std::filesystem::absolute(status.run_dir).string()},
           {"process", status.holder ? Json(*status.holder) : Json(nullptr)},
           {"calibration", CalibrationJson(status)},
-          {"exports", ExportsJson(status)},
-          {"phases", PhasesJson(status)},
-          {"non_finite", NonFiniteJson(status)},
+          {"exports", run::RecordsJson(status.exports)},
+          {"phases", run::RecordsJson(status.phases)},
+          {"non_finite", run::RecordsJson(status.non_finite)},
           {"files", std::move(files)},
-          {"command", CommandJson(status)},
+          {"command", status.command ? run::RecordJson(*status.command) : Json(nullptr)},
           {"left", WorkLeft(status)},
           {"continue", continuation.empty() ? Json(nullptr) : Json(continuation)}};
 }

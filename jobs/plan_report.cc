@@ -15,7 +15,8 @@ namespace {
 
 calib::MachineMemory MemoryFor(const recipes::Recipe& recipe, const ModelJobs* models) {
   if (PlanNeedsModels(recipe)) {
-    return RequireModels(models, "a plan for this device").ReadMemory(recipe.compute.device);
+    const std::string& device = recipe.compute.device;
+    return RequireModels(models, "a plan for " + device).ReadMemory(device);
   }
   const uint64_t host = calib::AvailableHostMemory();
   const uint64_t given = recipe.compute.device_memory;

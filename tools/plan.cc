@@ -120,7 +120,10 @@ void PrintReport(const PlanReport& report) {
 
 int RunPlan(const Arguments& arguments, const CommandContext& context) {
   const recipes::Recipe recipe = ReadRecipe(arguments);
-  const jobs::ModelJobs* models = jobs::PlanNeedsModels(recipe) ? &RequireTorch(context) : nullptr;
+  const jobs::ModelJobs* models =
+      jobs::PlanNeedsModels(recipe)
+          ? &RequireTorch(context, "a plan for the free memory of " + recipe.compute.device)
+          : nullptr;
   const PlanReport report = jobs::MakePlanReport(recipe, models);
   if (arguments.Has("--json")) {
     fmt::print("{}\n", jobs::PlanJson(report).dump(2));

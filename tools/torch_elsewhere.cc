@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -7,12 +8,12 @@
 
 namespace vernier::tools {
 
-const jobs::ModelJobs& RequireTorch(const CommandContext& context) {
+const jobs::ModelJobs& RequireTorch(const CommandContext& context, std::string_view what) {
   const std::filesystem::path companion =
       std::filesystem::read_symlink("/proc/self/exe").replace_filename("vernier-torch");
   execv(companion.c_str(), context.argv);
   throw Error(ErrorCode::kNoTorch, companion.string(),
-              "running a model needs this program, which builds without libtorch lack",
+              fmt::format("{} needs this program, which builds without libtorch lack", what),
               "Build with -DVERNIER_WITH_TORCH=ON");
 }
 

@@ -10,7 +10,7 @@
 
 namespace vernier::tools {
 
-const jobs::ModelJobs& RequireTorch(const CommandContext& context) {
+const jobs::ModelJobs& RequireTorch(const CommandContext& context, std::string_view) {
   static const jobs::TorchJobs jobs;
   const std::optional<std::string> core = calib::BetterBlasCore();
   if (!core) return jobs;

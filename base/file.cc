@@ -96,14 +96,19 @@ uint64_t File::Size() const {
 }
 
 void File::ReadAt(uint64_t offset, std::span<std::byte> out) const {
-  while (!out.empty()) {
+  ReadAtLeast(offset, out, out.size());
+}
+
+void File::ReadAtLeast(uint64_t offset, std::span<std::byte> out, uint64_t needed) const {
+  const uint64_t end = offset + needed;
+  while (offset < end) {
     const ssize_t got =
         pread(fd_, out.data(), std::min(out.size(), kMaxTransfer), static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) {
       throw Error(ErrorCode::kFileRead, path_.string(), std::strerror(errno), "Check the disk");
     }
-    if (got == 0) ThrowFileTooShort(path_, offset, offset + out.size());
+    if (got == 0) ThrowFileTooShort(path_, offset, end);
     offset += static_cast<uint64_t>(got);
     out = out.subspan(static_cast<size_t>(got));
   }

@@ -41,6 +41,9 @@ class File {
 
   // Fills `out` from `offset`; a short file is an error.
   void ReadAt(uint64_t offset, std::span<std::byte> out) const;
+  // The same for at least the first `needed` bytes of `out`: the rest may lie behind the file's
+  // end.
+  void ReadAtLeast(uint64_t offset, std::span<std::byte> out, uint64_t needed) const;
   void WriteAt(uint64_t offset, std::span<const std::byte> bytes) const;
   // Reserves disk blocks for [0, size) and sets the length, so that a full disk shows now.
   void Preallocate(uint64_t size) const;

@@ -15,6 +15,12 @@ Batch Batches::At(int64_t first) const {
   return {first, std::min(batch_size_, tokens_->samples - first)};
 }
 
+std::vector<Batch> Batches::All() const {
+  std::vector<Batch> all;
+  for (int64_t first = 0; first < samples(); first = all.back().end()) all.push_back(At(first));
+  return all;
+}
+
 TokenBatch Batches::Tokens(const Batch& batch) const {
   const int64_t length = tokens_->sequence_length;
   at::Tensor ids = at::empty({batch.count, length}, at::kLong);

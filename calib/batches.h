@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "calib/families/decoder.h"
 #include "calib/sample_buffer.h"
@@ -33,6 +34,8 @@ class Batches {
 
   // The batch that begins with sample `first`.
   Batch At(int64_t first) const;
+  // All of them, in order.
+  std::vector<Batch> All() const;
 
   TokenBatch Tokens(const Batch& batch) const;
   // The sample of every token of the batch that is no padding: I64, on the host.

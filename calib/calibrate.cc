@@ -15,6 +15,7 @@
 #include "calib/budget/forecast.h"
 #include "calib/device.h"
 #include "calib/families/decoder.h"
+#include "calib/layer_committer.h"
 #include "calib/layer_saver.h"
 #include "calib/non_finite_guard.h"
 #include "calib/pass.h"
@@ -77,8 +78,10 @@ class CalibrationRun {
                .device = device_,
                .compute_dtype = loader_.compute_dtype(),
                .directory = store.run_dir(),
-               .all_experts = request.recipe.calibration.all_experts}),
+               .all_experts = request.recipe.calibration.all_experts,
+               .times = &times_}),
         saver_(store),
+        committer_(store, ledger_, request.recipe.compute.save_interval),
         policy_(request.recipe.compute.save_interval),
         recorder_(request.plan.observed_modules),
         guard_(recorder_, PolicyOf(request.recipe)) {}
@@ -103,9 +106,9 @@ class CalibrationRun {
     pass_.Run(std::move(start), summary.layers, guard_, {progress_},
               {.unit_done = std::bind_front(&CalibrationRun::AfterUnit, this),
                .layer_done = std::bind_front(&CalibrationRun::AfterLayer, this)});
-    store_.FinishCalibration();
     run::RemoveStaleFiles(store_.run_dir(), run::NeededFiles(store_));
     progress_.EndPhase();
+    summary.stages = times_.stages();
     return summary;
   }
 
@@ -151,11 +154,14 @@ class CalibrationRun {
 
   void AfterUnit(int64_t layer, LayerState& state) {
     policy_.UnitDone(SecondsSince(std::exchange(unit_start_, Clock::now())));
-    if (state.Fraction() >= 1) return;  // the whole layer is about to be committed
+    // The whole layer is about to be committed, or those before it must be first.
+    if (state.Fraction() >= 1 || committer_.HasWaiting()) return;
     const uint64_t bytes = saver_.UnsavedBytes(state);
     if (!progress_.StopRequested() && !policy_.ShouldSave(bytes)) return;
+    const StageClock clock(&times_, "save within a layer");
     const Clock::time_point start = Clock::now();
     const int number = static_cast<int>(layer);
+    committer_.Wait();
     ledger_.Commit();
     saver_.Save(state, {.seconds = LayerSeconds(),
                         .statistics = recorder_.Rows(number),
@@ -167,33 +173,27 @@ class CalibrationRun {
 
   // Returns what the next layer reads.
   std::shared_ptr<SampleBuffer> AfterLayer(int64_t layer, LayerState& state) {
-    std::shared_ptr<SampleBuffer> out = CommitLayer(layer, state);
+    const StageClock clock(&times_, "commit");
+    const int number = static_cast<int>(layer);
+    run::LayerResult result{.layer = number,
+                            .seconds = LayerSeconds(),
+                            .statistics = WithUnseenModules(number, recorder_.Rows(number)),
+                            .activations = {},
+                            .non_finites = guard_.NonFinites(number)};
+    const bool last = layer + 1 == decoder_->Layers();
+    const bool stop = progress_.StopRequested();
+    using When = LayerCommitter::When;
+    std::shared_ptr<SampleBuffer> out =
+        committer_.LayerDone(std::move(result), state, saver_.UnsavedOut(state),
+                             last ? When::kLast : (stop ? When::kNow : When::kDue));
+    recorder_.Clear();
+    guard_.Clear();
+    policy_.LayerCommitted();
+    if (stop) committer_.Wait();
     progress_.ThrowIfStopped();
     saver_.BeginLayer(layer + 1);
     StartClock();
     return out;
-  }
-
-  std::shared_ptr<SampleBuffer> CommitLayer(int64_t layer, LayerState& state) {
-    const int number = static_cast<int>(layer);
-    saver_.SaveOut(state);
-    std::shared_ptr<SampleBuffer> out = state.out();
-    const std::filesystem::path path = store_.run_dir() / ActivationFileName(layer);
-    const run::ActivationCheckpoint saved{.file_name = path.filename().string(),
-                                          .bytes = out->Bytes(),
-                                          .hash = out->Hash(0, out->samples())};
-    PublishPartial(path);
-    ledger_.Commit();
-    store_.CommitLayer({.layer = number,
-                        .seconds = LayerSeconds(),
-                        .statistics = WithUnseenModules(number, recorder_.Rows(number)),
-                        .activations = saved,
-                        .non_finites = guard_.NonFinites(number)});
-    recorder_.Clear();
-    guard_.Clear();
-    policy_.LayerCommitted();
-    run::RemoveStaleFiles(store_.run_dir(), run::NeededFiles(store_));
-    return out->in_file() ? std::make_shared<SampleBuffer>(out->OpenSame(path)) : out;
   }
 
   // Modules that saw no token are recorded too, with 0 tokens.
@@ -229,8 +229,10 @@ class CalibrationRun {
   run::SourceLedger ledger_;
   TensorLoader loader_;
   std::unique_ptr<Decoder> decoder_;
+  StageTimes times_;
   Pass pass_;
   LayerSaver saver_;
+  LayerCommitter committer_;
   SavePolicy policy_;
   Recorder recorder_;
   NonFiniteGuard guard_;
@@ -243,7 +245,8 @@ class CalibrationRun {
 
 CalibrationSummary Calibrate(const CalibrationRequest& request, run::Store& store,
                              Progress& progress) {
-  run::RunIdentity identity = run::PlanIdentity(request.source, request.recipe, request.plan);
+  run::RunIdentity identity =
+      run::AsFinished(run::PlanIdentity(request.source, request.recipe, request.plan), store);
   identity["tokens"] = request.tokens.fingerprint;
   identity["tokenizer"] = request.tokenizer;
   store.RequireIdentity(identity);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/progress.h"
+#include "base/stage_times.h"
 #include "calib/budget/budget.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
@@ -28,6 +29,7 @@ struct CalibrationSummary {
   int64_t layers = 0;
   int64_t resumed_at_layer = 0;  // 0: started from the beginning
   int64_t tokens = 0;            // real tokens per layer
+  std::vector<StageTime> stages = {};
 };
 
 // Runs every layer that the store lacks. When a layer ends, its amax values (moved to the CPU),

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "calib/bad_input_finder.h"
+#include "calib/budget/loop_constants.h"
 
 namespace vernier::calib {
 namespace {
@@ -23,6 +24,14 @@ std::vector<std::vector<int64_t>> SplitIntoGroups(const std::vector<int64_t>& ex
     groups.back().push_back(experts[i]);
   }
   return groups;
+}
+
+// Calls use(begin, end) for at most kExpertRows rows at a time.
+template <class Use>
+void ForRows(int64_t rows, Use use) {
+  for (int64_t begin = 0; begin < rows; begin += kExpertRows) {
+    use(begin, std::min(begin + kExpertRows, rows));
+  }
 }
 
 // Sees nothing, but replaces inputs as `tap` does.
@@ -45,52 +54,74 @@ std::string ExpertName(int64_t layer, int64_t expert) {
 
 struct ExpertPass::Group {
   const std::vector<int64_t>& experts;
-  const std::vector<ExpertWeights>& weights;  // of each expert, on the device
+  // Of each expert, on the device; empty while they are not loaded.
+  std::vector<ExpertWeights> weights;
 };
 
-// The rows of one batch that chose an expert, with their routing weights.
-struct ExpertPass::Rows {
-  at::Tensor rows;     // [r] I64, on the host
-  at::Tensor weights;  // [r, 1] F32, on the device
+// Samples of which an expert computes all rows at once, on the device.
+struct ExpertPass::Chunk {
+  Batch samples;
+  std::shared_ptr<RoutedRows> routed;
+  at::Tensor x;  // [T, D] inputs of the experts
+  at::Tensor y;  // [T, D] F32: the sums, added to in place
 };
 
-ExpertPass::ExpertPass(const Decoder& decoder, const Batches& batches, ExpertPassOptions options,
+ExpertPass::ExpertPass(const Decoder& decoder, const Batches& chunks, ExpertPassOptions options,
                        LayerState& state, NonFiniteGuard& guard)
-    : decoder_(decoder), batches_(batches), options_(options), state_(state), guard_(guard) {}
+    : decoder_(decoder),
+      chunks_(chunks),
+      options_(std::move(options)),
+      state_(state),
+      guard_(guard),
+      samples_(chunks.All()),
+      chosen_(static_cast<size_t>(state.shape().experts)) {
+  for (const Batch& samples : samples_) {
+    auto routed = std::make_shared<RoutedRows>(Route(samples));
+    for (size_t expert = 0; expert < chosen_.size(); ++expert) {
+      chosen_[expert] += routed->Count(static_cast<int64_t>(expert));
+    }
+    if (samples_.size() == 1) routed_ = std::move(routed);
+  }
+}
+
+RoutedRows ExpertPass::Route(const Batch& samples) const {
+  const auto rows = [&](LayerPart part) {
+    return chunks_.Get(state_.part(part), samples).flatten(0, 1);
+  };
+  return {rows(LayerPart::kRoutingExperts), rows(LayerPart::kRoutingWeights),
+          state_.shape().experts};
+}
 
 void ExpertPass::Run(const std::function<void()>& group_done) const {
-  const auto groups =
-      SplitIntoGroups(ExpertsLeft(), std::max<int64_t>(1, options_.experts_per_group));
+  const std::vector<int64_t> left = ExpertsLeft();
+  const auto groups = SplitIntoGroups(left, std::max<int64_t>(1, options_.experts_per_group));
+  const bool streams = decoder_.ReadAhead(
+      {.layer = options_.layer, .experts = left, .next_layer = options_.next_layer});
   const auto load = [&](size_t group) {
     return std::async(std::launch::async, [&, group] { return Load(groups[group]); });
   };
   std::future<std::vector<ExpertWeights>> next;
-  if (!groups.empty()) next = load(0);
-  for (size_t group = 0; group < groups.size(); ++group) {
-    std::vector<ExpertWeights> weights = next.get();
-    if (group + 1 < groups.size()) next = load(group + 1);
-    for (ExpertWeights& expert : weights) {
-      for (at::Tensor& weight : expert) weight = weight.to(batches_.device());
+  if (!streams && !groups.empty()) next = load(0);
+  for (size_t i = 0; i < groups.size(); ++i) {
+    Group group{groups[i], std::vector<ExpertWeights>(groups[i].size())};
+    if (!streams) {
+      const StageClock clock(options_.times, "expert weights");
+      group.weights = next.get();
+      if (i + 1 < groups.size()) next = load(i + 1);
     }
-    RunGroup({groups[group], weights});
-    state_.MoveTo({LayerStage::kExperts, groups[group].back() + 1});
-    if (group + 1 < groups.size()) group_done();
+    RunGroup(group);
+    state_.MoveTo({LayerStage::kExperts, groups[i].back() + 1});
+    if (i + 1 < groups.size()) group_done();
   }
   state_.MoveTo({LayerStage::kExperts, state_.shape().experts});
   group_done();
 }
 
 std::vector<int64_t> ExpertPass::ExpertsLeft() const {
-  at::Tensor tokens = at::zeros({state_.shape().experts}, at::kLong);
-  for (int64_t first = 0; first < batches_.samples(); first = batches_.At(first).end()) {
-    const Batch batch = batches_.At(first);
-    const at::Tensor chosen =
-        state_.part(LayerPart::kRoutingExperts).Get(batch.first, batch.count).to(at::kLong);
-    tokens += at::bincount(chosen.masked_select(chosen.ge(0)), {}, state_.shape().experts);
-  }
   std::vector<int64_t> left;
   for (int64_t expert = state_.place().next; expert < state_.shape().experts; ++expert) {
-    if (options_.all_experts || tokens.data_ptr<int64_t>()[expert] > 0) left.push_back(expert);
+    const bool chosen = chosen_[static_cast<size_t>(expert)] > 0;
+    if (options_.all_experts || chosen) left.push_back(expert);
   }
   return left;
 }
@@ -103,24 +134,39 @@ std::vector<ExpertWeights> ExpertPass::Load(const std::vector<int64_t>& experts)
   return weights;
 }
 
-void ExpertPass::RunGroup(const Group& group) const {
+const ExpertWeights& ExpertPass::WeightsOf(Group& group, size_t i) const {
+  const StageClock clock(options_.times, "expert weights");
+  ExpertWeights& weights = group.weights[i];
+  if (weights.empty()) weights = decoder_.LoadExpert(options_.layer, group.experts[i]);
+  for (at::Tensor& weight : weights) weight = weight.to(chunks_.device());
+  return weights;
+}
+
+ExpertPass::Chunk ExpertPass::ChunkAt(size_t index) const {
+  const Batch& samples = samples_[index];
+  const auto rows = [&](LayerPart part) {
+    return chunks_.Get(state_.part(part), samples).flatten(0, 1);
+  };
+  return {samples, routed_ ? routed_ : std::make_shared<RoutedRows>(Route(samples)),
+          rows(LayerPart::kExpertInput), rows(LayerPart::kSum)};
+}
+
+void ExpertPass::RunGroup(Group& group) const {
+  const StageClock clock(options_.times, "experts, their weights included");
   SampleBuffer& next_sum = state_.NextSum();
   bool good = true;
-  for (int64_t first = 0; first < batches_.samples() && good;) {
-    const Batch batch = batches_.At(first);
-    const at::Tensor x = batches_.Get(state_.part(LayerPart::kExpertInput), batch).flatten(0, 1);
-    at::Tensor y = batches_.Get(state_.part(LayerPart::kSum), batch).flatten(0, 1);
-    if (options_.all_experts) {
-      guard_.SetSamples(batches_.SamplesOfTokens(batch));
-      ObserveAll(group, batch, x, guard_);
+  for (size_t index = 0; index < samples_.size() && good; ++index) {
+    Chunk chunk = ChunkAt(index);
+    for (size_t i = 0; i < group.experts.size(); ++i) {
+      RunExpert(group, i, chunk);
+      if (index + 1 == samples_.size()) group.weights[i].clear();
     }
-    Add(group, batch, x, y);
-    guard_.SetSamples(batch.Samples());
-    y = guard_.Clamp(fmt::format("layers.{}", options_.layer), y);
-    good = guard_.IsGood(y);
-    next_sum.Put(batch.first, y.view({batch.count, batches_.length(), -1}));
-    first = batch.end();
+    guard_.SetSamples(chunk.samples.Samples());
+    chunk.y = guard_.Clamp(fmt::format("layers.{}", options_.layer), chunk.y);
+    good = guard_.IsGood(chunk.y);
+    next_sum.Put(chunk.samples.first, chunk.y.view({chunk.samples.count, chunks_.length(), -1}));
   }
+  decoder_.CheckWeights();
   if (!good || !guard_.TapIsGood()) FindBad(group);
   if (!good) {
     throw Error(ErrorCode::kBadActivation, fmt::format("layer {}", options_.layer),
@@ -130,72 +176,66 @@ void ExpertPass::RunGroup(const Group& group) const {
   state_.SumDone();
 }
 
-void ExpertPass::ObserveAll(const Group& group, const Batch& batch, const at::Tensor& x,
-                            Tap& tap) const {
-  const at::Tensor real = batches_.Tokens(batch).RealRows(x);
-  for (size_t i = 0; i < group.experts.size(); ++i) {
-    decoder_.RunExpert(options_.layer, group.experts[i], group.weights[i], real, tap);
-  }
-}
-
-at::Tensor ExpertPass::RunRouted(const Group& group, size_t i, const at::Tensor& x,
-                                 const at::Tensor& rows, Tap& tap) const {
-  return decoder_.RunExpert(options_.layer, group.experts[i], group.weights[i],
-                            x.index_select(0, rows), tap);
-}
-
-void ExpertPass::Add(const Group& group, const Batch& batch, const at::Tensor& x,
-                     at::Tensor& y) const {
+void ExpertPass::RunExpert(Group& group, size_t i, const Chunk& chunk) const {
+  const ExpertWeights& weights = WeightsOf(group, i);
+  if (!options_.all_experts) return AddRouted(group.experts[i], weights, chunk, guard_);
+  guard_.SetSamples(chunks_.SamplesOfTokens(chunk.samples));
+  ObserveAll(group.experts[i], weights, chunk, guard_);
   Unseen unseen(guard_);
-  Tap& tap = options_.all_experts ? static_cast<Tap&>(unseen) : guard_;
-  for (size_t i = 0; i < group.experts.size(); ++i) {
-    const Rows routed = RowsOf(batch, group.experts[i]);
-    if (routed.rows.size(0) == 0) continue;
-    guard_.SetSamples(SamplesOfRows(batch, routed));
-    const at::Tensor rows = routed.rows.to(batches_.device());
-    const at::Tensor out = RunRouted(group, i, x, rows, tap);
-    y.index_add_(0, rows, out.to(at::kFloat) * routed.weights);
-  }
+  AddRouted(group.experts[i], weights, chunk, unseen);
+}
+
+void ExpertPass::ObserveAll(int64_t expert, const ExpertWeights& weights, const Chunk& chunk,
+                            Tap& tap) const {
+  const at::Tensor real = chunks_.Tokens(chunk.samples).RealRows(chunk.x);
+  ForRows(real.size(0), [&](int64_t begin, int64_t end) {
+    decoder_.RunExpert(options_.layer, expert, weights, real.slice(0, begin, end), tap);
+  });
+}
+
+void ExpertPass::AddRouted(int64_t expert, const ExpertWeights& weights, const Chunk& chunk,
+                           Tap& tap) const {
+  const RoutedRows::Rows all = chunk.routed->Of(expert);
+  ForRows(all.count(), [&](int64_t begin, int64_t end) {
+    const RoutedRows::Rows routed = all.Slice(begin, end);
+    if (guard_.clamps()) guard_.SetSamples(SamplesOfRows(chunk, routed.rows));
+    const at::Tensor out = decoder_.RunExpert(options_.layer, expert, weights,
+                                              chunk.x.index_select(0, routed.rows), tap);
+    chunk.y.index_add_(0, routed.rows, out.to(at::kFloat) * routed.weights);
+  });
 }
 
 // The sample of each row: I64, on the host.
-at::Tensor ExpertPass::SamplesOfRows(const Batch& batch, const Rows& routed) const {
-  return batch.first + routed.rows.div(batches_.length(), "floor");
+at::Tensor ExpertPass::SamplesOfRows(const Chunk& chunk, const at::Tensor& rows) const {
+  return chunk.samples.first + rows.cpu().div(chunks_.length(), "floor");
 }
 
-ExpertPass::Rows ExpertPass::RowsOf(const Batch& batch, int64_t expert) const {
-  const at::Tensor chosen =
-      state_.part(LayerPart::kRoutingExperts).Get(batch.first, batch.count).flatten(0, 1);
-  const at::Tensor hits = chosen.eq(expert).nonzero();  // [r, 2]: row, choice; rows ascend
-  const at::Tensor rows = hits.select(1, 0);
-  const at::Tensor weights = state_.part(LayerPart::kRoutingWeights)
-                                 .Get(batch.first, batch.count)
-                                 .flatten(0, 1)
-                                 .index({rows, hits.select(1, 1)});
-  return {rows, weights.unsqueeze(1).to(batches_.device())};
-}
-
-// Every batch again, looking at each step.
-void ExpertPass::FindBad(const Group& group) const {
-  for (int64_t first = 0; first < batches_.samples(); first = batches_.At(first).end()) {
-    const Batch batch = batches_.At(first);
-    const at::Tensor x = batches_.Get(state_.part(LayerPart::kExpertInput), batch).flatten(0, 1);
-    for (size_t i = 0; i < group.experts.size(); ++i) CheckExpert(group, i, batch, x);
+// Every chunk again, looking at each step.
+void ExpertPass::FindBad(Group& group) const {
+  for (size_t index = 0; index < samples_.size(); ++index) {
+    const Chunk chunk = ChunkAt(index);
     // An expert may fail on a token that it does not get.
-    BadInputFinder finder(options_.layer, batches_.SamplesOfTokens(batch));
-    if (options_.all_experts) ObserveAll(group, batch, x, finder);
+    BadInputFinder finder(options_.layer, chunks_.SamplesOfTokens(chunk.samples));
+    for (size_t i = 0; i < group.experts.size(); ++i) {
+      const ExpertWeights& weights = WeightsOf(group, i);
+      CheckExpert(group.experts[i], weights, chunk);
+      if (options_.all_experts) ObserveAll(group.experts[i], weights, chunk, finder);
+    }
   }
 }
 
-void ExpertPass::CheckExpert(const Group& group, size_t i, const Batch& batch,
-                             const at::Tensor& x) const {
-  const Rows routed = RowsOf(batch, group.experts[i]);
-  if (routed.rows.size(0) == 0) return;
-  BadInputFinder finder(options_.layer, SamplesOfRows(batch, routed));
-  const at::Tensor out = RunRouted(group, i, x, routed.rows.to(batches_.device()), finder);
-  const std::string name = ExpertName(options_.layer, group.experts[i]);
-  finder.Check(name, "an output", out);
-  finder.Check(name, "a routing weight", routed.weights);
+void ExpertPass::CheckExpert(int64_t expert, const ExpertWeights& weights,
+                             const Chunk& chunk) const {
+  const RoutedRows::Rows all = chunk.routed->Of(expert);
+  const std::string name = ExpertName(options_.layer, expert);
+  ForRows(all.count(), [&](int64_t begin, int64_t end) {
+    const RoutedRows::Rows routed = all.Slice(begin, end);
+    BadInputFinder finder(options_.layer, SamplesOfRows(chunk, routed.rows));
+    const at::Tensor out = decoder_.RunExpert(options_.layer, expert, weights,
+                                              chunk.x.index_select(0, routed.rows), finder);
+    finder.Check(name, "an output", out);
+    finder.Check(name, "a routing weight", routed.weights);
+  });
 }
 
 }  // namespace vernier::calib

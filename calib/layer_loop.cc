@@ -4,12 +4,14 @@
 #include <fmt/format.h>
 #include <malloc.h>
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <string>
 #include <utility>
 
 #include "calib/bad_input_finder.h"
+#include "calib/budget/loop_constants.h"
 #include "calib/expert_pass.h"
 
 namespace vernier::calib {
@@ -20,6 +22,13 @@ std::string LayerName(int64_t layer) { return fmt::format("layers.{}", layer); }
 // Of temporaries and weights that are gone, to the machine: the heaps of threads that read weights
 // would keep it while the next stage fills another.
 void ReturnFreeMemory() { malloc_trim(0); }
+
+// Before their tokens are routed: whether to read all experts of a layer.
+bool MostExpertsAreChosen(const LayerShape& shape) {
+  constexpr int64_t kChoicesPerExpert = 4;
+  return shape.samples * shape.length * shape.experts_per_token >=
+         kChoicesPerExpert * shape.experts;
+}
 
 // The parts of a stage that a bad activation inside it reaches.
 std::array<at::Tensor, 3> Watched(const FfnStage& stage) {
@@ -34,17 +43,33 @@ LayerLoop::LayerLoop(const Decoder& decoder, const datasets::CalibrationSet& tok
       tokens_(&tokens),
       compute_dtype_(compute_dtype),
       options_(std::move(options)),
-      batches_(tokens, options_.batch_size, device) {
+      batches_(tokens, options_.batch_size, device),
+      chunks_(tokens, SamplesPerChunk(options_.batch_size, tokens.sequence_length), device) {
   assert(options_.query_chunk > 0);
 }
 
 SampleBuffer LayerLoop::MakeBuffer(std::string_view file_name, std::vector<int64_t> sample_shape,
                                    at::ScalarType dtype) const {
   if (options_.spill_directory.empty()) {
-    return SampleBuffer::InMemory(tokens_->samples, std::move(sample_shape), dtype);
+    sample_shape.insert(sample_shape.begin(), tokens_->samples);
+    return SampleBuffer::Over(Memory(sample_shape, dtype));
   }
   return SampleBuffer::InFile(options_.spill_directory / file_name, tokens_->samples,
                               std::move(sample_shape), dtype);
+}
+
+// A buffer of every layer is made anew, and fresh pages of the host cost more than what is done
+// with them.
+at::Tensor LayerLoop::Memory(const std::vector<int64_t>& shape, at::ScalarType dtype) const {
+  for (const at::Tensor& memory : spare_) {
+    const bool is_free = memory.storage().use_count() == 1;
+    if (is_free && memory.scalar_type() == dtype && memory.sizes() == shape) return memory.alias();
+  }
+  const bool pinned = !options_.hidden_on_device && !device().is_cpu();
+  const at::Device place = options_.hidden_on_device ? device() : at::Device(at::kCPU);
+  spare_.push_back(
+      at::empty(shape, at::TensorOptions().dtype(dtype).device(place).pinned_memory(pinned)));
+  return spare_.back().alias();
 }
 
 std::vector<int64_t> LayerLoop::HiddenSampleShape() const {
@@ -59,6 +84,7 @@ SampleBuffer LayerLoop::MakeHiddenBuffer(std::string_view file_name) const {
 }
 
 void LayerLoop::Embed(SampleBuffer& hidden) const {
+  const StageClock clock(options_.times, "embedding");
   const c10::InferenceMode inference;
   for (int64_t first = 0; first < batches_.samples(); first = batches_.At(first).end()) {
     hidden.Put(first, decoder_->Embed(batches_.Tokens(batches_.At(first)).ids));
@@ -92,9 +118,9 @@ LayerState LayerLoop::MakeState(int64_t layer, std::shared_ptr<SampleBuffer> in,
 }
 
 void LayerLoop::RunLayer(int64_t layer, LayerState& state, NonFiniteGuard& guard,
-                         const UnitDone& unit_done) const {
+                         const UnitDone& unit_done, std::optional<int64_t> next_layer) const {
   const c10::InferenceMode inference;
-  const std::unique_ptr<DecoderLayer> dense = decoder_->LoadLayer(layer, options_.query_chunk);
+  const std::unique_ptr<DecoderLayer> dense = LoadDense(layer, state, next_layer);
   if (state.place().stage == LayerStage::kDense) {
     RunDensePart(layer, *dense, state, guard, unit_done);
   }
@@ -102,24 +128,53 @@ void LayerLoop::RunLayer(int64_t layer, LayerState& state, NonFiniteGuard& guard
   ReturnFreeMemory();
   if (state.place().stage == LayerStage::kExperts) {
     const ExpertPassOptions options = {.layer = layer,
+                                       .next_layer = next_layer,
                                        .experts_per_group = options_.experts_per_group,
-                                       .all_experts = options_.all_experts};
-    ExpertPass(*decoder_, batches_, options, state, guard).Run([&] { unit_done(state); });
+                                       .all_experts = options_.all_experts,
+                                       .times = options_.times};
+    ExpertPass(*decoder_, chunks_, options, state, guard).Run([&] { unit_done(state); });
   }
   ReturnFreeMemory();
   RunFinish(layer, *dense, state, guard, unit_done);
+}
+
+std::unique_ptr<DecoderLayer> LayerLoop::LoadDense(int64_t layer, const LayerState& state,
+                                                   std::optional<int64_t> next_layer) const {
+  const StageClock clock(options_.times, "dense weights");
+  decoder_->ReadAhead({.layer = layer, .dense = true});
+  std::unique_ptr<DecoderLayer> dense = decoder_->LoadLayer(layer, options_.query_chunk);
+  ReadAheadBehind(layer, state, next_layer);
+  decoder_->CheckWeights();
+  return dense;
+}
+
+void LayerLoop::ReadAheadBehind(int64_t layer, const LayerState& state,
+                                std::optional<int64_t> next_layer) const {
+  UpcomingWeights next{.layer = layer};
+  if (!state.routed() || state.place().stage == LayerStage::kFinish) {
+    next.next_layer = next_layer;
+  } else if (MostExpertsAreChosen(state.shape())) {
+    const bool begun = state.place().stage == LayerStage::kExperts;
+    for (int64_t i = begun ? state.place().next : 0; i < state.shape().experts; ++i) {
+      next.experts.push_back(i);
+    }
+  }
+  decoder_->ReadAhead(next);
 }
 
 void LayerLoop::RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& state,
                              NonFiniteGuard& guard, const UnitDone& unit_done) const {
   for (int64_t first = state.place().next; first < batches_.samples();) {
     const Batch batch = batches_.At(first);
-    const FfnStage stage = RunDenseBatch(layer, dense, batch, state, guard);
-    if (state.routed()) {
-      KeepFfnStage(batch, stage, state);
-    } else {
-      const at::Tensor out = dense.Finish(stage.hidden, stage.y, stage.mix);
-      state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, guard));
+    {
+      const StageClock clock(options_.times, "dense");
+      const FfnStage stage = RunDenseBatch(layer, dense, batch, state, guard);
+      if (state.routed()) {
+        KeepFfnStage(batch, stage, state);
+      } else {
+        const at::Tensor out = dense.Finish(stage.hidden, stage.y, stage.mix);
+        state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, guard));
+      }
     }
     first = batch.end();
     state.MoveTo({LayerStage::kDense, first});
@@ -170,18 +225,24 @@ void LayerLoop::RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state,
                           NonFiniteGuard& guard, const UnitDone& unit_done) const {
   for (int64_t first = state.place().next; first < batches_.samples();) {
     const Batch batch = batches_.At(first);
-    const at::Tensor hidden = batches_.Get(state.part(LayerPart::kMiddle), batch);
-    const at::Tensor y = batches_.Get(state.part(LayerPart::kSum), batch).flatten(0, 1);
-    at::Tensor mix;
-    if (state.Has(LayerPart::kMix)) {
-      mix = batches_.Get(state.part(LayerPart::kMix), batch).flatten(0, 1);
-    }
-    const at::Tensor out = dense.Finish(hidden, y, mix);
-    state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, guard));
+    FinishBatch(layer, dense, batch, state, guard);
     first = batch.end();
     state.MoveTo({LayerStage::kFinish, first});
     unit_done(state);
   }
+}
+
+void LayerLoop::FinishBatch(int64_t layer, DecoderLayer& dense, const Batch& batch,
+                            LayerState& state, NonFiniteGuard& guard) const {
+  const StageClock clock(options_.times, "finish");
+  const at::Tensor hidden = batches_.Get(state.part(LayerPart::kMiddle), batch);
+  const at::Tensor y = batches_.Get(state.part(LayerPart::kSum), batch).flatten(0, 1);
+  at::Tensor mix;
+  if (state.Has(LayerPart::kMix)) {
+    mix = batches_.Get(state.part(LayerPart::kMix), batch).flatten(0, 1);
+  }
+  const at::Tensor out = dense.Finish(hidden, y, mix);
+  state.part(LayerPart::kOut).Put(batch.first, CheckedOutput(layer, batch, out, guard));
 }
 
 at::Tensor LayerLoop::CheckedOutput(int64_t layer, const Batch& batch, const at::Tensor& hidden,

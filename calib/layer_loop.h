@@ -8,11 +8,13 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/stage_times.h"
 #include "calib/batches.h"
 #include "calib/families/decoder.h"
 #include "calib/layer_state.h"
@@ -25,9 +27,11 @@ namespace vernier::calib {
 struct LayerLoopOptions {
   int64_t batch_size = 1;         // sequences at a time
   int64_t query_chunk = 256;      // queries whose attention scores exist at once
-  int64_t experts_per_group = 1;  // routed experts on the device at once
+  int64_t experts_per_group = 1;  // routed experts that make a unit of work
   bool all_experts = false;       // every expert observes every token; outputs do not change
+  bool hidden_on_device = false;  // buffers in memory are on the device, not on the host
   std::filesystem::path spill_directory = {};  // buffers live in files here; empty: in memory
+  StageTimes* times = nullptr;                 // of the layers' stages; null: nobody asks
 };
 
 // Called between two units of a layer's work: `state` can be saved now and gone on from later. What
@@ -61,8 +65,12 @@ class LayerLoop {
   // Does what is left of a layer; its part kOut then holds the hidden states behind it. Observes
   // the inputs of linear layers over all real tokens. An activation that is NaN or infinite is
   // kBadActivation naming module, sample and value, or is clamped if the guard does that.
-  void RunLayer(int64_t layer, LayerState& state, NonFiniteGuard& guard,
-                const UnitDone& unit_done) const;
+  // `next_layer`: the one that comes then, whose weights are read as soon as this one's are.
+  void RunLayer(int64_t layer, LayerState& state, NonFiniteGuard& guard, const UnitDone& unit_done,
+                std::optional<int64_t> next_layer = {}) const;
+
+  // Forgets the memory of buffers that nobody uses any more.
+  void ReleaseBuffers() const { spare_.clear(); }
 
   // Calls `use(first_sample, token ids [B, S] on the host, logits [B, S, V] F32 on the device)`
   // batch by batch for hidden states behind the last layer.
@@ -73,6 +81,13 @@ class LayerLoop {
  private:
   SampleBuffer MakeBuffer(std::string_view file_name, std::vector<int64_t> sample_shape,
                           at::ScalarType dtype) const;
+  // Of a buffer in memory: used before, if that is free again.
+  at::Tensor Memory(const std::vector<int64_t>& shape, at::ScalarType dtype) const;
+  std::unique_ptr<DecoderLayer> LoadDense(int64_t layer, const LayerState& state,
+                                          std::optional<int64_t> next_layer) const;
+  // Tells what is loaded once the layer's dense weights are.
+  void ReadAheadBehind(int64_t layer, const LayerState& state,
+                       std::optional<int64_t> next_layer) const;
   void RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& state, NonFiniteGuard& guard,
                     const UnitDone& unit_done) const;
   FfnStage RunDenseBatch(int64_t layer, DecoderLayer& dense, const Batch& batch,
@@ -80,6 +95,8 @@ class LayerLoop {
   void KeepFfnStage(const Batch& batch, const FfnStage& stage, LayerState& state) const;
   void RunFinish(int64_t layer, DecoderLayer& dense, LayerState& state, NonFiniteGuard& guard,
                  const UnitDone& unit_done) const;
+  void FinishBatch(int64_t layer, DecoderLayer& dense, const Batch& batch, LayerState& state,
+                   NonFiniteGuard& guard) const;
   at::Tensor CheckedOutput(int64_t layer, const Batch& batch, const at::Tensor& hidden,
                            NonFiniteGuard& guard) const;
 
@@ -88,6 +105,8 @@ class LayerLoop {
   at::ScalarType compute_dtype_;
   LayerLoopOptions options_;
   Batches batches_;
+  Batches chunks_;  // of the routed experts
+  mutable std::vector<at::Tensor> spare_;
 };
 
 }  // namespace vernier::calib

@@ -188,11 +188,4 @@ void LayerSaver::Save(LayerState& state, SoFar so_far) {
   state.ProtectSum();
 }
 
-void LayerSaver::SaveOut(LayerState& state) {
-  const SampleRange unsaved = Unsaved(LayerPart::kOut, state);
-  state.part(LayerPart::kOut)
-      .SaveTo(store_.run_dir() / LayerPartFileName(layer_, LayerPart::kOut, false), unsaved.first,
-              unsaved.count);
-}
-
 }  // namespace vernier::calib

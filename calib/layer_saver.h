@@ -48,8 +48,8 @@ class LayerSaver {
   // Makes everything that the rest of the layer needs durable, and commits the place.
   void Save(LayerState& state, SoFar so_far);
 
-  // Of a layer that is done: makes the rest of kOut durable in its file.
-  void SaveOut(LayerState& state);
+  // Of a layer that is done: the samples of kOut that are not in its file.
+  SampleRange UnsavedOut(const LayerState& state) const { return Unsaved(LayerPart::kOut, state); }
 
  private:
   struct SavedState {

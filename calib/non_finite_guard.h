@@ -46,6 +46,8 @@ class NonFiniteGuard final : public Tap {
   }
   bool Finite() const override { return tap_.Finite(); }
 
+  bool clamps() const { return policy_ == NonFinitePolicy::kClamp; }
+
   // The sample of each token [tokens] (I64, on the host) of what is observed or clamped until the
   // next call: for records.
   void SetSamples(at::Tensor samples) { samples_ = std::move(samples); }
@@ -68,7 +70,6 @@ class NonFiniteGuard final : public Tap {
   void Clear() { records_.clear(); }
 
  private:
-  bool clamps() const { return policy_ == NonFinitePolicy::kClamp; }
   // Whether some of `x` must be made finite; then it is recorded.
   bool RecordNonFinite(std::string_view name, const at::Tensor& x);
   // What of `x` counts in statistics.

@@ -14,7 +14,9 @@ LayerLoopOptions LoopOptions(const PassInputs& inputs) {
           .query_chunk = budget.query_chunk,
           .experts_per_group = budget.experts_per_group,
           .all_experts = inputs.all_experts,
-          .spill_directory = budget.spill_hidden ? inputs.directory : std::filesystem::path()};
+          .hidden_on_device = budget.hidden_on_device,
+          .spill_directory = budget.spill_hidden ? inputs.directory : std::filesystem::path(),
+          .times = inputs.times};
 }
 
 // Tells how much of a layer was done since the last time.
@@ -58,12 +60,15 @@ std::shared_ptr<SampleBuffer> Pass::Run(PassStart start, int64_t end, NonFiniteG
     LayerState state = begun ? std::move(*begun) : loop_.MakeState(layer, std::move(hidden));
     begun.reset();
     LayerProgress reached(progress, layer, end, state.Fraction());
-    loop_.RunLayer(layer, state, guard, [&](LayerState& now) {
+    const auto unit_done = [&](LayerState& now) {
       reached.Reach(now.Fraction());
       if (hooks.unit_done) hooks.unit_done(layer, now);
-    });
+    };
+    const auto next_layer = layer + 1 < end ? std::optional(layer + 1) : std::nullopt;
+    loop_.RunLayer(layer, state, guard, unit_done, next_layer);
     hidden = hooks.layer_done ? hooks.layer_done(layer, state) : state.out();
   }
+  loop_.ReleaseBuffers();
   return hidden;
 }
 

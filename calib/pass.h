@@ -31,6 +31,7 @@ struct PassInputs {
   at::ScalarType compute_dtype;
   std::filesystem::path directory;  // for buffers in files, where the budget wants those
   bool all_experts = false;         // every expert observes every token
+  StageTimes* times = nullptr;      // of the layers' stages
 };
 
 // Where a pass begins.

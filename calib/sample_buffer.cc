@@ -38,8 +38,13 @@ SampleBuffer::SampleBuffer(int64_t samples, std::vector<int64_t> sample_shape, a
 
 SampleBuffer SampleBuffer::InMemory(int64_t samples, std::vector<int64_t> sample_shape,
                                     at::ScalarType dtype) {
-  SampleBuffer buffer(samples, std::move(sample_shape), dtype);
-  buffer.memory_ = at::empty(WithLeading(samples, buffer.sample_shape_), dtype);
+  return Over(at::empty(WithLeading(samples, sample_shape), dtype));
+}
+
+SampleBuffer SampleBuffer::Over(at::Tensor memory) {
+  assert(memory.is_contiguous());
+  SampleBuffer buffer(memory.size(0), memory.sizes().slice(1).vec(), memory.scalar_type());
+  buffer.memory_ = std::move(memory);
   return buffer;
 }
 
@@ -76,12 +81,18 @@ at::Tensor SampleBuffer::Get(int64_t first, int64_t count) const {
   return values;
 }
 
+at::Tensor SampleBuffer::HostCopy(int64_t first, int64_t count) const {
+  return Get(first, count).to(at::kCPU);
+}
+
 void SampleBuffer::Put(int64_t first, const at::Tensor& values) {
   const int64_t count = values.size(0);
   assert(first >= 0 && first + count <= samples_);
   std::fill_n(digests_.begin() + first, count, std::string());
   if (!file_) {
-    memory_.narrow(0, first, count).copy_(values.view(WithLeading(count, sample_shape_)));
+    const at::Tensor place = memory_.narrow(0, first, count);
+    if (place.data_ptr() == values.data_ptr()) return;
+    place.copy_(values.view(WithLeading(count, sample_shape_)));
     return;
   }
   const at::Tensor host = values.to(at::kCPU, dtype_).contiguous();
@@ -107,26 +118,37 @@ void SampleBuffer::CopyFrom(const SampleBuffer& other, int64_t first, int64_t co
   }
 }
 
-void SampleBuffer::SaveTo(const std::filesystem::path& file, int64_t first, int64_t count) const {
-  if (file_) {
-    assert(file == file_->path());
-    return file_->Sync();
-  }
+void SampleBuffer::WriteTo(const std::filesystem::path& file, int64_t first, int64_t count) const {
+  assert(!file_ || file == file_->path());
+  if (file_) return;
   const File target = File::OpenForWrite(file, /*truncate=*/false);
   if (target.Size() != Bytes()) target.Preallocate(Bytes());
   const int64_t step = SamplesPerPiece();
   for (int64_t done = 0; done < count; done += step) {
-    const at::Tensor piece = Get(first + done, std::min(step, count - done));
+    const at::Tensor piece = HostCopy(first + done, std::min(step, count - done));
     target.WriteAt(static_cast<uint64_t>(first + done) * sample_bytes_, TensorBytes(piece));
+    Digest(first + done, piece);
   }
-  target.Sync();
+}
+
+void SampleBuffer::SaveTo(const std::filesystem::path& file, int64_t first, int64_t count) const {
+  WriteTo(file, first, count);
+  if (file_) return file_->Sync();
+  File::OpenForWrite(file, /*truncate=*/false).Sync();
+}
+
+SampleBuffer SampleBuffer::Clone() const {
+  assert(!file_);
+  SampleBuffer copy = Over(memory_.clone());
+  copy.digests_ = digests_;
+  return copy;
 }
 
 std::string SampleBuffer::Hash(int64_t first, int64_t count) const {
   Hasher hasher;
   for (int64_t sample = first; sample < first + count; ++sample) {
     const std::string& digest = digests_[static_cast<size_t>(sample)];
-    if (digest.empty()) Digest(sample, Get(sample, 1));
+    if (digest.empty()) Digest(sample, HostCopy(sample, 1));
     hasher.Update(digest);
   }
   return hasher.Hex();

@@ -1,4 +1,4 @@
-// One tensor per calibration sample, for all samples: in host memory, or in a file.
+// One tensor per calibration sample, for all samples: in memory, or in a file.
 #ifndef VERNIER_CALIB_SAMPLE_BUFFER_H_
 #define VERNIER_CALIB_SAMPLE_BUFFER_H_
 
@@ -18,8 +18,11 @@ namespace vernier::calib {
 // are those of the contiguous tensor, in memory and on disk. Not thread-safe.
 class SampleBuffer {
  public:
+  // In host memory.
   static SampleBuffer InMemory(int64_t samples, std::vector<int64_t> sample_shape,
                                at::ScalarType dtype);
+  // In `memory` [samples, ...], contiguous, of the host or a device.
+  static SampleBuffer Over(at::Tensor memory);
   // Creates (or truncates) `file`. The buffer does not delete it.
   static SampleBuffer InFile(const std::filesystem::path& file, int64_t samples,
                              std::vector<int64_t> sample_shape, at::ScalarType dtype);
@@ -36,11 +39,14 @@ class SampleBuffer {
   uint64_t sample_bytes() const { return sample_bytes_; }
   uint64_t Bytes() const { return static_cast<uint64_t>(samples_) * sample_bytes_; }
   bool in_file() const { return file_.has_value(); }
+  // Where Get's tensors are.
+  at::Device device() const { return file_ ? at::Device(at::kCPU) : memory_.device(); }
 
-  // Samples [first, first + count) as a host tensor [count, sample_shape...]. In memory it is a
-  // view that the next Put changes.
+  // Samples [first, first + count) as a tensor [count, sample_shape...]: in memory, wherever that
+  // is, a view that the next Put changes; of a file a copy in host memory.
   at::Tensor Get(int64_t first, int64_t count) const;
-  // Stores `values` [count, sample_shape...] (from any device, cast to the buffer's dtype).
+  // Stores `values` [count, sample_shape...] (from any device, cast to the buffer's dtype). A view
+  // that Get returned, changed in place, is where it belongs already.
   void Put(int64_t first, const at::Tensor& values);
 
   // The file that it is in; empty when in memory.
@@ -49,9 +55,14 @@ class SampleBuffer {
   // Copies samples [first, first + count) of `other`, which has the same shape and dtype.
   void CopyFrom(const SampleBuffer& other, int64_t first, int64_t count);
 
-  // Makes samples [first, first + count) durable in `file`, where they lie at their places in the
-  // whole tensor. For a buffer in a file, that is its own. kNoSpace, kFileWrite.
+  // Writes samples [first, first + count) to `file`, where they lie at their places in the whole
+  // tensor. For a buffer in a file, that is its own. kNoSpace, kFileWrite.
+  void WriteTo(const std::filesystem::path& file, int64_t first, int64_t count) const;
+  // The same, durably.
   void SaveTo(const std::filesystem::path& file, int64_t first, int64_t count) const;
+
+  // A copy beside the original. Of one in memory.
+  SampleBuffer Clone() const;
 
   // XXH3-128 of the XXH3-128 digests of samples [first, first + count): what was hashed once need
   // not be read again.
@@ -61,13 +72,15 @@ class SampleBuffer {
   SampleBuffer(int64_t samples, std::vector<int64_t> sample_shape, at::ScalarType dtype);
   // How many samples make a piece of a whole-buffer operation.
   int64_t SamplesPerPiece() const;
+  // Get's, contiguous in host memory.
+  at::Tensor HostCopy(int64_t first, int64_t count) const;
   void Digest(int64_t first, const at::Tensor& host_values) const;
 
   int64_t samples_;
   std::vector<int64_t> sample_shape_;
   at::ScalarType dtype_;
   uint64_t sample_bytes_;
-  at::Tensor memory_;                         // defined when in memory
+  at::Tensor memory_;                         // [samples, ...]; defined when in memory
   std::optional<File> file_;                  // set when in a file
   mutable std::vector<std::string> digests_;  // of each sample; empty while not known
 };

@@ -57,6 +57,35 @@ class SavePolicy {
   double saved_seconds_ = 0;
 };
 
+// When layers that have ended are committed. One waits for the next as long as a crash would cost
+// less than `interval` seconds of work with that one, if it takes half as long again as the longest
+// so far; and only where layers are much shorter than the interval, because a stop waits for the
+// end of the layer under way. All times in seconds.
+class CommitPolicy {
+ public:
+  // `interval` >= 0; 0 commits every layer.
+  explicit CommitPolicy(double interval) : interval_(interval) {}
+
+  void LayerDone(double seconds) {
+    waiting_ += seconds;
+    longest_ = std::max(longest_, seconds);
+  }
+
+  bool Due() const {
+    return waiting_ + kSlower * longest_ > interval_ || longest_ > kShort * interval_;
+  }
+
+  void Committed() { waiting_ = 0; }
+
+ private:
+  static constexpr double kSlower = 1.5;
+  static constexpr double kShort = 0.25;
+
+  double interval_;
+  double waiting_ = 0;
+  double longest_ = 0;
+};
+
 }  // namespace vernier::calib
 
 #endif  // VERNIER_CALIB_SAVE_POLICY_H_

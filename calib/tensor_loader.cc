@@ -49,13 +49,17 @@ at::Tensor ReadIntegers(const checkpoint::Checkpoint& checkpoint, const LogicalW
 }  // namespace
 
 TensorLoader::TensorLoader(const checkpoint::SourceModel& source, at::Device device,
-                           at::ScalarType compute_dtype, checkpoint::ReadOptions read)
+                           at::ScalarType compute_dtype, checkpoint::ReadOptions read,
+                           std::optional<WeightStreamOptions> stream)
     : source_(&source),
       read_(read),
       reader_(source.checkpoint, read),
       device_(device),
       compute_dtype_(compute_dtype) {
   assert(compute_dtype == at::kBFloat16 || compute_dtype == at::kFloat);
+  // Clamping looks at every element and counts: on the host.
+  if (!read.clamp) stream_ = stream;
+  if (!read.clamp && !stream && !device.is_cpu()) stream_.emplace();
 }
 
 bool TensorLoader::Has(std::string_view name) const {
@@ -63,11 +67,28 @@ bool TensorLoader::Has(std::string_view name) const {
   return weight != nullptr && weight->name == name;
 }
 
-at::Tensor TensorLoader::Load(std::string_view name) const { return LoadToHost(name).to(device_); }
+bool TensorLoader::ReadAhead(const UpcomingWeights& next) const {
+  if (!stream_) return false;
+  if (!streamed_) {
+    streamed_ = std::make_unique<StreamedWeights>(*source_, read_.observer, device_, *stream_);
+  }
+  streamed_->Expect(next);
+  return true;
+}
 
-at::Tensor TensorLoader::LoadToHost(std::string_view name) const {
+void TensorLoader::CheckWeights() const {
+  if (!streamed_) return;
+  // The reader knows which element it is.
+  if (const LogicalWeight* bad = streamed_->TakeBad()) LoadToHost(*bad, compute_dtype_);
+}
+
+at::Tensor TensorLoader::Load(std::string_view name) const {
+  return LoadTo(Find(name), compute_dtype_);
+}
+
+at::Tensor TensorLoader::LoadAhead(std::string_view name) const {
   const LogicalWeight& weight = Find(name);
-  return ReadRows(weight, 0, weight.rows(), compute_dtype_);
+  return stream_ ? LoadTo(weight, compute_dtype_) : LoadToHost(weight, compute_dtype_);
 }
 
 at::Tensor TensorLoader::LoadExact(std::string_view name) const {
@@ -75,7 +96,16 @@ at::Tensor TensorLoader::LoadExact(std::string_view name) const {
   if (weight.format == WeightFormat::kInteger) {
     return ReadIntegers(source_->checkpoint, weight, read_.observer).to(device_);
   }
-  return ReadRows(weight, 0, weight.rows(), at::kFloat).to(device_);
+  return LoadTo(weight, at::kFloat);
+}
+
+at::Tensor TensorLoader::LoadToHost(const LogicalWeight& weight, at::ScalarType dtype) const {
+  return ReadRows(weight, 0, weight.rows(), dtype);
+}
+
+at::Tensor TensorLoader::LoadTo(const LogicalWeight& weight, at::ScalarType dtype) const {
+  if (streamed_ && streamed_->Expects(weight)) return streamed_->Take(weight, dtype);
+  return LoadToHost(weight, dtype).to(device_);
 }
 
 at::Tensor TensorLoader::LoadRows(std::string_view name, const at::Tensor& rows) const {

@@ -4,21 +4,29 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <string_view>
+#include <vector>
 
+#include "calib/streamed_weights.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_reader.h"
 
 namespace vernier::calib {
 
-// Thread-safe. Names are those of main tensors ("layers.0.attn.wq_a.weight"). A name that the
-// checkpoint lacks is kMissingTensor.
+// Names are those of main tensors ("layers.0.attn.wq_a.weight"). A name that the checkpoint lacks
+// is kMissingTensor. On a CPU it is thread-safe; on another device, where weights are read ahead
+// and decoded there, it belongs to one thread.
 class TensorLoader {
  public:
   // `source` must outlive the loader. `compute_dtype` is kBFloat16 or kFloat. An observer is told
-  // of weights that are loaded whole.
+  // of weights that are loaded whole. `stream`: weights are read ahead; the default for any device
+  // but the CPU.
   TensorLoader(const checkpoint::SourceModel& source, at::Device device,
-               at::ScalarType compute_dtype, checkpoint::ReadOptions read = {});
+               at::ScalarType compute_dtype, checkpoint::ReadOptions read = {},
+               std::optional<WeightStreamOptions> stream = {});
 
   at::Device device() const { return device_; }
   at::ScalarType compute_dtype() const { return compute_dtype_; }
@@ -26,10 +34,18 @@ class TensorLoader {
 
   bool Has(std::string_view name) const;
 
+  // What will be loaded from now on, so that it is read meanwhile: of what was said before, only
+  // that is kept. False: nothing is read ahead.
+  bool ReadAhead(const UpcomingWeights& next) const;
+  // Of weights that were decoded on the device, kBadWeightValue for the first that has a value
+  // which is not finite. Waits for the device.
+  void CheckWeights() const;
+
   // Dequantised values in the compute dtype, on the device.
   at::Tensor Load(std::string_view name) const;
-  // The same, left in host memory: for weights that are staged before the device has room.
-  at::Tensor LoadToHost(std::string_view name) const;
+  // The same; where nothing is read ahead, left in host memory, for weights that are staged before
+  // the device has room.
+  at::Tensor LoadAhead(std::string_view name) const;
   // Dequantised values in F32, or an integer table in I64, on the device whatever the compute
   // dtype.
   at::Tensor LoadExact(std::string_view name) const;
@@ -39,6 +55,9 @@ class TensorLoader {
 
  private:
   const checkpoint::LogicalWeight& Find(std::string_view name) const;
+  at::Tensor LoadToHost(const checkpoint::LogicalWeight& weight, at::ScalarType dtype) const;
+  // On the device, by way of the stream if it is expected there.
+  at::Tensor LoadTo(const checkpoint::LogicalWeight& weight, at::ScalarType dtype) const;
   at::Tensor ReadRows(const checkpoint::LogicalWeight& weight, int64_t begin, int64_t count,
                       at::ScalarType dtype) const;
 
@@ -47,6 +66,8 @@ class TensorLoader {
   checkpoint::WeightReader reader_;
   at::Device device_;
   at::ScalarType compute_dtype_;
+  std::optional<WeightStreamOptions> stream_;          // nothing: no weight is read ahead
+  mutable std::unique_ptr<StreamedWeights> streamed_;  // made when it is first needed
 };
 
 }  // namespace vernier::calib

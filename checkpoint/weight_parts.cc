@@ -125,6 +125,7 @@ class PartResolver {
     if (packed()) checks_.RequireDtype(weight_.main, {DType::kU8, DType::kI32});
     const size_t scale = RequireScale(".weight_scale, .weight_scale_inv or .scale");
     checks_.RequireMatrix(weight_.main);
+    checks_.RequireDtype(weight_.main, {DType::kF8E4M3});
     checks_.RequireDtype(scale,
                          {DType::kF32, DType::kBF16, DType::kF16, DType::kF8E8M0, DType::kU8});
     SetFp8Blocks(scale);
@@ -162,6 +163,7 @@ class PartResolver {
   void ResolveMxfp4() {
     const size_t scale = RequireScale(".weight_scale");
     WidenColumns();
+    checks_.RequireDtype(weight_.main, {DType::kU8, DType::kI8});
     checks_.RequireDtype(scale, {DType::kF8E8M0, DType::kU8});
     SetWholeBlocks(scale, quantizers::kMxfp4BlockSize);
   }
@@ -187,6 +189,7 @@ class PartResolver {
     const size_t scale = RequireScale(".weight_scale");
     if (!group_.Has(Part::kPackedShape)) FailMissing(ErrorCode::kMissingTensor, ".weight_shape");
     checks_.RequireMatrix(weight_.main);
+    checks_.RequireDtype(weight_.main, {DType::kI32});
     checks_.RequireDtype(scale, {DType::kBF16, DType::kF16, DType::kF32});
     weight_.shape = ReadInt4Shape(group_[Part::kPackedShape]);
     weight_.packed_shape = group_[Part::kPackedShape];

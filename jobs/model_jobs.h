@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "base/stage_times.h"
 #include "calib/budget/budget.h"
 #include "checkpoint/source_model.h"
 #include "jobs/eval.h"
@@ -25,7 +26,8 @@ struct CalibrationOutcome {
   int64_t layers = 0;
   int64_t resumed_at_layer = 0;
   int64_t samples = 0;
-  int64_t tokens = 0;  // real tokens, the same in every layer
+  int64_t tokens = 0;                  // real tokens, the same in every layer
+  std::vector<StageTime> stages = {};  // where the time went
 };
 
 class ModelJobs {

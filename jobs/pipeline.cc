@@ -128,7 +128,8 @@ class Pipeline {
         store_(OpenStore(recipe_, plan_, steps_)),
         progress_(listener, ForecastPhases(source_, recipe_, plan_, steps_)) {
     // A calibrated plan's identity is recorded by calibration, with the tokens that only it knows.
-    const run::RunIdentity identity = run::PlanIdentity(source_, recipe_, plan_);
+    const run::RunIdentity identity =
+        run::AsFinished(run::PlanIdentity(source_, recipe_, plan_), store_);
     if (plan_.observed_modules.empty()) {
       store_.RequireIdentity(identity);
     } else {

@@ -16,11 +16,14 @@ Json CalibrationJson(const CalibrationSummary& summary) {
                        {"value", record.value},
                        {"count", record.count}});
   }
-  return {{"layers", summary.outcome.layers},
-          {"resumed_at_layer", summary.outcome.resumed_at_layer},
-          {"samples", summary.outcome.samples},
-          {"tokens", summary.outcome.tokens},
-          {"clamped", std::move(clamped)}};
+  Json stages = Json::array();
+  for (const StageTime& stage : summary.outcome.stages) {
+    stages.push_back({{"stage", stage.stage}, {"seconds", stage.seconds}, {"times", stage.times}});
+  }
+  return {
+      {"layers", summary.outcome.layers},   {"resumed_at_layer", summary.outcome.resumed_at_layer},
+      {"samples", summary.outcome.samples}, {"tokens", summary.outcome.tokens},
+      {"clamped", std::move(clamped)},      {"stages", std::move(stages)}};
 }
 
 Json FallbacksJson(const exporter::ExportSummary& done) {

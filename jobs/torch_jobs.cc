@@ -49,7 +49,8 @@ CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
   return {.layers = summary.layers,
           .resumed_at_layer = summary.resumed_at_layer,
           .samples = data.tokens.samples,
-          .tokens = summary.tokens};
+          .tokens = summary.tokens,
+          .stages = summary.stages};
 }
 
 EvalSummary TorchJobs::Evaluate(const EvalSpec& spec, ProgressListener& listener) const {

@@ -8,6 +8,8 @@
 namespace vernier::run {
 namespace {
 
+const std::string kNumerics = "numerics";
+
 // "/data/0/path" -> "calibration.data.0.path"
 std::string FieldName(std::string pointer) {
   std::ranges::replace(pointer, '/', '.');
@@ -15,7 +17,7 @@ std::string FieldName(std::string pointer) {
 }
 
 void AddCalibration(const recipes::Recipe& recipe, RunIdentity& identity) {
-  identity["numerics"] = std::to_string(kNumericsVersion);
+  identity[kNumerics] = std::to_string(kNumericsVersion);
   const Json fields = recipes::CalibrationIdentity(recipe).flatten();
   for (const auto& [pointer, value] : fields.items()) {
     identity[FieldName(pointer)] = value.is_string() ? value.get<std::string>() : value.dump();
@@ -31,6 +33,16 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
   RunIdentity identity = {{"source", source.checkpoint.fingerprint()},
                           {"observed_modules", observed.Hex()}};
   if (recipes::ObservesInputs(recipe)) AddCalibration(recipe, identity);
+  return identity;
+}
+
+RunIdentity AsFinished(RunIdentity identity, const Store& store) {
+  if (!store.CalibrationFinished()) return identity;
+  const RunIdentity stored = store.Identity();
+  const auto numerics = stored.find(kNumerics);
+  if (numerics != stored.end() && identity.contains(kNumerics)) {
+    identity[kNumerics] = numerics->second;
+  }
   return identity;
 }
 

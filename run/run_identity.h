@@ -6,12 +6,13 @@
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
 #include "run/identity.h"
+#include "run/store.h"
 
 namespace vernier::run {
 
 // To be raised by a change after which the same inputs give other statistics: stores that were made
 // before it are then refused.
-inline constexpr int kNumericsVersion = 1;
+inline constexpr int kNumericsVersion = 2;
 
 // Fields "source" (fingerprint) and "observed_modules" (hash of their names); when the recipe
 // observes inputs also "numerics" (kNumericsVersion) and "calibration.*", one per field of
@@ -20,6 +21,10 @@ inline constexpr int kNumericsVersion = 1;
 // and export.
 RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
                          const recipes::Plan& plan);
+
+// `identity` as the store of a finished calibration allows it: what was observed stays what it is,
+// whichever version of the arithmetic it was observed with. Of any other store, as it is.
+RunIdentity AsFinished(RunIdentity identity, const Store& store);
 
 }  // namespace vernier::run
 

@@ -99,25 +99,43 @@ std::optional<ActivationCheckpoint> Store::LatestActivations() const {
   return LastActivations(impl_->database);
 }
 
-void Store::CommitLayer(const LayerResult& result) {
+void Store::CommitLayer(const LayerResult& result) { CommitLayers({&result, 1}); }
+
+void Store::CommitLayers(std::span<const LayerResult> results) {
+  Transaction transaction(impl_->database);
+  AddLayers(results);
+  transaction.Commit();
+}
+
+void Store::CommitLastLayers(std::span<const LayerResult> results) {
+  Transaction transaction(impl_->database);
+  AddLayers(results);
+  SetFinished(impl_->database);
+  transaction.Commit();
+}
+
+// Within the caller's transaction.
+void Store::AddLayers(std::span<const LayerResult> results) {
+  const Database& database = impl_->database;
+  ClearPartialLayer(database);
+  for (const LayerResult& result : results) {
+    RequireNext(result.layer);
+    InsertLayer(database, result.layer, result.seconds, result.activations);
+    AddStatistics(*this, result.layer, result.statistics);
+    ReplaceNonFinite(database, result.layer, result.non_finites);
+  }
+}
+
+void Store::RequireNext(int layer) const {
   const std::optional<int> last = LastLayer();
   const int expected = last ? *last + 1 : 0;
-  if (result.layer != expected || CalibrationFinished()) {
-    throw Error(ErrorCode::kStoreCorrupt, impl_->path.string(),
-                CalibrationFinished()
-                    ? fmt::format("layer {} comes after the end of calibration", result.layer)
-                    : fmt::format("layer {} cannot be stored where layer {} is due", result.layer,
-                                  expected),
-                "Choose another run directory to calibrate again");
-  }
-
-  const Database& database = impl_->database;
-  Transaction transaction(database);
-  ClearPartialLayer(database);
-  InsertLayer(database, result.layer, result.seconds, result.activations);
-  AddStatistics(*this, result.layer, result.statistics);
-  ReplaceNonFinite(database, result.layer, result.non_finites);
-  transaction.Commit();
+  const bool finished = CalibrationFinished();
+  if (layer == expected && !finished) return;
+  throw Error(ErrorCode::kStoreCorrupt, impl_->path.string(),
+              finished
+                  ? fmt::format("layer {} comes after the end of calibration", layer)
+                  : fmt::format("layer {} cannot be stored where layer {} is due", layer, expected),
+              "Choose another run directory to calibrate again");
 }
 
 void Store::FinishCalibration() { SetFinished(impl_->database); }

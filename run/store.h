@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,8 +73,12 @@ class Store {
   std::optional<ActivationCheckpoint> LatestActivations() const;
   // kStoreCorrupt unless the layer follows the last one and calibration is not finished.
   void CommitLayer(const LayerResult& result);
+  // Layers that follow each other, together: only of the last one activations are needed.
+  void CommitLayers(std::span<const LayerResult> results);
   // Marks calibration as complete. The activation checkpoint is no longer needed.
   void FinishCalibration();
+  // CommitLayers and FinishCalibration at once: no activations are needed.
+  void CommitLastLayers(std::span<const LayerResult> results);
   bool CalibrationFinished() const;
   // The amax values among the statistics, by layer, then module.
   std::vector<InputAmax> Inputs() const;
@@ -88,6 +93,9 @@ class Store {
   void LogEvent(std::string_view kind, std::string_view detail);
 
  private:
+  void AddLayers(std::span<const LayerResult> results);
+  void RequireNext(int layer) const;
+
   struct Impl;
   explicit Store(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

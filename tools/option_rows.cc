@@ -198,6 +198,10 @@ std::vector<Option> RunRows() {
 
 std::vector<Option> ModelRows() {
   return {
+      {.name = "--timings",
+       .commands = "run calibrate",
+       .kind = Kind::kFlag,
+       .help = "Say at the end where the time of a calibration's layers went, stage by stage"},
       {.name = "--layer",
        .commands = "layertest",
        .kind = Kind::kInteger,

@@ -21,8 +21,9 @@ int RunSteps(const Arguments& arguments, const CommandContext& context,
   const jobs::ModelJobs* models = calibrates ? &RequireTorch(context) : nullptr;
   ProgressWriter progress(context.progress);
   FinishPipeline(jobs::RunPipeline(
-      {.recipe = recipe, .steps = steps, .command = RepeatableCommand(context.argv)}, models,
-      progress));
+                     {.recipe = recipe, .steps = steps, .command = RepeatableCommand(context.argv)},
+                     models, progress),
+                 steps.front() == Step::kCalibrate && arguments.Has("--timings"));
   return 0;
 }
 

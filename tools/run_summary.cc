@@ -38,6 +38,13 @@ void PrintCalibration(const jobs::CalibrationSummary& summary) {
              clamped.size(), clamped.front().value, clamped.front().module, clamped.front().sample);
 }
 
+void PrintTimings(const std::vector<StageTime>& stages) {
+  for (const StageTime& stage : stages) {
+    fmt::print("timing       {:<32} {:>9.3f} s, {} times\n", stage.stage, stage.seconds,
+               stage.times);
+  }
+}
+
 void PrintFallbacks(const exporter::ExportSummary& done, int64_t scale_groups) {
   fmt::print("fallbacks    {} of {} scale groups saw no token\n", done.fallbacks.size(),
              scale_groups);
@@ -123,9 +130,10 @@ void PrintLayout(const jobs::LayoutOutcome& written) {
   fmt::print("\n");
 }
 
-void PrintRunSummary(const jobs::PipelineSummary& summary) {
+void PrintRunSummary(const jobs::PipelineSummary& summary, bool timings) {
   fmt::print("\n");
   if (summary.calibration) PrintCalibration(*summary.calibration);
+  if (summary.calibration && timings) PrintTimings(summary.calibration->outcome.stages);
   if (summary.exported) PrintExport(*summary.exported);
   if (summary.audit) fmt::print("{}", audit::ReportText(*summary.audit));
 
@@ -146,8 +154,8 @@ void PrintRunSummary(const jobs::PipelineSummary& summary) {
 
 }  // namespace
 
-void FinishPipeline(const jobs::PipelineSummary& summary) {
-  PrintRunSummary(summary);
+void FinishPipeline(const jobs::PipelineSummary& summary, bool timings) {
+  PrintRunSummary(summary, timings);
   if (!summary.Clean()) throw jobs::AuditFailed(summary.output);
 }
 

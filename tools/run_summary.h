@@ -7,8 +7,8 @@
 namespace vernier::tools {
 
 // Prints what was done on standard output. kAuditFailed when there was an audit and it found
-// errors.
-void FinishPipeline(const jobs::PipelineSummary& summary);
+// errors. `timings`: also where the time of the calibration went.
+void FinishPipeline(const jobs::PipelineSummary& summary, bool timings = false);
 
 }  // namespace vernier::tools
 

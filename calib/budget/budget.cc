@@ -12,7 +12,9 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/rounding.h"
 #include "base/text.h"
+#include "calib/budget/loop_constants.h"
 
 namespace vernier::calib {
 namespace {
@@ -47,14 +49,17 @@ struct Work {
   uint64_t length = 0;   // tokens of a sequence
   uint64_t element = 0;  // of the compute dtype
   bool on_cpu = true;
-  bool spilled = false;  // hidden states are in files
+  bool spilled = false;    // hidden states are in files
+  bool on_device = false;  // or in memory of a device that is not the CPU
   bool all_experts = false;
   uint64_t held = 0;  // in host memory, by others
   uint64_t hidden_copies = 1, model_copies = 1;
 
   uint64_t process = 0;
-  uint64_t dense_layer = 0;  // the largest
-  uint64_t expert = 0;       // the largest
+  uint64_t dense_layer = 0;   // the largest
+  uint64_t dense_stored = 0;  // the largest as stored
+  uint64_t ring = 0;          // weights that wait in host memory for another device
+  uint64_t expert = 0;        // the largest
   // F32 copy of the largest linear weight, of routed experts and of all others: BF16 products on a
   // CPU are computed in F32.
   uint64_t dense_cast = 0, expert_cast = 0;
@@ -102,6 +107,18 @@ uint64_t LargestDenseLayer(const SourceModel& source, uint64_t element) {
   return Largest(layers);
 }
 
+// Of a layer, with or without its routed experts, in the source's formats.
+uint64_t LargestStoredLayer(const SourceModel& source, bool routed) {
+  std::map<int, uint64_t> layers;
+  for (const LogicalWeight& weight : source.layout.weights) {
+    if (!IsInLoop(weight) || (weight.role == Role::kRoutedExpert && !routed)) continue;
+    for (const size_t part : weight.Parts()) {
+      layers[weight.layer] += source.checkpoint.tensor(part).info.Bytes();
+    }
+  }
+  return Largest(layers);
+}
+
 uint64_t LargestExpert(const SourceModel& source, uint64_t element) {
   std::map<std::pair<int, int>, uint64_t> experts;
   for (const LogicalWeight& weight : source.layout.weights) {
@@ -135,6 +152,8 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.model_copies = static_cast<uint64_t>(workload.model_copies);
   work.process = kProgramBytes + kHeaderBytes * source.checkpoint.tensors().size();
   work.dense_layer = LargestDenseLayer(source, work.element);
+  work.dense_stored = LargestStoredLayer(source, /*routed=*/false);
+  work.ring = work.on_cpu ? 0 : WeightRingBytes(source);
   work.expert = LargestExpert(source, work.element);
   if (!work.on_cpu || !is_bf16) return work;
   work.dense_cast = LargestCast(source.layout, /*routed=*/false);
@@ -210,7 +229,7 @@ uint64_t FfnBytes(const Work& work, uint64_t rows, int64_t width) {
 }
 
 // Whether a batch's part of the hidden states is a copy, and not a view of the buffer of all.
-bool CopiesHidden(const Work& work) { return work.spilled || !work.on_cpu; }
+bool CopiesHidden(const Work& work) { return work.spilled || !(work.on_cpu || work.on_device); }
 
 // Temporaries of a batch before the routed experts: the streams before attention, and the largest
 // of three that do not exist at once. What mixes and norms the streams, in F32, beside those that
@@ -225,61 +244,86 @@ uint64_t DenseBatchBytes(const Work& work, const Choice& sizes) {
          std::max({mixing, AttentionBytes(work, batch, chunk), ffn});
 }
 
-// The rows of a batch that one expert gets: how many at most, or in a batch whose tokens are
-// spread as training spreads them, where the busiest expert sees a few times its share.
-enum class Routing { kWorst, kUsual };
-
-uint64_t ExpertRows(const Work& work, uint64_t batch, Routing routing) {
-  constexpr uint64_t kBusiest = 4;
-  const uint64_t tokens = batch * work.length;
-  if (routing == Routing::kWorst || work.all_experts) return tokens;
-  const uint64_t share = tokens * static_cast<uint64_t>(work.dims.experts_per_token) /
-                         static_cast<uint64_t>(work.dims.experts);
-  return std::min(tokens, kBusiest * share);
+// Tokens of which a routed expert computes all rows.
+uint64_t ChunkTokens(const Work& work, const Choice& sizes) {
+  const auto length = static_cast<int64_t>(work.length);
+  const auto samples = static_cast<uint64_t>(SamplesPerChunk(sizes.batch, length));
+  return std::min(samples, work.samples) * work.length;
 }
 
-// Temporaries of a batch in a routed expert: the FFN's inputs and sums of all tokens, and the rows
-// that the expert gets.
-uint64_t ExpertBatchBytes(const Work& work, const Choice& sizes, Routing routing) {
+// The rows of a product of one expert: how many at most, or where tokens are spread as training
+// spreads them, where the busiest expert sees a few times its share.
+enum class Routing { kWorst, kUsual };
+
+uint64_t ExpertRows(const Work& work, uint64_t tokens, Routing routing) {
+  constexpr uint64_t kBusiest = 4;
+  const uint64_t most = std::min(tokens, static_cast<uint64_t>(kExpertRows));
+  if (routing == Routing::kWorst || work.all_experts) return most;
+  const uint64_t share = tokens * static_cast<uint64_t>(work.dims.experts_per_token) /
+                         static_cast<uint64_t>(work.dims.experts);
+  return std::min(most, kBusiest * share);
+}
+
+// The choices of a chunk's tokens, sorted by expert: a row (I64) and a weight (F32) each.
+uint64_t RoutedBytes(const Work& work, uint64_t tokens) {
+  constexpr uint64_t kChoiceBytes = 8 + kF32Bytes;
+  return tokens * static_cast<uint64_t>(work.dims.experts_per_token) * kChoiceBytes;
+}
+
+// Temporaries of routed experts: inputs and sums of a chunk's tokens, which rows go where, and the
+// rows of one product.
+uint64_t ExpertTemporaryBytes(const Work& work, const Choice& sizes, Routing routing) {
   if (work.dims.experts == 0) return 0;
-  const auto batch = static_cast<uint64_t>(sizes.batch);
+  const uint64_t tokens = ChunkTokens(work, sizes);
   const uint64_t copies =
-      batch * work.length * ValueBytes(work, 1, 1) * static_cast<uint64_t>(work.dims.hidden_size);
-  return (CopiesHidden(work) ? copies : 0) +
-         FfnBytes(work, ExpertRows(work, batch, routing), work.dims.expert_width);
+      tokens * ValueBytes(work, 1, 1) * static_cast<uint64_t>(work.dims.hidden_size);
+  return (CopiesHidden(work) ? copies : 0) + RoutedBytes(work, tokens) +
+         FfnBytes(work, ExpertRows(work, tokens, routing), work.dims.expert_width);
 }
 
 bool HasSeveralGroups(const Work& work, const Choice& sizes) {
   return sizes.experts < work.dims.experts;
 }
 
-// The group that computes; on a CPU also the next one, which is read meanwhile.
+bool HasSeveralChunks(const Work& work, const Choice& sizes) {
+  return ChunkTokens(work, sizes) < work.samples * work.length;
+}
+
+// Weights of routed experts on the device. On a CPU the group that computes and the next one, which
+// is read meanwhile. Elsewhere they come one by one: the expert that computes and one that is
+// decoded, of several chunks the group, beside what arrived as it is stored.
 uint64_t GroupBytes(const Work& work, const Choice& sizes) {
-  const uint64_t group = static_cast<uint64_t>(sizes.experts) * work.expert;
-  return work.on_cpu && HasSeveralGroups(work, sizes) ? 2 * group : group;
+  if (work.dims.experts == 0) return 0;
+  const auto group = static_cast<uint64_t>(sizes.experts);
+  if (work.on_cpu) return (HasSeveralGroups(work, sizes) ? 2 : 1) * group * work.expert;
+  const uint64_t held = HasSeveralChunks(work, sizes) ? group : 1;
+  return (held + 1) * work.expert + kWeightsAhead;
 }
 
 // While routed experts run, beside the layer's other weights.
 uint64_t ExpertStageBytes(const Work& work, const Choice& sizes, Routing routing) {
-  return work.expert_cast + ExpertBatchBytes(work, sizes, routing) + GroupBytes(work, sizes);
+  return work.expert_cast + ExpertTemporaryBytes(work, sizes, routing) + GroupBytes(work, sizes);
 }
 
-// A layer's weights without routed experts, and the larger of its two stages.
+// Hidden states in a device's memory, with the copy that is saved while the next layer runs.
+uint64_t HiddenOnDevice(const Work& work) {
+  if (!work.on_device) return 0;
+  return work.hidden_copies * HiddenBytes(work, work.samples) + StreamBytes(work, work.samples);
+}
+
+// A layer's weights without routed experts, and the largest of three stages: their decoding on a
+// device, all that comes before the routed experts, and these.
 uint64_t DeviceBytes(const Work& work, const Choice& sizes, Routing routing = Routing::kWorst) {
-  return work.dense_layer + std::max(work.dense_cast + DenseBatchBytes(work, sizes),
-                                     ExpertStageBytes(work, sizes, routing));
+  const uint64_t decoding = work.on_cpu ? 0 : work.dense_stored + kWeightsAhead;
+  return HiddenOnDevice(work) + work.dense_layer +
+         std::max({decoding, work.dense_cast + DenseBatchBytes(work, sizes),
+                   ExpertStageBytes(work, sizes, routing)});
 }
 
-// Weights that wait in host memory for another device: a group being sent and the next being read.
-uint64_t StagedBytes(const Work& work, const Choice& sizes) {
-  if (work.on_cpu) return 0;
-  const uint64_t group = static_cast<uint64_t>(sizes.experts) * work.expert;
-  return HasSeveralGroups(work, sizes) ? 2 * group : group;
-}
-
-// Buffers of the samples' hidden states, unless they are in files; then, for another device, what
-// of them is on its way there.
+// Buffers of the samples' hidden states on the host, unless they are elsewhere; for another device
+// what of them is on its way there.
 uint64_t ResidentHidden(const Work& work, const Choice& sizes) {
+  if (work.on_device) return 0;
   if (!work.spilled) return work.hidden_copies * HiddenBytes(work, work.samples);
   return work.on_cpu ? 0 : HiddenBytes(work, static_cast<uint64_t>(sizes.batch));
 }
@@ -338,20 +382,29 @@ std::optional<Choice> ChooseBatch(const Work& work, const std::vector<int64_t>& 
   return std::nullopt;
 }
 
-// As many experts as fit, then evened out: fewer per group if that makes no more groups.
+// On the device that is not the CPU, if they fit there beside all else: they are then neither in
+// files nor on the host. The sizes do not depend on it.
+void PlaceHidden(Work& work, const Choice& sizes, uint64_t limit) {
+  if (work.on_cpu) return;
+  Work placed = work;
+  placed.on_device = true;
+  placed.spilled = false;
+  if (DeviceBytes(placed, sizes) <= limit) work = placed;
+}
+
+// As many experts as fit, then evened out: fewer per group if that makes no more groups. Of a
+// device that gets them one by one, no more than are worth a look at their outputs.
 int64_t ChooseExperts(const Work& work, Choice sizes, uint64_t limit) {
   const int64_t all = work.dims.experts;
   if (all == 0) return 0;
-  sizes.experts = all;
-  if (DeviceBytes(work, sizes) <= limit) return all;
-  sizes.experts = 1;
-  const uint64_t per_expert = GroupBytes(work, sizes);
-  const uint64_t fixed =
-      work.dense_layer + ExpertStageBytes(work, sizes, Routing::kWorst) - per_expert;
-  const auto most =
-      std::clamp<int64_t>(static_cast<int64_t>((limit - fixed) / per_expert), 1, all - 1);
-  const int64_t groups = (all + most - 1) / most;
-  return (all + groups - 1) / groups;
+  if (!work.on_cpu && !HasSeveralChunks(work, sizes)) return std::min(all, kExpertsPerGroup);
+  int64_t most = work.on_cpu ? all : std::min(all, kExpertsPerGroup);
+  const auto fits = [&](int64_t experts) {
+    sizes.experts = experts;
+    return DeviceBytes(work, sizes) <= limit;
+  };
+  while (most > 1 && !fits(most)) --most;
+  return CeilDivide(all, CeilDivide(all, most));
 }
 
 [[noreturn]] void ThrowTooSmall(const Work& work, const std::vector<int64_t>& batches,
@@ -380,6 +433,7 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
   budget.query_chunk = sizes.query_chunk;
   budget.experts_per_group = sizes.experts;
   budget.spill_hidden = work.spilled;
+  budget.hidden_on_device = work.on_device;
   budget.dense_layer_bytes = work.dense_layer;
   budget.expert_bytes = work.expert;
   budget.batch_bytes = work.dense_cast + DenseBatchBytes(work, sizes);
@@ -387,12 +441,17 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
   budget.checkpoint_bytes = StreamBytes(work, work.samples);
   budget.layer_bytes = LayerFileBytes(work);
   budget.device_peak = work.model_copies * DeviceBytes(work, sizes, Routing::kUsual);
-  budget.host_peak = ResidentHidden(work, sizes) + StagedBytes(work, sizes) +
-                     (work.on_cpu ? budget.device_peak : 0);
+  budget.host_peak =
+      ResidentHidden(work, sizes) + work.ring + (work.on_cpu ? budget.device_peak : 0);
   return budget;
 }
 
 }  // namespace
+
+uint64_t WeightRingBytes(const SourceModel& source) {
+  constexpr uint64_t kLeast = 256u << 20u, kMost = 2048u << 20u;
+  return std::clamp(LargestStoredLayer(source, /*routed=*/true), kLeast, kMost);
+}
 
 CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compute,
                              const Workload& workload, const MachineMemory& machine,
@@ -405,6 +464,7 @@ CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compu
   const std::vector<int64_t> chunks = ChunkChoices(kept);
   std::optional<Choice> sizes = ChooseBatch(work, batches, chunks, limit);
   if (!sizes) ThrowTooSmall(work, batches, chunks, limit);
+  PlaceHidden(work, *sizes, limit);
   sizes->experts = ChooseExperts(work, *sizes, limit);
   return Describe(work, *sizes);
 }

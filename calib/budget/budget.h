@@ -23,6 +23,7 @@ struct CalibrationBudget {
   int64_t query_chunk = 256;
   int64_t experts_per_group = 0;  // routed experts on the device at once; 0 for dense models
   bool spill_hidden = false;      // hidden states live in files instead of memory
+  bool hidden_on_device = false;  // in memory of the device, where that is not the host
 
   // Bytes of each part of the working set, for the plan's printout.
   uint64_t dense_layer_bytes = 0;  // the largest layer without routed experts, in compute dtype
@@ -38,6 +39,10 @@ struct CalibrationBudget {
   uint64_t host_peak = 0;
   uint64_t device_peak = 0;  // equals the device's share of host_peak on "cpu"
 };
+
+// Host memory of what was read on its way to a device: as much as a disk gives while a layer
+// computes, but no more than a layer has.
+uint64_t WeightRingBytes(const checkpoint::SourceModel& source);
 
 // kBudgetTooSmall when one expert, the densest layer and one sequence (with `kept`: its batch) do
 // not fit the device's memory. A batch size that `compute` gives comes before the kept one.

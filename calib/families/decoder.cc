@@ -64,6 +64,16 @@ at::Tensor TakeCache(Tap& tap, std::string_view entry, const TokenBatch& batch,
   return tap.ReplaceCache(entry, x);
 }
 
+bool Decoder::ReadAhead(const UpcomingWeights& next) const {
+  bool reads = false;
+  for (const TensorLoader* loader : loaders_) reads = loader->ReadAhead(next) || reads;
+  return reads;
+}
+
+void Decoder::CheckWeights() const {
+  for (const TensorLoader* loader : loaders_) loader->CheckWeights();
+}
+
 std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader) {
   const std::string_view model_type = loader.source().family->model_type();
   for (const DecoderRow& row : kDecoders) {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "calib/tap.h"
@@ -96,10 +97,19 @@ class Head {
   virtual at::Tensor Logits(const at::Tensor& hidden) const = 0;
 };
 
-// A model's forward pass. The loader outlives it.
+// A model's forward pass. Its loaders outlive it.
 class Decoder {
  public:
+  // `loaders`: those that it loads weights with.
+  explicit Decoder(std::vector<const TensorLoader*> loaders) : loaders_(std::move(loaders)) {}
   virtual ~Decoder() = default;
+
+  const std::vector<const TensorLoader*>& loaders() const { return loaders_; }
+
+  // What is loaded next. True: it is read meanwhile, and LoadExpert is for this thread alone.
+  bool ReadAhead(const UpcomingWeights& next) const;
+  // Refuses weights that were decoded on the device and have values that are not finite.
+  void CheckWeights() const;
 
   virtual int64_t Layers() const = 0;
   virtual int64_t VocabSize() const = 0;
@@ -118,7 +128,7 @@ class Decoder {
   // `query_chunk`: queries of a sequence whose attention scores may exist at once.
   virtual std::unique_ptr<DecoderLayer> LoadLayer(int64_t layer, int64_t query_chunk) const = 0;
 
-  // In host memory; thread-safe, for reading ahead.
+  // On the device when weights are read ahead; else in host memory, and thread-safe.
   virtual ExpertWeights LoadExpert(int64_t layer, int64_t expert) const = 0;
   // x [rows, D], compute dtype -> [rows, D], without the routing weight. Observes the inputs of the
   // expert's linear layers.
@@ -126,6 +136,9 @@ class Decoder {
                                const at::Tensor& x, Tap& tap) const = 0;
 
   virtual std::unique_ptr<Head> LoadHead() const = 0;
+
+ private:
+  std::vector<const TensorLoader*> loaders_;
 };
 
 // The decoder of loader.source()'s family (kUnknownModelType when the family has no forward pass).

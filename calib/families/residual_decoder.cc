@@ -113,7 +113,10 @@ class ResidualHead final : public Head {
 class ResidualDecoder final : public Decoder {
  public:
   ResidualDecoder(const TensorLoader& loader, DecoderConfig config, DecoderParts parts)
-      : loader_(&loader), config_(std::move(config)), parts_(std::move(parts)) {}
+      : Decoder({&loader}),
+        loader_(&loader),
+        config_(std::move(config)),
+        parts_(std::move(parts)) {}
 
   int64_t Layers() const override { return config_.layers; }
   int64_t VocabSize() const override { return config_.vocab_size; }
@@ -135,7 +138,7 @@ class ResidualDecoder final : public Decoder {
   ExpertWeights LoadExpert(int64_t layer, int64_t expert) const override {
     ExpertWeights weights;
     for (const std::string& module : ExpertModules(layer, expert)) {
-      weights.push_back(loader_->LoadToHost(module + ".weight"));
+      weights.push_back(loader_->LoadAhead(module + ".weight"));
     }
     return weights;
   }

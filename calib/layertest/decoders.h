@@ -5,6 +5,7 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,7 +24,9 @@ namespace vernier::calib {
 // Hands on everything. `inner` must outlive it.
 class ForwardingDecoder : public Decoder {
  public:
-  explicit ForwardingDecoder(const Decoder& inner) : inner_(inner) {}
+  // `others`: whose weights are loaded too.
+  explicit ForwardingDecoder(const Decoder& inner, std::span<const Decoder* const> others = {})
+      : Decoder(LoadersOf(inner, others)), inner_(inner) {}
 
   int64_t Layers() const override { return inner_.Layers(); }
   int64_t VocabSize() const override { return inner_.VocabSize(); }
@@ -46,6 +49,16 @@ class ForwardingDecoder : public Decoder {
 
  protected:
   const Decoder& inner_;
+
+ private:
+  static std::vector<const TensorLoader*> LoadersOf(const Decoder& inner,
+                                                    std::span<const Decoder* const> others) {
+    std::vector<const TensorLoader*> loaders = inner.loaders();
+    for (const Decoder* other : others) {
+      loaders.insert(loaders.end(), other->loaders().begin(), other->loaders().end());
+    }
+    return loaders;
+  }
 };
 
 // What the source's run of the layer leaves for the variants' to be compared with.
@@ -78,7 +91,7 @@ class ReferenceDecoder final : public ForwardingDecoder {
   // All must outlive it. The first of `variants` is kWeights.
   ReferenceDecoder(const Decoder& source, std::span<const VariantRun> variants,
                    const Batches& batches, ReferenceErrors errors, ReferenceStates& states)
-      : ForwardingDecoder(source),
+      : ForwardingDecoder(source, std::array{&variants.front().decoder}),
         variants_(variants),
         batches_(batches),
         errors_(errors),

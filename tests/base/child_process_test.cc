@@ -10,7 +10,7 @@ namespace vernier {
 namespace {
 
 using std::chrono::seconds;
-using testing::Optional;
+using ::testing::Optional;
 
 TEST(ChildProcess, AnswersLineByLine) {
   auto child = ChildProcess::Start({.arguments = {"cat"}});
@@ -40,7 +40,7 @@ TEST(ChildProcess, ArgumentsAreNoShellText) {
 }
 
 TEST(ChildProcess, RunsWhereItIsTold) {
-  const auto directory = std::filesystem::canonical(testing::TempDir());
+  const auto directory = std::filesystem::canonical(::testing::TempDir());
   auto child = ChildProcess::Start({.arguments = {"pwd", "-P"}, .directory = directory});
   ASSERT_TRUE(child);
   EXPECT_THAT(child->ReadLine(), Optional(directory.string()));

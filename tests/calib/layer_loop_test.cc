@@ -83,6 +83,25 @@ TEST_P(LayerLoopTest, AllExpertsObservesEveryTokenAndLeavesOutputsAlone) {
   }
 }
 
+// Weights that are read ahead and decoded on the device are those that the host decodes.
+TEST_P(LayerLoopTest, AStreamOfWeightsDoesNotMatter) {
+  const WeightStreamOptions small = {
+      .ring_bytes = 1, .ahead_bytes = 4000, .piece_bytes = 4096, .readers = 2};
+  const TensorLoader streaming(source_, device_, at::kFloat, {}, small);
+  const TensorLoader host(source_, device_, at::kFloat, {.clamp = true});
+  for (const bool all_experts : {false, true}) {
+    const LayerLoopOptions options = {
+        .batch_size = 2, .experts_per_group = 3, .all_experts = all_experts};
+    ExpectSame(RunLayers({*MakeDecoder(host), tokens_, modules_, device_}, 3, options),
+               RunLayers({*MakeDecoder(streaming), tokens_, modules_, device_}, 3, options));
+  }
+}
+
+TEST_P(LayerLoopTest, WhereHiddenStatesLieDoesNotMatter) {
+  const LoopResult on_host = Run({.batch_size = 2, .experts_per_group = 3});
+  ExpectSame(on_host, Run({.batch_size = 2, .experts_per_group = 3, .hidden_on_device = true}));
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, LayerLoopTest, ::testing::ValuesIn(kTestDevices),
                          [](const auto& info) { return DeviceName(info.param); });
 

@@ -67,7 +67,7 @@ LoopResult RunLayers(const LoopModel& model, int64_t layers, const LayerLoopOpti
     }
     hidden = state.out();
   }
-  result.hidden = hidden->Get(0, model.tokens.samples).clone();
+  result.hidden = hidden->Get(0, model.tokens.samples).cpu().clone();
   return result;
 }
 

@@ -118,6 +118,13 @@ TEST_F(WeightPartsTest, Mxfp4WithBytesAsScales) {
   }
 }
 
+// F4's shape counts values: read as bytes, the weight would be twice as long as its tensor.
+TEST_F(WeightPartsTest, Mxfp4InATypeOfItsOwnIsRefused) {
+  const std::vector<TestTensor> tensors = {Zeros("x.weight", DType::kF4, {3, 64}),
+                                           Zeros("x.weight_scale", DType::kF8E8M0, {3, 4})};
+  EXPECT_VERNIER_ERROR(Build(tensors), ErrorCode::kWrongDtype, "F4");
+}
+
 std::vector<TestTensor> PackedNvfp4() {
   return {Zeros("x.weight_packed", DType::kU8, {3, 16}),
           Zeros("x.weight_scale", DType::kF8E4M3, {3, 2}),

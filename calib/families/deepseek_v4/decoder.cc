@@ -40,7 +40,8 @@ class DeepseekV4Head final : public Head {
 class DeepseekV4Decoder final : public Decoder {
  public:
   explicit DeepseekV4Decoder(const TensorLoader& loader)
-      : loader_(&loader),
+      : Decoder({&loader}),
+        loader_(&loader),
         config_(checkpoint::ParseDeepseekV4Config(loader.source().checkpoint.config())) {}
 
   int64_t Layers() const override { return config_.num_hidden_layers; }
@@ -66,7 +67,7 @@ class DeepseekV4Decoder final : public Decoder {
   ExpertWeights LoadExpert(int64_t layer, int64_t expert) const override {
     ExpertWeights weights;
     for (const char* part : kExpertParts) {
-      weights.push_back(loader_->LoadToHost(ExpertModule(layer, expert) + "." + part + ".weight"));
+      weights.push_back(loader_->LoadAhead(ExpertModule(layer, expert) + "." + part + ".weight"));
     }
     return weights;
   }

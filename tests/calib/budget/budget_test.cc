@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "calib/budget/forecast.h"
+#include "calib/budget/loop_constants.h"
 #include "recipes/plan.h"
 #include "tests/support/expect_error.h"
 
@@ -118,7 +119,7 @@ TEST_F(BudgetTest, GroupsGrowWithDeviceMemoryAtAFixedBatch) {
 }
 
 TEST_F(BudgetTest, QueryChunksShrinkBeforeTheBudgetFails) {
-  workload_.sequence_length = 1024;
+  workload_ = {.samples = 1, .sequence_length = 1024};
   compute_.batch_size = 1;
   compute_.device_memory =
       LeastMemory([](const auto& budget) { return budget.query_chunk == 256; }) - 1;
@@ -127,6 +128,7 @@ TEST_F(BudgetTest, QueryChunksShrinkBeforeTheBudgetFails) {
 
 // While routed experts run, the temporaries of the dense stage are gone.
 TEST_F(BudgetTest, ThePeakIsThatOfTheLargerStage) {
+  workload_.samples = 8;
   workload_.sequence_length = 32;
   const CalibrationBudget few = Budget();
   workload_.sequence_length = 1024;
@@ -174,6 +176,7 @@ TEST_F(BudgetTest, SizesGrowWithSamples) {
 }
 
 TEST_F(BudgetTest, HiddenStatesSpillOverTheHostBudget) {
+  workload_.samples = SamplesPerChunk(8, workload_.sequence_length);
   const CalibrationBudget resident = Budget();
   compute_.host_memory = resident.hidden_bytes;
   EXPECT_FALSE(Budget().spill_hidden);
@@ -198,22 +201,30 @@ TEST_F(BudgetTest, DefaultsLeaveRoomOnTheMachine) {
   EXPECT_TRUE(Budget(smaller).spill_hidden);
 }
 
-TEST_F(BudgetTest, OnCudaTheNextGroupWaitsOnTheHost) {
+// Weights wait in a ring, whatever the model, and experts come one by one.
+TEST_F(BudgetTest, OnCudaHiddenStatesAreOnTheDeviceIfTheyFit) {
   compute_.device = "cuda";
-  compute_.batch_size = 1;
-  workload_.sequence_length = 32;
-  const CalibrationBudget all = Budget();
-  EXPECT_LT(all.host_peak, all.device_peak + all.hidden_bytes);
-  // One byte less than all experts leaves room for seven, in two even groups of four.
-  compute_.device_memory =
-      LeastMemory([](const auto& budget) { return budget.experts_per_group == 8; }) - 1;
-  const CalibrationBudget grouped = Budget();
-  EXPECT_EQ(grouped.experts_per_group, 4);
-  EXPECT_EQ(grouped.device_peak, all.device_peak - 4 * all.expert_bytes);
+  const auto on_device = [](const auto& budget) { return budget.hidden_on_device; };
+  const CalibrationBudget ample = Budget();
+  EXPECT_TRUE(on_device(ample));
+  EXPECT_EQ(ample.host_peak, WeightRingBytes(source_));
+  EXPECT_EQ(ample.experts_per_group, 8);
+
+  const uint64_t least = LeastMemory(on_device);
+  compute_.device_memory = least - 1;
+  const CalibrationBudget less = Budget();
+  EXPECT_FALSE(less.spill_hidden);
+  EXPECT_EQ(less.host_peak, WeightRingBytes(source_) + less.hidden_bytes);
+  EXPECT_LT(less.device_peak, least - less.hidden_bytes);
+  EXPECT_EQ(less.batch_size, ample.batch_size) << "where hidden states lie changes no product";
+
+  compute_.host_memory = 1;
+  EXPECT_TRUE(Budget().spill_hidden);
+  compute_.device_memory = least;
+  EXPECT_FALSE(Budget().spill_hidden) << "they are on the device";
 }
 
 TEST_F(BudgetTest, BFloat16OnACpuNeedsRoomForACast) {
-  compute_.host_memory = 1;  // in files: a batch's hidden states are a copy everywhere
   const CalibrationBudget on_cpu = Budget();
   compute_.device = "cuda";
   // The largest linear layer is wq_b or wo_a: 65536 elements.

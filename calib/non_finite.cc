@@ -22,12 +22,14 @@ int64_t SampleOf(const BadValues& found, const at::Tensor& x, const at::Tensor& 
 }
 
 bool AllFinite(std::span<const at::Tensor> tensors) {
-  std::vector<at::Tensor> amax;
+  std::vector<at::Tensor> extremes;
   for (const at::Tensor& x : tensors) {
-    if (x.defined() && x.numel() > 0) amax.push_back(x.abs().amax().to(at::kFloat));
+    if (!x.defined() || x.numel() == 0) continue;
+    const auto [least, most] = at::aminmax(x);  // which keep a NaN
+    extremes.push_back(least.to(at::kFloat));
+    extremes.push_back(most.to(at::kFloat));
   }
-  // amax keeps a NaN.
-  return amax.empty() || at::isfinite(at::stack(amax)).all().item<bool>();
+  return extremes.empty() || at::isfinite(at::stack(extremes)).all().item<bool>();
 }
 
 void ThrowBadActivation(std::string_view module, const std::string& problem) {

@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "calib/families/row_tiles.h"
+
 namespace vernier::calib {
 namespace {
 
@@ -10,24 +12,46 @@ at::ScalarType ProductDtype(const at::Tensor& x) {
   return x.is_cuda() ? x.scalar_type() : at::kFloat;
 }
 
+// Rows that are widened, multiplied and rounded together.
+constexpr int64_t kProductRows = 512;
+
+// rows [R, K] times columns [K, N], plus `bias` [N] if it is defined -> `out` [R, N], of any dtype.
+void MultiplyInto(const at::Tensor& rows, const at::Tensor& columns, const at::Tensor& bias,
+                  at::Tensor out) {
+  const bool rounds = out.scalar_type() != columns.scalar_type();
+  at::Tensor product = rounds ? at::empty(out.sizes(), columns.options()) : out;
+  if (bias.defined()) {
+    at::addmm_out(product, bias, rows, columns);
+  } else {
+    at::mm_out(product, rows, columns);
+  }
+  if (rounds) out.copy_(product);
+}
+
+// Operands of `product_dtype`, a result of `dtype`.
 at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
-                    at::ScalarType product_dtype) {
+                    at::ScalarType product_dtype, at::ScalarType dtype) {
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = w.size(0);
-  const at::Tensor rows = x.reshape({-1, x.size(-1)}).to(product_dtype);
+  const at::Tensor rows = x.reshape({-1, x.size(-1)});
   const at::Tensor columns = w.to(product_dtype).t();
-  if (!bias.defined()) return at::mm(rows, columns).view(shape);
-  return at::addmm(bias.to(product_dtype), rows, columns).view(shape);
+  const at::Tensor sums = bias.defined() ? bias.to(product_dtype) : bias;
+  const at::Tensor out = at::empty({rows.size(0), w.size(0)}, x.options().dtype(dtype));
+  ForRowTiles(x.device(), rows.size(0), kProductRows, [&](int64_t begin, int64_t end) {
+    MultiplyInto(rows.slice(0, begin, end).to(product_dtype), columns, sums,
+                 out.slice(0, begin, end));
+  });
+  return out.view(shape);
 }
 
 }  // namespace
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
-  return Multiply(x, w, bias, ProductDtype(x)).to(x.scalar_type());
+  return Multiply(x, w, bias, ProductDtype(x), x.scalar_type());
 }
 
 at::Tensor LinearF32(const at::Tensor& x, const at::Tensor& w) {
-  return Multiply(x, w, /*bias=*/{}, at::kFloat);
+  return Multiply(x, w, /*bias=*/{}, at::kFloat, at::kFloat);
 }
 
 at::Tensor GroupedLinear(const at::Tensor& x, const at::Tensor& w) {

@@ -7,6 +7,7 @@
 #include "calib/families/linear.h"
 #include "calib/families/linear_layer.h"
 #include "calib/families/rms_norm.h"
+#include "calib/families/row_tiles.h"
 #include "calib/families/swiglu.h"
 #include "calib/families/vocabulary.h"
 #include "checkpoint/families/hf_family.h"
@@ -26,7 +27,9 @@ std::string FfnModule(const DecoderConfig& config, int64_t layer) {
 
 // x + y in F32, rounded to x's dtype. y has x's elements in any shape.
 at::Tensor AddToResidual(const at::Tensor& x, const at::Tensor& y) {
-  return (x.to(at::kFloat) + y.view(x.sizes())).to(x.scalar_type());
+  return MapRows(x, y, [](const at::Tensor& x_rows, const at::Tensor& y_rows) {
+    return x_rows.to(at::kFloat) + y_rows;
+  });
 }
 
 // A dense MLP, or the shared experts.

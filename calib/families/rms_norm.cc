@@ -1,5 +1,7 @@
 #include "calib/families/rms_norm.h"
 
+#include "calib/families/row_tiles.h"
+
 namespace vernier::calib {
 namespace {
 
@@ -11,11 +13,11 @@ at::Tensor NormalizeF32(const at::Tensor& x, double eps) {
 }  // namespace
 
 at::Tensor RmsNormalize(const at::Tensor& x, double eps) {
-  return NormalizeF32(x, eps).to(x.scalar_type());
+  return MapRows(x, [&](const at::Tensor& rows) { return NormalizeF32(rows, eps); });
 }
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
-  return (NormalizeF32(x, eps) * weight).to(x.scalar_type());
+  return MapRows(x, [&](const at::Tensor& rows) { return NormalizeF32(rows, eps).mul_(weight); });
 }
 
 }  // namespace vernier::calib

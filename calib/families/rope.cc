@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "calib/families/row_tiles.h"
+
 namespace vernier::calib {
 namespace {
 
@@ -79,7 +81,12 @@ RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t positions, at::De
   return {angles.cos() * factor, angles.sin() * factor};
 }
 
-at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
+namespace {
+
+// Positions that are rotated together.
+constexpr int64_t kRotatedPositions = 32;
+
+at::Tensor RotateAll(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
   const at::Tensor cos = per_head ? table.cos.unsqueeze(1) : table.cos;
   const at::Tensor sin = per_head ? table.sin.unsqueeze(1) : table.sin;
   const int64_t count = cos.size(-1);
@@ -94,6 +101,18 @@ at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, Ro
   const at::Tensor rotated =
       at::stack({first * cos - second * sin, second * cos + first * sin}, axis);
   return at::cat({x.slice(-1, 0, fixed), rotated.flatten(-2).to(x.scalar_type())}, -1);
+}
+
+}  // namespace
+
+at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
+  const int64_t axis = per_head ? -3 : -2;
+  const at::Tensor out = at::empty(x.sizes(), x.options());
+  ForRowTiles(x.device(), x.size(axis), kRotatedPositions, [&](int64_t begin, int64_t end) {
+    out.slice(axis, begin, end)
+        .copy_(RotateAll(x.slice(axis, begin, end), table.Slice(begin, end), per_head, pairs));
+  });
+  return out;
 }
 
 }  // namespace vernier::calib

@@ -5,10 +5,19 @@
 #include <limits>
 #include <vector>
 
+#include "calib/families/row_tiles.h"
+
 namespace vernier::calib {
 namespace {
 
-at::Tensor HeadsFirst(const at::Tensor& x) { return x.to(at::kFloat).transpose(1, 2).contiguous(); }
+// Queries whose scores exist at once on a thread of a CPU.
+constexpr int64_t kQueryTile = 64;
+
+at::Tensor HeadsFirst(const at::Tensor& x) {
+  const at::Tensor by_head = x.transpose(1, 2);
+  at::Tensor wide = at::empty(by_head.sizes(), x.options().dtype(at::kFloat));
+  return wide.copy_(by_head);
+}
 
 // Which keys [first, end) the queries [begin, end) see: bool [C, K].
 at::Tensor Visible(int64_t begin, int64_t first, int64_t end, int64_t window, at::Device device) {
@@ -25,6 +34,38 @@ void SoftmaxInPlace(at::Tensor& p) {
   p.div_(p.sum(-1, /*keepdim=*/true));
 }
 
+// What a chunk of queries sees of keys and values, and how.
+struct Sight {
+  int64_t begin = 0;   // position of the first query
+  int64_t window = 0;  // 0: none
+  double scale = 1;
+};
+
+// q [B, C, n, g, d]: g query heads of each of n key heads; keys [B, n, S, d], values [B, n, S, v],
+// F32 -> [B, C, n, g, v] F32.
+at::Tensor AttendHeads(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& values,
+                       const Sight& sight) {
+  const int64_t batch = q.size(0), queries = q.size(1), shared = q.size(2), group = q.size(3);
+  const int64_t end = sight.begin + queries;
+  const int64_t first =
+      sight.window == 0 ? 0 : std::max<int64_t>(sight.begin - sight.window + 1, 0);
+  const auto seen = [&](const at::Tensor& x) { return x.slice(2, first, end).flatten(0, 1); };
+
+  // The query heads of one key head are rows of one product: [B n, C g, d].
+  const at::Tensor rows =
+      q.transpose(1, 2).to(at::kFloat).reshape({batch * shared, queries * group, -1});
+  at::Tensor p = at::bmm(rows, seen(keys).transpose(1, 2)).mul_(sight.scale);
+  // Without a window all queries see every key before theirs.
+  const int64_t masked = sight.window == 0 ? sight.begin : first;
+  p.view({batch * shared, queries, group, -1})
+      .slice(-1, masked - first)
+      .masked_fill_(
+          Visible(sight.begin, masked, end, sight.window, q.device()).logical_not().unsqueeze(1),
+          -std::numeric_limits<double>::infinity());
+  SoftmaxInPlace(p);
+  return at::bmm(p, seen(values)).view({batch, shared, queries, group, -1}).transpose(1, 2);
+}
+
 }  // namespace
 
 KeyValues::KeyValues(const at::Tensor& keys, const at::Tensor& values)
@@ -33,27 +74,29 @@ KeyValues::KeyValues(const at::Tensor& keys, const at::Tensor& values)
 at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
                              double scale) const {
   const int64_t batch = q.size(0), queries = q.size(1), heads = q.size(2);
-  const int64_t shared = keys_.size(1), group = heads / shared;
+  const int64_t shared = keys_.size(1);
   assert(heads % shared == 0);
-  const int64_t end = begin + queries;
-  const int64_t first = window == 0 ? 0 : std::max<int64_t>(begin - window + 1, 0);
-  const auto seen = [&](const at::Tensor& x) { return x.slice(2, first, end).flatten(0, 1); };
-
-  // The query heads of one key head are rows of one product: [B n, C g, d].
-  const at::Tensor rows = q.to(at::kFloat)
-                              .view({batch, queries, shared, group, -1})
-                              .transpose(1, 2)
-                              .reshape({batch * shared, queries * group, -1});
-  at::Tensor p = at::bmm(rows, seen(keys_).transpose(1, 2)).mul_(scale);
-  p.view({batch * shared, queries, group, -1})
-      .masked_fill_(Visible(begin, first, end, window, q.device()).logical_not().unsqueeze(1),
-                    -std::numeric_limits<double>::infinity());
-  SoftmaxInPlace(p);
-  return at::bmm(p, seen(values_))
-      .view({batch, shared, queries, group, -1})
-      .transpose(1, 2)
-      .reshape({batch, queries, heads, -1})
-      .to(q.scalar_type());
+  const at::Tensor grouped = q.view({batch, queries, shared, heads / shared, -1});
+  const at::Tensor out =
+      at::empty({batch, queries, shared, heads / shared, values_.size(-1)}, q.options());
+  if (!q.is_cpu()) {
+    out.copy_(AttendHeads(grouped, keys_, values_, {begin, window, scale}));
+    return out.flatten(2, 3);
+  }
+  // A tile is some queries of one sequence and one key head.
+  const int64_t tiles = (queries + kQueryTile - 1) / kQueryTile;
+  ForRowTiles(q.device(), batch * shared * tiles, 1, [&](int64_t i, int64_t) {
+    const int64_t sequence = i / tiles / shared, head = i / tiles % shared;
+    const int64_t from = i % tiles * kQueryTile, to = std::min(from + kQueryTile, queries);
+    const auto part = [&](const at::Tensor& x, int64_t head_axis) {
+      return x.narrow(0, sequence, 1).narrow(head_axis, head, 1);
+    };
+    part(out, 2)
+        .slice(1, from, to)
+        .copy_(AttendHeads(part(grouped, 2).slice(1, from, to), part(keys_, 1), part(values_, 1),
+                           {begin + from, window, scale}));
+  });
+  return out.flatten(2, 3);
 }
 
 at::Tensor InChunks(int64_t length, int64_t chunk,

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 
+#include "calib/families/row_tiles.h"
+
 namespace vernier::calib {
 namespace {
 
@@ -18,10 +20,10 @@ at::Tensor WidenWithin(const at::Tensor& x, double low, double high) {
 }  // namespace
 
 at::Tensor SwigluProduct(const at::Tensor& gate, const at::Tensor& up, double limit) {
-  // One wide copy at a time beside the product.
-  at::Tensor product = at::silu(WidenWithin(gate, -kInfinity, limit));
-  product.mul_(WidenWithin(up, -limit, limit));
-  return product.to(gate.scalar_type());
+  return MapRows(gate, up, [&](const at::Tensor& gate_rows, const at::Tensor& up_rows) {
+    return at::silu(WidenWithin(gate_rows, -kInfinity, limit))
+        .mul_(WidenWithin(up_rows, -limit, limit));
+  });
 }
 
 }  // namespace vernier::calib

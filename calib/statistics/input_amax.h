@@ -25,7 +25,8 @@ struct InputAmax {
 
   template <class Tensor>
   static Tensor Observe(const Tensor& x) {
-    return x.abs().amax();
+    const auto [least, most] = x.aminmax();  // one pass, and no copy
+    return maximum(least.neg(), most).abs();
   }
   // maximum keeps a NaN, whichever side it is on.
   template <class Tensor>

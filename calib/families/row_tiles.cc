@@ -1,0 +1,91 @@
+#include "calib/families/row_tiles.h"
+
+#include <ATen/Parallel.h>
+#include <c10/core/InferenceMode.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+
+namespace vernier::calib {
+namespace {
+
+constexpr int64_t kCachedValues = int64_t{1} << 15;
+
+template <class Function>
+Function* FindBlas(const char* name) {
+  return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
+}
+
+// While it lives, an OpenBLAS with threads of its own uses none of them: the callers are several.
+// One that uses OpenMP, and MKL, notice that by themselves.
+class OneBlasThread {
+ public:
+  OneBlasThread() {
+    static const auto parallel = FindBlas<int()>("openblas_get_parallel");
+    static const auto get = FindBlas<int()>("openblas_get_num_threads");
+    static const auto set = FindBlas<void(int)>("openblas_set_num_threads");
+    constexpr int kOwnThreads = 1;
+    if (parallel == nullptr || get == nullptr || parallel() != kOwnThreads) return;
+    before_ = get();
+    set_ = set;
+    Set(1);
+  }
+  ~OneBlasThread() { Set(before_); }
+  OneBlasThread(const OneBlasThread&) = delete;
+  OneBlasThread& operator=(const OneBlasThread&) = delete;
+
+ private:
+  void Set(int threads) const {
+    if (set_ != nullptr && before_ > 1) set_(threads);
+  }
+
+  void (*set_)(int) = nullptr;
+  int before_ = 1;
+};
+
+// `work(i)` for i in [0, count), the next one to whichever thread is free.
+void OnAllThreads(int64_t count, const std::function<void(int64_t)>& work) {
+  const bool inference = c10::InferenceMode::is_enabled();
+  const OneBlasThread one_blas_thread;
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, std::min<int64_t>(at::get_num_threads(), count), 1, [&](int64_t, int64_t) {
+    const c10::InferenceMode same(inference);
+    for (int64_t i = next++; i < count; i = next++) work(i);
+  });
+}
+
+}  // namespace
+
+void ForRowTiles(at::Device device, int64_t rows, int64_t tile,
+                 const std::function<void(int64_t, int64_t)>& run) {
+  assert(tile > 0);
+  if (rows == 0) return;
+  if (!device.is_cpu() || rows <= tile) return run(0, rows);
+  OnAllThreads((rows + tile - 1) / tile,
+               [&](int64_t i) { run(i * tile, std::min((i + 1) * tile, rows)); });
+}
+
+int64_t CachedRows(int64_t columns) {
+  return std::max<int64_t>(kCachedValues / std::max<int64_t>(columns, 1), 1);
+}
+
+at::Tensor MapRows(const at::Tensor& x,
+                   const std::function<at::Tensor(const at::Tensor&)>& rows_of) {
+  return MapRows(x, x, [&](const at::Tensor& tile, const at::Tensor&) { return rows_of(tile); });
+}
+
+at::Tensor MapRows(const at::Tensor& x, const at::Tensor& y,
+                   const std::function<at::Tensor(const at::Tensor&, const at::Tensor&)>& rows_of) {
+  const int64_t columns = x.size(-1);
+  const at::Tensor from = x.reshape({-1, columns});
+  const at::Tensor with = x.is_same(y) ? from : y.reshape({-1, columns});
+  const at::Tensor to = at::empty(from.sizes(), from.options());
+  ForRowTiles(x.device(), from.size(0), CachedRows(columns), [&](int64_t begin, int64_t end) {
+    to.slice(0, begin, end).copy_(rows_of(from.slice(0, begin, end), with.slice(0, begin, end)));
+  });
+  return to.view(x.sizes());
+}
+
+}  // namespace vernier::calib

@@ -22,13 +22,23 @@ int64_t SampleOf(const BadValues& found, const at::Tensor& x, const at::Tensor& 
 }
 
 bool AllFinite(std::span<const at::Tensor> tensors) {
-  std::vector<at::Tensor> extremes;
-  for (const at::Tensor& x : tensors) {
-    if (!x.defined() || x.numel() == 0) continue;
+  // A statistic of each of many modules: looked at one by one they would be as many waits.
+  constexpr int64_t kSmall = 4096;
+  std::vector<at::Tensor> small, extremes;
+  const auto look_at = [&](const at::Tensor& x) {
     const auto [least, most] = at::aminmax(x);  // which keep a NaN
     extremes.push_back(least.to(at::kFloat));
     extremes.push_back(most.to(at::kFloat));
+  };
+  for (const at::Tensor& x : tensors) {
+    if (!x.defined() || x.numel() == 0) continue;
+    if (x.numel() > kSmall) {
+      look_at(x);
+    } else {
+      small.push_back(x.reshape({-1}));
+    }
   }
+  if (!small.empty()) look_at(at::cat(small));
   return extremes.empty() || at::isfinite(at::stack(extremes)).all().item<bool>();
 }
 

@@ -1,11 +1,14 @@
 #include "calib/tensor_loader.h"
 
+#include <tbb/parallel_for.h>
+
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -115,13 +118,17 @@ at::Tensor TensorLoader::LoadRows(std::string_view name, const at::Tensor& rows)
   at::Tensor values =
       at::empty({count, weight.columns()}, at::TensorOptions().dtype(compute_dtype_));
   const auto index = distinct.accessor<int64_t, 1>();
-  for (int64_t begin = 0; begin < count;) {
-    int64_t end = begin + 1;  // of the run of neighbouring rows, which is read at once
+  std::vector<std::pair<int64_t, int64_t>> runs;  // of neighbouring rows, which are read at once
+  for (int64_t begin = 0; begin < count; begin = runs.back().second) {
+    int64_t end = begin + 1;
     while (end < count && index[end] == index[end - 1] + 1) ++end;
-    values.slice(0, begin, end).copy_(ReadRows(weight, index[begin], end - begin, compute_dtype_));
-    begin = end;
+    runs.emplace_back(begin, end);
   }
-  return values.index_select(0, position).to(device_);
+  tbb::parallel_for(size_t{0}, runs.size(), [&](size_t i) {
+    const auto [begin, end] = runs[i];
+    ReadRowsInto(weight, index[begin], end - begin, values.slice(0, begin, end));
+  });
+  return values.to(device_).index_select(0, position.to(device_));
 }
 
 const LogicalWeight& TensorLoader::Find(std::string_view name) const {
@@ -138,12 +145,17 @@ at::Tensor TensorLoader::ReadRows(const LogicalWeight& weight, int64_t begin, in
   std::vector<int64_t> shape = weight.shape;
   if (!shape.empty()) shape[0] = count;
   at::Tensor rows = at::empty(shape, at::TensorOptions().dtype(dtype));
-  if (dtype == at::kFloat) {
+  ReadRowsInto(weight, begin, count, rows);
+  return rows;
+}
+
+void TensorLoader::ReadRowsInto(const LogicalWeight& weight, int64_t begin, int64_t count,
+                                at::Tensor rows) const {
+  if (rows.scalar_type() == at::kFloat) {
     reader_.ReadF32(weight, begin, count, Elements<float, float>(rows));
   } else {
     reader_.ReadBf16(weight, begin, count, Elements<uint16_t, at::BFloat16>(rows));
   }
-  return rows;
 }
 
 }  // namespace vernier::calib

@@ -60,6 +60,9 @@ class TensorLoader {
   at::Tensor LoadTo(const checkpoint::LogicalWeight& weight, at::ScalarType dtype) const;
   at::Tensor ReadRows(const checkpoint::LogicalWeight& weight, int64_t begin, int64_t count,
                       at::ScalarType dtype) const;
+  // To `rows` [count, ...], contiguous on the host, of the dtype that is wanted.
+  void ReadRowsInto(const checkpoint::LogicalWeight& weight, int64_t begin, int64_t count,
+                    at::Tensor rows) const;
 
   const checkpoint::SourceModel* source_;
   checkpoint::ReadOptions read_;

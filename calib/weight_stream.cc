@@ -131,11 +131,10 @@ void WeightStream::Read(Entries::iterator entry) {
   checkpoint::TensorDigests digests(checkpoint_, observer_);
   const size_t pieces = entry->pieces.size();
   for (size_t i = 0; i < pieces; ++i) {
+    if (!ReserveInTurn(entry, i)) return;
     const Piece& piece = entry->pieces[i];
-    const std::optional<uint64_t> place = ReserveInTurn(entry);
-    if (!place) return;
     const Part& part = entry->parts[piece.part];
-    std::byte* const memory = ring_.Address(*place);
+    std::byte* const memory = ring_.Address(piece.place);
     reader_.Read(part.shard, piece.begin, piece.end, memory);
     digests.Add(part.tensor, piece.begin - part.begin,
                 {memory + ShardReader::Skip(piece.begin), piece.end - piece.begin});
@@ -149,25 +148,36 @@ void WeightStream::Read(Entries::iterator entry) {
   }
 }
 
-// Entries reserve one after the other, so that the ring is in their order. Nothing: the entry is
+// Entries reserve one after the other, so that the ring is in their order, and as many pieces as
+// there is room for, so that the next one's turn comes before they are read. False: the entry is
 // not wanted any more.
-std::optional<uint64_t> WeightStream::ReserveInTurn(Entries::iterator entry) {
+bool WeightStream::ReserveInTurn(Entries::iterator entry, size_t piece) {
   std::unique_lock lock(mutex_);
-  std::optional<uint64_t> place;
   changed_.wait(lock, [&] {
-    if (stop_ || !entry->wanted) return true;
-    const bool in_turn = std::all_of(entries_.begin(), entry, [](const Entry& before) {
-      return before.reserved == before.pieces.size();
-    });
-    if (!in_turn) return false;
-    const Piece& piece = entry->pieces[entry->reserved];
-    place = ring_.Reserve(ShardReader::Room(piece.begin, piece.end));
-    return place.has_value();
+    return stop_ || !entry->wanted || entry->reserved > piece ||
+           (IsItsTurn(entry) && ReserveSome(*entry));
   });
-  if (!place) return std::nullopt;
-  entry->pieces[entry->reserved++].place = *place;
+  if (stop_ || entry->reserved <= piece) return false;
   if (entry->reserved == entry->pieces.size()) changed_.notify_all();  // the next one's turn
-  return place;
+  return true;
+}
+
+bool WeightStream::IsItsTurn(Entries::iterator entry) {
+  return std::all_of(entries_.begin(), entry,
+                     [](const Entry& before) { return before.reserved == before.pieces.size(); });
+}
+
+// Whether there was room for one more.
+bool WeightStream::ReserveSome(Entry& entry) {
+  const size_t before = entry.reserved;
+  while (entry.reserved < entry.pieces.size()) {
+    Piece& piece = entry.pieces[entry.reserved];
+    const auto place = ring_.Reserve(ShardReader::Room(piece.begin, piece.end));
+    if (!place) break;
+    piece.place = *place;
+    ++entry.reserved;
+  }
+  return entry.reserved > before;
 }
 
 StoredWeight WeightStream::Take(const LogicalWeight& weight) {

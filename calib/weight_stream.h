@@ -92,7 +92,9 @@ class WeightStream {
   // The readers' side.
   void ReadEntries();
   void Read(Entries::iterator entry);
-  std::optional<uint64_t> ReserveInTurn(Entries::iterator entry);
+  bool ReserveInTurn(Entries::iterator entry, size_t piece);
+  bool IsItsTurn(Entries::iterator entry);
+  bool ReserveSome(Entry& entry);
 
   // The taker's side.
   Entry Describe(const checkpoint::LogicalWeight& weight) const;

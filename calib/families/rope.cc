@@ -86,21 +86,25 @@ namespace {
 // Positions that are rotated together.
 constexpr int64_t kRotatedPositions = 32;
 
-at::Tensor RotateAll(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
+// To `out`, which is like x.
+void RotateTo(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs,
+              const at::Tensor& out) {
   const at::Tensor cos = per_head ? table.cos.unsqueeze(1) : table.cos;
   const at::Tensor sin = per_head ? table.sin.unsqueeze(1) : table.sin;
   const int64_t count = cos.size(-1);
   const int64_t fixed = x.size(-1) - 2 * count;
   const bool neighbours = pairs == RopePairs::kNeighbours;
-  const at::Tensor paired =
-      x.slice(-1, fixed)
-          .to(at::kFloat)
-          .unflatten(-1, neighbours ? at::IntArrayRef{count, 2} : at::IntArrayRef{2, count});
   const int64_t axis = neighbours ? -1 : -2;
-  const at::Tensor first = paired.select(axis, 0), second = paired.select(axis, 1);
-  const at::Tensor rotated =
-      at::stack({first * cos - second * sin, second * cos + first * sin}, axis);
-  return at::cat({x.slice(-1, 0, fixed), rotated.flatten(-2).to(x.scalar_type())}, -1);
+  // The first and the second of each pair.
+  const auto half = [&](const at::Tensor& values, int64_t which) {
+    return values.slice(-1, fixed)
+        .unflatten(-1, neighbours ? at::IntArrayRef{count, 2} : at::IntArrayRef{2, count})
+        .select(axis, which);
+  };
+  const at::Tensor first = half(x, 0).to(at::kFloat), second = half(x, 1).to(at::kFloat);
+  half(out, 0).copy_(first * cos - second * sin);
+  half(out, 1).copy_(second * cos + first * sin);
+  if (fixed > 0) out.slice(-1, 0, fixed).copy_(x.slice(-1, 0, fixed));
 }
 
 }  // namespace
@@ -109,8 +113,8 @@ at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, Ro
   const int64_t axis = per_head ? -3 : -2;
   const at::Tensor out = at::empty(x.sizes(), x.options());
   ForRowTiles(x.device(), x.size(axis), kRotatedPositions, [&](int64_t begin, int64_t end) {
-    out.slice(axis, begin, end)
-        .copy_(RotateAll(x.slice(axis, begin, end), table.Slice(begin, end), per_head, pairs));
+    RotateTo(x.slice(axis, begin, end), table.Slice(begin, end), per_head, pairs,
+             out.slice(axis, begin, end));
   });
   return out;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "calib/families/row_tiles.h"
+#include "calib/families/tensor_cores.h"
 
 namespace vernier::calib {
 namespace {
@@ -80,6 +81,7 @@ at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
   const at::Tensor out =
       at::empty({batch, queries, shared, heads / shared, values_.size(-1)}, q.options());
   if (!q.is_cpu()) {
+    const TensorCores cores(q);
     out.copy_(AttendHeads(grouped, keys_, values_, {begin, window, scale}));
     return out.flatten(2, 3);
   }

@@ -8,6 +8,7 @@
 
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
+#include "calib/families/tensor_cores.h"
 
 namespace vernier::calib::deepseek_v4 {
 namespace {
@@ -129,6 +130,7 @@ at::Tensor Attention::ProjectOutput(const at::Tensor& heads, const TokenBatch& b
 at::Tensor AttendWithSink(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& visible,
                           const at::Tensor& sink) {
   const int64_t batch = q.size(0), queries = q.size(1), heads = q.size(2), d = q.size(3);
+  const TensorCores cores(q);
   const at::Tensor values = keys.to(at::kFloat);
   // One key head serves all query heads, so a query's heads are rows of one product.
   const at::Tensor rows = q.to(at::kFloat).reshape({batch, queries * heads, d});

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "calib/families/linear.h"
+#include "calib/families/tensor_cores.h"
 #include "calib/families/top_k.h"
 
 namespace vernier::calib::deepseek_v4 {
@@ -37,6 +38,7 @@ at::Tensor Indexer::Scores(const at::Tensor& x, const at::Tensor& qr, const Rope
   const int64_t batch = x.size(0), queries = x.size(1);
   const at::Tensor q =
       Rotate(Linear(qr, wq_b_).view({batch, queries, heads_, head_dim_}), rope, /*per_head=*/true);
+  const TensorCores cores(q);
   const at::Tensor flat = q.to(at::kFloat).view({batch, queries * heads_, head_dim_});
   at::Tensor scores = at::bmm(flat, keys.to(at::kFloat).transpose(1, 2))
                           .view({batch, queries, heads_, keys.size(1)});

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/rounding.h"
+#include "calib/largest_magnitude.h"
 #include "quantizers/float_formats.h"
 
 namespace vernier::calib {
@@ -101,12 +102,6 @@ void ScaleBlocks(const at::Tensor& values, const at::Tensor& scales, const Logic
   }
 }
 
-// aminmax keeps a NaN; 0 times NaN or infinity is NaN, which equals nothing.
-at::Tensor AnyNonFinite(const at::Tensor& values) {
-  const auto [least, largest] = at::aminmax(values);
-  return least.mul(0).ne(largest.mul(0));
-}
-
 }  // namespace
 
 DeviceDecoder::DeviceDecoder(const checkpoint::Checkpoint& checkpoint, at::Device device)
@@ -154,11 +149,11 @@ DecodedWeight DeviceDecoder::Decode(const LogicalWeight& weight, const StoredWei
   at::Tensor values = weight.format == WeightFormat::kPlain
                           ? DecodePlain(weight, stored.main, dtype)
                           : DecodeElements(weight, stored.main, dtype);
-  if (values.numel() == 0) return {values, at::zeros({}, values.options().dtype(at::kBool))};
+  if (values.numel() == 0) return {values, at::zeros({}, values.options())};
   if (weight.format != WeightFormat::kPlain) {
     ScaleBlocks(values, DecodeScales(weight, stored, dtype), weight);
   }
-  return {values, AnyNonFinite(values)};
+  return {values, LargestMagnitude(values)};
 }
 
 at::Tensor DeviceDecoder::DecodePlain(const LogicalWeight& weight, const at::Tensor& bytes,

@@ -21,9 +21,10 @@ struct StoredWeight {
 
 struct DecodedWeight {
   at::Tensor values;  // [weight.shape], contiguous; shares no memory with the stored bytes
-  // A Bool scalar on the device: whether DecodeRows refuses a value with kBadWeightValue when it
-  // decodes the same bytes to the same dtype. The values mean nothing then.
-  at::Tensor bad;
+  // The largest magnitude of the values: a scalar of their dtype, on the device. NaN or infinite
+  // when DecodeRows refuses a value with kBadWeightValue as it decodes the same bytes to the same
+  // dtype; the values mean nothing then.
+  at::Tensor largest;
 };
 
 // Thread-safe. Works on the device's current stream and never waits for the device.

@@ -201,7 +201,7 @@ void ExpertPass::AddRouted(int64_t expert, const ExpertWeights& weights, const C
     if (guard_.clamps()) guard_.SetSamples(SamplesOfRows(chunk, routed.rows));
     const at::Tensor out = decoder_.RunExpert(options_.layer, expert, weights,
                                               chunk.x.index_select(0, routed.rows), tap);
-    chunk.y.index_add_(0, routed.rows, out.to(at::kFloat) * routed.weights);
+    chunk.y.index_add_(0, routed.rows, out * routed.weights);
   });
 }
 

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "calib/largest_magnitude.h"
 
 namespace vernier::calib {
 
@@ -24,22 +25,17 @@ int64_t SampleOf(const BadValues& found, const at::Tensor& x, const at::Tensor& 
 bool AllFinite(std::span<const at::Tensor> tensors) {
   // A statistic of each of many modules: looked at one by one they would be as many waits.
   constexpr int64_t kSmall = 4096;
-  std::vector<at::Tensor> small, extremes;
-  const auto look_at = [&](const at::Tensor& x) {
-    const auto [least, most] = at::aminmax(x);  // which keep a NaN
-    extremes.push_back(least.to(at::kFloat));
-    extremes.push_back(most.to(at::kFloat));
-  };
+  std::vector<at::Tensor> small, largest;
   for (const at::Tensor& x : tensors) {
     if (!x.defined() || x.numel() == 0) continue;
     if (x.numel() > kSmall) {
-      look_at(x);
+      largest.push_back(LargestMagnitude(x).reshape({1}));
     } else {
       small.push_back(x.reshape({-1}));
     }
   }
-  if (!small.empty()) look_at(at::cat(small));
-  return extremes.empty() || at::isfinite(at::stack(extremes)).all().item<bool>();
+  if (!small.empty()) largest.push_back(LargestMagnitude(at::cat(small)).reshape({1}));
+  return largest.empty() || at::isfinite(at::cat(largest)).all().item<bool>();
 }
 
 void ThrowBadActivation(std::string_view module, const std::string& problem) {

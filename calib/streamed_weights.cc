@@ -60,18 +60,18 @@ void StreamedWeights::AddExperts(int64_t layer, const std::vector<int64_t>& expe
 
 at::Tensor StreamedWeights::Take(const LogicalWeight& weight, at::ScalarType dtype) {
   DecodedWeight decoded = decoder_.Decode(weight, stream_.Take(weight), dtype);
-  unchecked_.emplace_back(&weight, std::move(decoded.bad));
+  unchecked_.emplace_back(&weight, decoded.largest.reshape({1}));
   return std::move(decoded.values);
 }
 
 const LogicalWeight* StreamedWeights::TakeBad() {
   const auto taken = std::exchange(unchecked_, {});
   if (taken.empty()) return nullptr;
-  std::vector<at::Tensor> flags;
-  for (const auto& [weight, bad] : taken) flags.push_back(bad);
-  const at::Tensor bad = at::stack(flags).cpu();
+  std::vector<at::Tensor> largest;
+  for (const auto& [weight, magnitude] : taken) largest.push_back(magnitude);
+  const at::Tensor finite = at::isfinite(at::cat(largest)).cpu();
   for (size_t i = 0; i < taken.size(); ++i) {
-    if (bad.data_ptr<bool>()[i]) return taken[i].first;
+    if (!finite.data_ptr<bool>()[i]) return taken[i].first;
   }
   return nullptr;
 }

@@ -56,6 +56,7 @@ Json BudgetJson(const PlanReport& report) {
           {"batch_size", budget.batch_size},
           {"query_chunk", budget.query_chunk},
           {"experts_per_group", budget.experts_per_group},
+          {"hidden_on_device", budget.hidden_on_device},
           {"expert_groups", report.ExpertGroups()},
           {"spill_hidden", budget.spill_hidden},
           {"dense_layer_bytes", budget.dense_layer_bytes},
@@ -94,8 +95,8 @@ PlanReport MakePlanReport(recipes::Recipe recipe, const ModelJobs* models) {
                                       MemoryFor(report.recipe, models));
   }
   report.disk = calib::ForecastDisk(report.plan, report.budget);
-  report.time = calib::ForecastTime(report.source, report.recipe.calibration.dtype, workload,
-                                    report.plan, report.speed);
+  report.speed = calib::UsualSpeed(report.recipe.compute.device);
+  report.time = calib::ForecastTime(report.source, workload, report.plan, report.speed);
   return report;
 }
 

@@ -130,6 +130,7 @@ void AppendCalibration(std::vector<Option>& options) {
         .commands = kTakeRecipe + kTakeForward,
         .kind = Kind::kInteger,
         .help = "Sequences that go through a layer at a time; 0: the largest power of two up to 8 "
+                "(on a GPU 32) "
                 "that fits device_memory",
         .minimum = 0,
         .maximum = 4096,

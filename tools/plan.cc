@@ -81,7 +81,9 @@ void PrintCalibration(const PlanReport& report) {
              HumanBytes(budget.dense_layer_bytes), HumanBytes(budget.expert_bytes),
              HumanBytes(budget.batch_bytes));
   fmt::print("  hidden states of all samples {}, {}\n", HumanBytes(budget.hidden_bytes),
-             budget.spill_hidden ? "in files of the run directory" : "in memory");
+             budget.spill_hidden       ? "in files of the run directory"
+             : budget.hidden_on_device ? "in memory of the device"
+                                       : "in memory");
   fmt::print("  peak host memory {}: working set {}, program, headers and heap {}\n",
              HumanBytes(budget.host_peak + budget.process_bytes), HumanBytes(budget.host_peak),
              HumanBytes(budget.process_bytes));

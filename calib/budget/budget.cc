@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cassert>
 #include <map>
 #include <optional>
@@ -30,11 +31,15 @@ constexpr uint64_t kF32Bytes = 4;
 constexpr uint64_t kBf16Bytes = 2;
 constexpr double kDeviceShare = 0.8;  // of free memory, when the recipe does not say
 constexpr double kHostShare = 0.5;
-constexpr int64_t kMaxChosenBatch = 8;
+// A GPU waits for the next operator while it is told of it: fewer and larger ones keep it busy.
+constexpr int64_t kMaxChosenBatch = 8, kMaxChosenDeviceBatch = 32;
 constexpr std::array<int64_t, 3> kQueryChunks = {256, 128, 64};
+constexpr int64_t kDeviceQueryChunk = 512;
 // Resident before the first weight is read: the program with Debian's libtorch 1.13 and the buffers
-// of its BLAS, measured. A libtorch with CUDA takes more.
+// of its BLAS, measured.
 constexpr uint64_t kProgramBytes = 180u << 20;
+// The same with a libtorch with CUDA, its kernels and the driver's memory, measured on an H200.
+constexpr uint64_t kCudaProgramBytes = 1400u << 20u;
 // What malloc keeps of temporaries that are gone: a hole of the largest block that glibc takes from
 // its heap (DEFAULT_MMAP_THRESHOLD_MAX). Larger ones go back to the machine when they are freed.
 constexpr uint64_t kHeapRest = 32u << 20;
@@ -150,7 +155,8 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.held = workload.held_bytes;
   work.hidden_copies = static_cast<uint64_t>(workload.hidden_copies);
   work.model_copies = static_cast<uint64_t>(workload.model_copies);
-  work.process = kProgramBytes + kHeaderBytes * source.checkpoint.tensors().size();
+  work.process = (work.on_cpu ? kProgramBytes : kCudaProgramBytes) +
+                 kHeaderBytes * source.checkpoint.tensors().size();
   work.dense_layer = LargestDenseLayer(source, work.element);
   work.dense_stored = LargestStoredLayer(source, /*routed=*/false);
   work.ring = work.on_cpu ? 0 : WeightRingBytes(source);
@@ -356,16 +362,19 @@ std::vector<int64_t> BatchChoices(const Work& work, const ComputeSpec& compute,
   if (compute.batch_size != 0) return {std::min(compute.batch_size, samples)};
   if (kept) return {kept->batch_size};
   std::vector<int64_t> choices;
-  for (int64_t batch = kMaxChosenBatch; batch > 0; batch /= 2) {
+  const int64_t most = work.on_cpu ? kMaxChosenBatch : kMaxChosenDeviceBatch;
+  for (int64_t batch = most; batch > 0; batch /= 2) {
     if (batch <= samples) choices.push_back(batch);
   }
   return choices;
 }
 
 // The same for query chunks.
-std::vector<int64_t> ChunkChoices(const std::optional<run::LoopSizes>& kept) {
+std::vector<int64_t> ChunkChoices(const Work& work, const std::optional<run::LoopSizes>& kept) {
   if (kept) return {kept->query_chunk};
-  return {kQueryChunks.begin(), kQueryChunks.end()};
+  std::vector<int64_t> choices(kQueryChunks.begin(), kQueryChunks.end());
+  if (!work.on_cpu) choices.insert(choices.begin(), kDeviceQueryChunk);
+  return choices;
 }
 
 // With one expert a group: the largest batch that fits, with smaller query chunks only when no
@@ -450,7 +459,8 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
 
 uint64_t WeightRingBytes(const SourceModel& source) {
   constexpr uint64_t kLeast = 256u << 20u, kMost = 2048u << 20u;
-  return std::clamp(LargestStoredLayer(source, /*routed=*/true), kLeast, kMost);
+  // Pinned memory comes in powers of two.
+  return std::bit_ceil(std::clamp(LargestStoredLayer(source, /*routed=*/true), kLeast, kMost));
 }
 
 CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compute,
@@ -461,7 +471,7 @@ CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compu
   work.spilled = MustSpill(work, compute, machine);
   const uint64_t limit = DeviceLimit(work, compute, machine);
   const std::vector<int64_t> batches = BatchChoices(work, compute, kept);
-  const std::vector<int64_t> chunks = ChunkChoices(kept);
+  const std::vector<int64_t> chunks = ChunkChoices(work, kept);
   std::optional<Choice> sizes = ChooseBatch(work, batches, chunks, limit);
   if (!sizes) ThrowTooSmall(work, batches, chunks, limit);
   PlaceHidden(work, *sizes, limit);

@@ -12,7 +12,6 @@ using checkpoint::LogicalWeight;
 using checkpoint::ModelDims;
 using checkpoint::Role;
 using checkpoint::SourceModel;
-using recipes::ComputeDtype;
 
 constexpr uint64_t kStoreBaseBytes = 128 * 1024;
 constexpr uint64_t kStoreModuleBytes = 256;
@@ -55,29 +54,25 @@ double CalibrationFlops(const SourceModel& source, const Workload& workload) {
           AttentionFlopsPerToken(source.family->Dims(), workload.sequence_length));
 }
 
-// Activation checkpoints: written after the embedding and after every layer.
-double CheckpointBytesWritten(const SourceModel& source, ComputeDtype dtype,
-                              const Workload& workload) {
-  const ModelDims dims = source.family->Dims();
-  const double element = dtype == ComputeDtype::kBFloat16 ? 2 : 4;
-  return static_cast<double>(dims.layers + 1) * Tokens(workload) *
-         static_cast<double>(dims.residual_streams * dims.hidden_size) * element;
-}
-
 }  // namespace
 
-TimeForecast ForecastTime(const SourceModel& source, ComputeDtype dtype, const Workload& workload,
+MachineSpeed UsualSpeed(std::string_view device) {
+  if (device == "cpu") return {};
+  return {.flops = 3e14, .bytes_per_second = 2e9};
+}
+
+TimeForecast ForecastTime(const SourceModel& source, const Workload& workload,
                           const recipes::Plan& plan, const MachineSpeed& speed) {
   const recipes::DataPasses passes = recipes::CountPasses(source, plan);
   const auto source_bytes = static_cast<double>(passes.quantisation);
   const auto output_bytes = static_cast<double>(plan.OutputFileBytes());
   TimeForecast forecast;
   if (!plan.observed_modules.empty()) {
-    // Weights are read while earlier ones compute, so the slower of the two counts.
+    // Weights are read while earlier ones compute, so the slower of the two counts. Hidden states
+    // are written beside the work, or once a minute.
     forecast.calibrate_seconds =
         std::max(CalibrationFlops(source, workload) / speed.flops,
-                 static_cast<double>(passes.calibration) / speed.bytes_per_second) +
-        CheckpointBytesWritten(source, dtype, workload) / speed.bytes_per_second;
+                 static_cast<double>(passes.calibration) / speed.bytes_per_second);
   }
   forecast.export_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;
   forecast.validate_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;

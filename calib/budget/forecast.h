@@ -3,6 +3,7 @@
 #define VERNIER_CALIB_BUDGET_FORECAST_H_
 
 #include <cstdint>
+#include <string_view>
 
 #include "calib/budget/budget.h"
 #include "calib/budget/workload.h"
@@ -11,20 +12,22 @@
 
 namespace vernier::calib {
 
-// Speeds measured or assumed for a forecast.
+// Speeds measured or assumed for a forecast: of a processor with two cores and a disk.
 struct MachineSpeed {
-  double flops = 5e10;            // matrix products, F32 multiply-adds counted twice
+  double flops = 5e10;            // matrix products, multiply-adds counted twice
   double bytes_per_second = 1e9;  // reading a source, writing a shard
 };
+// What `device` ("cpu", "cuda:N") does if nothing was measured: of a GPU, what BF16 products of a
+// layer reach on the cards of a data centre, beside a disk of such a machine.
+MachineSpeed UsualSpeed(std::string_view device);
 
 struct TimeForecast {
   double calibrate_seconds = 0;
   double export_seconds = 0;
   double validate_seconds = 0;
 };
-TimeForecast ForecastTime(const checkpoint::SourceModel& source, recipes::ComputeDtype dtype,
-                          const Workload& workload, const recipes::Plan& plan,
-                          const MachineSpeed& speed);
+TimeForecast ForecastTime(const checkpoint::SourceModel& source, const Workload& workload,
+                          const recipes::Plan& plan, const MachineSpeed& speed);
 
 struct DiskNeeds {
   uint64_t output = 0;       // shards

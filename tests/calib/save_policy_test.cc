@@ -62,5 +62,40 @@ TEST(SavePolicy, WhatAKillCostsIsBounded) {
   }
 }
 
+TEST(CommitPolicy, ZeroCommitsEveryLayer) {
+  CommitPolicy policy(0);
+  policy.LayerDone(0.001);
+  EXPECT_TRUE(policy.Due());
+}
+
+TEST(CommitPolicy, ALayerThatIsLongIsCommitted) {
+  CommitPolicy policy(60);
+  policy.LayerDone(15);
+  EXPECT_FALSE(policy.Due());
+  policy.LayerDone(16);
+  EXPECT_TRUE(policy.Due());
+}
+
+// As long as no layer takes more than half as long again as the longest before it.
+TEST(CommitPolicy, WhatAKillCostsIsTheInterval) {
+  std::mt19937 random(2);
+  std::uniform_real_distribution<double> factor(0.2, 1.5);
+  for (int trial = 0; trial < 200; ++trial) {
+    CommitPolicy policy(60);
+    double longest = 1 + trial * 0.1, waiting = 0, worst = 0;
+    for (int layer = 0; layer < 100; ++layer) {
+      const double seconds = std::min(longest * (layer == 0 ? 1 : factor(random)), 30.0);
+      longest = std::max(longest, seconds);
+      if (layer > 0) worst = std::max(worst, waiting + seconds);
+      waiting += seconds;
+      policy.LayerDone(seconds);
+      if (!policy.Due()) continue;
+      policy.Committed();
+      waiting = 0;
+    }
+    EXPECT_LE(worst, 60);
+  }
+}
+
 }  // namespace
 }  // namespace vernier::calib

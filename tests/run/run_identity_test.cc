@@ -49,6 +49,16 @@ class RunIdentityTest : public ::testing::Test {
   recipes::Recipe recipe_;
 };
 
+TEST_F(RunIdentityTest, AFinishedCalibrationKeepsItsArithmetic) {
+  RunIdentity old = Identity(recipe_);
+  old["numerics"] = "1";
+  Store store = Store::Open(dir_.path() / "run");
+  store.RequireIdentity(old);
+  EXPECT_EQ(AsFinished(Identity(recipe_), store), Identity(recipe_)) << "it is not finished";
+  store.FinishCalibration();
+  EXPECT_EQ(AsFinished(Identity(recipe_), store), old);
+}
+
 // A store from before it, or without it, is one for the same statistics.
 TEST_F(RunIdentityTest, OnlyACalibratedCacheIsObserved) {
   const checkpoint::SourceModel source = vernier::testing::MakeHfModel(dir_.path() / "hf");

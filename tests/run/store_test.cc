@@ -136,6 +136,26 @@ TEST_F(StoreTest, CommitsALayerWhollyOrNotAtAll) {
   EXPECT_EQ(store.Inputs().size(), 1u);
 }
 
+TEST_F(StoreTest, LayersAreCommittedTogetherOrNotAtAll) {
+  Store store = Store::Open(Run());
+  const std::vector<LayerResult> gap = {Layer(0, {{"m", 0, 1, 1}}), Layer(2)};
+  EXPECT_EQ(Failure([&] { store.CommitLayers(gap); }).first, ErrorCode::kStoreCorrupt);
+  EXPECT_FALSE(store.LastLayer().has_value());
+  EXPECT_TRUE(store.Inputs().empty());
+
+  std::vector<LayerResult> both = {Layer(0, {{"m", 0, 1, 1}}), Layer(1, {{"n", 1, 2, 1}})};
+  both[0].activations = {};
+  store.CommitLayers(both);
+  EXPECT_EQ(store.LastLayer(), 1);
+  EXPECT_EQ(store.Inputs().size(), 2u);
+  EXPECT_EQ(store.LatestActivations()->file_name, "hidden.1");
+
+  const std::vector<LayerResult> last = {Layer(2)};
+  store.CommitLastLayers(last);
+  EXPECT_EQ(store.LastLayer(), 2);
+  EXPECT_TRUE(store.CalibrationFinished());
+}
+
 TEST_F(StoreTest, FinishedCalibrationTakesNoMoreLayers) {
   Store store = Store::Open(Run());
   store.CommitLayer(Layer(0));

@@ -273,7 +273,7 @@ TEST_F(BudgetTest, ForecastGrowsWithWorkAndShrinksWithSpeed) {
                    .format = recipes::TargetFormat::kNvfp4}};
   const recipes::Plan plan = recipes::MakePlan(source_, recipe);
   const auto forecast = [&](const Workload& workload, const MachineSpeed& speed = {}) {
-    return ForecastTime(source_, compute_.dtype, workload, plan, speed);
+    return ForecastTime(source_, workload, plan, speed);
   };
   const TimeForecast base = forecast(workload_);
   EXPECT_GT(base.calibrate_seconds, 0);
@@ -290,8 +290,10 @@ TEST_F(BudgetTest, ForecastGrowsWithWorkAndShrinksWithSpeed) {
       static_cast<double>(source_.checkpoint.TensorBytes() + plan.OutputFileBytes());
   EXPECT_DOUBLE_EQ(base.validate_seconds, moved / MachineSpeed().bytes_per_second);
   EXPECT_DOUBLE_EQ(base.export_seconds, moved / MachineSpeed().bytes_per_second);
+  EXPECT_LT(forecast(more, UsualSpeed("cuda:0")).calibrate_seconds,
+            forecast(more, UsualSpeed("cpu")).calibrate_seconds);
   const recipes::Plan nothing = recipes::MakePlan(source_, recipes::Recipe());
-  EXPECT_EQ(ForecastTime(source_, compute_.dtype, workload_, nothing, {}).calibrate_seconds, 0);
+  EXPECT_EQ(ForecastTime(source_, workload_, nothing, {}).calibrate_seconds, 0);
 }
 
 TEST_F(BudgetTest, ARunInProgressKeepsItsSizes) {

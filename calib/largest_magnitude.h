@@ -1,0 +1,18 @@
+// max |x| in one pass over x and no copy of it, whatever the device.
+#ifndef VERNIER_CALIB_LARGEST_MAGNITUDE_H_
+#define VERNIER_CALIB_LARGEST_MAGNITUDE_H_
+
+#include <ATen/ATen.h>
+
+#include "calib/statistics/input_amax.h"
+
+namespace vernier::calib {
+
+// `x`: floating, not empty -> a scalar of its dtype, on its device; NaN if there is one.
+inline at::Tensor LargestMagnitude(const at::Tensor& x) {
+  return statistics::InputAmax::Observe(x);
+}
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_LARGEST_MAGNITUDE_H_

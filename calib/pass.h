@@ -15,6 +15,7 @@
 #include "base/progress.h"
 #include "calib/budget/budget.h"
 #include "calib/families/decoder.h"
+#include "calib/freed_memory.h"
 #include "calib/layer_loop.h"
 #include "calib/layer_state.h"
 #include "calib/non_finite_guard.h"
@@ -76,6 +77,7 @@ class Pass {
                                     const PassHooks& hooks = {}) const;
 
  private:
+  KeptFreedMemory memory_;
   LayerLoop loop_;
 };
 

@@ -10,6 +10,7 @@
 #include <cassert>
 #include <map>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
@@ -35,6 +36,11 @@ constexpr double kHostShare = 0.5;
 constexpr int64_t kMaxChosenBatch = 8, kMaxChosenDeviceBatch = 32;
 constexpr std::array<int64_t, 3> kQueryChunks = {256, 128, 64};
 constexpr int64_t kDeviceQueryChunk = 512;
+// Of calib/families, on a CPU: rows and columns of a tile of a product, and queries of one of
+// attention.
+constexpr uint64_t kProductRows = 512;
+constexpr uint64_t kProductColumns = 1024;
+constexpr uint64_t kQueryTile = 64;
 // Resident before the first weight is read: the program with Debian's libtorch 1.13 and the buffers
 // of its BLAS, measured.
 constexpr uint64_t kProgramBytes = 180u << 20;
@@ -57,7 +63,9 @@ struct Work {
   bool spilled = false;    // hidden states are in files
   bool on_device = false;  // or in memory of a device that is not the CPU
   bool all_experts = false;
-  uint64_t held = 0;  // in host memory, by others
+  bool widens = false;   // products of BF16 are computed in F32
+  uint64_t threads = 1;  // that work on tiles
+  uint64_t held = 0;     // in host memory, by others
   uint64_t hidden_copies = 1, model_copies = 1;
 
   uint64_t process = 0;
@@ -152,6 +160,9 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.element = is_bf16 ? kBf16Bytes : kF32Bytes;
   work.on_cpu = compute.device == "cpu";
   work.all_experts = workload.all_experts;
+  work.widens = work.on_cpu && is_bf16;
+  work.threads = compute.threads > 0 ? static_cast<uint64_t>(compute.threads)
+                                     : std::max(1u, std::thread::hardware_concurrency());
   work.held = workload.held_bytes;
   work.hidden_copies = static_cast<uint64_t>(workload.hidden_copies);
   work.model_copies = static_cast<uint64_t>(workload.model_copies);
@@ -161,7 +172,7 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.dense_stored = LargestStoredLayer(source, /*routed=*/false);
   work.ring = work.on_cpu ? 0 : WeightRingBytes(source);
   work.expert = LargestExpert(source, work.element);
-  if (!work.on_cpu || !is_bf16) return work;
+  if (!work.widens) return work;
   work.dense_cast = LargestCast(source.layout, /*routed=*/false);
   work.expert_cast = LargestCast(source.layout, /*routed=*/true);
   return work;
@@ -211,10 +222,33 @@ uint64_t ValueBytes(const Work& work, uint64_t wide, uint64_t narrow) {
   return wide * kF32Bytes + narrow * work.element;
 }
 
+uint64_t Tiles(uint64_t size, uint64_t tile) { return (size + tile - 1) / tile; }
+
+// What threads of a CPU hold while they multiply tiles of `rows` rows [K] with a weight [N, K],
+// both at most `width`: operands [R, K] and products in F32.
+uint64_t ProductTileBytes(const Work& work, uint64_t rows, uint64_t width) {
+  if (!work.widens) return 0;
+  const uint64_t tiles = Tiles(rows, kProductRows) * Tiles(width, kProductColumns);
+  return std::min(tiles, work.threads) * std::min(rows, kProductRows) *
+         (width + std::min(width, kProductColumns)) * kF32Bytes;
+}
+
+// Of a chunk's scores in F32, those that exist at once: all of them [h, C, keys], or on a CPU a
+// tile of queries of one key head a thread. DeepSeek-V4's attention, with its streams, has no
+// tiles.
+uint64_t ScoreBytes(const Work& work, uint64_t batch, uint64_t chunk) {
+  const auto heads = static_cast<uint64_t>(work.dims.attention_heads);
+  const auto key_heads = std::max<uint64_t>(static_cast<uint64_t>(work.dims.key_value_heads), 1);
+  const uint64_t keys = VisibleKeys(work, chunk);
+  const uint64_t all = batch * heads * chunk * keys;
+  if (!work.on_cpu || work.dims.residual_streams > 1) return all * kF32Bytes;
+  const uint64_t tile = kQueryTile * Tiles(heads, key_heads) * keys;
+  return std::min(all, work.threads * tile) * kF32Bytes;
+}
+
 // Attention, a chunk of queries at a time: the normalised input and the outputs of all chunks
 // [T, D]; keys and values [T, n, d], as they are and in F32; of a chunk, queries [C, h, d] before
-// and after their rotation, in F32 with their sums before and after a change of axes, and one copy
-// of the scores [h, C, keys] in F32.
+// and after their rotation, in F32 with their sums before and after a change of axes, and scores.
 uint64_t AttentionBytes(const Work& work, uint64_t batch, uint64_t chunk) {
   const auto heads = static_cast<uint64_t>(work.dims.attention_heads);
   const auto head_dim = static_cast<uint64_t>(work.dims.head_dim);
@@ -223,15 +257,18 @@ uint64_t AttentionBytes(const Work& work, uint64_t batch, uint64_t chunk) {
   const uint64_t tokens = batch * work.length;
   return tokens * ValueBytes(work, 0, 2) * hidden +
          tokens * ValueBytes(work, 2, 2) * key_heads * head_dim +
-         batch * chunk * heads * head_dim * ValueBytes(work, 3, 2) +
-         batch * heads * chunk * VisibleKeys(work, chunk) * kF32Bytes;
+         batch * chunk * heads * head_dim * ValueBytes(work, 3, 2) + ScoreBytes(work, batch, chunk);
 }
 
-// A dense MLP or an expert of `width` that gets `rows` rows: input, its F32 copy, output and
-// weighted output [rows, D], and gate, up and their product in F32 [rows, width].
+// A dense MLP or an expert of `width` that gets `rows` rows: input, output in both types and
+// weighted output [rows, D], and gate, up and their product [rows, width]. On a CPU F32 is only
+// in tiles.
 uint64_t FfnBytes(const Work& work, uint64_t rows, int64_t width) {
-  return rows * (ValueBytes(work, 2, 2) * static_cast<uint64_t>(work.dims.hidden_size) +
-                 ValueBytes(work, 3, 0) * static_cast<uint64_t>(width));
+  const auto columns = static_cast<uint64_t>(width);
+  const auto hidden = static_cast<uint64_t>(work.dims.hidden_size);
+  const uint64_t wide = work.on_cpu ? 0 : 3;
+  return rows * (ValueBytes(work, 2, 2) * hidden + ValueBytes(work, wide, 3 - wide) * columns) +
+         ProductTileBytes(work, rows, std::max(hidden, columns));
 }
 
 // Whether a batch's part of the hidden states is a copy, and not a view of the buffer of all.

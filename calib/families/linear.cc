@@ -1,5 +1,6 @@
 #include "calib/families/linear.h"
 
+#include <functional>
 #include <vector>
 
 #include "calib/families/row_tiles.h"
@@ -12,8 +13,9 @@ at::ScalarType ProductDtype(const at::Tensor& x) {
   return x.is_cuda() ? x.scalar_type() : at::kFloat;
 }
 
-// Rows that are widened, multiplied and rounded together.
+// Rows that are widened, multiplied and rounded together, and columns of their product at most.
 constexpr int64_t kProductRows = 512;
+constexpr int64_t kProductColumns = 1024;
 
 // rows [R, K] times columns [K, N], plus `bias` [N] if it is defined -> `out` [R, N], of any dtype.
 void MultiplyInto(const at::Tensor& rows, const at::Tensor& columns, const at::Tensor& bias,
@@ -28,6 +30,21 @@ void MultiplyInto(const at::Tensor& rows, const at::Tensor& columns, const at::T
   if (rounds) out.copy_(product);
 }
 
+// Calls `run` with tiles of `out` [R, N] that together are all of it, and their first row and
+// column. On a device other than a CPU that is all at once.
+void ForProductTiles(
+    const at::Tensor& out,
+    const std::function<void(const at::Tensor& tile, int64_t row, int64_t column)>& run) {
+  if (!out.is_cpu()) return run(out, 0, 0);
+  const int64_t across = (out.size(1) + kProductColumns - 1) / kProductColumns;
+  const int64_t columns = (out.size(1) + across - 1) / across;
+  const int64_t down = (out.size(0) + kProductRows - 1) / kProductRows;
+  ForRowTiles(out.device(), down * across, 1, [&](int64_t i, int64_t) {
+    const int64_t row = i / across * kProductRows, column = i % across * columns;
+    run(out.slice(0, row, row + kProductRows).slice(1, column, column + columns), row, column);
+  });
+}
+
 // Operands of `product_dtype`, a result of `dtype`.
 at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias,
                     at::ScalarType product_dtype, at::ScalarType dtype) {
@@ -37,9 +54,12 @@ at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& 
   const at::Tensor columns = w.to(product_dtype).t();
   const at::Tensor sums = bias.defined() ? bias.to(product_dtype) : bias;
   const at::Tensor out = at::empty({rows.size(0), w.size(0)}, x.options().dtype(dtype));
-  ForRowTiles(x.device(), rows.size(0), kProductRows, [&](int64_t begin, int64_t end) {
-    MultiplyInto(rows.slice(0, begin, end).to(product_dtype), columns, sums,
-                 out.slice(0, begin, end));
+  ForProductTiles(out, [&](const at::Tensor& tile, int64_t row, int64_t column) {
+    const auto of_columns = [&](const at::Tensor& all, int64_t axis) {
+      return all.slice(axis, column, column + tile.size(1));
+    };
+    MultiplyInto(rows.slice(0, row, row + tile.size(0)).to(product_dtype), of_columns(columns, 1),
+                 sums.defined() ? of_columns(sums, 0) : sums, tile);
   });
   return out.view(shape);
 }

@@ -4,6 +4,7 @@
 
 #include "calib/calibrate.h"
 #include "calib/device.h"
+#include "calib/families/linear.h"
 #include "datasets/calibration_set.h"
 #include "datasets/tokenizer.h"
 #include "jobs/forward_job.h"
@@ -33,14 +34,17 @@ calib::MachineMemory TorchJobs::ReadMemory(std::string_view device) const {
 CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
                                         const recipes::Recipe& recipe, const recipes::Plan& plan,
                                         run::Store& store, Progress& progress) const {
-  const calib::ComputeSpec compute = calib::ComputeOf(recipe);
+  recipes::Recipe resolved = recipe;
+  resolved.compute.cpu_products = calib::ResolveProducts(recipe.compute.cpu_products);
+  const calib::CpuProductsSetting products(resolved.compute.cpu_products);
+  const calib::ComputeSpec compute = calib::ComputeOf(resolved);
   calib::SetThreads(compute.threads);
   const calib::CalibrationBudget budget =
       calib::PlanBudget(source, compute, calib::WorkloadOf(recipe), ReadMemory(compute.device),
                         run::LoadLoopSizes(store));
   const TokenizedData data = Tokenize(recipe);
   const calib::CalibrationSummary summary = calib::Calibrate({.source = source,
-                                                              .recipe = recipe,
+                                                              .recipe = resolved,
                                                               .plan = plan,
                                                               .budget = budget,
                                                               .tokens = data.tokens,

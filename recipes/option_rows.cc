@@ -122,6 +122,19 @@ void AppendMachine(std::vector<Option>& options) {
         .minimum = 0,
         .maximum = 4096,
         .field = Field([](auto& recipe) -> auto& { return recipe.compute.threads; })},
+       {.name = "--cpu-products",
+        .pointer = "/compute/cpu_products",
+        .commands = kTakeRecipe,
+        .kind = Kind::kName,
+        .help = "What the linear layers of a calibration multiply on a CPU when it computes in "
+                "bfloat16",
+        .details = "f32: operands widened to float32, the same arithmetic on every processor; "
+                   "bf16: oneDNN's products of bfloat16, summed in float32; auto: bf16 where the "
+                   "processor has AVX512-BF16 or AMX and libtorch has oneDNN, else f32. The run "
+                   "directory keeps which it was.",
+        .names = NamesOf(kCpuProducts),
+        .field = NamedField(
+            kCpuProducts, [](auto& recipe) -> auto& { return recipe.compute.cpu_products; })},
        {.name = "--save-interval",
         .pointer = "/compute/save_interval",
         .commands = kTakeRecipe,

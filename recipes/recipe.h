@@ -77,6 +77,13 @@ struct CalibrationSection {
   bool all_experts = false;  // every expert sees every token (observation only; outputs unchanged)
 };
 
+// What a CPU multiplies where a model computes in BF16. Sums are F32, and rounded once.
+enum class CpuProducts {
+  kF32,   // "f32": operands widened to F32
+  kBf16,  // "bf16": BF16 operands, by oneDNN
+  kAuto,  // "auto": bf16 where processor and libtorch are fast at it, else f32
+};
+
 struct ComputeSection {
   std::string device = "cpu";  // "cpu", "cuda", "cuda:N"
   uint64_t device_memory =
@@ -85,6 +92,7 @@ struct ComputeSection {
                              // 0: half of the free memory
   uint64_t stream_memory = uint64_t{1} << 30;  // bytes that an export holds of sources and outputs
   int threads = 0;                             // 0: all cores
+  CpuProducts cpu_products = CpuProducts::kAuto;
   double save_interval = 60;  // seconds of work in a layer that may have to be repeated; 0: none
                               // but the batch or group of experts in flight
 };

@@ -42,6 +42,11 @@ inline constexpr std::array<ValueName<ComputeDtype>, 2> kComputeDtypes = {{
     {"bfloat16", ComputeDtype::kBFloat16},
     {"float32", ComputeDtype::kFloat32},
 }};
+inline constexpr std::array<ValueName<CpuProducts>, 3> kCpuProducts = {{
+    {"f32", CpuProducts::kF32},
+    {"bf16", CpuProducts::kBf16},
+    {"auto", CpuProducts::kAuto},
+}};
 inline constexpr std::array<ValueName<TargetFormat>, 9> kTargetFormats = {{
     {"keep", TargetFormat::kKeep},
     {"bf16", TargetFormat::kBf16},

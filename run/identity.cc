@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::string_view kNothing = "(nothing)";
 constexpr std::array<std::string_view, 3> kMayBeUnknown = {"tokens", "tokenizer", kMergedFrom};
+// The device may change, and only a CPU has this.
+constexpr std::array<std::string_view, 1> kMayBeUnsaid = {kProductsField};
 
 // Values up to kShownWhole bytes are shown whole. Of longer ones a piece of kShownPiece bytes is
 // shown, which begins at most kShownBefore bytes before the first one that differs.
@@ -99,6 +101,8 @@ std::vector<std::string> IdentityDifferences(const RunIdentity& stored, const Ru
     const std::string* before = Find(stored, field);
     const std::string* after = Find(now, field);
     if (after == nullptr && std::ranges::count(kMayBeUnknown, field) > 0) continue;
+    const bool unsaid = before == nullptr || after == nullptr;
+    if (unsaid && std::ranges::count(kMayBeUnsaid, field) > 0) continue;
     if (Allows(stored, before, after)) continue;
     differences.push_back(fmt::format("{}: {} {}, {} {}", field, sides.stored,
                                       Shorten(before, after), sides.now, Shorten(after, before)));

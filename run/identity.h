@@ -22,6 +22,8 @@ inline constexpr std::string_view kCalibrationPrefix = "calibration.";
 // The field that only a merged store has: fingerprints of the stores that it was made from, as a
 // list.
 inline constexpr std::string_view kMergedFrom = "merged_from";
+// What a CPU multiplied: of runs on one.
+inline constexpr std::string_view kProductsField = "cpu_products";
 
 RunIdentity LoadIdentity(const Database& database);
 // For a store without one, within the caller's transaction.
@@ -36,8 +38,8 @@ struct IdentitySides {
 // What speaks against using a store for a job: one text per field, such as "calibration.seed:
 // stored 0, now 1", in order of names; long values are cut around the place where they part. A
 // field that only one side has is a difference too, but for those that only calibration itself
-// knows ("tokens", "tokenizer") and kMergedFrom, when the job lacks them. In a merged store, a
-// field with a list of values allows each of them.
+// knows ("tokens", "tokenizer") and kMergedFrom, when the job lacks them, and kProductsField, when
+// either does. In a merged store, a field with a list of values allows each of them.
 std::vector<std::string> IdentityDifferences(const RunIdentity& stored, const RunIdentity& now,
                                              IdentitySides sides = {});
 

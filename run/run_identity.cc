@@ -4,6 +4,7 @@
 #include <string>
 
 #include "base/hash.h"
+#include "recipes/recipe_values.h"
 
 namespace vernier::run {
 namespace {
@@ -24,6 +25,14 @@ void AddCalibration(const recipes::Recipe& recipe, RunIdentity& identity) {
   }
 }
 
+// Empty where there is no choice, or it is still to be made.
+std::string ProductsOf(const recipes::Recipe& recipe) {
+  const bool chosen = recipe.compute.device == "cpu" &&
+                      recipe.calibration.dtype == recipes::ComputeDtype::kBFloat16 &&
+                      recipe.compute.cpu_products != recipes::CpuProducts::kAuto;
+  return chosen ? std::string(NameOf(recipes::kCpuProducts, recipe.compute.cpu_products)) : "";
+}
+
 }  // namespace
 
 RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
@@ -32,7 +41,11 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
   for (const std::string& module : plan.observed_modules) observed.Update(module + "\n");
   RunIdentity identity = {{"source", source.checkpoint.fingerprint()},
                           {"observed_modules", observed.Hex()}};
-  if (recipes::ObservesInputs(recipe)) AddCalibration(recipe, identity);
+  if (!recipes::ObservesInputs(recipe)) return identity;
+  AddCalibration(recipe, identity);
+  if (const std::string products = ProductsOf(recipe); !products.empty()) {
+    identity[std::string(kProductsField)] = products;
+  }
   return identity;
 }
 

@@ -16,7 +16,9 @@ inline constexpr int kNumericsVersion = 2;
 
 // Fields "source" (fingerprint) and "observed_modules" (hash of their names); when the recipe
 // observes inputs also "numerics" (kNumericsVersion) and "calibration.*", one per field of
-// recipes::CalibrationIdentity. Calibration adds "tokens" and "tokenizer" (fingerprints). Devices,
+// recipes::CalibrationIdentity. "cpu_products"
+// ("f32" or "bf16") stands for a calibration in BF16 on a CPU unless it is still to be chosen.
+// Calibration adds "tokens" and "tokenizer" (fingerprints). Devices,
 // budgets, threads and how weights are scaled are not in it: they may change between calibration
 // and export.
 RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,

@@ -160,7 +160,7 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.element = is_bf16 ? kBf16Bytes : kF32Bytes;
   work.on_cpu = compute.device == "cpu";
   work.all_experts = workload.all_experts;
-  work.widens = work.on_cpu && is_bf16;
+  work.widens = work.on_cpu && is_bf16 && compute.cpu_products != recipes::CpuProducts::kBf16;
   work.threads = compute.threads > 0 ? static_cast<uint64_t>(compute.threads)
                                      : std::max(1u, std::thread::hardware_concurrency());
   work.held = workload.held_bytes;

@@ -8,7 +8,8 @@ ComputeSpec ComputeOf(const recipes::Recipe& recipe) {
           .batch_size = recipe.calibration.batch_size,
           .device_memory = recipe.compute.device_memory,
           .host_memory = recipe.compute.host_memory,
-          .threads = recipe.compute.threads};
+          .threads = recipe.compute.threads,
+          .cpu_products = recipe.compute.cpu_products};
 }
 
 Workload WorkloadOf(const recipes::Recipe& recipe) {

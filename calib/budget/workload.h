@@ -18,6 +18,7 @@ struct ComputeSpec {
   uint64_t device_memory = 0;  // bytes for weights and batches on the device; 0: 80 % of the free
   uint64_t host_memory = 0;    // bytes for hidden states on the host; 0: half of the free
   int threads = 0;             // 0: all cores
+  recipes::CpuProducts cpu_products = recipes::CpuProducts::kF32;  // kAuto: room for kF32
 };
 
 // The sequences that run through the layers, and what exists beside the loop.

@@ -1,6 +1,12 @@
 #include "calib/families/linear.h"
 
 #include <functional>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+#include <array>
+#include <atomic>
 #include <vector>
 
 #include "calib/families/row_tiles.h"
@@ -8,10 +14,32 @@
 namespace vernier::calib {
 namespace {
 
+std::atomic<bool> bf16_products_on_cpu = false;
+
 // What operands are multiplied in.
 at::ScalarType ProductDtype(const at::Tensor& x) {
-  return x.is_cuda() ? x.scalar_type() : at::kFloat;
+  return x.is_cuda() || bf16_products_on_cpu ? x.scalar_type() : at::kFloat;
 }
+
+#if defined(__x86_64__)
+// A bit of CPUID's leaf 7, extended features.
+bool HasFeature(unsigned subleaf, unsigned register_index, unsigned bit) {
+  std::array<unsigned, 4> registers{};
+  if (__get_cpuid_count(7, subleaf, &registers[0], &registers[1], &registers[2], &registers[3]) ==
+      0) {
+    return false;
+  }
+  return (registers[register_index] >> bit & 1) != 0;
+}
+
+bool HasBf16Instructions() {
+  constexpr unsigned kEax = 0, kEdx = 3;
+  const bool avx512_bf16 = HasFeature(1, kEax, 5), amx_bf16 = HasFeature(0, kEdx, 22);
+  return __builtin_cpu_supports("avx512bw") != 0 && (avx512_bf16 || amx_bf16);
+}
+#else
+bool HasBf16Instructions() { return false; }
+#endif
 
 // Rows that are widened, multiplied and rounded together, and columns of their product at most.
 constexpr int64_t kProductRows = 512;
@@ -65,6 +93,19 @@ at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& 
 }
 
 }  // namespace
+
+bool HasFastBf16Products() { return HasBf16Instructions() && at::hasMKLDNN(); }
+
+recipes::CpuProducts ResolveProducts(recipes::CpuProducts products) {
+  if (products != recipes::CpuProducts::kAuto) return products;
+  return HasFastBf16Products() ? recipes::CpuProducts::kBf16 : recipes::CpuProducts::kF32;
+}
+
+CpuProductsSetting::CpuProductsSetting(recipes::CpuProducts products)
+    : before_(bf16_products_on_cpu.exchange(ResolveProducts(products) ==
+                                            recipes::CpuProducts::kBf16)) {}
+
+CpuProductsSetting::~CpuProductsSetting() { bf16_products_on_cpu = before_; }
 
 at::Tensor Linear(const at::Tensor& x, const at::Tensor& w, const at::Tensor& bias) {
   return Multiply(x, w, bias, ProductDtype(x), x.scalar_type());

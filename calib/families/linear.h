@@ -1,14 +1,35 @@
 // Linear layers with the same arithmetic on every device and libtorch: operands of the compute
 // dtype, products accumulated in F32, one rounding at the end.
 //
-// On the CPU, BF16 operands are widened and multiplied in F32: older libtorch multiplies BF16
-// a hundred times slower, newer ones round in between.
+// On the CPU, BF16 operands are widened and multiplied in F32, unless CpuProductsSetting says that
+// oneDNN multiplies them: without AVX-512 libtorch multiplies BF16 a hundred times slower.
 #ifndef VERNIER_CALIB_FAMILIES_LINEAR_H_
 #define VERNIER_CALIB_FAMILIES_LINEAR_H_
 
 #include <ATen/ATen.h>
 
+#include "recipes/recipe.h"
+
 namespace vernier::calib {
+
+// Whether this processor has AVX512-BF16 or AMX for BF16, and this libtorch has oneDNN to use it.
+bool HasFastBf16Products();
+
+// kF32 or kBf16: what kAuto is here.
+recipes::CpuProducts ResolveProducts(recipes::CpuProducts products);
+
+// What Linear and GroupedLinear multiply on CPUs while it lives, kF32 (without one) or kBf16. Like
+// libtorch's own settings it is the process's: not for two calibrations at a time that differ.
+class CpuProductsSetting {
+ public:
+  explicit CpuProductsSetting(recipes::CpuProducts products);
+  ~CpuProductsSetting();
+  CpuProductsSetting(const CpuProductsSetting&) = delete;
+  CpuProductsSetting& operator=(const CpuProductsSetting&) = delete;
+
+ private:
+  bool before_;
+};
 
 // x [..., K] times w [N, K] transposed, plus `bias` [N] if it is defined -> [..., N], x's dtype.
 // All have the same dtype.

@@ -101,6 +101,23 @@ TEST_F(RunIdentityTest, EveryFieldOfTheCalibrationCounts) {
   for (const auto& [text, change] : changes) EXPECT_THAT(After(change), ElementsAre(text));
 }
 
+// A job that has not chosen yet, or runs elsewhere than on a CPU, takes either.
+TEST_F(RunIdentityTest, ProductsOfACpuAreKeptOnceChosen) {
+  const auto with = [&](recipes::CpuProducts products, const char* device = "cpu") {
+    recipes::Recipe recipe = recipe_;
+    recipe.compute.cpu_products = products;
+    recipe.compute.device = device;
+    return Identity(recipe);
+  };
+  using recipes::CpuProducts;
+  const RunIdentity bf16 = with(CpuProducts::kBf16);
+  EXPECT_THAT(IdentityDifferences(bf16, with(CpuProducts::kF32)),
+              ElementsAre("cpu_products: stored bf16, now f32"));
+  EXPECT_THAT(IdentityDifferences(bf16, with(CpuProducts::kAuto)), IsEmpty());
+  EXPECT_THAT(IdentityDifferences(bf16, with(CpuProducts::kF32, "cuda:0")), IsEmpty());
+  EXPECT_THAT(IdentityDifferences(with(CpuProducts::kF32, "cuda:0"), bf16), IsEmpty());
+}
+
 TEST_F(RunIdentityTest, ASecondDataFileIsADifferenceInBothDirections) {
   const Change add = [](auto& recipe) {
     recipe.calibration.data.sources.push_back({.path = "b.jsonl"});

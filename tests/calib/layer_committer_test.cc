@@ -18,7 +18,7 @@ namespace {
 
 using When = LayerCommitter::When;
 
-constexpr int64_t kSamples = 6;
+constexpr int64_t kCommittedSamples = 6;
 
 class LayerCommitterTest : public ::testing::TestWithParam<at::DeviceType> {
  protected:
@@ -28,9 +28,9 @@ class LayerCommitterTest : public ::testing::TestWithParam<at::DeviceType> {
 
   // A dense layer that is done; its hidden states are all `value`.
   LayerState Done(double value) const {
-    auto hidden = std::make_shared<SampleBuffer>(
-        SampleBuffer::Over(at::full({kSamples, 4}, value, at::TensorOptions().device(GetParam()))));
-    LayerState state({.samples = kSamples, .hidden = {4}}, hidden,
+    auto hidden = std::make_shared<SampleBuffer>(SampleBuffer::Over(
+        at::full({kCommittedSamples, 4}, value, at::TensorOptions().device(GetParam()))));
+    LayerState state({.samples = kCommittedSamples, .hidden = {4}}, hidden,
                      [](LayerPart, bool, std::vector<int64_t>, at::ScalarType) -> SampleBuffer {
                        throw std::logic_error("a dense layer works in place");
                      });
@@ -41,17 +41,17 @@ class LayerCommitterTest : public ::testing::TestWithParam<at::DeviceType> {
   void End(int layer, double seconds, When when = When::kDue) {
     const LayerState state = Done(layer + 0.5);
     committer_->LayerDone({.layer = layer, .seconds = seconds, .statistics = {}, .activations = {}},
-                          state, {0, kSamples}, when);
+                          state, {0, kCommittedSamples}, when);
   }
 
   // The hidden states that a resume would go on from.
   at::Tensor Stored() const {
     const run::ActivationCheckpoint saved = store_.LatestActivations().value();
     const SampleBuffer file =
-        SampleBuffer::OpenFile(dir_.path() / saved.file_name, kSamples, {4}, at::kFloat);
-    EXPECT_EQ(file.Hash(0, kSamples), saved.hash);
+        SampleBuffer::OpenFile(dir_.path() / saved.file_name, kCommittedSamples, {4}, at::kFloat);
+    EXPECT_EQ(file.Hash(0, kCommittedSamples), saved.hash);
     EXPECT_EQ(saved.bytes, file.Bytes());
-    return file.Get(0, kSamples);
+    return file.Get(0, kCommittedSamples);
   }
   int64_t FilesWithHiddenStates() const {
     int64_t files = 0;
@@ -78,7 +78,7 @@ TEST_P(LayerCommitterTest, ShortLayersWaitForEachOther) {
   committer_->Wait();
   EXPECT_FALSE(committer_->HasWaiting());
   EXPECT_EQ(store_.LastLayer(), 4);
-  EXPECT_TRUE(at::equal(Stored(), at::full({kSamples, 4}, 4.5)));
+  EXPECT_TRUE(at::equal(Stored(), at::full({kCommittedSamples, 4}, 4.5)));
   End(5, 10);
   EXPECT_EQ(store_.LastLayer(), 4);
   EXPECT_EQ(FilesWithHiddenStates(), 1);
@@ -89,7 +89,7 @@ TEST_P(LayerCommitterTest, ALayerThatIsToBeCommittedNowTakesTheOthersAlong) {
   End(1, 1, When::kNow);
   committer_->Wait();
   EXPECT_EQ(store_.LastLayer(), 1);
-  EXPECT_TRUE(at::equal(Stored(), at::full({kSamples, 4}, 1.5)));
+  EXPECT_TRUE(at::equal(Stored(), at::full({kCommittedSamples, 4}, 1.5)));
 }
 
 TEST_P(LayerCommitterTest, WithoutAnIntervalEveryLayerIsCommitted) {
@@ -98,7 +98,7 @@ TEST_P(LayerCommitterTest, WithoutAnIntervalEveryLayerIsCommitted) {
     End(layer, 0.001);
     committer_->Wait();
     EXPECT_EQ(store_.LastLayer(), layer);
-    EXPECT_TRUE(at::equal(Stored(), at::full({kSamples, 4}, layer + 0.5)));
+    EXPECT_TRUE(at::equal(Stored(), at::full({kCommittedSamples, 4}, layer + 0.5)));
     EXPECT_EQ(FilesWithHiddenStates(), 1);
   }
 }
@@ -122,7 +122,7 @@ TEST_P(LayerCommitterTest, WhatGoesWrongIsThrownAndTheStoreStaysAsItWas) {
   };
   EXPECT_VERNIER_ERROR(end(), ErrorCode::kFileOpen, "hidden-0001.bin.partial");
   EXPECT_EQ(store_.LastLayer(), 0);
-  EXPECT_TRUE(at::equal(Stored(), at::full({kSamples, 4}, 0.5)));
+  EXPECT_TRUE(at::equal(Stored(), at::full({kCommittedSamples, 4}, 0.5)));
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, LayerCommitterTest, ::testing::ValuesIn(kTestDevices),

@@ -31,13 +31,19 @@ std::vector<Call> Parse(const std::vector<std::string>& lines) {
   return calls;
 }
 
+// Of short layers nothing but the end reaches the disk, unless each is to be saved.
+std::vector<std::string> Options(JobKind kind) {
+  if (kind != JobKind::kCalibrate) return {};
+  return {"--save-interval", "0"};
+}
+
 class DurabilityTest : public ::testing::TestWithParam<JobKind> {
  protected:
   DurabilityTest()
       : bench_({.model = {.layers = 2, .experts = 3, .hidden = 64, .moe_width = 32, .shards = 2},
                 .samples = 2,
                 .sequence_length = 16}),
-        job_(bench_.Make(GetParam())) {
+        job_(bench_.Make(GetParam(), Options(GetParam()))) {
     const ShimmedRun run = RunCounted(job_);
     EXPECT_EQ(run.command.exit_code, 0) << run.command.errors;
     calls_ = Parse(run.calls);

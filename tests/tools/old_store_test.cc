@@ -85,7 +85,8 @@ TEST_F(OldStoreTest, AFinishedCalibrationExportsWhatANewOneDoes) {
   const fs::path recipe = kRoot / "recipes/nvfp4.json";
   Run("export", recipe, "finished", "out-old", {"--kv-cache", "fp8"});
   Run("run", recipe, "new", "out-new", {"--kv-cache", "fp8"});
-  EXPECT_EQ(Amax("new"), ReadWholeFile(kStores / "finished_amax.json"));
+  const auto inputs = [](const std::string& amax) { return ParseJson(amax, "amax").at("inputs"); };
+  EXPECT_EQ(inputs(Amax("new")), inputs(ReadWholeFile(kStores / "finished_amax.json")));
   EXPECT_EQ(HashTree(dir_.path() / "out-old"), HashTree(dir_.path() / "out-new"));
 }
 

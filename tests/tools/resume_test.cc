@@ -27,8 +27,8 @@ class ResumeTest : public ::testing::TestWithParam<bool> {
     const std::filesystem::path place = dir_.path() / name;
     std::filesystem::create_directories(place);
     const Json recipe = SyntheticRecipe(place, dir_.path() / "source", 512, 12, 128);
-    return {"run",           WriteRecipe(place, recipe), "--progress", "json",
-            "--host-memory", spill ? "1KiB" : "1GiB"};
+    return {"run",           WriteRecipe(place, recipe), "--progress",      "json",
+            "--host-memory", spill ? "1KiB" : "1GiB",    "--save-interval", "0"};
   }
 
   TempDir dir_;
@@ -79,7 +79,8 @@ TEST(ActivationCheckpointTest, DamageIsNoticed) {
   const Json recipe = SyntheticRecipe(dir.path(), dir.path() / "source", 256, 4, 128);
   const std::string path = WriteRecipe(dir.path(), recipe);
   const CommandResult killed =
-      RunVernier({"calibrate", path, "--progress", "json"}, {.kill_when = Past("calibrate", 0.5)});
+      RunVernier({"calibrate", path, "--progress", "json", "--save-interval", "0"},
+                 {.kill_when = Past("calibrate", 0.5)});
   ASSERT_EQ(killed.exit_code, kKilled);
   for (const auto& entry : std::filesystem::directory_iterator(dir.path() / "run")) {
     if (entry.path().extension() != ".bin") continue;

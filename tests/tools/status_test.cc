@@ -122,9 +122,10 @@ TEST_F(StatusTest, TheStoreAloneMovesAFinishedCalibration) {
 TEST_F(StatusTest, AnUnfinishedCalibrationMovesWithTheFilesThatItNames) {
   ASSERT_EQ(RunVernier({"run", Recipe("calm"), "--progress", "none"}).exit_code, 0);
   const std::string recipe = Recipe("a");
-  ASSERT_EQ(RunVernier({"run", recipe, "--progress", "json"}, {.kill_when = Past("calibrate", 0.5)})
-                .exit_code,
-            kKilled);
+  const CommandResult killed =
+      RunVernier({"run", recipe, "--progress", "json", "--save-interval", "0"},
+                 {.kill_when = Past("calibrate", 0.5)});
+  ASSERT_EQ(killed.exit_code, kKilled);
   const fs::path run = dir_.path() / "a/run", moved = dir_.path() / "moved";
   fs::create_directories(moved);
   const std::vector<std::string> go_on = {

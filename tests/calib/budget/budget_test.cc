@@ -225,10 +225,11 @@ TEST_F(BudgetTest, OnCudaHiddenStatesAreOnTheDeviceIfTheyFit) {
 }
 
 TEST_F(BudgetTest, BFloat16OnACpuNeedsRoomForACast) {
-  const CalibrationBudget on_cpu = Budget();
+  const run::LoopSizes sizes = {.batch_size = 8, .query_chunk = 256};
+  const CalibrationBudget on_cpu = Budget(kAmple, sizes);
   compute_.device = "cuda";
   // The largest linear layer is wq_b or wo_a: 65536 elements.
-  EXPECT_EQ(on_cpu.batch_bytes - Budget().batch_bytes, 65536u * 4);
+  EXPECT_EQ(on_cpu.batch_bytes - Budget(kAmple, sizes).batch_bytes, 65536u * 4);
 }
 
 // An evaluation holds the reference's hidden states beside those of the model that runs.

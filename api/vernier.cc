@@ -93,6 +93,7 @@ Fields FieldsOf(const RecipeSpec& spec) {
       .Add("host_memory", spec.host_memory)
       .Add("stream_memory", spec.stream_memory)
       .Add("threads", spec.threads)
+      .Add("cpu_products", spec.cpu_products)
       .Add("save_interval", spec.save_interval)
       .Add("non_finite", spec.non_finite)
       .Add("kv_cache", spec.kv_cache)

@@ -80,6 +80,7 @@ struct RecipeSpec {
   std::optional<std::string> device = {}, device_memory = {}, host_memory = {},
                              stream_memory = {};  // "8GiB"
   std::optional<int> threads = {};
+  std::optional<std::string> cpu_products = {};
   std::optional<double> save_interval = {};
   std::optional<std::string> non_finite = {}, kv_cache = {};
   std::optional<int64_t> samples = {}, sequence_length = {}, batch_size = {};

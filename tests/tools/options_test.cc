@@ -47,15 +47,18 @@ const std::map<std::string, std::string>& PromisedOptions() {
   static const std::map<std::string, std::string> promised = {
       {"run",
        "--source --output --run-dir --data --device --device-memory --host-memory --stream-memory "
-       "--threads --save-interval --non-finite --kv-cache --samples --sequence-length --batch-size "
+       "--threads --cpu-products --save-interval --non-finite --kv-cache --samples "
+       "--sequence-length --batch-size "
        "--seed"},
       {"calibrate",
        "--source --output --run-dir --data --device --device-memory --host-memory --stream-memory "
-       "--threads --save-interval --non-finite --kv-cache --samples --sequence-length --batch-size "
+       "--threads --cpu-products --save-interval --non-finite --kv-cache --samples "
+       "--sequence-length --batch-size "
        "--seed"},
       {"export",
        "--source --output --run-dir --data --device --device-memory --host-memory --stream-memory "
-       "--threads --save-interval --non-finite --kv-cache --samples --sequence-length --batch-size "
+       "--threads --cpu-products --save-interval --non-finite --kv-cache --samples "
+       "--sequence-length --batch-size "
        "--seed"},
       {"convert",
        "--run-dir --stream-memory --non-finite --threads --recipe --layout --kv-cache --validate "

@@ -16,6 +16,7 @@
 
 #include "base/error.h"
 #include "calib/families/decoder.h"
+#include "calib/resident_model.h"
 #include "calib/tensor_loader.h"
 #include "calib/trace.h"
 #include "checkpoint/source_model.h"
@@ -25,48 +26,21 @@ namespace {
 
 constexpr int64_t kQueryChunk = 256;
 
-struct LoadedLayer {
-  std::unique_ptr<DecoderLayer> dense;
-  std::vector<ExpertWeights> experts;
-};
-
-// Every layer with all its experts.
-std::vector<LoadedLayer> LoadAll(const Decoder& decoder) {
-  std::vector<LoadedLayer> layers;
+std::vector<ResidentLayer> LoadAll(const Decoder& decoder) {
+  std::vector<ResidentLayer> layers;
   for (int64_t layer = 0; layer < decoder.Layers(); ++layer) {
-    LoadedLayer loaded{decoder.LoadLayer(layer, kQueryChunk), {}};
-    for (int64_t expert = 0; expert < decoder.Experts(layer); ++expert) {
-      loaded.experts.push_back(decoder.LoadExpert(layer, expert));
-    }
-    layers.push_back(std::move(loaded));
+    layers.emplace_back(decoder, layer, kQueryChunk, at::kCPU);
   }
   return layers;
 }
 
-void AddExperts(const Decoder& decoder, int64_t layer, const LoadedLayer& loaded,
-                const FfnStage& stage, Tap& nobody, at::Tensor& y) {
-  for (size_t expert = 0; expert < loaded.experts.size(); ++expert) {
-    const auto id = static_cast<int64_t>(expert);
-    const at::Tensor hits = stage.routing.experts.eq(id).nonzero();
-    if (hits.size(0) == 0) continue;
-    const at::Tensor rows = hits.select(1, 0);
-    const at::Tensor weights = stage.routing.weights.index({rows, hits.select(1, 1)});
-    const at::Tensor out =
-        decoder.RunExpert(layer, id, loaded.experts[expert], stage.x.index_select(0, rows), nobody);
-    y.index_add_(0, rows, out.to(at::kFloat) * weights.unsqueeze(-1));
-  }
-}
-
-at::Tensor Forward(const Decoder& decoder, const std::vector<LoadedLayer>& layers,
+at::Tensor Forward(const Decoder& decoder, const std::vector<ResidentLayer>& layers,
                    const at::Tensor& ids) {
   const TokenBatch batch{ids, {}};
   Tap nobody;
   at::Tensor hidden = decoder.Embed(ids);
-  for (size_t i = 0; i < layers.size(); ++i) {
-    const FfnStage stage = layers[i].dense->RunUntilExperts(hidden, batch, nobody);
-    at::Tensor y = stage.y;
-    AddExperts(decoder, static_cast<int64_t>(i), layers[i], stage, nobody, y);
-    hidden = layers[i].dense->Finish(stage.hidden, y, stage.mix);
+  for (const ResidentLayer& layer : layers) {
+    hidden = layer.RunFfn(layer.dense().Attend(hidden, batch, nobody), batch, nobody);
   }
   return hidden;
 }
@@ -103,7 +77,7 @@ int Main(int argc, char** argv) {
       at::tensor(std::vector<int64_t>(tokens.ids.begin(), tokens.ids.end()), at::kLong)
           .view({tokens.samples, tokens.sequence_length});
   auto start = std::chrono::steady_clock::now();
-  const std::vector<LoadedLayer> layers = LoadAll(*decoder);
+  const std::vector<ResidentLayer> layers = LoadAll(*decoder);
   const double load = SecondsSince(start);
   start = std::chrono::steady_clock::now();
   for (int64_t first = 0; first < tokens.samples; first += batch_size) {

@@ -2,17 +2,81 @@
 
 #include <ATen/ATen.h>
 #include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 #include <span>
 
 #include "calib/activation_quantizer.h"
+#include "calib/device.h"
 #include "calib/forward.h"
+#include "calib/resident_model.h"
 #include "datasets/calibration_set.h"
 
 namespace vernier::calib {
 namespace {
+
+// The ids of every prompt and of its continuation so far.
+using Sequences = std::vector<std::vector<int32_t>>;
+
+// A model in memory, with what attention keeps of every sequence.
+class CachedForward {
+ public:
+  // Advances `progress` by one unit a layer that is loaded.
+  CachedForward(const GenerateRequest& request, Progress& progress)
+      : batch_size_(static_cast<size_t>(request.budget.batch_size)),
+        loader_(request.source, ParseDevice(request.compute.device),
+                ToScalarType(request.compute.dtype)),
+        decoder_(MakeDecoder(loader_)) {
+    model_ = ResidentModel::Load(
+        *decoder_, request.resident->query_chunk, loader_.device(), [&](int64_t layer) {
+          StopIfAsked(progress);
+          progress.Advance(1, fmt::format("layer {}/{}", layer + 1, decoder_->Layers()));
+        });
+    if (!model_) return;
+    for (const std::vector<int32_t>& prompt : request.prompts) {
+      // Nothing runs behind the last token.
+      texts_.push_back(model_->Begin(static_cast<int64_t>(prompt.size()) + request.tokens - 1));
+    }
+  }
+
+  // The tokens behind the sequences `running`, of which all have run before, or none: prompts run
+  // one by one. Nothing when the family cannot go on from a cache, or a hidden state is not finite.
+  std::optional<std::vector<int32_t>> Next(const std::vector<size_t>& running,
+                                           const Sequences& sequences, Tap& tap) {
+    if (!model_) return std::nullopt;
+    const size_t at_once = texts_[running.front()].length == 0 ? 1 : batch_size_;
+    std::vector<int32_t> next;
+    for (size_t first = 0; first < running.size(); first += at_once) {
+      const size_t count = std::min(at_once, running.size() - first);
+      const auto logits =
+          model_->Run(WhatIsNew(std::span(running).subspan(first, count), sequences), tap);
+      if (!logits) return std::nullopt;
+      const at::Tensor best = logits->argmax(-1).cpu();
+      next.insert(next.end(), best.data_ptr<int64_t>(), best.data_ptr<int64_t>() + count);
+    }
+    return next;
+  }
+
+ private:
+  std::vector<NewTokens> WhatIsNew(std::span<const size_t> running, const Sequences& sequences) {
+    std::vector<NewTokens> tokens;
+    for (const size_t prompt : running) {
+      GrowingSequence& text = texts_[prompt];
+      const std::vector<int64_t> ids(sequences[prompt].begin() + text.length,
+                                     sequences[prompt].end());
+      tokens.push_back({text, at::tensor(ids, at::kLong)});
+    }
+    return tokens;
+  }
+
+  size_t batch_size_;
+  TensorLoader loader_;
+  std::unique_ptr<Decoder> decoder_;
+  std::unique_ptr<ResidentModel> model_;
+  std::vector<GrowingSequence> texts_;
+};
 
 class Generation {
  public:
@@ -24,12 +88,16 @@ class Generation {
 
   std::vector<Continuation> Run(const std::function<void(size_t, int32_t)>& seen,
                                 Progress& progress) {
-    const int64_t layers = request_.source.family->Dims().layers;
-    progress.BeginPhase("generate", static_cast<double>(layers * request_.tokens));
+    const auto layers = static_cast<double>(request_.source.family->Dims().layers);
+    progress.BeginPhase("generate", layers * static_cast<double>(request_.tokens));
+    if (request_.resident) cached_ = std::make_unique<CachedForward>(request_, progress);
     for (int64_t step = 0; step < request_.tokens; ++step) {
       const std::vector<size_t> running = Unfinished();
       if (running.empty()) break;
       const std::vector<int32_t> next = NextTokens(running, progress);
+      if (cached_ && step > 0) {  // the first took its units as layers were loaded
+        progress.Advance(layers, fmt::format("token {}/{}", step + 1, request_.tokens));
+      }
       for (size_t i = 0; i < running.size(); ++i) {
         if (Take(running[i], next[i])) seen(running[i], next[i]);
       }
@@ -56,6 +124,17 @@ class Generation {
     return true;
   }
 
+  std::vector<int32_t> NextTokens(const std::vector<size_t>& running, Progress& progress) {
+    Tap nobody;
+    Tap& tap = request_.quantize_activations ? quantizer_ : nobody;
+    if (cached_) {
+      StopIfAsked(progress);
+      if (const auto next = cached_->Next(running, sequences_, tap)) return *next;
+      cached_.reset();  // layer by layer it is found where a value went bad
+    }
+    return NextByPass(running, tap, progress);
+  }
+
   // The sequences of `running`, padded on the right.
   datasets::CalibrationSet Batch(const std::vector<size_t>& running) const {
     datasets::CalibrationSet batch;
@@ -73,7 +152,8 @@ class Generation {
     return batch;
   }
 
-  std::vector<int32_t> NextTokens(const std::vector<size_t>& running, Progress& progress) {
+  std::vector<int32_t> NextByPass(const std::vector<size_t>& running, Tap& tap,
+                                  Progress& progress) const {
     const c10::InferenceMode inference;
     const datasets::CalibrationSet tokens = Batch(running);
     const ModelForward forward({.source = request_.source,
@@ -81,8 +161,6 @@ class Generation {
                                 .budget = request_.budget,
                                 .tokens = tokens,
                                 .scratch_directory = request_.scratch_directory});
-    Tap nobody;
-    Tap& tap = request_.quantize_activations ? quantizer_ : nobody;
     const auto hidden = forward.Run(forward.decoder().Layers(), progress, tap);
     const std::unique_ptr<Head> head = forward.decoder().LoadHead();
     std::vector<int32_t> next;
@@ -97,8 +175,9 @@ class Generation {
 
   const GenerateRequest& request_;
   ActivationQuantizer quantizer_;
-  std::vector<std::vector<int32_t>> sequences_;
+  Sequences sequences_;
   std::vector<Continuation> found_;
+  std::unique_ptr<CachedForward> cached_;
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Greedy continuation of prompts, streamed layer by layer like a calibration.
+// Greedy continuation of prompts.
 #ifndef VERNIER_CALIB_GENERATE_H_
 #define VERNIER_CALIB_GENERATE_H_
 
@@ -11,6 +11,7 @@
 
 #include "base/progress.h"
 #include "calib/budget/budget.h"
+#include "calib/budget/resident.h"
 #include "calib/budget/workload.h"
 #include "checkpoint/source_model.h"
 
@@ -19,7 +20,8 @@ namespace vernier::calib {
 struct GenerateRequest {
   const checkpoint::SourceModel& source;
   const ComputeSpec& compute;
-  const CalibrationBudget& budget;            // for all prompts at their final length
+  const CalibrationBudget& budget;         // for all prompts at their final length
+  std::optional<ResidentBudget> resident;  // the same, where the model fits the device as a whole
   std::vector<std::vector<int32_t>> prompts;  // ids, none empty
   int64_t tokens = 32;                        // at most, for each prompt
   std::optional<int32_t> eos;                 // ends a continuation, and is not part of it
@@ -33,8 +35,10 @@ struct Continuation {
 };
 
 // Calls `seen(prompt, id)` as each token is found. The most probable token is taken, the lower id
-// of two. Every token is a pass of all unfinished prompts over the whole model, so that a model
-// needs no more memory than in a calibration, and no cache. Progress phase: "generate".
+// of two. With a resident budget the model is loaded once and attention has a cache. Without, or
+// where a family's attention takes whole sequences only, every token is a pass of all unfinished
+// prompts over the whole model, layer by layer like a calibration and in its memory. Progress
+// phase: "generate".
 std::vector<Continuation> Generate(const GenerateRequest& request,
                                    const std::function<void(size_t, int32_t)>& seen,
                                    Progress& progress);

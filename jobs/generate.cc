@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "calib/budget/budget.h"
+#include "calib/budget/resident.h"
 #include "calib/device.h"
 #include "calib/generate.h"
 #include "checkpoint/source_model.h"
@@ -60,11 +61,10 @@ std::vector<GeneratedText> Generate(const GenerateSpec& spec, const TextSeen& se
   }
   const calib::ComputeSpec compute = ComputeOf(spec.forward);
   calib::SetThreads(compute.threads);
-  const calib::CalibrationBudget budget =
-      calib::PlanBudget(model, compute,
-                        {.samples = static_cast<int64_t>(prompts.size()),
-                         .sequence_length = LongestOf(prompts) + spec.tokens - 1},
-                        ReadMemory(compute.device));
+  const calib::Workload workload = {.samples = static_cast<int64_t>(prompts.size()),
+                                    .sequence_length = LongestOf(prompts) + spec.tokens - 1};
+  const calib::MachineMemory memory = ReadMemory(compute.device);
+  const calib::CalibrationBudget budget = calib::PlanBudget(model, compute, workload, memory);
   const ScratchDirectory scratch;
   Progress progress(listener, {{"generate", 1.0}});
   std::vector<std::vector<int32_t>> so_far(prompts.size());
@@ -72,6 +72,7 @@ std::vector<GeneratedText> Generate(const GenerateSpec& spec, const TextSeen& se
       {.source = model,
        .compute = compute,
        .budget = budget,
+       .resident = calib::PlanResident(model, compute, workload, budget.batch_size, memory),
        .prompts = prompts,
        .tokens = spec.tokens,
        .eos = tokenizer.eos_id(),

@@ -95,15 +95,6 @@ bool IsInLoop(const LogicalWeight& weight) {
   return weight.layer >= 0 && weight.role != Role::kMtp;
 }
 
-// F32 parameters and integer tables are not cast to the compute dtype.
-uint64_t LoadedBytes(const SourceModel& source, const LogicalWeight& weight, uint64_t element) {
-  const checkpoint::TensorInfo& main = source.checkpoint.tensor(weight.main).info;
-  const bool exact = weight.format == WeightFormat::kInteger ||
-                     weight.format == WeightFormat::kOpaque ||
-                     main.dtype == checkpoint::DType::kF32;
-  return exact ? main.Bytes() : Elements(weight) * element;
-}
-
 template <typename Key>
 uint64_t Largest(const std::map<Key, uint64_t>& sums) {
   uint64_t largest = 0;
@@ -494,6 +485,14 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
 
 }  // namespace
 
+uint64_t LoadedBytes(const SourceModel& source, const LogicalWeight& weight, uint64_t element) {
+  const checkpoint::TensorInfo& main = source.checkpoint.tensor(weight.main).info;
+  const bool exact = weight.format == WeightFormat::kInteger ||
+                     weight.format == WeightFormat::kOpaque ||
+                     main.dtype == checkpoint::DType::kF32;
+  return exact ? main.Bytes() : Elements(weight) * element;
+}
+
 uint64_t WeightRingBytes(const SourceModel& source) {
   constexpr uint64_t kLeast = 256u << 20u, kMost = 2048u << 20u;
   // Pinned memory comes in powers of two.
@@ -513,7 +512,9 @@ CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compu
   if (!sizes) ThrowTooSmall(work, batches, chunks, limit);
   PlaceHidden(work, *sizes, limit);
   sizes->experts = ChooseExperts(work, *sizes, limit);
-  return Describe(work, *sizes);
+  CalibrationBudget budget = Describe(work, *sizes);
+  budget.device_limit = work.model_copies * limit;
+  return budget;
 }
 
 }  // namespace vernier::calib

@@ -38,7 +38,14 @@ struct CalibrationBudget {
   // system counts as the process's largest resident size.
   uint64_t host_peak = 0;
   uint64_t device_peak = 0;  // equals the device's share of host_peak on "cpu"
+  // What there is for weights and batches on the device, of which device_peak is a part.
+  uint64_t device_limit = 0;
 };
+
+// A weight as it is loaded, with `element` bytes of the compute dtype: F32 parameters and integer
+// tables are not cast to it.
+uint64_t LoadedBytes(const checkpoint::SourceModel& source, const checkpoint::LogicalWeight& weight,
+                     uint64_t element);
 
 // Host memory of what was read on its way to a device: as much as a disk gives while a layer
 // computes, but no more than a layer has.

@@ -9,6 +9,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -61,6 +62,11 @@ struct FfnStage {
   Routing routing;    // undefined tensors when the layer has no routed experts
 };
 
+// Attention over a batch of sequences that come piece by piece: each call as DecoderLayer::Attend,
+// for the positions behind those of the calls before. Padding ends a sequence.
+using StepwiseAttention =
+    std::function<at::Tensor(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap)>;
+
 // The dense part of one layer, on the device. Not thread-safe.
 class DecoderLayer {
  public:
@@ -69,6 +75,10 @@ class DecoderLayer {
   // Attention: hidden [B, S, ...] as returned by Embed or Finish -> the residual behind it, in the
   // same shape.
   virtual at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) = 0;
+
+  // The same for sequences that grow to `positions` at most: keeps what later tokens need of
+  // earlier ones. Refers to the layer. Empty where a layer takes whole sequences only.
+  virtual StepwiseAttention AttendStepwise([[maybe_unused]] int64_t positions) { return {}; }
 
   // The FFN but for its routed experts; `hidden`: what Attend returned.
   virtual FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) = 0;

@@ -5,7 +5,6 @@
 
 #include "calib/families/rms_norm.h"
 #include "calib/families/rope.h"
-#include "calib/families/scaled_attention.h"
 
 namespace vernier::calib {
 
@@ -31,9 +30,10 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
 }
 
 at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch& batch,
-                                          Tap& tap) const {
-  const int64_t sequences = x.size(0), length = x.size(1);
-  const RopeTable rope = MakeRopeTable(rope_frequencies_, length, x.device(), rope_factor_);
+                                          KeyValues& past, Tap& tap) const {
+  const int64_t sequences = x.size(0), length = x.size(1), first = past.length();
+  const RopeTable rope =
+      MakeRopeTable(rope_frequencies_, first, first + length, x.device(), rope_factor_);
   // One projection's rows as heads, normalised if the model does that, and rotated.
   const auto to_heads = [&](const at::Tensor& rows, int64_t heads, const at::Tensor& norm,
                             const RopeTable& table) {
@@ -48,12 +48,12 @@ at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch&
   const at::Tensor q_in = q_.TakeInput(x, batch, tap);
   const at::Tensor keys =
       cached(".k_cache", to_heads(k_.Run(x, batch, tap), key_value_heads_, k_norm_, rope));
-  const KeyValues past(keys, cached(".v_cache", v_.Run(x, batch, tap)));
+  past.Append(keys, cached(".v_cache", v_.Run(x, batch, tap)));
   const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim_));
   return InChunks(length, query_chunk_, [&](int64_t begin, int64_t end) {
     const at::Tensor q =
         to_heads(q_.Apply(q_in.slice(1, begin, end)), heads_, q_norm_, rope.Slice(begin, end));
-    const at::Tensor out = past.Attend(q, begin, window_, scale);
+    const at::Tensor out = past.Attend(q, first + begin, window_, scale);
     return o_.Run(out.flatten(2), batch.Positions(begin, end), tap);
   });
 }

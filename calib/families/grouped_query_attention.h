@@ -21,7 +21,8 @@ class GroupedQueryAttention final : public Attention {
 
   // Observes the inputs of q_proj, k_proj, v_proj and o_proj; the cache is `module`.k_cache
   // (rotated) and `module`.v_cache, [T, n * d].
-  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const override;
+  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, KeyValues& past,
+                     Tap& tap) const override;
 
  private:
   std::string module_;

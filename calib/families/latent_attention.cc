@@ -36,16 +36,19 @@ LatentAttention::LatentAttention(const TensorLoader& loader,
   q_a_norm_ = loader.LoadExact(module + ".q_a_layernorm.weight");
 }
 
-at::Tensor LatentAttention::Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
-  const RopeTable rope = MakeRopeTable(rope_frequencies_, x.size(1), x.device(), rope_factor_);
+at::Tensor LatentAttention::Forward(const at::Tensor& x, const TokenBatch& batch, KeyValues& past,
+                                    Tap& tap) const {
+  const int64_t first = past.length();
+  const RopeTable rope =
+      MakeRopeTable(rope_frequencies_, first, first + x.size(1), x.device(), rope_factor_);
   const at::Tensor q_in = TakeQueryInput(x, batch, tap);
-  const KeyValues past = ProjectKeyValues(x, rope, batch, tap);
+  AppendKeyValues(x, rope, batch, past, tap);
   return InChunks(x.size(1), query_chunk_, [&](int64_t begin, int64_t end) {
     const at::Tensor projected =
         q_.Apply(q_in.slice(1, begin, end)).view({x.size(0), end - begin, heads_, -1});
     const at::Tensor q =
         Rotate(projected, rope.Slice(begin, end), /*per_head=*/true, PairsOf(config_));
-    const at::Tensor out = past.Attend(q, begin, /*window=*/0, scale_);
+    const at::Tensor out = past.Attend(q, first + begin, /*window=*/0, scale_);
     return o_.Run(out.flatten(2), batch.Positions(begin, end), tap);
   });
 }
@@ -57,8 +60,8 @@ at::Tensor LatentAttention::TakeQueryInput(const at::Tensor& x, const TokenBatch
   return q_.TakeInput(low_rank, batch, tap);
 }
 
-KeyValues LatentAttention::ProjectKeyValues(const at::Tensor& x, const RopeTable& rope,
-                                            const TokenBatch& batch, Tap& tap) const {
+void LatentAttention::AppendKeyValues(const at::Tensor& x, const RopeTable& rope,
+                                      const TokenBatch& batch, KeyValues& past, Tap& tap) const {
   const int64_t latent_width = config_.kv_lora_rank;
   const at::Tensor compressed = kv_a_.Run(x, batch, tap);
   const at::Tensor latent = RmsNorm(compressed.slice(-1, 0, latent_width), kv_a_norm_, norm_eps_);
@@ -72,7 +75,7 @@ KeyValues LatentAttention::ProjectKeyValues(const at::Tensor& x, const RopeTable
   const at::Tensor shared =
       cached.slice(-1, latent_width).unsqueeze(2).expand({-1, -1, heads_, -1});
   const int64_t plain = config_.qk_nope_head_dim;
-  return {at::cat({projected.slice(-1, 0, plain), shared}, -1), projected.slice(-1, plain)};
+  past.Append(at::cat({projected.slice(-1, 0, plain), shared}, -1), projected.slice(-1, plain));
 }
 
 MakeAttention LatentLayers(const TensorLoader& loader, const checkpoint::DecoderConfig& config) {

@@ -12,7 +12,6 @@
 #include "calib/families/linear_layer.h"
 #include "calib/families/residual_decoder.h"
 #include "calib/families/rope.h"
-#include "calib/families/scaled_attention.h"
 #include "checkpoint/families/decoder_config.h"
 
 namespace vernier::calib {
@@ -25,13 +24,14 @@ class LatentAttention final : public Attention {
   // Observes the inputs of q_a_proj and q_b_proj or q_proj, kv_a_proj_with_mqa, kv_b_proj and
   // o_proj; the cache is `module`.kv_cache, the normalised latent and the rotated key part,
   // [T, kv_lora_rank + qk_rope_head_dim].
-  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const override;
+  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, KeyValues& past,
+                     Tap& tap) const override;
 
  private:
   // Input of the last projection of queries.
   at::Tensor TakeQueryInput(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
-  KeyValues ProjectKeyValues(const at::Tensor& x, const RopeTable& rope, const TokenBatch& batch,
-                             Tap& tap) const;
+  void AppendKeyValues(const at::Tensor& x, const RopeTable& rope, const TokenBatch& batch,
+                       KeyValues& past, Tap& tap) const;
 
   std::string module_;
   checkpoint::LatentAttentionConfig config_;

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <vector>
 
+#include "calib/families/few_rows.h"
 #include "calib/families/row_tiles.h"
 
 namespace vernier::calib {
@@ -79,6 +80,10 @@ at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& 
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = w.size(0);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
+  if (product_dtype == at::kFloat && IsOfFewRows(rows, w)) {
+    const at::Tensor product = MultiplyFewRows(rows.to(product_dtype), w);
+    return (bias.defined() ? product + bias : product).to(dtype).view(shape);
+  }
   const at::Tensor columns = w.to(product_dtype).t();
   const at::Tensor sums = bias.defined() ? bias.to(product_dtype) : bias;
   const at::Tensor out = at::empty({rows.size(0), w.size(0)}, x.options().dtype(dtype));

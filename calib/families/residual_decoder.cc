@@ -71,8 +71,15 @@ class ResidualLayer final : public DecoderLayer {
   }
 
   at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
-    return AddToResidual(hidden,
-                         attention_->Forward(RmsNorm(hidden, input_norm_, norm_eps_), batch, tap));
+    return AttendStepwise(hidden.size(1))(hidden, batch, tap);
+  }
+
+  StepwiseAttention AttendStepwise(int64_t positions) override {
+    return [this, past = KeyValues(positions)](const at::Tensor& hidden, const TokenBatch& batch,
+                                               Tap& tap) mutable {
+      const at::Tensor x = RmsNorm(hidden, input_norm_, norm_eps_);
+      return AddToResidual(hidden, attention_->Forward(x, batch, past, tap));
+    };
   }
 
   FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {

@@ -11,6 +11,7 @@
 #include <string>
 
 #include "calib/families/decoder.h"
+#include "calib/families/scaled_attention.h"
 #include "calib/tap.h"
 #include "calib/tensor_loader.h"
 #include "checkpoint/families/decoder_config.h"
@@ -21,9 +22,11 @@ class Attention {
  public:
   virtual ~Attention() = default;
 
-  // x [B, S, D], normalised -> [B, S, D]. Observes the inputs of its linear layers, and what it
-  // keeps of every token for later ones.
-  virtual at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const = 0;
+  // x [B, S, D], normalised, of the S positions behind those in `past`, which gets theirs ->
+  // [B, S, D]. Observes the inputs of its linear layers, and what it keeps of every token for later
+  // ones.
+  virtual at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, KeyValues& past,
+                             Tap& tap) const = 0;
 };
 
 class Router {

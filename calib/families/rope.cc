@@ -74,9 +74,9 @@ at::Tensor RopeFrequencies(const RopeConfig& config, int64_t rope_dim) {
   return periods.reciprocal();
 }
 
-RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t positions, at::Device device,
-                        double factor) {
-  const at::Tensor position = at::arange(positions, at::TensorOptions(at::kFloat).device(device));
+RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t begin, int64_t end,
+                        at::Device device, double factor) {
+  const at::Tensor position = at::arange(begin, end, at::TensorOptions(at::kFloat).device(device));
   const at::Tensor angles = position.unsqueeze(-1) * frequencies.to(device);
   return {angles.cos() * factor, angles.sin() * factor};
 }

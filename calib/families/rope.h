@@ -32,10 +32,10 @@ struct RopeTable {
 // channels.
 at::Tensor RopeFrequencies(const checkpoint::RopeConfig& config, int64_t rope_dim);
 
-// Rotations for positions [0, positions), on `device`; cos and sin are multiplied by `factor`
+// Rotations for positions [begin, end), on `device`; cos and sin are multiplied by `factor`
 // (RopeConfig::attention_factor).
-RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t positions, at::Device device,
-                        double factor = 1.0);
+RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t begin, int64_t end,
+                        at::Device device, double factor = 1.0);
 
 // Rotates the last rd channels of x [..., P, d] or, with `per_head`, of x [..., P, h, d].
 at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head,

@@ -14,10 +14,12 @@ namespace {
 // Queries whose scores exist at once on a thread of a CPU.
 constexpr int64_t kQueryTile = 64;
 
-at::Tensor HeadsFirst(const at::Tensor& x) {
-  const at::Tensor by_head = x.transpose(1, 2);
-  at::Tensor wide = at::empty(by_head.sizes(), x.options().dtype(at::kFloat));
-  return wide.copy_(by_head);
+// x [B, S, n, d] as positions from `begin` on of `all`, which comes to be with the first.
+void Put(const at::Tensor& x, int64_t begin, int64_t positions, at::Tensor& all) {
+  if (!all.defined()) {
+    all = at::empty({x.size(0), x.size(2), positions, x.size(3)}, x.options().dtype(at::kFloat));
+  }
+  all.narrow(2, begin, x.size(1)).copy_(x.transpose(1, 2));
 }
 
 // Which keys [first, end) the queries [begin, end) see: bool [C, K].
@@ -56,21 +58,26 @@ at::Tensor AttendHeads(const at::Tensor& q, const at::Tensor& keys, const at::Te
   const at::Tensor rows =
       q.transpose(1, 2).to(at::kFloat).reshape({batch * shared, queries * group, -1});
   at::Tensor p = at::bmm(rows, seen(keys).transpose(1, 2)).mul_(sight.scale);
-  // Without a window all queries see every key before theirs.
-  const int64_t masked = sight.window == 0 ? sight.begin : first;
-  p.view({batch * shared, queries, group, -1})
-      .slice(-1, masked - first)
-      .masked_fill_(
-          Visible(sight.begin, masked, end, sight.window, q.device()).logical_not().unsqueeze(1),
-          -std::numeric_limits<double>::infinity());
+  if (queries > 1) {  // one sees them all
+    // Without a window all queries see every key before theirs.
+    const int64_t masked = sight.window == 0 ? sight.begin : first;
+    p.view({batch * shared, queries, group, -1})
+        .slice(-1, masked - first)
+        .masked_fill_(
+            Visible(sight.begin, masked, end, sight.window, q.device()).logical_not().unsqueeze(1),
+            -std::numeric_limits<double>::infinity());
+  }
   SoftmaxInPlace(p);
   return at::bmm(p, seen(values)).view({batch, shared, queries, group, -1}).transpose(1, 2);
 }
 
 }  // namespace
 
-KeyValues::KeyValues(const at::Tensor& keys, const at::Tensor& values)
-    : keys_(HeadsFirst(keys)), values_(HeadsFirst(values)) {}
+void KeyValues::Append(const at::Tensor& keys, const at::Tensor& values) {
+  Put(keys, length_, positions_, keys_);
+  Put(values, length_, positions_, values_);
+  length_ += keys.size(1);
+}
 
 at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
                              double scale) const {
@@ -80,7 +87,7 @@ at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
   const at::Tensor grouped = q.view({batch, queries, shared, heads / shared, -1});
   const at::Tensor out =
       at::empty({batch, queries, shared, heads / shared, values_.size(-1)}, q.options());
-  if (!q.is_cpu()) {
+  if (!q.is_cpu() || queries == 1) {
     const TensorCores cores(q);
     out.copy_(AttendHeads(grouped, keys_, values_, {begin, window, scale}));
     return out.flatten(2, 3);

@@ -9,11 +9,17 @@
 
 namespace vernier::calib {
 
-// Keys and values of a batch of sequences, widened once for all chunks of queries.
+// Keys and values of a batch of sequences that grow together, widened once for all queries.
 class KeyValues {
  public:
-  // keys [B, S, n, d], values [B, S, n, v], any floating dtype.
-  KeyValues(const at::Tensor& keys, const at::Tensor& values);
+  // With room for `positions` of each sequence.
+  explicit KeyValues(int64_t positions) : positions_(positions) {}
+
+  // Positions that it holds.
+  int64_t length() const { return length_; }
+
+  // keys [B, S, n, d], values [B, S, n, v] of the next S positions, any floating dtype.
+  void Append(const at::Tensor& keys, const at::Tensor& values);
 
   // Queries of positions [begin, begin + C), q [B, C, h, d] with h a multiple of n: head i reads
   // keys i / (h / n). Each sees its own position and those before, the last `window` of them if
@@ -21,7 +27,8 @@ class KeyValues {
   at::Tensor Attend(const at::Tensor& q, int64_t begin, int64_t window, double scale) const;
 
  private:
-  at::Tensor keys_, values_;  // [B, n, S, d] and [B, n, S, v], F32
+  int64_t positions_, length_ = 0;
+  at::Tensor keys_, values_;  // [B, n, positions, d] and [B, n, positions, v], F32
 };
 
 // Calls `run(begin, end)` for chunks of at most `chunk` of `length` positions, in order, and joins

@@ -34,9 +34,10 @@ class DeepseekV4Parts : public ::testing::Test {
 };
 
 TEST_F(DeepseekV4Parts, IndexerTiesGoToTheLowerEntries) {
-  const Indexer indexer(model_.loader, "layers.2.attn.indexer.", model_.config);
+  const at::Tensor frequencies = RopeFrequencies(model_.config, 4);
+  const Indexer indexer(model_.loader, "layers.2.attn.indexer.", frequencies, model_.config);
   const int64_t entries = 3 * model_.config.index_topk;
-  const RopeTable rope = MakeRopeTable(RopeFrequencies(model_.config, 4), 1, at::kCPU);
+  const RopeTable rope = MakeRopeTable(frequencies, 0, 1, at::kCPU);
   const at::Tensor causal = at::ones({1, 1, entries}, at::kBool);
   const at::Tensor chosen = indexer.Select(
       Waves({1, 1, model_.config.hidden_size}), Waves({1, 1, model_.config.q_lora_rank}), rope,
@@ -46,14 +47,17 @@ TEST_F(DeepseekV4Parts, IndexerTiesGoToTheLowerEntries) {
 }
 
 TEST_F(DeepseekV4Parts, IndexerChoosesOnlyAmongEarlierEntries) {
-  const Indexer indexer(model_.loader, "layers.2.attn.indexer.", model_.config);
+  const at::Tensor frequencies = RopeFrequencies(model_.config, 4);
+  const Indexer indexer(model_.loader, "layers.2.attn.indexer.", frequencies, model_.config);
   const int64_t length = 80, entries = length / 4;
   const at::Tensor x = Waves({1, length, model_.config.hidden_size});
-  const RopeTable rope = MakeRopeTable(RopeFrequencies(model_.config, 4), length, at::kCPU);
+  const RopeTable rope = MakeRopeTable(frequencies, 0, length, at::kCPU);
+  Compressor::Past keys;
+  indexer.compressor().Append(x, keys);
   const at::Tensor complete = at::floor_divide(at::arange(1, length + 1), 4).unsqueeze(-1);
   const at::Tensor causal = at::arange(entries).lt(complete).unsqueeze(0);
-  const at::Tensor chosen = indexer.Select(x, Waves({1, length, model_.config.q_lora_rank}), rope,
-                                           indexer.Keys(x, rope), causal);
+  const at::Tensor chosen =
+      indexer.Select(x, Waves({1, length, model_.config.q_lora_rank}), rope, keys.entries, causal);
   EXPECT_FALSE(chosen.logical_and(causal.logical_not()).any().item<bool>());
   const at::Tensor count = complete.clamp_max(model_.config.index_topk).view({1, length});
   EXPECT_TRUE(at::equal(chosen.sum(-1), count));
@@ -120,7 +124,7 @@ TEST(DeepseekV4Attention, HugeScoresStayFinite) {
 
 TEST_F(DeepseekV4Parts, RopeTurnsPairsOfTheLastChannelsAndBack) {
   const at::Tensor frequencies = RopeFrequencies(model_.config, 0);
-  const RopeTable rope = MakeRopeTable(frequencies, 9, at::kCPU);
+  const RopeTable rope = MakeRopeTable(frequencies, 0, 9, at::kCPU);
   const at::Tensor x = Waves({2, 9, model_.config.head_dim});
   const at::Tensor turned = Rotate(x, rope, /*per_head=*/false);
   const int64_t fixed = model_.config.head_dim - model_.config.qk_rope_head_dim;

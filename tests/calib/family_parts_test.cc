@@ -1,4 +1,5 @@
 // Parts that families' forward passes are made of.
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -40,7 +41,9 @@ at::Tensor PlainAttention(const at::Tensor& q, const at::Tensor& k, const at::Te
 
 TEST(ScaledAttention, EqualsTheFormulaForAnyChunkAndWindow) {
   const at::Tensor q = Noise({2, 13, 6, 8}), k = Noise({2, 13, 3, 8}), v = Noise({2, 13, 3, 4});
-  const KeyValues past(k, v);
+  KeyValues past(20);
+  past.Append(k.slice(1, 0, 7), v.slice(1, 0, 7));
+  past.Append(k.slice(1, 7), v.slice(1, 7));
   for (const int64_t window : {0, 1, 5, 13, 40}) {
     const at::Tensor expected = PlainAttention(q, k, v, window, 0.3);
     for (const int64_t chunk : {1, 4, 13, 100}) {
@@ -53,7 +56,7 @@ TEST(ScaledAttention, EqualsTheFormulaForAnyChunkAndWindow) {
 }
 
 TEST(Rope, PairsHalvesOrNeighboursAndTurnsBack) {
-  const RopeTable table = MakeRopeTable(RopeFrequencies({.theta = 100.0}, 6), 9, at::kCPU);
+  const RopeTable table = MakeRopeTable(RopeFrequencies({.theta = 100.0}, 6), 0, 9, at::kCPU);
   const at::Tensor x = Noise({1, 9, 2, 6});
   for (const RopePairs pairs : {RopePairs::kHalves, RopePairs::kNeighbours}) {
     const at::Tensor turned = Rotate(x, table, /*per_head=*/true, pairs);
@@ -144,6 +147,33 @@ TEST(Linear, AddsTheBiasBeforeItsOneRounding) {
   const at::Tensor y = Linear(bf16(x), bf16(w), bf16(at::full({1}, 1.5)));
   EXPECT_EQ(y.scalar_type(), at::kBFloat16);
   EXPECT_EQ(y.item<float>(), 258.0f);
+}
+
+// Of as many rows as are multiplied without widening the weights, and of one more.
+TEST(Linear, FewRowsOfBf16AreProductsInF32) {
+  const at::Tensor w = Noise({700, 301}).to(at::kBFloat16), bias = Noise({700}).to(at::kBFloat16);
+  for (const int64_t rows : {0, 1, 2, 8, 9}) {
+    const at::Tensor x = Noise({rows, 301}).to(at::kBFloat16);
+    const at::Tensor exact = at::mm(x.to(at::kDouble), w.to(at::kDouble).t());
+    const at::Tensor wide = LinearF32(x, w);
+    EXPECT_EQ(wide.scalar_type(), at::kFloat);
+    EXPECT_TRUE(at::allclose(wide.to(at::kDouble), exact, 1e-5, 1e-5)) << rows;
+    const at::Tensor y = Linear(x, w, bias);
+    EXPECT_EQ(y.scalar_type(), at::kBFloat16);
+    EXPECT_TRUE(at::allclose(y.to(at::kDouble), exact + bias.to(at::kDouble), 0x1p-8, 1e-5));
+  }
+}
+
+TEST(Linear, FewRowsDoNotDependOnThreads) {
+  const at::Tensor w = Noise({1000, 512}).to(at::kBFloat16);
+  const at::Tensor x = Noise({3, 512}).to(at::kBFloat16);
+  const int threads = at::get_num_threads();
+  const at::Tensor y = LinearF32(x, w);
+  for (const int other : {1, 2, 5}) {
+    at::set_num_threads(other);
+    EXPECT_TRUE(at::equal(LinearF32(x, w), y)) << other;
+  }
+  at::set_num_threads(threads);
 }
 
 TEST(Vocabulary, ProjectsInRangesAndRefusesOtherIds) {

@@ -1,7 +1,6 @@
 // Every family's forward pass against transformers' activations, in float32.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -18,20 +17,9 @@ constexpr double kFamilyTolerance = 2e-5;
 // Folders with the hidden states of all layers; DeepSeek-V4's are compared elsewhere, because its
 // references leave some choices open.
 std::vector<std::string> ReferenceModels() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(kTestModels)) {
-    const std::string name = entry.path().filename();
-    if (name.find("deepseek-v4") != std::string::npos) continue;
-    if (std::filesystem::exists(entry.path() / "reference.safetensors")) names.push_back(name);
-  }
-  std::sort(names.begin(), names.end());
+  std::vector<std::string> names = TestModelNames();
+  std::erase_if(names, [](const std::string& name) { return name.ends_with("deepseek-v4"); });
   return names;
-}
-
-std::string TestName(const ::testing::TestParamInfo<std::string>& info) {
-  std::string name = info.param;
-  std::replace(name.begin(), name.end(), '-', '_');
-  return name;
 }
 
 class FamilyReference : public ::testing::TestWithParam<std::string> {
@@ -63,7 +51,8 @@ TEST_P(FamilyReference, AgreesBehindEveryLayer) {
   ExpectAgreement(output.logits, reference.at("f32.logits"), "f32.logits");
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, FamilyReference, ::testing::ValuesIn(ReferenceModels()), TestName);
+INSTANTIATE_TEST_SUITE_P(Models, FamilyReference, ::testing::ValuesIn(ReferenceModels()),
+                         [](const auto& info) { return NameInTest(info.param); });
 
 }  // namespace
 }  // namespace vernier::calib

@@ -22,6 +22,21 @@ void AddExpert(const Decoder& decoder, int64_t layer, int64_t expert, const FfnS
 
 }  // namespace
 
+std::vector<std::string> TestModelNames() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(kTestModels)) {
+    if (!std::filesystem::exists(entry.path() / "config.json")) continue;
+    names.push_back(entry.path().filename());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string NameInTest(std::string model) {
+  std::replace(model.begin(), model.end(), '-', '_');
+  return model;
+}
+
 LoadedModel::LoadedModel(const std::filesystem::path& directory, at::ScalarType compute_dtype,
                          at::Device device)
     : source(checkpoint::OpenSourceModel(directory)),

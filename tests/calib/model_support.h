@@ -21,6 +21,10 @@ namespace vernier::calib {
 inline const std::filesystem::path kTestModels =
     std::filesystem::path(VERNIER_TEST_DATA) / "models";
 
+// Folders in kTestModels that hold a checkpoint, sorted; and such a name as a part of a test's.
+std::vector<std::string> TestModelNames();
+std::string NameInTest(std::string model);
+
 // Any model that is known.
 struct LoadedModel {
   LoadedModel(const std::filesystem::path& directory, at::ScalarType compute_dtype,

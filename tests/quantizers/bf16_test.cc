@@ -12,12 +12,6 @@
 namespace vernier::quantizers {
 namespace {
 
-std::vector<uint32_t> Bits(const std::vector<float>& values) {
-  std::vector<uint32_t> bits;
-  for (const float value : values) bits.push_back(std::bit_cast<uint32_t>(value));
-  return bits;
-}
-
 std::vector<uint16_t> AllCodes() {
   std::vector<uint16_t> codes(0x10000);
   for (size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<uint16_t>(i);

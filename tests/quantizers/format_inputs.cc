@@ -72,6 +72,12 @@ std::vector<uint8_t> RandomBytes(size_t count) {
   return bytes;
 }
 
+std::vector<uint32_t> Bits(const std::vector<float>& values) {
+  std::vector<uint32_t> bits;
+  for (const float value : values) bits.push_back(std::bit_cast<uint32_t>(value));
+  return bits;
+}
+
 void OnEveryTarget(const std::function<void()>& check) {
   for (const int64_t target : SimdTargets()) {
     SCOPED_TRACE(SimdTargetName(target));

@@ -28,6 +28,7 @@ std::vector<NamedValues> FiniteInputs(size_t count);
 
 std::vector<uint16_t> ToBf16(const std::vector<float>& values);
 std::vector<uint8_t> RandomBytes(size_t count);
+std::vector<uint32_t> Bits(const std::vector<float>& values);
 
 // Calls `check` once per SIMD target of this machine, with the kernels forced to it; failures name
 // the target.

@@ -13,6 +13,7 @@
 namespace vernier::testing {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 CommandResult Generate(std::vector<std::string> options) {
@@ -53,6 +54,19 @@ TEST(GenerateTest, SeveralPromptsGoOnAtOnce) {
   const CommandResult text =
       Generate({kExample, "--prompt", "See also", "--tokens", "4", "--dtype", "float32"});
   EXPECT_EQ(text.output, "See also" + alone[0].at("text").get<std::string>() + "\n");
+}
+
+// Loaded once where it fits; progress tells which of the two it is.
+TEST(GenerateTest, AModelThatDoesNotFitFindsTheSameText) {
+  const auto generate = [](const std::string& device_memory) {
+    return RunVernier({"generate", kExample, "--prompt", "See also", "--tokens", "4", "--dtype",
+                       "float32", "--progress", "plain", "--device-memory", device_memory});
+  };
+  const CommandResult whole = generate("1GiB"), layers = generate("8MiB");
+  EXPECT_THAT(whole.errors, HasSubstr("100% token 4/4"));
+  EXPECT_THAT(layers.errors, HasSubstr("100% layer 6/6"));
+  EXPECT_THAT(whole.output, StartsWith("See also"));
+  EXPECT_EQ(whole.output, layers.output);
 }
 
 TEST(GenerateTest, QuantisedActivationsChangeIdsButAreStillText) {

@@ -40,13 +40,16 @@ Attention::Attention(const TensorLoader& loader, int64_t layer,
   const int64_t ratio = config.compress_ratios.at(static_cast<size_t>(layer));
   rope_frequencies_ = RopeFrequencies(config, ratio);
   if (ratio == 0) return;
-  compressor_.emplace(loader, prefix_ + "compressor.", norm_eps_);
+  compressor_.emplace(loader, prefix_ + "compressor.", rope_frequencies_, norm_eps_);
   constexpr int64_t kSparseRatio = 4;  // the layers whose entries an indexer chooses
-  if (ratio == kSparseRatio) indexer_.emplace(loader, prefix_ + "indexer.", config);
+  if (ratio == kSparseRatio) {
+    indexer_.emplace(loader, prefix_ + "indexer.", rope_frequencies_, config);
+  }
 }
 
-at::Tensor Attention::Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
-  const Sequence sequence = Project(x, batch, tap);
+at::Tensor Attention::Forward(const at::Tensor& x, const TokenBatch& batch, Past& past,
+                              Tap& tap) const {
+  const Sequence sequence = Project(x, batch, past, tap);
   std::vector<at::Tensor> chunks;
   for (int64_t begin = 0; begin < x.size(1); begin += query_chunk_) {
     const int64_t end = std::min(begin + query_chunk_, x.size(1));
@@ -56,40 +59,50 @@ at::Tensor Attention::Forward(const at::Tensor& x, const TokenBatch& batch, Tap&
   return at::cat(chunks, 1);
 }
 
-Attention::Sequence Attention::Project(const at::Tensor& x, const TokenBatch& batch,
+Attention::Sequence Attention::Project(const at::Tensor& x, const TokenBatch& batch, Past& past,
                                        Tap& tap) const {
   Sequence sequence;
+  sequence.first = past.length;
+  past.length += x.size(1);
   sequence.x = x;
-  sequence.rope = MakeRopeTable(rope_frequencies_, x.size(1), x.device());
+  sequence.rope = MakeRopeTable(rope_frequencies_, sequence.first, past.length, x.device());
   const auto site = [&](const char* name) { return prefix_ + name; };
   const at::Tensor qr = RmsNorm(RunLinear(tap, {.module = site("wq_a"), .weight = wq_a_}, batch, x),
                                 q_norm_, norm_eps_);
   sequence.q_in = TakeInput(tap, {.module = site("wq_b"), .weight = wq_b_}, batch, qr);
-  sequence.kv = Rotate(RmsNorm(RunLinear(tap, {.module = site("wkv"), .weight = wkv_}, batch, x),
-                               kv_norm_, norm_eps_),
-                       sequence.rope, /*per_head=*/false);
-  if (compressor_) sequence.entries = compressor_->Entries(x, sequence.rope);
+  const at::Tensor kv = RunLinear(tap, {.module = site("wkv"), .weight = wkv_}, batch, x);
+  sequence.kv = Join(past.kv, Rotate(RmsNorm(kv, kv_norm_, norm_eps_), sequence.rope,
+                                     /*per_head=*/false));
+  const int64_t kept = std::min(window_ - 1, sequence.kv.size(1));
+  past.kv = sequence.kv.slice(1, sequence.kv.size(1) - kept).clone();
+  if (compressor_) {
+    compressor_->Append(x, past.entries);
+    sequence.entries = past.entries.entries;
+  }
   if (indexer_) {
     sequence.index_q_in =
         TakeInput(tap, {.module = site("indexer.wq_b"), .weight = indexer_->wq_b()}, batch, qr);
-    sequence.index_keys = indexer_->Keys(x, sequence.rope);
+    indexer_->compressor().Append(x, past.indexed);
+    sequence.index_keys = past.indexed.entries;
   }
   return sequence;
 }
 
 Attention::Keys Attention::WindowKeys(const Sequence& sequence, int64_t begin, int64_t end) const {
-  const int64_t first = std::max<int64_t>(begin - window_ + 1, 0);
-  const at::Tensor query = Positions(begin, end, sequence.kv).unsqueeze(-1);
-  const at::Tensor key = Positions(first, end, sequence.kv);
+  const int64_t before = sequence.kv.size(1) - sequence.x.size(1);
+  const int64_t first = std::max<int64_t>(before + begin - window_ + 1, 0);
+  const at::Tensor query = Positions(before + begin, before + end, sequence.kv).unsqueeze(-1);
+  const at::Tensor key = Positions(first, before + end, sequence.kv);
   const at::Tensor visible = (key <= query).logical_and_(key > query - window_);
-  return {sequence.kv.slice(1, first, end),
+  return {sequence.kv.slice(1, first, before + end),
           visible.unsqueeze(0).expand({sequence.kv.size(0), -1, -1})};
 }
 
 Attention::Keys Attention::EntryKeys(const Sequence& sequence, int64_t begin, int64_t end) const {
   const int64_t ratio = compressor_->ratio();
-  const int64_t count = end / ratio;  // windows that are complete at the last query
-  const at::Tensor query = Positions(begin, end, sequence.kv).unsqueeze(-1);
+  const int64_t first = sequence.first;
+  const int64_t count = (first + end) / ratio;  // windows that are complete at the last query
+  const at::Tensor query = Positions(first + begin, first + end, sequence.kv).unsqueeze(-1);
   const at::Tensor window_end = (Positions(0, count, sequence.kv) + 1) * ratio;
   const at::Tensor causal = (window_end <= query + 1).unsqueeze(0);
   const at::Tensor entries = sequence.entries.slice(1, 0, count);

@@ -25,20 +25,29 @@ class Attention {
   Attention(const TensorLoader& loader, int64_t layer, const checkpoint::DeepseekV4Config& config,
             int64_t query_chunk);
 
-  // x [B, S, D], normalised -> [B, S, D]. Observes the inputs of wq_a, wq_b, wkv, wo_a (one row per
-  // token and group), wo_b and indexer.wq_b.
-  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
+  // What it keeps of B sequences.
+  struct Past {
+    int64_t length = 0;  // tokens so far
+    at::Tensor kv;       // [B, P, d], of the last P tokens, which windows still reach
+    Compressor::Past entries, indexed;  // of layers with a compressor, or an indexer
+  };
+
+  // x [B, S, D], normalised, of the S tokens behind those in `past`, which gets theirs ->
+  // [B, S, D]. Observes the inputs of wq_a, wq_b, wkv, wo_a (one row per token and group), wo_b and
+  // indexer.wq_b.
+  at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, Past& past, Tap& tap) const;
 
  private:
-  // What all chunks of queries share.
+  // What all chunks of queries share. Of its S tokens the first has position `first`.
   struct Sequence {
+    int64_t first = 0;
     at::Tensor x;  // [B, S, D]
     // Inputs of wq_b and of the indexer's, [B, S, q_lora_rank]; the latter undefined without one.
     at::Tensor q_in, index_q_in;
-    at::Tensor kv;          // [B, S, d]
+    at::Tensor kv;          // [B, P + S, d], of the P tokens before too
     at::Tensor entries;     // [B, W, d]; undefined without a compressor
     at::Tensor index_keys;  // [B, W, index_head_dim]; undefined without an indexer
-    RopeTable rope;         // of positions [0, S)
+    RopeTable rope;         // of the S tokens
   };
   // Keys for a chunk of C queries.
   struct Keys {
@@ -46,7 +55,8 @@ class Attention {
     at::Tensor visible;  // bool [B, C, K]
   };
 
-  Sequence Project(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
+  Sequence Project(const at::Tensor& x, const TokenBatch& batch, Past& past, Tap& tap) const;
+  // Of tokens [begin, end) of the S.
   Keys WindowKeys(const Sequence& sequence, int64_t begin, int64_t end) const;
   Keys EntryKeys(const Sequence& sequence, int64_t begin, int64_t end) const;
   at::Tensor AttendChunk(const Sequence& sequence, int64_t begin, int64_t end) const;

@@ -1,6 +1,8 @@
 #include "calib/families/deepseek_v4/compressor.h"
 
+#include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
@@ -19,31 +21,51 @@ at::Tensor OverlappingSlots(const at::Tensor& values, int64_t d, double absent) 
 
 }  // namespace
 
-Compressor::Compressor(const TensorLoader& loader, const std::string& prefix, double norm_eps)
+at::Tensor Join(const at::Tensor& past, const at::Tensor& next) {
+  return past.defined() ? at::cat({past, next}, 1) : next;
+}
+
+Compressor::Compressor(const TensorLoader& loader, const std::string& prefix,
+                       const at::Tensor& rope_frequencies, double norm_eps)
     : wkv_(loader.Load(prefix + "wkv.weight")),
       wgate_(loader.Load(prefix + "wgate.weight")),
       ape_(loader.LoadExact(prefix + "ape")),
       norm_(loader.LoadExact(prefix + "norm.weight")),
+      rope_frequencies_(rope_frequencies),
       norm_eps_(norm_eps) {}
 
-at::Tensor Compressor::Entries(const at::Tensor& x, const RopeTable& rope) const {
-  const int64_t windows = x.size(1) / ratio();
-  const int64_t d = norm_.size(0);
-  if (windows == 0) return at::empty({x.size(0), 0, d}, x.options());
+void Compressor::Append(const at::Tensor& x, Past& past) const {
+  if (!past.entries.defined()) past.entries = at::empty({x.size(0), 0, norm_.size(0)}, x.options());
+  past.content = Join(past.content, Linear(x, wkv_).to(at::kFloat));
+  past.gate = Join(past.gate, Linear(x, wgate_).to(at::kFloat));
 
-  const at::Tensor used = x.slice(1, 0, windows * ratio());
-  const auto project = [&](const at::Tensor& w) {
-    return Linear(used, w).to(at::kFloat).view({x.size(0), windows, ratio(), -1});
+  // Of overlapping windows the last full one is kept for the next.
+  const int64_t done = past.entries.size(1), before = overlaps() ? std::min<int64_t>(done, 1) : 0;
+  const int64_t windows = past.content.size(1) / ratio();
+  if (windows == before) return;
+  const int64_t used = (windows - (overlaps() ? 1 : 0)) * ratio();
+  const auto take_windows = [&](at::Tensor& rows) {
+    const at::Tensor all = std::exchange(rows, rows.slice(1, used).clone());
+    return all.slice(1, 0, windows * ratio()).unflatten(1, {windows, ratio()});
   };
-  at::Tensor content = project(wkv_);
-  at::Tensor gate = project(wgate_) + ape_;
-  if (ape_.size(1) == 2 * d) {
+  const at::Tensor entries =
+      Compress(take_windows(past.content), take_windows(past.gate)).slice(1, before);
+  const int64_t end = done + windows - before;
+  const RopeTable rope =
+      MakeRopeTable(rope_frequencies_, done * ratio(), end * ratio(), x.device());
+  past.entries = Join(past.entries, Rotate(entries.to(x.scalar_type()),
+                                           rope.Slice(0, (end - done) * ratio(), ratio()),
+                                           /*per_head=*/false));
+}
+
+at::Tensor Compressor::Compress(at::Tensor content, at::Tensor gate) const {
+  gate = gate + ape_;
+  if (overlaps()) {
+    const int64_t d = norm_.size(0);
     content = OverlappingSlots(content, d, 0.0);
     gate = OverlappingSlots(gate, d, -std::numeric_limits<double>::infinity());
   }
-  const at::Tensor entries = (at::softmax(gate, 2) * content).sum(2);
-  return Rotate(RmsNorm(entries, norm_, norm_eps_).to(x.scalar_type()),
-                rope.Slice(0, windows * ratio(), ratio()), /*per_head=*/false);
+  return RmsNorm((at::softmax(gate, 2) * content).sum(2), norm_, norm_eps_);
 }
 
 }  // namespace vernier::calib::deepseek_v4

@@ -10,8 +10,8 @@
 namespace vernier::calib::deepseek_v4 {
 
 Indexer::Indexer(const TensorLoader& loader, const std::string& prefix,
-                 const checkpoint::DeepseekV4Config& config)
-    : compressor_(loader, prefix + "compressor.", config.rms_norm_eps),
+                 const at::Tensor& rope_frequencies, const checkpoint::DeepseekV4Config& config)
+    : compressor_(loader, prefix + "compressor.", rope_frequencies, config.rms_norm_eps),
       wq_b_(loader.Load(prefix + "wq_b.weight")),
       weights_proj_(loader.Load(prefix + "weights_proj.weight")),
       heads_(config.index_n_heads),

@@ -17,15 +17,13 @@ namespace vernier::calib::deepseek_v4 {
 // Weights below `prefix` ("layers.2.attn.indexer.").
 class Indexer {
  public:
-  Indexer(const TensorLoader& loader, const std::string& prefix,
+  Indexer(const TensorLoader& loader, const std::string& prefix, const at::Tensor& rope_frequencies,
           const checkpoint::DeepseekV4Config& config);
 
   const at::Tensor& wq_b() const { return wq_b_; }
 
-  // Keys of all entries: x [B, S, D] -> [B, S / ratio, index_head_dim].
-  at::Tensor Keys(const at::Tensor& x, const RopeTable& rope) const {
-    return compressor_.Entries(x, rope);
-  }
+  // Its entries are the keys [B, W, index_head_dim].
+  const Compressor& compressor() const { return compressor_; }
 
   // Narrows `causal` [1, C, V] (entry before query) to the index_topk best entries of each query,
   // the lower entry first among equals -> bool [B, C, V]. x [B, C, D], qr (wq_b's input)

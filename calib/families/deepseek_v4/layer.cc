@@ -28,10 +28,17 @@ Layer::Layer(const TensorLoader& loader, int64_t layer, const checkpoint::Deepse
 }
 
 at::Tensor Layer::Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) {
-  const StreamRead attn = attn_site_.Read(hidden);
-  const at::Tensor attended =
-      attention_.Forward(RmsNorm(attn.x, attn_norm_, norm_eps_), batch, tap);
-  return WriteStreams(hidden, attended, attn.mix);
+  return AttendStepwise(hidden.size(1))(hidden, batch, tap);
+}
+
+StepwiseAttention Layer::AttendStepwise(int64_t) {
+  return [this, past = Attention::Past()](const at::Tensor& hidden, const TokenBatch& batch,
+                                          Tap& tap) mutable {
+    const StreamRead attn = attn_site_.Read(hidden);
+    const at::Tensor attended =
+        attention_.Forward(RmsNorm(attn.x, attn_norm_, norm_eps_), batch, past, tap);
+    return WriteStreams(hidden, attended, attn.mix);
+  };
 }
 
 FfnStage Layer::BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) {

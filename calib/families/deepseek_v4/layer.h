@@ -22,6 +22,7 @@ class Layer final : public DecoderLayer {
         int64_t query_chunk);
 
   at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override;
+  StepwiseAttention AttendStepwise(int64_t positions) override;
   // The stage's mix is the FFN site's StreamMix, packed.
   FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override;
   at::Tensor Finish(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor& mix) override;

@@ -8,6 +8,10 @@
 #include <atomic>
 #include <cassert>
 
+#ifndef _OPENMP
+#error "at::parallel_for runs on one thread without OpenMP: see CMakeLists.txt"
+#endif
+
 namespace vernier::calib {
 namespace {
 

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
 #include "calib/families/linear.h"
@@ -37,6 +39,20 @@ TEST_F(RowTilesTest, CoverEveryRowOnce) {
       for (const std::atomic<int>& count : seen) EXPECT_EQ(count, 1);
     }
   }
+}
+
+// Each tile waits for the other to begin.
+TEST_F(RowTilesTest, RunSeveralAtATime) {
+  at::set_num_threads(2);
+  std::atomic<int> begun = 0;
+  std::atomic<bool> together = true;
+  ForRowTiles(at::kCPU, 2, 1, [&](int64_t, int64_t) {
+    ++begun;
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (begun < 2 && std::chrono::steady_clock::now() < end) std::this_thread::yield();
+    if (begun < 2) together = false;
+  });
+  EXPECT_TRUE(together);
 }
 
 TEST_F(RowTilesTest, PassErrorsOn) {

@@ -20,11 +20,12 @@ namespace vernier::calib {
 struct GenerateRequest {
   const checkpoint::SourceModel& source;
   const ComputeSpec& compute;
-  const CalibrationBudget& budget;         // for all prompts at their final length
-  std::optional<ResidentBudget> resident;  // the same, where the model fits the device as a whole
+  const CalibrationBudget& budget;  // for all prompts at their final length
+  // The same, where the model fits the device as a whole.
+  std::optional<ResidentBudget> resident = {};
   std::vector<std::vector<int32_t>> prompts;  // ids, none empty
   int64_t tokens = 32;                        // at most, for each prompt
-  std::optional<int32_t> eos;                 // ends a continuation, and is not part of it
+  std::optional<int32_t> eos = {};            // ends a continuation, and is not part of it
   bool quantize_activations = false;          // as engines do (calib/activation_quantizer.h)
   std::filesystem::path scratch_directory;    // for spilled buffers; nobody else uses it
 };

@@ -58,6 +58,8 @@ at::Tensor MultiplyFewRows(const at::Tensor& x, const at::Tensor& w) {
   const at::Tensor rows = x.contiguous(), weights = w.contiguous();
   const int64_t columns = w.size(0);
   const at::Tensor y = at::empty({x.size(0), columns}, x.options());
+  // Hundreds of such products make a token. A thread of TBB's that wakes late finds its part done;
+  // OpenMP's, which row_tiles has, would spin in between and be waited for.
   const int64_t threads = std::clamp<int64_t>(w.numel() / kThreadWeights, 1, at::get_num_threads());
   tbb::parallel_for(int64_t{0}, threads, [&](int64_t thread) {
     MultiplyColumns(rows, weights, columns * thread / threads, columns * (thread + 1) / threads, y);

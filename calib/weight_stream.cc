@@ -90,10 +90,12 @@ void WeightStream::Expect(const std::vector<const LogicalWeight*>& weights) {
   changed_.notify_all();
 }
 
+// What computes next may get the memory of what is dropped: behind the copy to it.
 void WeightStream::DropUnexpected() {
   std::erase_if(arrived_, [this](const auto& arrived) {
     if (expected_.contains(arrived.first)) return false;
     arrived_bytes_ -= arrived.second.bytes;
+    lane_.WaitFor(arrived.second.fence);
     return true;
   });
   for (Entry& entry : entries_) entry.wanted = entry.wanted && expected_.contains(entry.weight);
@@ -187,8 +189,8 @@ StoredWeight WeightStream::Take(const LogicalWeight& weight) {
   Arrived& arrived = found.mapped();
   expected_.erase(&weight);
   arrived_bytes_ -= arrived.bytes;
-  if (arrived.error) std::rethrow_exception(arrived.error);
   lane_.WaitFor(arrived.fence);
+  if (arrived.error) std::rethrow_exception(arrived.error);
   SendAhead();
   return std::move(arrived.stored);
 }
@@ -215,9 +217,9 @@ void WeightStream::SendFront() {
     const Piece piece = entry.pieces[entry.sent++];
     const bool used = entry.wanted && !entry.error;
     lock.unlock();
-    fence = used ? Send(entry.parts[piece.part], piece) : Fence();
+    if (used) fence = Send(entry.parts[piece.part], piece);
     lock.lock();
-    leaving_.push_back(fence);
+    leaving_.push_back(used ? fence : Fence());
     FreePassed();
   }
   Keep(entry, fence);
@@ -246,9 +248,9 @@ Fence WeightStream::Send(Part& part, const Piece& piece) {
       to, ring_.Bytes(piece.place + ShardReader::Skip(piece.begin), piece.end - piece.begin));
 }
 
-// Of an entry that was sent.
+// Of an entry that was sent, or of which some was before it was given up.
 void WeightStream::Keep(Entry& entry, const Fence& fence) {
-  if (!entry.wanted) return;
+  if (!entry.wanted) return lane_.WaitFor(fence);
   Arrived arrived{.stored = {}, .bytes = 0, .fence = fence, .error = entry.error};
   const auto bytes_of = [&](size_t part) {
     at::Tensor& bytes = entry.parts[part].bytes;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <future>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -179,17 +180,21 @@ void ExpertPass::RunGroup(Group& group) const {
 void ExpertPass::RunExpert(Group& group, size_t i, const Chunk& chunk) const {
   const ExpertWeights& weights = WeightsOf(group, i);
   if (!options_.all_experts) return AddRouted(group.experts[i], weights, chunk, guard_);
-  guard_.SetSamples(chunks_.SamplesOfTokens(chunk.samples));
-  ObserveAll(group.experts[i], weights, chunk, guard_);
+  ObserveAll(group.experts[i], weights, chunk, [this](const at::Tensor& samples) -> Tap& {
+    guard_.SetSamples(samples);
+    return guard_;
+  });
   Unseen unseen(guard_);
   AddRouted(group.experts[i], weights, chunk, unseen);
 }
 
 void ExpertPass::ObserveAll(int64_t expert, const ExpertWeights& weights, const Chunk& chunk,
-                            Tap& tap) const {
+                            const std::function<Tap&(const at::Tensor& samples)>& tap_of) const {
   const at::Tensor real = chunks_.Tokens(chunk.samples).RealRows(chunk.x);
+  const at::Tensor samples = chunks_.SamplesOfTokens(chunk.samples);
   ForRows(real.size(0), [&](int64_t begin, int64_t end) {
-    decoder_.RunExpert(options_.layer, expert, weights, real.slice(0, begin, end), tap);
+    decoder_.RunExpert(options_.layer, expert, weights, real.slice(0, begin, end),
+                       tap_of(samples.slice(0, begin, end)));
   });
 }
 
@@ -214,12 +219,15 @@ at::Tensor ExpertPass::SamplesOfRows(const Chunk& chunk, const at::Tensor& rows)
 void ExpertPass::FindBad(Group& group) const {
   for (size_t index = 0; index < samples_.size(); ++index) {
     const Chunk chunk = ChunkAt(index);
-    // An expert may fail on a token that it does not get.
-    BadInputFinder finder(options_.layer, chunks_.SamplesOfTokens(chunk.samples));
+    std::optional<BadInputFinder> finder;
+    const auto find = [&](const at::Tensor& samples) -> Tap& {
+      return finder.emplace(options_.layer, samples);
+    };
     for (size_t i = 0; i < group.experts.size(); ++i) {
       const ExpertWeights& weights = WeightsOf(group, i);
       CheckExpert(group.experts[i], weights, chunk);
-      if (options_.all_experts) ObserveAll(group.experts[i], weights, chunk, finder);
+      // An expert may fail on a token that it does not get.
+      if (options_.all_experts) ObserveAll(group.experts[i], weights, chunk, find);
     }
   }
 }

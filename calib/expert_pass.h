@@ -53,8 +53,10 @@ class ExpertPass {
   void RunGroup(Group& group) const;
   // Adds the outputs of the group's expert `i`, and shows its inputs.
   void RunExpert(Group& group, size_t i, const Chunk& chunk) const;
-  // Shows an expert's inputs to `tap` as if every token were everybody's.
-  void ObserveAll(int64_t expert, const ExpertWeights& weights, const Chunk& chunk, Tap& tap) const;
+  // Shows an expert's inputs as if every token were everybody's, to the tap that `tap_of` gives for
+  // tokens of these samples (I64, on the host).
+  void ObserveAll(int64_t expert, const ExpertWeights& weights, const Chunk& chunk,
+                  const std::function<Tap&(const at::Tensor& samples)>& tap_of) const;
   void AddRouted(int64_t expert, const ExpertWeights& weights, const Chunk& chunk, Tap& tap) const;
   at::Tensor SamplesOfRows(const Chunk& chunk, const at::Tensor& rows) const;
   // kBadActivation at the first bad value of an expert, if there is one.

@@ -3,6 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "calib/budget/loop_constants.h"
+#include "calib/layertest/decoders.h"
+#include "calib/non_finite_guard.h"
+#include "calib/recorder.h"
 #include "checkpoint/source_model.h"
 #include "tests/calib/loop_support.h"
 #include "tests/support/temp_dir.h"
@@ -100,6 +109,77 @@ TEST_P(LayerLoopTest, AStreamOfWeightsDoesNotMatter) {
 TEST_P(LayerLoopTest, WhereHiddenStatesLieDoesNotMatter) {
   const LoopResult on_host = Run({.batch_size = 2, .experts_per_group = 3});
   ExpectSame(on_host, Run({.batch_size = 2, .experts_per_group = 3, .hidden_on_device = true}));
+}
+
+// Marks the experts' inputs of the last sample.
+constexpr float kMark = 1234.5;
+
+class MarkedLayer final : public DecoderLayer {
+ public:
+  MarkedLayer(std::unique_ptr<DecoderLayer> inner, int64_t samples)
+      : inner_(std::move(inner)), samples_(samples) {}
+
+  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
+    return inner_->Attend(hidden, batch, tap);
+  }
+  StepwiseAttention AttendStepwise(int64_t positions) override {
+    return inner_->AttendStepwise(positions);
+  }
+  FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
+    FfnStage stage = inner_->BeginFfn(hidden, batch, tap);
+    begun_ += hidden.size(0);
+    if (begun_ == samples_) stage.x.slice(0, stage.x.size(0) - hidden.size(1)).fill_(kMark);
+    return stage;
+  }
+  at::Tensor Finish(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor& mix) override {
+    return inner_->Finish(hidden, y, mix);
+  }
+
+ private:
+  std::unique_ptr<DecoderLayer> inner_;
+  int64_t samples_, begun_ = 0;
+};
+
+// Whose experts get infinities where an input is marked.
+class SpoilingDecoder final : public ForwardingDecoder {
+ public:
+  SpoilingDecoder(const Decoder& inner, int64_t samples)
+      : ForwardingDecoder(inner), samples_(samples) {}
+
+  std::unique_ptr<DecoderLayer> LoadLayer(int64_t layer, int64_t query_chunk) const override {
+    return std::make_unique<MarkedLayer>(inner_.LoadLayer(layer, query_chunk), samples_);
+  }
+  at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
+                       const at::Tensor& x, Tap& tap) const override {
+    const float infinity = std::numeric_limits<float>::infinity();
+    return inner_.RunExpert(layer, expert, weights, x.masked_fill(x.eq(kMark), infinity), tap);
+  }
+
+ private:
+  int64_t samples_;
+};
+
+// More rows than one product of an expert has.
+TEST_P(LayerLoopTest, ABadInputIsNamedByItsSampleHoweverManyRowsThereAre) {
+  constexpr int64_t kMany = 11;
+  tokens_ = RandomTokens(kMany, 512, decoder_->VocabSize());
+  ASSERT_GT(tokens_.samples * tokens_.sequence_length, kExpertRows);
+  const SpoilingDecoder spoiling(*decoder_, kMany);
+  for (const bool all_experts : {false, true}) {
+    const LayerLoop loop(spoiling, tokens_, device_, at::kFloat,
+                         {.batch_size = 4, .experts_per_group = 8, .all_experts = all_experts});
+    auto hidden = std::make_shared<SampleBuffer>(loop.MakeHiddenBuffer({}));
+    loop.Embed(*hidden);
+    Recorder recorder(modules_);
+    NonFiniteGuard guard(recorder, NonFinitePolicy::kClamp);
+    LayerState state = loop.MakeState(0, hidden);
+    loop.RunLayer(0, state, guard, [](LayerState&) {});
+    const std::vector<run::NonFiniteRecord> records = guard.NonFinites(0);
+    EXPECT_GT(records.size(), 8u);
+    for (const run::NonFiniteRecord& record : records) {
+      EXPECT_EQ(record.sample, kMany - 1) << record.module;
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Devices, LayerLoopTest, ::testing::ValuesIn(kTestDevices),

@@ -89,6 +89,8 @@ class CalibrationRun {
   CalibrationSummary Run() {
     CalibrationSummary summary{.layers = decoder_->Layers(),
                                .tokens = request_.tokens.RealTokens()};
+    // Also of a finished calibration that was killed before it removed them.
+    run::RemoveStaleFiles(store_.run_dir(), run::NeededFiles(store_));
     if (store_.CalibrationFinished()) {
       summary.resumed_at_layer = summary.layers;
       return summary;
@@ -96,7 +98,6 @@ class CalibrationRun {
     store_.SetTotalLayers(summary.layers);
     const int64_t first = store_.LastLayer().value_or(-1) + 1;
     summary.resumed_at_layer = first;
-    run::RemoveStaleFiles(store_.run_dir(), run::NeededFiles(store_));
     RequireRoom();
     run::SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
                                 .query_chunk = request_.budget.query_chunk});

@@ -36,11 +36,6 @@ constexpr double kHostShare = 0.5;
 constexpr int64_t kMaxChosenBatch = 8, kMaxChosenDeviceBatch = 32;
 constexpr std::array<int64_t, 3> kQueryChunks = {256, 128, 64};
 constexpr int64_t kDeviceQueryChunk = 512;
-// Of calib/families, on a CPU: rows and columns of a tile of a product, and queries of one of
-// attention.
-constexpr uint64_t kProductRows = 512;
-constexpr uint64_t kProductColumns = 1024;
-constexpr uint64_t kQueryTile = 64;
 // Resident before the first weight is read: the program with Debian's libtorch 1.13 and the buffers
 // of its BLAS, measured.
 constexpr uint64_t kProgramBytes = 180u << 20;
@@ -65,7 +60,7 @@ struct Work {
   bool all_experts = false;
   bool widens = false;   // products of BF16 are computed in F32
   uint64_t threads = 1;  // that work on tiles
-  uint64_t held = 0;     // in host memory, by others
+  uint64_t held = 0;     // by others, where hidden states in memory are
   uint64_t hidden_copies = 1, model_copies = 1;
 
   uint64_t process = 0;
@@ -213,15 +208,14 @@ uint64_t ValueBytes(const Work& work, uint64_t wide, uint64_t narrow) {
   return wide * kF32Bytes + narrow * work.element;
 }
 
-uint64_t Tiles(uint64_t size, uint64_t tile) { return (size + tile - 1) / tile; }
-
 // What threads of a CPU hold while they multiply tiles of `rows` rows [K] with a weight [N, K],
 // both at most `width`: operands [R, K] and products in F32.
 uint64_t ProductTileBytes(const Work& work, uint64_t rows, uint64_t width) {
   if (!work.widens) return 0;
-  const uint64_t tiles = Tiles(rows, kProductRows) * Tiles(width, kProductColumns);
-  return std::min(tiles, work.threads) * std::min(rows, kProductRows) *
-         (width + std::min(width, kProductColumns)) * kF32Bytes;
+  constexpr uint64_t kRows = kProductRows, kColumns = kProductColumns;
+  const uint64_t tiles = CeilDivide(rows, kRows) * CeilDivide(width, kColumns);
+  return std::min(tiles, work.threads) * std::min(rows, kRows) *
+         (width + std::min(width, kColumns)) * kF32Bytes;
 }
 
 // Of a chunk's scores in F32, those that exist at once: all of them [h, C, keys], or on a CPU a
@@ -233,7 +227,7 @@ uint64_t ScoreBytes(const Work& work, uint64_t batch, uint64_t chunk) {
   const uint64_t keys = VisibleKeys(work, chunk);
   const uint64_t all = batch * heads * chunk * keys;
   if (!work.on_cpu || work.dims.residual_streams > 1) return all * kF32Bytes;
-  const uint64_t tile = kQueryTile * Tiles(heads, key_heads) * keys;
+  const uint64_t tile = uint64_t{kQueryTile} * CeilDivide(heads, key_heads) * keys;
   return std::min(all, work.threads * tile) * kF32Bytes;
 }
 
@@ -339,10 +333,12 @@ uint64_t ExpertStageBytes(const Work& work, const Choice& sizes, Routing routing
   return work.expert_cast + ExpertTemporaryBytes(work, sizes, routing) + GroupBytes(work, sizes);
 }
 
-// Hidden states in a device's memory, with the copy that is saved while the next layer runs.
+// Hidden states in a device's memory, with those of others and the copy that is saved while the
+// next layer runs.
 uint64_t HiddenOnDevice(const Work& work) {
   if (!work.on_device) return 0;
-  return work.hidden_copies * HiddenBytes(work, work.samples) + StreamBytes(work, work.samples);
+  return work.held + work.hidden_copies * HiddenBytes(work, work.samples) +
+         StreamBytes(work, work.samples);
 }
 
 // A layer's weights without routed experts, and the largest of three stages: their decoding on a

@@ -11,6 +11,12 @@ namespace vernier::calib {
 // Rows of one product of a routed expert: products of other heights may differ in the last bits.
 inline constexpr int64_t kExpertRows = 4096;
 
+// On a CPU: rows that are widened, multiplied and rounded together, columns of their product at
+// most, and queries whose scores exist at once on a thread.
+inline constexpr int64_t kProductRows = 512;
+inline constexpr int64_t kProductColumns = 1024;
+inline constexpr int64_t kQueryTile = 64;
+
 // Samples of which a routed expert computes all rows: about 64 K tokens, fewer beside smaller
 // batches. Made of what a store keeps, so that a resume computes the same products.
 constexpr int64_t SamplesPerChunk(int64_t batch_size, int64_t sequence_length) {

@@ -26,7 +26,7 @@ struct Workload {
   int64_t samples = 1;          // sequences, at least one
   int64_t sequence_length = 1;  // tokens of each, at least one
   bool all_experts = false;     // every expert observes every token, beside what it computes
-  uint64_t held_bytes = 0;      // of host memory that somebody else holds meanwhile
+  uint64_t held_bytes = 0;      // somebody else's meanwhile, where hidden states in memory are
   int64_t hidden_copies = 1;    // hidden states of all samples that exist at once
   int64_t model_copies = 1;     // models of which weights and a batch exist at once
 };

@@ -5,10 +5,13 @@
 #include <cpuid.h>
 #endif
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <vector>
 
+#include "base/rounding.h"
+#include "calib/budget/loop_constants.h"
 #include "calib/families/few_rows.h"
 #include "calib/families/row_tiles.h"
 
@@ -42,10 +45,6 @@ bool HasBf16Instructions() {
 bool HasBf16Instructions() { return false; }
 #endif
 
-// Rows that are widened, multiplied and rounded together, and columns of their product at most.
-constexpr int64_t kProductRows = 512;
-constexpr int64_t kProductColumns = 1024;
-
 // rows [R, K] times columns [K, N], plus `bias` [N] if it is defined -> `out` [R, N], of any dtype.
 void MultiplyInto(const at::Tensor& rows, const at::Tensor& columns, const at::Tensor& bias,
                   at::Tensor out) {
@@ -65,9 +64,9 @@ void ForProductTiles(
     const at::Tensor& out,
     const std::function<void(const at::Tensor& tile, int64_t row, int64_t column)>& run) {
   if (!out.is_cpu()) return run(out, 0, 0);
-  const int64_t across = (out.size(1) + kProductColumns - 1) / kProductColumns;
-  const int64_t columns = (out.size(1) + across - 1) / across;
-  const int64_t down = (out.size(0) + kProductRows - 1) / kProductRows;
+  const int64_t across = std::max<int64_t>(CeilDivide(out.size(1), kProductColumns), 1);
+  const int64_t columns = CeilDivide(out.size(1), across);
+  const int64_t down = CeilDivide(out.size(0), kProductRows);
   ForRowTiles(out.device(), down * across, 1, [&](int64_t i, int64_t) {
     const int64_t row = i / across * kProductRows, column = i % across * columns;
     run(out.slice(0, row, row + kProductRows).slice(1, column, column + columns), row, column);

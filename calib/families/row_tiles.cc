@@ -8,6 +8,8 @@
 #include <atomic>
 #include <cassert>
 
+#include "base/rounding.h"
+
 #ifndef _OPENMP
 #error "at::parallel_for runs on one thread without OpenMP: see CMakeLists.txt"
 #endif
@@ -67,7 +69,7 @@ void ForRowTiles(at::Device device, int64_t rows, int64_t tile,
   assert(tile > 0);
   if (rows == 0) return;
   if (!device.is_cpu() || rows <= tile) return run(0, rows);
-  OnAllThreads((rows + tile - 1) / tile,
+  OnAllThreads(CeilDivide(rows, tile),
                [&](int64_t i) { run(i * tile, std::min((i + 1) * tile, rows)); });
 }
 

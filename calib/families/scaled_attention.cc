@@ -5,14 +5,13 @@
 #include <limits>
 #include <vector>
 
+#include "base/rounding.h"
+#include "calib/budget/loop_constants.h"
 #include "calib/families/row_tiles.h"
 #include "calib/families/tensor_cores.h"
 
 namespace vernier::calib {
 namespace {
-
-// Queries whose scores exist at once on a thread of a CPU.
-constexpr int64_t kQueryTile = 64;
 
 // x [B, S, n, d] as positions from `begin` on of `all`, which comes to be with the first.
 void Put(const at::Tensor& x, int64_t begin, int64_t positions, at::Tensor& all) {
@@ -93,7 +92,7 @@ at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
     return out.flatten(2, 3);
   }
   // A tile is some queries of one sequence and one key head.
-  const int64_t tiles = (queries + kQueryTile - 1) / kQueryTile;
+  const int64_t tiles = CeilDivide(queries, kQueryTile);
   ForRowTiles(q.device(), batch * shared * tiles, 1, [&](int64_t i, int64_t) {
     const int64_t sequence = i / tiles / shared, head = i / tiles % shared;
     const int64_t from = i % tiles * kQueryTile, to = std::min(from + kQueryTile, queries);

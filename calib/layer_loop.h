@@ -48,7 +48,10 @@ class LayerLoop {
   LayerLoop(const Decoder& decoder, const datasets::CalibrationSet& tokens, at::Device device,
             at::ScalarType compute_dtype, LayerLoopOptions options);
 
-  // A buffer for hidden states: in memory, or in `file_name` of the spill directory.
+  // A buffer for a tensor of every sample: in memory, or in `file_name` of the spill directory.
+  SampleBuffer MakeBuffer(std::string_view file_name, std::vector<int64_t> sample_shape,
+                          at::ScalarType dtype) const;
+  // One for hidden states.
   SampleBuffer MakeHiddenBuffer(std::string_view file_name) const;
   std::vector<int64_t> HiddenSampleShape() const;
   at::ScalarType compute_dtype() const { return compute_dtype_; }
@@ -79,8 +82,6 @@ class LayerLoop {
       const std::function<void(int64_t, const at::Tensor&, const at::Tensor&)>& use) const;
 
  private:
-  SampleBuffer MakeBuffer(std::string_view file_name, std::vector<int64_t> sample_shape,
-                          at::ScalarType dtype) const;
   // Of a buffer in memory: used before, if that is free again.
   at::Tensor Memory(const std::vector<int64_t>& shape, at::ScalarType dtype) const;
   std::unique_ptr<DecoderLayer> LoadDense(int64_t layer, const LayerState& state,

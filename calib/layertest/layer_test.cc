@@ -66,14 +66,14 @@ class LayerComparison {
         quantized_(MakeDecoder(quantized_loader_)),
         quantizer_(request.quantized),
         batches_(request.tokens, request.budget.batch_size, source.loop().device()),
-        states_{.middle = MakeBuffer("reference-middle.scratch", loop().HiddenSampleShape(),
-                                     loop().compute_dtype()),
-                .ffn = MakeBuffer(
+        states_{.middle = loop().MakeBuffer("reference-middle.scratch", loop().HiddenSampleShape(),
+                                            loop().compute_dtype()),
+                .ffn = loop().MakeBuffer(
                     "reference-ffn.scratch",
                     {request.tokens.sequence_length, source.decoder().HiddenShape().back()},
                     at::kFloat),
-                .out = MakeBuffer("reference-out.scratch", loop().HiddenSampleShape(),
-                                  loop().compute_dtype())} {
+                .out = loop().MakeBuffer("reference-out.scratch", loop().HiddenSampleShape(),
+                                         loop().compute_dtype())} {
     variants_.push_back({Variant::kWeights, *quantized_, nobody_});
     if (!QuantizesInputs(request.quantized, request.layer, quantizer_)) return;
     variants_.push_back({Variant::kActivations, source_.decoder(), quantizer_});
@@ -101,16 +101,6 @@ class LayerComparison {
 
  private:
   const LayerLoop& loop() const { return source_.loop(); }
-
-  SampleBuffer MakeBuffer(std::string_view file_name, std::vector<int64_t> sample_shape,
-                          at::ScalarType dtype) const {
-    const int64_t samples = request_.tokens.samples;
-    if (!request_.budget.spill_hidden) {
-      return SampleBuffer::InMemory(samples, std::move(sample_shape), dtype);
-    }
-    return SampleBuffer::InFile(request_.scratch_directory / file_name, samples,
-                                std::move(sample_shape), dtype);
-  }
 
   // What a loop may read `hidden` from: in memory, where it works in place, a copy.
   std::shared_ptr<SampleBuffer> InputFrom(const SampleBuffer& hidden) const {

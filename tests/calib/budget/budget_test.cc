@@ -221,6 +221,9 @@ TEST_F(BudgetTest, OnCudaHiddenStatesAreOnTheDeviceIfTheyFit) {
   compute_.host_memory = 1;
   EXPECT_TRUE(Budget().spill_hidden);
   compute_.device_memory = least;
+  workload_.held_bytes = 1;
+  EXPECT_FALSE(on_device(Budget())) << "somebody holds a byte of it";
+  workload_.held_bytes = 0;
   EXPECT_FALSE(Budget().spill_hidden) << "they are on the device";
 }
 

@@ -41,6 +41,7 @@ std::vector<KillCase> Cases() {
   cases.push_back({"Export", JobKind::kExport});
   cases.push_back({"Calibrate", JobKind::kCalibrate, saving});
   cases.push_back({"CalibrateSpilled", JobKind::kCalibrate, spilled_saving});
+  cases.push_back({"CalibrateTogether", JobKind::kCalibrate, {"--save-interval", "0.5"}});
   cases.push_back({"Run", JobKind::kRun});
   cases.push_back({"RunSpilled", JobKind::kRun, spilled});
 #endif

@@ -48,6 +48,15 @@ TEST_F(RunTest, MakesAValidatedCheckpointAndSaysSo) {
   EXPECT_TRUE(index.contains("mtp.0.ffn.experts.0.w1.scale")) << "MTP must be carried through";
 }
 
+TEST_F(RunTest, SaysWhereTheTimeOfItsLayersWent) {
+  RunTo("silent");
+  EXPECT_THAT(result_.output, ::testing::Not(HasSubstr("timing ")));
+  RunTo("timed", {"--timings"});
+  for (const char* stage : {"embedding", "dense weights", "dense", "experts", "finish", "commit"}) {
+    EXPECT_THAT(result_.output, ::testing::ContainsRegex(std::string("timing +") + stage));
+  }
+}
+
 TEST_F(RunTest, BytesDoNotDependOnThreadsOrBudgets) {
   const auto reference = RunTo("reference");
   EXPECT_EQ(RunTo("one-thread", {"--threads", "1"}), reference);

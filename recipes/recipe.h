@@ -72,8 +72,8 @@ std::string_view ComputeDtypeName(ComputeDtype dtype);
 struct CalibrationSection {
   datasets::CalibrationSpec data;
   ComputeDtype dtype = ComputeDtype::kBFloat16;
-  int64_t batch_size =
-      0;  // sequences at a time; 0: the largest that fits the budget, at most 8, on a GPU 32
+  // Sequences at a time; 0: the largest that fits the budget, at most 8, on a GPU 32.
+  int64_t batch_size = 0;
   bool all_experts = false;  // every expert sees every token (observation only; outputs unchanged)
 };
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <thread>
 #include <utility>
 
 #include "audit/byte_scan.h"
@@ -14,6 +13,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/read_ahead.h"
+#include "base/thread_count.h"
 
 namespace vernier::audit {
 namespace {
@@ -192,7 +192,7 @@ std::vector<ModuleFacts> StreamFacts(const Subject& subject, const Comparison* c
       },
       window_bytes, BufferPool::Make(window_bytes / 2), IoOptionsFromEnvironment());
   const JobScanner scanner(plan, scalars);
-  const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  const int threads = ThreadCount();
   RunBounded(
       threads, std::min(2 * threads, std::max(threads, kLargestQueue)),
       [&, it = jobs.begin()]() mutable -> std::optional<ReadJob> {

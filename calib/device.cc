@@ -6,9 +6,11 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "base/error.h"
+#include "base/thread_count.h"
 #include "calib/budget/host_memory.h"
 
 namespace vernier::calib {
@@ -62,7 +64,9 @@ MachineMemory ReadMachineMemory(at::Device device) {
 }
 
 void SetThreads(int threads) {
-  if (threads > 0) at::set_num_threads(threads);
+  const bool told =
+      std::getenv("OMP_NUM_THREADS") != nullptr || std::getenv("MKL_NUM_THREADS") != nullptr;
+  if (threads > 0 || !told) at::set_num_threads(ThreadCount(threads));
 }
 
 }  // namespace vernier::calib

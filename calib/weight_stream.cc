@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/aligned_buffer.h"
+#include "base/thread_count.h"
 #include "checkpoint/tensor_digests.h"
 #include "checkpoint/weight_decoder.h"
 
@@ -22,7 +23,7 @@ constexpr std::chrono::microseconds kPollInterval{50};
 
 int ReaderCount(int wanted) {
   if (wanted > 0) return wanted;
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMostReaders);
+  return std::min(ThreadCount(), kMostReaders);
 }
 
 uint64_t RoomFor(uint64_t piece_bytes) { return piece_bytes + 2 * kIoAlignment; }

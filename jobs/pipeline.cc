@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <string_view>
-#include <thread>
 
 #include "audit/report_json.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "base/thread_count.h"
 #include "calib/budget/forecast.h"
 #include "export/output_directory.h"
 #include "jobs/audit_step.h"
@@ -81,11 +81,6 @@ std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
     phases.push_back({std::string(kValidatePhase), time.validate_seconds});
   }
   return phases;
-}
-
-int ThreadCount(int requested) {
-  if (requested > 0) return requested;
-  return static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
 }
 
 exporter::StreamSettings StreamSettingsOf(const recipes::ComputeSection& compute) {

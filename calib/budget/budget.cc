@@ -10,12 +10,12 @@
 #include <cassert>
 #include <map>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "base/error.h"
 #include "base/rounding.h"
 #include "base/text.h"
+#include "base/thread_count.h"
 #include "calib/budget/loop_constants.h"
 
 namespace vernier::calib {
@@ -147,8 +147,7 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.on_cpu = compute.device == "cpu";
   work.all_experts = workload.all_experts;
   work.widens = work.on_cpu && is_bf16 && compute.cpu_products != recipes::CpuProducts::kBf16;
-  work.threads = compute.threads > 0 ? static_cast<uint64_t>(compute.threads)
-                                     : std::max(1u, std::thread::hardware_concurrency());
+  work.threads = static_cast<uint64_t>(ThreadCount(compute.threads));
   work.held = workload.held_bytes;
   work.hidden_copies = static_cast<uint64_t>(workload.hidden_copies);
   work.model_copies = static_cast<uint64_t>(workload.model_copies);

@@ -6,7 +6,6 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <string>
 
 #include "base/error.h"
@@ -63,10 +62,6 @@ MachineMemory ReadMachineMemory(at::Device device) {
           .device_available = device.is_cuda() ? FreeCudaMemory(device) : host};
 }
 
-void SetThreads(int threads) {
-  const bool told =
-      std::getenv("OMP_NUM_THREADS") != nullptr || std::getenv("MKL_NUM_THREADS") != nullptr;
-  if (threads > 0 || !told) at::set_num_threads(ThreadCount(threads));
-}
+void SetThreads(int threads) { at::set_num_threads(ComputeThreadCount(threads)); }
 
 }  // namespace vernier::calib

@@ -21,9 +21,8 @@ at::ScalarType ToScalarType(recipes::ComputeDtype dtype);
 // Free memory of the host and of `device`, in bytes.
 MachineMemory ReadMachineMemory(at::Device device);
 
-// Sets the number of threads of libtorch's operators; 0: one for each processor that the process
-// may use, unless OMP_NUM_THREADS or MKL_NUM_THREADS tell libtorch. Its own default counts cores
-// as it understands the machine, which on some is half of them or one.
+// Sets the number of threads of libtorch's operators to ComputeThreadCount(threads). Its own default
+// counts cores as it understands the machine, which on some is half of them or one.
 void SetThreads(int threads);
 
 }  // namespace vernier::calib

@@ -51,9 +51,14 @@ function(vernier_use_headers name suffix)
   endif()
 endfunction()
 
-# For what takes longer to compile than to run: tests, and folders that are cold.
+# For folders that are cold.
 function(vernier_light_optimization name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+endfunction()
+
+# For tests, which take longer to compile than to run.
+function(vernier_no_optimization name)
+  target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O0>)
 endfunction()
 
 # What libvernier is made of: code that may lie anywhere, whose names do not leave the library.
@@ -85,7 +90,7 @@ set(VERNIER_TEST_MAIN vernier_test_main)
 function(vernier_test_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
-  vernier_light_optimization(${name})
+  vernier_no_optimization(${name})
   vernier_use_headers(${name} _test_headers)
   vernier_unity(${name})
   target_link_libraries(${name} PRIVATE ${VERNIER_TEST_MAIN} vernier_test_support ${ARG_DEPENDS})
@@ -95,7 +100,7 @@ endfunction()
 function(vernier_test_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
-  vernier_light_optimization(${name})
+  vernier_no_optimization(${name})
   vernier_use_headers(${name} _test_headers)
   vernier_unity(${name})
   target_link_libraries(${name} PUBLIC ${ARG_DEPENDS} GTest::gmock)
@@ -111,9 +116,10 @@ function(vernier_add_test name)
     set(ARG_LABELS fast)
   endif()
   add_test(NAME ${name} COMMAND ${ARG_COMMAND})
-  # Tests run beside each other: threads of one that wait must leave the processor to the other.
+  # Tests run beside each other: each computes with one thread unless it says how many, and threads
+  # that wait leave the processor to others.
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT}
-                                          ENVIRONMENT OMP_WAIT_POLICY=passive)
+                                          ENVIRONMENT "OMP_NUM_THREADS=1;OMP_WAIT_POLICY=passive")
   if(NOT ARG_LABELS STREQUAL fast)
     set_tests_properties(${name} PROPERTIES COST 1000)  # the long ones begin first
   endif()
@@ -151,6 +157,7 @@ function(vernier_fuzzer name)
     add_dependencies(fuzzers ${name})
   else()
     add_executable(${name} ${ARG_SOURCE} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cc)
+    vernier_no_optimization(${name})
     target_link_libraries(${name} PRIVATE ${ARG_DEPENDS})
     add_test(NAME ${name}_corpus
              COMMAND ${name} ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})

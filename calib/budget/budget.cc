@@ -147,7 +147,7 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.on_cpu = compute.device == "cpu";
   work.all_experts = workload.all_experts;
   work.widens = work.on_cpu && is_bf16 && compute.cpu_products != recipes::CpuProducts::kBf16;
-  work.threads = static_cast<uint64_t>(ThreadCount(compute.threads));
+  work.threads = static_cast<uint64_t>(ComputeThreadCount(compute.threads));
   work.held = workload.held_bytes;
   work.hidden_copies = static_cast<uint64_t>(workload.hidden_copies);
   work.model_copies = static_cast<uint64_t>(workload.model_copies);

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <thread>
 
+#include "base/thread_count.h"
 #include "calib/blas_core.h"
 #include "tests/support/expect_error.h"
 
@@ -30,30 +30,14 @@ TEST(DeviceTest, CudaMemoryIsReadWhereThereIsCuda) {
   EXPECT_GT(ReadMachineMemory(ParseDevice("cuda:0")).device_available, 0u);
 }
 
-class ThreadsTest : public ::testing::Test {
- protected:
-  ThreadsTest() {
-    unsetenv("OMP_NUM_THREADS");
-    unsetenv("MKL_NUM_THREADS");
-  }
-  ~ThreadsTest() override {
-    unsetenv("OMP_NUM_THREADS");
-    at::set_num_threads(before_);
-  }
-
- private:
-  const int before_ = at::get_num_threads();
-};
-
-TEST_F(ThreadsTest, AreOneForEachProcessorUnlessSomebodySays) {
-  at::set_num_threads(1);
+TEST(DeviceTest, ThreadsAreSetAlsoWhereNobodySaysHowMany) {
+  const int before = at::get_num_threads();
+  at::set_num_threads(ComputeThreadCount(0) + 1);
   SetThreads(0);
-  EXPECT_EQ(at::get_num_threads(), static_cast<int>(std::thread::hardware_concurrency()));
+  EXPECT_EQ(at::get_num_threads(), ComputeThreadCount(0));
   SetThreads(3);
   EXPECT_EQ(at::get_num_threads(), 3);
-  setenv("OMP_NUM_THREADS", "3", /*overwrite=*/1);
-  SetThreads(0);
-  EXPECT_EQ(at::get_num_threads(), 3) << "libtorch is told";
+  at::set_num_threads(before);
 }
 
 TEST(BlasCoreTest, AChosenCoreIsNotOverruled) {

@@ -1,17 +1,14 @@
 #include "jobs/forward_spec.h"
 
 #include "base/error.h"
-#include "base/text.h"
+#include "recipes/recipe_values.h"
 
 namespace vernier::jobs {
 namespace {
 
-uint64_t ParseSizeOption(const std::string& text, std::string_view option) {
-  if (text.empty()) return 0;
-  const auto bytes = ParseByteSize(text);
-  if (bytes) return *bytes;
-  throw Error(ErrorCode::kBadArgument, option, "\"" + text + "\" is no size",
-              "Give a number with a unit such as 8GiB");
+MemoryBound ParseBound(const std::string& text, std::string_view option) {
+  if (text.empty()) return {};
+  return recipes::ParseMemory(text, {ErrorCode::kBadArgument, std::string(option)});
 }
 
 }  // namespace
@@ -20,8 +17,8 @@ calib::ComputeSpec ComputeOf(const ForwardSpec& spec) {
   return {.device = spec.device,
           .dtype = ToComputeDtype(spec.dtype),
           .batch_size = spec.batch_size,
-          .device_memory = ParseSizeOption(spec.device_memory, "--device-memory"),
-          .host_memory = ParseSizeOption(spec.host_memory, "--host-memory"),
+          .device_memory = ParseBound(spec.device_memory, "--device-memory"),
+          .host_memory = ParseBound(spec.host_memory, "--host-memory"),
           .threads = spec.threads};
 }
 

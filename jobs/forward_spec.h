@@ -14,7 +14,7 @@ namespace vernier::jobs {
 struct ForwardSpec {
   std::string dtype = "bfloat16";  // or "float32"
   std::string device = "cpu";
-  std::string device_memory = {}, host_memory = {};  // sizes such as "8GiB"; empty: chosen
+  std::string device_memory = {}, host_memory = {};  // "8GiB", "70%"; empty: chosen
   int64_t batch_size = 0;
   int threads = 0;
 };

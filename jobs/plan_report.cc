@@ -19,7 +19,7 @@ calib::MachineMemory MemoryFor(const recipes::Recipe& recipe, const ModelJobs* m
     return RequireModels(models, "a plan for " + device).ReadMemory(device);
   }
   const uint64_t host = calib::AvailableHostMemory();
-  const uint64_t given = recipe.compute.device_memory;
+  const uint64_t given = recipe.compute.device_memory.bytes;
   return {.host_available = host, .device_available = given == 0 ? host : given};
 }
 
@@ -78,7 +78,7 @@ int64_t PlanReport::ExpertGroups() const {
 }
 
 bool PlanNeedsModels(const recipes::Recipe& recipe) {
-  return recipe.compute.device != "cpu" && recipe.compute.device_memory == 0;
+  return recipe.compute.device != "cpu" && recipe.compute.device_memory.bytes == 0;
 }
 
 PlanReport MakePlanReport(recipes::Recipe recipe, const ModelJobs* models) {

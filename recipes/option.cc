@@ -34,6 +34,10 @@ Json ValueToJson(double number) {
   return number;
 }
 
+Json ValueToJson(const MemoryBound& bound) {
+  return bound.percent != 0 ? Json(bound.Text()) : Json(bound.bytes);
+}
+
 void ValueFromJson(const Json& json, const FieldContext& context, std::filesystem::path& path) {
   path = (context.base / json.get<std::string>()).lexically_normal();
 }
@@ -41,6 +45,11 @@ void ValueFromJson(const Json& json, const FieldContext& context, std::filesyste
 void ValueFromJson(const Json& json, const FieldContext& context, uint64_t& number) {
   number =
       json.is_string() ? ParseSize(json.get<std::string>(), context.source) : json.get<uint64_t>();
+}
+
+void ValueFromJson(const Json& json, const FieldContext& context, MemoryBound& bound) {
+  bound = json.is_string() ? ParseMemory(json.get<std::string>(), context.source)
+                           : MemoryBound(json.get<uint64_t>());
 }
 
 RecipeField Required(RecipeField field) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/memory_bound.h"
 #include "recipes/recipe.h"
 #include "recipes/recipe_values.h"
 
@@ -23,6 +24,7 @@ enum class ValueKind {
   kInteger,    // within the bounds
   kNumber,     // within the bounds
   kSize,       // bytes, or text such as "8GiB"
+  kMemory,     // as kSize, or text such as "70%"
   kDevice,     // "cpu", "cuda", "cuda:N"
   kFile,       // path of a file
   kDirectory,  // path of a directory
@@ -104,6 +106,7 @@ Json ValueToJson(const T& value) {
 }
 Json ValueToJson(const std::filesystem::path& path);
 Json ValueToJson(double number);  // an integer if it is one
+Json ValueToJson(const MemoryBound& bound);
 
 template <typename T>
 void ValueFromJson(const Json& json, const FieldContext&, T& value) {
@@ -112,6 +115,7 @@ void ValueFromJson(const Json& json, const FieldContext&, T& value) {
 void ValueFromJson(const Json& json, const FieldContext& context, std::filesystem::path& path);
 // A number, or a size.
 void ValueFromJson(const Json& json, const FieldContext& context, uint64_t& number);
+void ValueFromJson(const Json& json, const FieldContext& context, MemoryBound& bound);
 
 // The field that `member` finds: a generic lambda from a recipe to a reference.
 template <typename Member>

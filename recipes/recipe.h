@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "base/memory_bound.h"
 #include "checkpoint/logical_weight.h"
 #include "datasets/calibration_set.h"
 #include "recipes/overrides.h"
@@ -86,10 +87,9 @@ enum class CpuProducts {
 
 struct ComputeSection {
   std::string device = "cpu";  // "cpu", "cuda", "cuda:N"
-  uint64_t device_memory =
-      0;                     // bytes for weights and batches on the device; 0: 80 % of what is free
-  uint64_t host_memory = 0;  // bytes for hidden states on the host; above it they go to disk;
-                             // 0: half of the free memory
+  MemoryBound device_memory;   // for weights and batches on the device; usually 80 % of the free
+  MemoryBound host_memory;  // for hidden states on the host, above which they go to disk; usually
+                            // half of the free
   uint64_t stream_memory = uint64_t{1} << 30;  // bytes that an export holds of sources and outputs
   int threads = 0;                             // 0: all cores
   CpuProducts cpu_products = CpuProducts::kAuto;

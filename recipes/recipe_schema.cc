@@ -43,6 +43,7 @@ Json TypeOf(ValueKind kind) {
     case ValueKind::kNumber:
       return "number";
     case ValueKind::kSize:
+    case ValueKind::kMemory:
       return {"integer", "string"};
     case ValueKind::kName:
     case ValueKind::kOther:

@@ -34,6 +34,12 @@ uint64_t ParseSize(std::string_view text, const ValueSource& source) {
       "Write bytes or a number with KiB, MiB, GiB, TiB, KB, MB, GB or TB, such as \"8GiB\"");
 }
 
+MemoryBound ParseMemory(std::string_view text, const ValueSource& source) {
+  if (const std::optional<MemoryBound> bound = ParseMemoryBound(text)) return *bound;
+  throw Error(source.code, source.subject, fmt::format("\"{}\" is no size", text),
+              std::string(kMemoryBoundHint));
+}
+
 std::string ParseDevice(std::string_view text, const ValueSource& source) {
   if (IsDevice(text)) return std::string(text);
   throw Error(source.code, source.subject, fmt::format("\"{}\" is no device", text),

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory_bound.h"
 #include "datasets/evaluation_set.h"
 #include "recipes/recipe.h"
 
@@ -111,6 +112,9 @@ struct ValueSource {
 
 // Bytes of a size such as "8GiB".
 uint64_t ParseSize(std::string_view text, const ValueSource& source);
+
+// Those, or a share of what is free such as "70%".
+MemoryBound ParseMemory(std::string_view text, const ValueSource& source);
 
 // `text` itself when it is "cpu", "cuda" or "cuda:N".
 std::string ParseDevice(std::string_view text, const ValueSource& source);

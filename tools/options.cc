@@ -28,6 +28,7 @@ std::string_view KindText(ValueKind kind) {
     case ValueKind::kNumber:
       return "X";
     case ValueKind::kSize:
+    case ValueKind::kMemory:
       return "SIZE";
     case ValueKind::kDevice:
       return "DEVICE";

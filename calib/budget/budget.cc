@@ -30,8 +30,8 @@ using checkpoint::WeightFormat;
 
 constexpr uint64_t kF32Bytes = 4;
 constexpr uint64_t kBf16Bytes = 2;
-constexpr double kDeviceShare = 0.8;  // of free memory, when the recipe does not say
-constexpr double kHostShare = 0.5;
+// Percentages of free memory, when the recipe does not say.
+constexpr int kDeviceShare = 80, kHostShare = 50;
 // A GPU waits for the next operator while it is told of it: fewer and larger ones keep it busy.
 constexpr int64_t kMaxChosenBatch = 8, kMaxChosenDeviceBatch = 32;
 constexpr std::array<int64_t, 3> kQueryChunks = {256, 128, 64};
@@ -357,24 +357,19 @@ uint64_t ResidentHidden(const Work& work, const Choice& sizes) {
   return work.on_cpu ? 0 : HiddenBytes(work, static_cast<uint64_t>(sizes.batch));
 }
 
-uint64_t Share(uint64_t bytes, double share) {
-  return static_cast<uint64_t>(static_cast<double>(bytes) * share);
-}
-
 uint64_t Less(uint64_t bytes, uint64_t taken) { return bytes - std::min(bytes, taken); }
 
 // What one of the models gets. On a CPU, hidden states in memory come off what is free for weights
 // and batches.
 uint64_t DeviceLimit(const Work& work, const ComputeSpec& compute, const MachineMemory& machine) {
-  if (compute.device_memory != 0) return compute.device_memory / work.model_copies;
-  if (!work.on_cpu) return Share(machine.device_available, kDeviceShare) / work.model_copies;
   const uint64_t hidden = work.spilled ? 0 : work.hidden_copies * HiddenBytes(work, work.samples);
-  return Share(Less(machine.host_available, work.held + hidden), kDeviceShare) / work.model_copies;
+  const uint64_t free =
+      work.on_cpu ? Less(machine.host_available, work.held + hidden) : machine.device_available;
+  return compute.device_memory.Of(free, kDeviceShare) / work.model_copies;
 }
 
 bool MustSpill(const Work& work, const ComputeSpec& compute, const MachineMemory& machine) {
-  const uint64_t limit =
-      compute.host_memory != 0 ? compute.host_memory : Share(machine.host_available, kHostShare);
+  const uint64_t limit = compute.host_memory.Of(machine.host_available, kHostShare);
   return work.hidden_copies * HiddenBytes(work, work.samples) > Less(limit, work.held);
 }
 

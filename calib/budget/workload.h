@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/memory_bound.h"
 #include "recipes/recipe.h"
 
 namespace vernier::calib {
@@ -15,9 +16,9 @@ struct ComputeSpec {
   std::string device = "cpu";  // "cpu", "cuda", "cuda:N"
   recipes::ComputeDtype dtype = recipes::ComputeDtype::kBFloat16;
   int64_t batch_size = 0;  // sequences at a time; 0: the largest that fits, at most 8, on a GPU 32
-  uint64_t device_memory = 0;  // bytes for weights and batches on the device; 0: 80 % of the free
-  uint64_t host_memory = 0;    // bytes for hidden states on the host; 0: half of the free
-  int threads = 0;             // 0: all cores
+  MemoryBound device_memory;  // for weights and batches on the device; usually 80 % of the free
+  MemoryBound host_memory;    // for hidden states on the host; usually half of the free
+  int threads = 0;            // 0: all cores
   recipes::CpuProducts cpu_products = recipes::CpuProducts::kF32;  // kAuto: room for kF32
 };
 

@@ -40,8 +40,10 @@ TEST(Overrides, ReplaceTheirFields) {
   EXPECT_EQ(recipe.output, "/out");
   EXPECT_EQ(recipe.run_dir, "run");
   EXPECT_EQ(recipe.compute.device, "cuda");
-  EXPECT_EQ(recipe.compute.device_memory, 2ull << 30);
-  EXPECT_EQ(recipe.compute.host_memory, 0u);
+  EXPECT_EQ(recipe.compute.device_memory.bytes, 2ull << 30);
+  EXPECT_EQ(recipe.compute.host_memory, MemoryBound());
+  ApplyOverrides({{"/compute/device_memory", "70%", "--device-memory"}}, recipe);
+  EXPECT_EQ(recipe.compute.device_memory, MemoryBound::Share(70));
   EXPECT_EQ(recipe.calibration.data.samples, 3);
   EXPECT_EQ(recipe.calibration.data.sequence_length, 4);
   EXPECT_EQ(recipe.calibration.batch_size, 2);

@@ -71,8 +71,8 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
   EXPECT_EQ(recipe.rules[1].Describe(), "role router, norm -> bf16");
   EXPECT_EQ(recipe.rules[2].Describe(), "name \"*\" -> keep");
   EXPECT_EQ(recipe.compute.device, "cuda:1");
-  EXPECT_EQ(recipe.compute.device_memory, 1536ull << 20);
-  EXPECT_EQ(recipe.compute.host_memory, 12u);
+  EXPECT_EQ(recipe.compute.device_memory.bytes, 1536ull << 20);
+  EXPECT_EQ(recipe.compute.host_memory.bytes, 12u);
   EXPECT_EQ(recipe.compute.threads, 5);
   EXPECT_EQ(recipe.dialect, Dialect::kCompressedTensors);
   EXPECT_EQ(recipe.kv_cache, KvCache::kFp8);

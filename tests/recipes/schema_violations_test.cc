@@ -101,6 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
         Violation{"/compute/device", "cuda:x", {"is no device"}},
         Violation{"/compute/device_memory", "8 gigs", {"\"8 gigs\" is no size", "8GiB"}},
         Violation{"/compute/host_memory", "-1GiB", {"is no size"}},
+        Violation{"/compute/device_memory", "110%", {"\"110%\" is no size", "70%"}},
         Violation{"/version", 2, {"2 is not supported", "reads only 1"}}));
 
 TEST(SchemaViolations, MissingFieldsAreNamed) {

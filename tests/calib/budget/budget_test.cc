@@ -31,8 +31,9 @@ class BudgetTest : public ::testing::Test {
     uint64_t too_little = 0, enough = kGiB;
     while (enough - too_little > 1) {
       ComputeSpec compute = compute_;
-      compute.device_memory = too_little + (enough - too_little) / 2;
-      (IsSo(compute, is_so) ? enough : too_little) = compute.device_memory;
+      const uint64_t tried = too_little + (enough - too_little) / 2;
+      compute.device_memory = tried;
+      (IsSo(compute, is_so) ? enough : too_little) = tried;
     }
     return enough;
   }
@@ -109,7 +110,7 @@ TEST_F(BudgetTest, GroupsGrowWithDeviceMemoryAtAFixedBatch) {
     compute_.device_memory = all - missing * expert;
     const CalibrationBudget budget = Budget();
     EXPECT_LE(budget.experts_per_group, previous);
-    EXPECT_LE(budget.device_peak, compute_.device_memory);
+    EXPECT_LE(budget.device_peak, compute_.device_memory.bytes);
     previous = budget.experts_per_group;
   }
   EXPECT_EQ(previous, 2);
@@ -152,6 +153,22 @@ TEST_F(BudgetTest, TooLittleIsAnErrorWithTheSizes) {
   compute_.device_memory = kMiB;
   EXPECT_VERNIER_ERROR(Budget(), ErrorCode::kBudgetTooSmall,
                        "1.00 MiB are there, and the smallest working set needs");
+}
+
+TEST_F(BudgetTest, ASharesBytesAreThoseOfWhatIsFree) {
+  const MachineMemory machine = {.host_available = 8 * kGiB, .device_available = 2 * kGiB};
+  const uint64_t hidden = Budget(machine).hidden_bytes;
+  EXPECT_EQ(Budget(machine).device_limit,
+            static_cast<uint64_t>(static_cast<double>(8 * kGiB - hidden) * 0.8));
+  compute_.device_memory = MemoryBound::Share(25);
+  EXPECT_EQ(Budget(machine).device_limit, (8 * kGiB - hidden) / 4);
+  compute_.device = "cuda:0";
+  EXPECT_EQ(Budget(machine).device_limit, kGiB / 2);
+  compute_.device = "cpu";
+  workload_.samples = 100'000;
+  EXPECT_FALSE(Budget(kAmple).spill_hidden);
+  compute_.host_memory = MemoryBound::Share(1);
+  EXPECT_TRUE(Budget(kAmple).spill_hidden);
 }
 
 TEST_F(BudgetTest, ABatchOfTheRecipeIsUsedButNotMoreThanTheSamples) {
@@ -257,7 +274,7 @@ TEST_F(BudgetTest, CopiesShareTheMemory) {
   workload_.hidden_copies = 4;
   compute_.host_memory = 4 * one.hidden_bytes;
   EXPECT_FALSE(Budget().spill_hidden);
-  compute_.host_memory -= 1;
+  compute_.host_memory.bytes -= 1;
   EXPECT_TRUE(Budget().spill_hidden);
 
   compute_ = {.batch_size = 1};
@@ -323,8 +340,8 @@ TEST(WorkloadTest, IsTheRecipes) {
   EXPECT_EQ(compute.device, "cuda:1");
   EXPECT_EQ(compute.dtype, recipes::ComputeDtype::kFloat32);
   EXPECT_EQ(compute.batch_size, 3);
-  EXPECT_EQ(compute.device_memory, 11u);
-  EXPECT_EQ(compute.host_memory, 13u);
+  EXPECT_EQ(compute.device_memory.bytes, 11u);
+  EXPECT_EQ(compute.host_memory.bytes, 13u);
   EXPECT_EQ(compute.threads, 17);
   const Workload workload = WorkloadOf(recipe);
   EXPECT_EQ(workload.samples, 5);

@@ -27,6 +27,7 @@ struct Progress::State {
     std::string name;
     double expected_seconds = 0;
     double seconds = 0;
+    double left = 1;  // of the phase, when it began
     bool finished = false;
   };
 
@@ -55,10 +56,10 @@ struct Progress::State {
     double expected = 0, actual = 0;
     for (const Phase& phase : phases) {
       if (phase.finished) {
-        expected += phase.expected_seconds;
+        expected += phase.expected_seconds * phase.left;
         actual += phase.seconds;
       } else if (&phase == current && done_units > resumed_units) {
-        expected += phase.expected_seconds * (1 - resumed_units / total_units);
+        expected += phase.expected_seconds * phase.left;
         actual += SecondsSince(phase_start) + CurrentRemaining();
       }
     }
@@ -107,6 +108,7 @@ void Progress::BeginPhase(std::string_view name, double total_units, double done
     state_->phases.push_back({.name = std::string(name)});
     phase = state_->phases.end() - 1;
   }
+  phase->left = total_units > 0 ? 1 - std::min(1.0, done_units / total_units) : 0;
   state_->current = &*phase;
   state_->total_units = total_units;
   state_->done_units = state_->resumed_units = done_units;
@@ -139,14 +141,15 @@ void Progress::ThrowIfStopped() const {
   if (StopRequested()) ThrowInterrupted();
 }
 
-std::vector<std::pair<std::string, double>> Progress::PhaseSeconds() const {
-  std::vector<std::pair<std::string, double>> seconds;
+std::vector<PhaseTime> Progress::PhaseTimes() const {
+  std::vector<PhaseTime> times;
   for (const State::Phase& phase : state_->phases) {
     const bool runs = &phase == state_->current;
-    seconds.emplace_back(phase.name,
-                         phase.seconds + (runs ? SecondsSince(state_->phase_start) : 0));
+    times.push_back({.name = phase.name,
+                     .seconds = phase.seconds + (runs ? SecondsSince(state_->phase_start) : 0),
+                     .expected_seconds = phase.left * phase.expected_seconds});
   }
-  return seconds;
+  return times;
 }
 
 }  // namespace vernier

@@ -5,7 +5,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace vernier {
@@ -15,6 +14,13 @@ namespace vernier {
 struct PhaseForecast {
   std::string name;
   double expected_seconds;
+};
+
+// How long a phase took.
+struct PhaseTime {
+  std::string name;
+  double seconds = 0;
+  double expected_seconds = 0;  // by the forecast, for what an earlier run had not finished
 };
 
 // Where a job is. Texts live as long as the call that hands the event over.
@@ -67,8 +73,8 @@ class Progress {
   // StopRequested.
   void ThrowIfStopped() const;
 
-  // Seconds spent in each phase so far, in order of phases.
-  std::vector<std::pair<std::string, double>> PhaseSeconds() const;
+  // Those of each phase so far, in order of phases.
+  std::vector<PhaseTime> PhaseTimes() const;
 
  private:
   struct State;

@@ -139,21 +139,28 @@ class Pipeline {
   void Run() {
     for (const Step step : steps_) {
       run::BeginPhase(store_.database(), PhaseName(step));
+      const ResourceMeter meter;
       Take(step);
+      uses_.push_back(meter.Use());
     }
     if (summary_.Clean()) WriteLayouts();
   }
 
   // Tells the store how the command ended and how long its phases took.
   void End(run::CommandOutcome outcome, std::string_view message) {
-    for (const auto& [phase, seconds] : progress_.PhaseSeconds()) {
-      if (seconds > 0) run::EndPhase(store_.database(), phase, seconds);
+    for (const PhaseTime& phase : progress_.PhaseTimes()) {
+      if (phase.seconds > 0) run::EndPhase(store_.database(), phase.name, phase.seconds);
     }
     run::EndCommand(store_.database(), command_, outcome, message);
   }
 
   PipelineSummary Summary() && {
-    summary_.phase_seconds = progress_.PhaseSeconds();
+    // The steps' phases come first, those of layouts behind them.
+    const std::vector<PhaseTime> times = progress_.PhaseTimes();
+    for (size_t i = 0; i < times.size(); ++i) {
+      summary_.phases.push_back(
+          {.time = times[i], .use = i < uses_.size() ? std::optional(uses_[i]) : std::nullopt});
+    }
     return std::move(summary_);
   }
 
@@ -231,6 +238,7 @@ class Pipeline {
   run::Store store_;
   Progress progress_;
   int64_t command_ = 0;
+  std::vector<ResourceUse> uses_;  // of steps taken
   PipelineSummary summary_;
 };
 

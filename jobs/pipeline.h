@@ -6,12 +6,12 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "audit/report.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/resource_use.h"
 #include "checkpoint/source_model.h"
 #include "export/exporter.h"
 #include "export/layout_packs.h"
@@ -53,13 +53,19 @@ struct LayoutOutcome {
   exporter::PackSummary pack;
 };
 
+// How long a phase took, against its forecast, and of a step how busy the machine was meanwhile.
+struct PhaseOutcome {
+  PhaseTime time;
+  std::optional<ResourceUse> use;
+};
+
 struct PipelineSummary {
   std::filesystem::path source, output, run_dir;
   std::optional<CalibrationSummary> calibration = {};
   std::optional<ExportOutcome> exported = {};
   std::optional<audit::AuditReport> audit = {};
   std::vector<LayoutOutcome> layouts = {};
-  std::vector<std::pair<std::string, double>> phase_seconds = {};
+  std::vector<PhaseOutcome> phases = {};  // of the steps, in their order, and of layouts
 
   // Whether what was written may be served, as far as it was audited.
   bool Clean() const { return !audit || audit->Clean(); }

@@ -67,16 +67,33 @@ Json LayoutsJson(const std::vector<LayoutOutcome>& layouts) {
   return list;
 }
 
+Json PhaseJson(const PhaseOutcome& phase) {
+  const auto& [time, use] = phase;
+  Json json = {{"phase", time.name},
+               {"seconds", time.seconds},
+               {"forecast_seconds", time.expected_seconds},
+               {"processors_busy", nullptr},
+               {"disk_busy", nullptr}};
+  if (use) json["processors_busy"] = use->processors;
+  if (use && use->disk) json["disk_busy"] = *use->disk;
+  return json;
+}
+
 }  // namespace
 
 Json PipelineJson(const PipelineSummary& summary) {
   Json seconds = Json::object();
-  for (const auto& [phase, spent] : summary.phase_seconds) seconds[phase] = spent;
+  Json phases = Json::array();
+  for (const PhaseOutcome& phase : summary.phases) {
+    seconds[phase.time.name] = phase.time.seconds;
+    phases.push_back(PhaseJson(phase));
+  }
   return {{"source", summary.source.string()},
           {"output", summary.output.string()},
           {"run_dir", summary.run_dir.string()},
           {"clean", summary.Clean()},
           {"seconds", std::move(seconds)},
+          {"phases", std::move(phases)},
           {"calibration", summary.calibration ? CalibrationJson(*summary.calibration) : Json()},
           {"export", summary.exported ? ExportJson(*summary.exported) : Json()},
           {"audit", summary.audit ? audit::ReportJson(*summary.audit) : Json()},

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "audit/report_text.h"
@@ -118,6 +120,20 @@ void PrintExport(const jobs::ExportOutcome& exported) {
   if (exported.calibrated_inputs) PrintFallbacks(done, exported.scale_groups);
 }
 
+// "export 3.4s (forecast 1.2s), processors 40 % and disk 88 % busy"
+std::string PhaseText(const jobs::PhaseOutcome& phase) {
+  const auto& [time, use] = phase;
+  std::string text = fmt::format("{} {}", time.name, HumanDuration(time.seconds));
+  if (time.expected_seconds > 0) {
+    text += fmt::format(" (forecast {})", HumanDuration(time.expected_seconds));
+  }
+  if (!use) return text;
+  constexpr double kPercent = 100;
+  text += fmt::format(", processors {:.0f} %", kPercent * use->processors);
+  if (use->disk) text += fmt::format(" and disk {:.0f} %", kPercent * *use->disk);
+  return text + " busy";
+}
+
 void PrintLayout(const jobs::LayoutOutcome& written) {
   const auto& [layout, pack] = written;
   fmt::print("layout       {}: {} files", exporter::KernelLayoutName(layout), pack.files);
@@ -137,11 +153,10 @@ void PrintRunSummary(const jobs::PipelineSummary& summary, bool timings) {
   if (summary.exported) PrintExport(*summary.exported);
   if (summary.audit) fmt::print("{}", audit::ReportText(*summary.audit));
 
-  std::string times;
-  for (const auto& [phase, seconds] : summary.phase_seconds) {
-    times += fmt::format("{}{} {}", times.empty() ? "" : ", ", phase, HumanDuration(seconds));
+  std::string_view heading = "time";
+  for (const jobs::PhaseOutcome& phase : summary.phases) {
+    fmt::print("{:<12} {}\n", std::exchange(heading, ""), PhaseText(phase));
   }
-  fmt::print("time         {}\n", times);
   fmt::print("peak memory  {}\n", HumanBytes(PeakResidentBytes()));
   fmt::print("state        {}\n", summary.run_dir.string());
   if (summary.exported) {

@@ -91,8 +91,25 @@ TEST(Progress, PhasesThatWereNotAnnouncedAreTimedToo) {
   Progress progress = Progress::Silent();
   progress.BeginPhase("trace", 1);
   progress.EndPhase();
-  ASSERT_EQ(progress.PhaseSeconds().size(), 1u);
-  EXPECT_EQ(progress.PhaseSeconds().front().first, "trace");
+  ASSERT_EQ(progress.PhaseTimes().size(), 1u);
+  EXPECT_EQ(progress.PhaseTimes().front().name, "trace");
+}
+
+TEST(Progress, TheForecastOfAPhaseIsThatOfWhatWasLeft) {
+  Recorder recorder;
+  Progress progress(recorder, {{"calibrate", 8.0}, {"export", 3.0}});
+  progress.BeginPhase("calibrate", 4, 3);
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  progress.EndPhase();
+  const std::vector<PhaseTime> times = progress.PhaseTimes();
+  ASSERT_EQ(times.size(), 2u);
+  EXPECT_DOUBLE_EQ(times[0].expected_seconds, 2.0);
+  EXPECT_GE(times[0].seconds, 0.019);
+  EXPECT_DOUBLE_EQ(times[1].expected_seconds, 3.0);
+  // A quarter took 20 ms where 2 s were forecast; what comes is scaled by that.
+  progress.BeginPhase("report", 1);
+  EXPECT_LT(recorder.events.back().eta, 3.0 * times[0].seconds / 2.0 + 0.001);
+  EXPECT_GT(recorder.events.back().eta, 0.0);
 }
 
 }  // namespace

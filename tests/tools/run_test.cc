@@ -48,8 +48,13 @@ TEST_F(RunTest, MakesAValidatedCheckpointAndSaysSo) {
   EXPECT_TRUE(index.contains("mtp.0.ffn.experts.0.w1.scale")) << "MTP must be carried through";
 }
 
-TEST_F(RunTest, SaysWhereTheTimeOfItsLayersWent) {
+TEST_F(RunTest, SaysWhereItsTimeWent) {
   RunTo("silent");
+  for (const char* phase : {"time +calibrate", " export", " validate"}) {
+    EXPECT_THAT(result_.output,
+                ::testing::ContainsRegex(std::string(phase) +
+                                         " .*s .forecast .*s., processors [0-9]+ % .*busy"));
+  }
   EXPECT_THAT(result_.output, ::testing::Not(HasSubstr("timing ")));
   RunTo("timed", {"--timings"});
   for (const char* stage : {"embedding", "dense weights", "dense", "experts", "finish", "commit"}) {

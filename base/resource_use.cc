@@ -1,0 +1,74 @@
+#include "base/resource_use.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "base/thread_count.h"
+
+namespace vernier {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(const timeval& time) {
+  constexpr double kMicro = 1e-6;
+  return static_cast<double>(time.tv_sec) + kMicro * static_cast<double>(time.tv_usec);
+}
+
+// Of this process and its threads, so far.
+double ProcessorSeconds() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return Seconds(usage.ru_utime) + Seconds(usage.ru_stime);
+}
+
+std::map<std::string, uint64_t> ReadDisks() {
+  std::ifstream file("/proc/diskstats");
+  std::stringstream text;
+  text << file.rdbuf();
+  return DiskBusyMilliseconds(text.str());
+}
+
+}  // namespace
+
+std::map<std::string, uint64_t> DiskBusyMilliseconds(std::string_view diskstats) {
+  constexpr int kBefore = 9;  // fields between the name and the busy time
+  std::map<std::string, uint64_t> disks;
+  std::istringstream lines{std::string(diskstats)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    uint64_t number = 0;
+    std::string name;
+    fields >> number >> number >> name;
+    for (int i = 0; i < kBefore; ++i) fields >> number;
+    if (fields >> number) disks[name] = number;
+  }
+  return disks;
+}
+
+ResourceMeter::ResourceMeter()
+    : start_(Clock::now()),
+      processor_seconds_(ProcessorSeconds()),
+      disk_milliseconds_(ReadDisks()) {}
+
+ResourceUse ResourceMeter::Use() const {
+  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  if (seconds <= 0) return {};
+  const auto share = [&](double busy, double resources) {
+    return std::clamp(busy / (seconds * resources), 0.0, 1.0);
+  };
+  ResourceUse use{.processors = share(ProcessorSeconds() - processor_seconds_, ThreadCount())};
+  constexpr double kMilli = 1e-3;
+  for (const auto& [name, now] : ReadDisks()) {
+    const auto before = disk_milliseconds_.find(name);
+    if (before == disk_milliseconds_.end() || now < before->second) continue;
+    const double busy = share(kMilli * static_cast<double>(now - before->second), 1);
+    use.disk = std::max(use.disk.value_or(0), busy);
+  }
+  return use;
+}
+
+}  // namespace vernier

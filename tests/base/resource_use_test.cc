@@ -1,0 +1,41 @@
+#include "base/resource_use.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "base/thread_count.h"
+
+namespace vernier {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::Pair;
+
+TEST(ResourceUseTest, ReadsBusyTimesOfDisks) {
+  EXPECT_THAT(
+      DiskBusyMilliseconds("   8       0 sda 11 12 13 14 15 16 17 18 19 2010 21 22 23 24 25 26 27\n"
+                           " 259       0 nvme0n1 1 2 3 4 5 6 7 8 0 1234 11\n"
+                           "not a disk\n"
+                           "   7       0 loop0 1 2 3\n"),
+      ElementsAre(Pair("nvme0n1", 1234), Pair("sda", 2010)));
+  EXPECT_TRUE(DiskBusyMilliseconds("").empty());
+}
+
+TEST(ResourceUseTest, AThreadThatComputesKeepsOneProcessorBusy) {
+  const ResourceMeter idle;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LT(idle.Use().processors * ThreadCount(), 0.5);
+
+  const ResourceMeter busy;
+  const auto start = std::chrono::steady_clock::now();
+  while (std::chrono::steady_clock::now() - start < std::chrono::milliseconds(100)) {
+  }
+  const double used = busy.Use().processors * ThreadCount();
+  EXPECT_GT(used, 0.02) << "however busy others are";
+  EXPECT_LT(used, 1.5);
+}
+
+}  // namespace
+}  // namespace vernier

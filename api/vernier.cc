@@ -178,8 +178,8 @@ InspectSummary Inspect(const InspectSpec& spec) {
           .json = text};
 }
 
-PlanSummary Plan(const RecipeSpec& spec) {
-  const auto [text, tree] = RunFields("plan", FieldsOf(spec));
+PlanSummary Plan(const RecipeSpec& spec, bool probe) {
+  const auto [text, tree] = RunFields("plan", FieldsOf(spec).Add("probe", probe));
   return {.source_bytes = tree.at("total").at("source_bytes"),
           .output_bytes = tree.at("total").at("output_bytes"),
           .host_peak_bytes = tree.at("calibration").at("host_peak_bytes"),

@@ -19,7 +19,10 @@ namespace {
 bool Never(const Json&) { return false; }
 bool Always(const Json&) { return true; }
 
-bool PlanNeeds(const Json& spec) { return PlanNeedsModels(ReadRecipeJob(spec, "plan").recipe); }
+bool PlanNeeds(const Json& spec) {
+  const PlanSpec plan = ReadPlanSpec(spec);
+  return PlanNeedsModels(plan.recipe, plan.speed_from);
+}
 
 bool CalibrationNeeds(const Json& spec) {
   return recipes::ObservesInputs(ReadRecipeJob(spec, "calibrate").recipe);
@@ -43,7 +46,8 @@ Json InspectJob(const Json& spec, const ModelJobs*, ProgressListener&) {
 }
 
 Json PlanJob(const Json& spec, const ModelJobs* models, ProgressListener&) {
-  return PlanJson(MakePlanReport(ReadRecipeJob(spec, "plan").recipe, models));
+  PlanSpec plan = ReadPlanSpec(spec);
+  return PlanJson(MakePlanReport(std::move(plan.recipe), plan.speed_from, models));
 }
 
 Json ConvertJob(const Json& spec, const ModelJobs*, ProgressListener& listener) {

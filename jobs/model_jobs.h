@@ -11,6 +11,7 @@
 #include "base/progress.h"
 #include "base/stage_times.h"
 #include "calib/budget/budget.h"
+#include "calib/budget/forecast.h"
 #include "checkpoint/source_model.h"
 #include "jobs/eval.h"
 #include "jobs/generate.h"
@@ -36,6 +37,10 @@ class ModelJobs {
 
   // Free memory of the host and of `device` (kBadDevice).
   virtual calib::MachineMemory ReadMemory(std::string_view device) const = 0;
+
+  // How fast the recipe's device computes layers of `source`.
+  virtual calib::ComputeSpeed MeasureSpeed(const checkpoint::SourceModel& source,
+                                           const recipes::Recipe& recipe) const = 0;
 
   // Tokenises the recipe's data and runs every layer that the store lacks. Progress phase
   // "calibrate".

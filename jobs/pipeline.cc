@@ -68,8 +68,9 @@ run::Store OpenStore(const recipes::Recipe& recipe, const recipes::Plan& plan,
 std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
                                           const recipes::Recipe& recipe, const recipes::Plan& plan,
                                           const std::vector<Step>& steps) {
-  const calib::TimeForecast time = calib::ForecastTime(source, calib::WorkloadOf(recipe), plan,
-                                                       calib::UsualSpeed(recipe.compute.device));
+  const calib::TimeForecast time = calib::ForecastTime(
+      source, calib::WorkloadOf(recipe), plan,
+      calib::UsualSpeed(recipe.compute.device, ComputeThreadCount(recipe.compute.threads)));
   std::vector<PhaseForecast> phases;
   if (Has(steps, Step::kCalibrate)) {
     phases.push_back({std::string(kCalibratePhase), time.calibrate_seconds});

@@ -4,7 +4,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/thread_count.h"
 #include "calib/budget/host_memory.h"
+#include "checkpoint/read_speed.h"
 #include "export/stream_settings.h"
 #include "export/weight_scales.h"
 #include "jobs/pipeline.h"
@@ -13,8 +15,12 @@
 namespace vernier::jobs {
 namespace {
 
+bool NeedsDeviceMemory(const recipes::Recipe& recipe) {
+  return recipe.compute.device != "cpu" && recipe.compute.device_memory.bytes == 0;
+}
+
 calib::MachineMemory MemoryFor(const recipes::Recipe& recipe, const ModelJobs* models) {
-  if (PlanNeedsModels(recipe)) {
+  if (NeedsDeviceMemory(recipe)) {
     const std::string& device = recipe.compute.device;
     return RequireModels(models, "a plan for " + device).ReadMemory(device);
   }
@@ -30,6 +36,19 @@ uint64_t ScaleBytes(const PlanReport& report) {
   return exporter::WeightScaleBytes(
       report.source, report.plan,
       exporter::GroupsToResolve(report.source, report.plan, shards, limits));
+}
+
+calib::MachineSpeed SpeedFor(const PlanReport& report, const ModelJobs* models) {
+  const recipes::ComputeSection& compute = report.recipe.compute;
+  calib::MachineSpeed speed =
+      calib::UsualSpeed(compute.device, ComputeThreadCount(compute.threads));
+  if (!report.probed) return speed;
+  speed.bytes_per_second = checkpoint::MeasureReadSpeed(report.source.checkpoint);
+  if (!report.plan.observed_modules.empty()) {
+    speed.compute = RequireModels(models, "a probe of " + compute.device)
+                        .MeasureSpeed(report.source, report.recipe);
+  }
+  return speed;
 }
 
 Json TotalsJson(const recipes::TensorTotals& totals) {
@@ -77,13 +96,16 @@ int64_t PlanReport::ExpertGroups() const {
   return per_group == 0 ? 0 : (experts + per_group - 1) / per_group;
 }
 
-bool PlanNeedsModels(const recipes::Recipe& recipe) {
-  return recipe.compute.device != "cpu" && recipe.compute.device_memory.bytes == 0;
+bool PlanNeedsModels(const recipes::Recipe& recipe, SpeedFrom speed_from) {
+  if (!recipes::ObservesInputs(recipe)) return false;
+  return NeedsDeviceMemory(recipe) || speed_from == SpeedFrom::kProbe;
 }
 
-PlanReport MakePlanReport(recipes::Recipe recipe, const ModelJobs* models) {
+PlanReport MakePlanReport(recipes::Recipe recipe, SpeedFrom speed_from, const ModelJobs* models) {
   checkpoint::SourceModel source = OpenSource(recipe);
-  PlanReport report = {.recipe = std::move(recipe), .source = std::move(source)};
+  PlanReport report = {.recipe = std::move(recipe),
+                       .source = std::move(source),
+                       .probed = speed_from == SpeedFrom::kProbe};
   report.plan = recipes::MakePlan(report.source, report.recipe);
   recipes::RequireConversion(report.source, report.plan);
   report.summary = recipes::SummarizePlan(report.source, report.plan);
@@ -95,7 +117,7 @@ PlanReport MakePlanReport(recipes::Recipe recipe, const ModelJobs* models) {
                                       MemoryFor(report.recipe, models));
   }
   report.disk = calib::ForecastDisk(report.plan, report.budget);
-  report.speed = calib::UsualSpeed(report.recipe.compute.device);
+  report.speed = SpeedFor(report, models);
   report.time = calib::ForecastTime(report.source, workload, report.plan, report.speed);
   return report;
 }
@@ -125,6 +147,11 @@ Json PlanJson(const PlanReport& report) {
             {"activation_bytes", report.disk.activations},
             {"unfinished_layer_bytes", report.disk.layer},
             {"store_bytes", report.disk.store}}},
+          {"speed",
+           {{"probed", report.probed},
+            {"dense_flops", report.speed.compute.dense_flops},
+            {"expert_flops", report.speed.compute.expert_flops},
+            {"bytes_per_second", report.speed.bytes_per_second}}},
           {"seconds",
            {{"calibrate", report.time.calibrate_seconds},
             {"export", report.time.export_seconds},

@@ -24,18 +24,24 @@ struct PlanReport {
   uint64_t scale_bytes = 0;  // read by the export before everything else
   calib::CalibrationBudget budget = {};
   calib::DiskNeeds disk = {};
+  bool probed = false;  // whether `speed` was measured
   calib::MachineSpeed speed = {};
   calib::TimeForecast time = {};
 
   int64_t ExpertGroups() const;  // of a layer
 };
 
-// Whether the plan depends on a device's memory, which only libtorch knows. With a given one, plans
-// are made for devices that this machine does not have.
-bool PlanNeedsModels(const recipes::Recipe& recipe);
+enum class SpeedFrom {
+  kUsual,  // rates that are usual for the device
+  kProbe,  // rates measured here, which takes seconds
+};
+
+// Whether the plan depends on a device's memory, which only libtorch knows, or on how fast it
+// computes. With a given memory, plans are made for devices that this machine does not have.
+bool PlanNeedsModels(const recipes::Recipe& recipe, SpeedFrom speed_from);
 
 // `models` may be null unless PlanNeedsModels (kNoTorch).
-PlanReport MakePlanReport(recipes::Recipe recipe, const ModelJobs* models);
+PlanReport MakePlanReport(recipes::Recipe recipe, SpeedFrom speed_from, const ModelJobs* models);
 
 // Sizes in bytes, times in seconds.
 Json PlanJson(const PlanReport& report);

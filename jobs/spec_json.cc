@@ -104,6 +104,19 @@ RecipeJobSpec ReadRecipeJob(const Json& spec, std::string_view job) {
   return result;
 }
 
+PlanSpec ReadPlanSpec(const Json& spec) {
+  SpecReader reader(spec, "plan");
+  const Json& recipe = reader.RequireRecipe("recipe");
+  const recipes::Overrides overrides = ReadOverrides(reader, "plan");
+  std::string command;  // as of any recipe's job, and nothing is noted of a plan
+  bool probe = false;
+  reader.Read("command", command);
+  reader.Read("probe", probe);
+  reader.Finish();
+  return {.recipe = RecipeOf(recipe, overrides),
+          .speed_from = probe ? SpeedFrom::kProbe : SpeedFrom::kUsual};
+}
+
 std::filesystem::path ReadInspectSpec(const Json& spec) {
   SpecReader reader(spec, "inspect");
   std::filesystem::path checkpoint;

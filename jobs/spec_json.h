@@ -11,6 +11,7 @@
 #include "jobs/eval.h"
 #include "jobs/generate.h"
 #include "jobs/layertest.h"
+#include "jobs/plan_report.h"
 #include "jobs/report.h"
 #include "jobs/trace.h"
 #include "jobs/validate.h"
@@ -24,6 +25,12 @@ struct RecipeJobSpec {
   std::string command;     // see PipelineSpec
 };
 RecipeJobSpec ReadRecipeJob(const Json& spec, std::string_view job);
+
+struct PlanSpec {
+  recipes::Recipe recipe;
+  SpeedFrom speed_from = SpeedFrom::kUsual;
+};
+PlanSpec ReadPlanSpec(const Json& spec);
 
 std::filesystem::path ReadInspectSpec(const Json& spec);
 ConvertSpec ReadConvertSpec(const Json& spec);

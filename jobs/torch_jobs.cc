@@ -5,6 +5,7 @@
 #include "calib/calibrate.h"
 #include "calib/device.h"
 #include "calib/families/linear.h"
+#include "calib/speed_probe.h"
 #include "datasets/calibration_set.h"
 #include "datasets/tokenizer.h"
 #include "jobs/forward_job.h"
@@ -29,6 +30,17 @@ TokenizedData Tokenize(const recipes::Recipe& recipe) {
 
 calib::MachineMemory TorchJobs::ReadMemory(std::string_view device) const {
   return jobs::ReadMemory(device);
+}
+
+calib::ComputeSpeed TorchJobs::MeasureSpeed(const checkpoint::SourceModel& source,
+                                            const recipes::Recipe& recipe) const {
+  const calib::CpuProductsSetting products(calib::ResolveProducts(recipe.compute.cpu_products));
+  const calib::ComputeSpec compute = calib::ComputeOf(recipe);
+  calib::SetThreads(compute.threads);
+  const calib::Workload workload = calib::WorkloadOf(recipe);
+  const calib::CalibrationBudget budget =
+      calib::PlanBudget(source, compute, workload, ReadMemory(compute.device));
+  return calib::MeasureSpeed(source, compute, workload, budget);
 }
 
 CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,

@@ -49,8 +49,9 @@ const std::vector<Command>& Commands() {
            "different, 2 could not compare.",
        .run = RunAmax},
       {.name = "plan",
-       .summary = "Show what a recipe would do to each role's tensors, and the memory, disk and "
-                  "time it would take. Reads headers only and writes nothing.",
+       .summary =
+           "Show what a recipe would do to each role's tensors, and the memory, disk and "
+           "time it would take. Reads headers only, unless it is to measure, and writes nothing.",
        .libtorch = Libtorch::kToCalibrate,
        .run = RunPlan},
       {.name = "inspect",

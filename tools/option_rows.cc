@@ -198,6 +198,11 @@ std::vector<Option> RunRows() {
 
 std::vector<Option> ModelRows() {
   return {
+      {.name = "--probe",
+       .commands = "plan",
+       .kind = Kind::kFlag,
+       .help = "Measure for some seconds how fast this machine reads the source and computes a "
+               "layer, and forecast times by that; otherwise by rates that are usual"},
       {.name = "--timings",
        .commands = "run calibrate",
        .kind = Kind::kFlag,

@@ -91,6 +91,22 @@ void PrintCalibration(const PlanReport& report) {
              report.recipe.compute.device == "cpu" ? " (part of the working set)" : "");
 }
 
+std::string GigaFlops(double flops) { return fmt::format("{:.0f} GFLOP/s", flops / 1e9); }
+
+void PrintTime(const PlanReport& report) {
+  const auto& [dense, experts] = report.speed.compute;
+  const bool routed = report.source.family->Dims().experts > 0;
+  fmt::print(
+      "\nTime, {} {}{} and moves {}/s\n",
+      report.probed ? "as measured: the machine computes" : "if the machine computes",
+      GigaFlops(dense),
+      routed ? fmt::format(" in layers, {} in their routed experts,", GigaFlops(experts)) : "",
+      HumanBytes(static_cast<uint64_t>(report.speed.bytes_per_second)));
+  fmt::print(
+      "  calibrate {}, export {}, validate {}\n", HumanDuration(report.time.calibrate_seconds),
+      HumanDuration(report.time.export_seconds), HumanDuration(report.time.validate_seconds));
+}
+
 void PrintNeeds(const PlanReport& report) {
   const calib::DiskNeeds& disk = report.disk;
   fmt::print(
@@ -98,12 +114,7 @@ void PrintNeeds(const PlanReport& report) {
       "up to {}, store about {}\n",
       HumanBytes(disk.output), report.plan.shards.size(), HumanBytes(disk.activations),
       HumanBytes(disk.layer), HumanBytes(disk.store));
-  fmt::print(
-      "\nTime, if the machine computes {:.0f} GFLOP/s and moves {}/s\n"
-      "  calibrate {}, export {}, validate {}\n",
-      report.speed.flops / 1e9, HumanBytes(static_cast<uint64_t>(report.speed.bytes_per_second)),
-      HumanDuration(report.time.calibrate_seconds), HumanDuration(report.time.export_seconds),
-      HumanDuration(report.time.validate_seconds));
+  PrintTime(report);
 }
 
 void PrintReport(const PlanReport& report) {
@@ -122,11 +133,13 @@ void PrintReport(const PlanReport& report) {
 
 int RunPlan(const Arguments& arguments, const CommandContext& context) {
   const recipes::Recipe recipe = ReadRecipe(arguments);
+  const auto speed_from =
+      arguments.Has("--probe") ? jobs::SpeedFrom::kProbe : jobs::SpeedFrom::kUsual;
   const jobs::ModelJobs* models =
-      jobs::PlanNeedsModels(recipe)
-          ? &RequireTorch(context, "a plan for the free memory of " + recipe.compute.device)
+      jobs::PlanNeedsModels(recipe, speed_from)
+          ? &RequireTorch(context, "a plan that looks at " + recipe.compute.device)
           : nullptr;
-  const PlanReport report = jobs::MakePlanReport(recipe, models);
+  const PlanReport report = jobs::MakePlanReport(recipe, speed_from, models);
   if (arguments.Has("--json")) {
     fmt::print("{}\n", jobs::PlanJson(report).dump(2));
   } else {

@@ -16,8 +16,13 @@ using checkpoint::SourceModel;
 constexpr uint64_t kStoreBaseBytes = 128 * 1024;
 constexpr uint64_t kStoreModuleBytes = 256;
 
-// Parameters of linear layers that one token meets, on average over routing.
-double ActiveParameters(const SourceModel& source, bool all_experts) {
+struct Parameters {
+  double dense = 0;
+  double experts = 0;
+};
+
+// Of linear layers that one token meets, on average over routing.
+Parameters ActiveParameters(const SourceModel& source, bool all_experts) {
   const ModelDims dims = source.family->Dims();
   double routed_share = 0;
   if (dims.experts > 0) {
@@ -25,12 +30,16 @@ double ActiveParameters(const SourceModel& source, bool all_experts) {
   }
   // Experts that only observe compute in addition to the chosen ones.
   if (all_experts) routed_share += 1;
-  double active = 0;
+  Parameters active;
   for (const LogicalWeight& weight : source.layout.weights) {
     if (!weight.linear || weight.layer < 0 || weight.role == Role::kMtp) continue;
     const double elements =
         static_cast<double>(weight.rows()) * static_cast<double>(weight.columns());
-    active += weight.role == Role::kRoutedExpert ? routed_share * elements : elements;
+    if (weight.role == Role::kRoutedExpert) {
+      active.experts += routed_share * elements;
+    } else {
+      active.dense += elements;
+    }
   }
   return active;
 }
@@ -48,17 +57,26 @@ double Tokens(const Workload& workload) {
   return static_cast<double>(workload.samples) * static_cast<double>(workload.sequence_length);
 }
 
-double CalibrationFlops(const SourceModel& source, const Workload& workload) {
-  return Tokens(workload) *
-         (2.0 * ActiveParameters(source, workload.all_experts) +
-          AttentionFlopsPerToken(source.family->Dims(), workload.sequence_length));
+double ComputeSeconds(const SourceModel& source, const Workload& workload,
+                      const ComputeSpeed& speed) {
+  const TokenFlops token = ForwardFlops(source, workload);
+  return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops);
 }
 
 }  // namespace
 
-MachineSpeed UsualSpeed(std::string_view device) {
-  if (device == "cpu") return {};
-  return {.flops = 3e14, .bytes_per_second = 2e9};
+TokenFlops ForwardFlops(const SourceModel& source, const Workload& workload) {
+  const Parameters active = ActiveParameters(source, workload.all_experts);
+  return {.dense = 2 * active.dense +
+                   AttentionFlopsPerToken(source.family->Dims(), workload.sequence_length),
+          .experts = 2 * active.experts};
+}
+
+MachineSpeed UsualSpeed(std::string_view device, int threads) {
+  constexpr double kThreadFlops = 5e10;
+  const double flops = kThreadFlops * threads;
+  if (device == "cpu") return {.compute = {flops, flops}, .bytes_per_second = 1e9};
+  return {.compute = {.dense_flops = 1.5e14, .expert_flops = 3e14}, .bytes_per_second = 2e9};
 }
 
 TimeForecast ForecastTime(const SourceModel& source, const Workload& workload,
@@ -71,7 +89,7 @@ TimeForecast ForecastTime(const SourceModel& source, const Workload& workload,
     // Weights are read while earlier ones compute, so the slower of the two counts. Hidden states
     // are written beside the work, or once a minute.
     forecast.calibrate_seconds =
-        std::max(CalibrationFlops(source, workload) / speed.flops,
+        std::max(ComputeSeconds(source, workload, speed.compute),
                  static_cast<double>(passes.calibration) / speed.bytes_per_second);
   }
   forecast.export_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;

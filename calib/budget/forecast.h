@@ -12,14 +12,30 @@
 
 namespace vernier::calib {
 
-// Speeds measured or assumed for a forecast: of a processor with two cores and a disk.
-struct MachineSpeed {
-  double flops = 5e10;            // matrix products, multiply-adds counted twice
-  double bytes_per_second = 1e9;  // reading a source, writing a shard
+// Multiply-adds of matrix products, counted twice, that one token costs in all layers: those of
+// routed experts on average over routing.
+struct TokenFlops {
+  double dense = 0;  // attention scores included
+  double experts = 0;
 };
-// What `device` ("cpu", "cuda:N") does if nothing was measured: of a GPU, what BF16 products of a
-// layer reach on the cards of a data centre, beside a disk of such a machine.
-MachineSpeed UsualSpeed(std::string_view device);
+TokenFlops ForwardFlops(const checkpoint::SourceModel& source, const Workload& workload);
+
+// FLOPs of products per second: in the time of all that a layer's dense part computes, and of
+// routed experts.
+struct ComputeSpeed {
+  double dense_flops = 0;
+  double expert_flops = 0;
+};
+
+// Speeds measured or assumed for a forecast.
+struct MachineSpeed {
+  ComputeSpeed compute;
+  double bytes_per_second = 0;  // reading a source, writing a shard
+};
+// What `device` ("cpu", "cuda:N") does if nothing was measured: of a CPU, what `threads` of AVX2 do
+// and a disk; of a GPU, what layers in BF16 reach on the cards of a data centre, beside a disk of
+// such a machine.
+MachineSpeed UsualSpeed(std::string_view device, int threads);
 
 struct TimeForecast {
   double calibrate_seconds = 0;

@@ -94,7 +94,8 @@ struct PlanSummary {
   double calibrate_seconds = 0, export_seconds = 0, validate_seconds = 0;
   std::string json = {};
 };
-VERNIER_API PlanSummary Plan(const RecipeSpec& spec);
+// `probe`: measures for some seconds how fast this machine is; otherwise usual rates are taken.
+VERNIER_API PlanSummary Plan(const RecipeSpec& spec, bool probe = false);
 
 // Of the jobs that write a checkpoint or prepare one.
 struct PipelineSummary {

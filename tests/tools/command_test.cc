@@ -60,6 +60,33 @@ TEST(CommandTest, PlanWritesNothing) {
   EXPECT_THAT(result.output, HasSubstr("nvfp4 (lossless)"));
 }
 
+TEST(CommandTest, PlanMeasuresTheMachineIfItIsAsked) {
+  const TempDir dir;
+  const auto plan = [&](std::vector<std::string> flags) {
+    std::vector<std::string> arguments = {
+        "plan",      (kSourceTree / "recipes/quickstart.json").string(),
+        "--output",  (dir.path() / "out").string(),
+        "--run-dir", (dir.path() / "run").string()};
+    arguments.insert(arguments.end(), flags.begin(), flags.end());
+    const CommandResult result = RunVernier(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    return result.output;
+  };
+  EXPECT_THAT(plan({}), HasSubstr("Time, if the machine computes"));
+  const std::string probed = plan({"--probe"});
+  EXPECT_THAT(probed, HasSubstr("Time, as measured: the machine computes"));
+  EXPECT_THAT(probed, HasSubstr("in their routed experts"));
+  EXPECT_TRUE(HashTree(dir.path()).empty());
+  const Json usual = Json::parse(plan({"--json"})),
+             measured = Json::parse(plan({"--json", "--probe"}));
+  EXPECT_FALSE(usual.at("speed").at("probed").get<bool>());
+  EXPECT_TRUE(measured.at("speed").at("probed").get<bool>());
+  for (const char* speed : {"dense_flops", "expert_flops", "bytes_per_second"}) {
+    EXPECT_NE(usual.at("speed").at(speed), measured.at("speed").at(speed)) << speed;
+  }
+  EXPECT_NE(usual.at("seconds"), measured.at("seconds"));
+}
+
 TEST(CommandTest, EveryShippedRecipePlansTheExample) {
   for (const char* recipe : {"quickstart", "deepseek-v4-nvfp4-experts", "deepseek-v4-nvfp4-full"}) {
     const CommandResult result =

@@ -293,28 +293,38 @@ TEST_F(BudgetTest, ForecastGrowsWithWorkAndShrinksWithSpeed) {
                    .name_glob = {},
                    .format = recipes::TargetFormat::kNvfp4}};
   const recipes::Plan plan = recipes::MakePlan(source_, recipe);
-  const auto forecast = [&](const Workload& workload, const MachineSpeed& speed = {}) {
+  const MachineSpeed usual = UsualSpeed("cpu", 2);
+  const auto forecast = [&](const Workload& workload, const MachineSpeed& speed) {
     return ForecastTime(source_, workload, plan, speed);
   };
-  const TimeForecast base = forecast(workload_);
+  const TimeForecast base = forecast(workload_, usual);
   EXPECT_GT(base.calibrate_seconds, 0);
 
   Workload more = workload_;
   more.samples *= 100;
-  EXPECT_GT(forecast(more).calibrate_seconds, base.calibrate_seconds);
+  EXPECT_GT(forecast(more, usual).calibrate_seconds, base.calibrate_seconds);
+  EXPECT_LT(forecast(more, UsualSpeed("cpu", 4)).calibrate_seconds,
+            forecast(more, usual).calibrate_seconds);
   more = workload_;
   more.all_experts = true;
-  const MachineSpeed slow = {.flops = 1e6};
+  MachineSpeed slow = usual;
+  slow.compute = {.dense_flops = 1e6, .expert_flops = 1e6};
   EXPECT_GT(forecast(more, slow).calibrate_seconds, forecast(workload_, slow).calibrate_seconds);
+  // Each part at its own speed.
+  const TokenFlops token = ForwardFlops(source_, workload_);
+  slow.compute.expert_flops = 2e6;
+  EXPECT_DOUBLE_EQ(forecast(workload_, slow).calibrate_seconds,
+                   static_cast<double>(workload_.samples * workload_.sequence_length) *
+                       (token.dense / 1e6 + token.experts / 2e6));
 
   const double moved =
       static_cast<double>(source_.checkpoint.TensorBytes() + plan.OutputFileBytes());
-  EXPECT_DOUBLE_EQ(base.validate_seconds, moved / MachineSpeed().bytes_per_second);
-  EXPECT_DOUBLE_EQ(base.export_seconds, moved / MachineSpeed().bytes_per_second);
-  EXPECT_LT(forecast(more, UsualSpeed("cuda:0")).calibrate_seconds,
-            forecast(more, UsualSpeed("cpu")).calibrate_seconds);
+  EXPECT_DOUBLE_EQ(base.validate_seconds, moved / usual.bytes_per_second);
+  EXPECT_DOUBLE_EQ(base.export_seconds, moved / usual.bytes_per_second);
+  EXPECT_LT(forecast(more, UsualSpeed("cuda:0", 2)).calibrate_seconds,
+            forecast(more, usual).calibrate_seconds);
   const recipes::Plan nothing = recipes::MakePlan(source_, recipes::Recipe());
-  EXPECT_EQ(ForecastTime(source_, workload_, nothing, {}).calibrate_seconds, 0);
+  EXPECT_EQ(ForecastTime(source_, workload_, nothing, usual).calibrate_seconds, 0);
 }
 
 TEST_F(BudgetTest, ARunInProgressKeepsItsSizes) {

@@ -1,0 +1,15 @@
+// Measures how fast a checkpoint is read: for forecasts.
+#ifndef VERNIER_CHECKPOINT_READ_SPEED_H_
+#define VERNIER_CHECKPOINT_READ_SPEED_H_
+
+#include "checkpoint/checkpoint.h"
+
+namespace vernier::checkpoint {
+
+// Bytes per second of its largest shard, read for about a second around the page cache, where the
+// file system allows that. Errors: kFileOpen, kFileRead.
+double MeasureReadSpeed(const Checkpoint& checkpoint);
+
+}  // namespace vernier::checkpoint
+
+#endif  // VERNIER_CHECKPOINT_READ_SPEED_H_

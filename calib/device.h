@@ -21,8 +21,8 @@ at::ScalarType ToScalarType(recipes::ComputeDtype dtype);
 // Free memory of the host and of `device`, in bytes.
 MachineMemory ReadMachineMemory(at::Device device);
 
-// Sets the number of threads of libtorch's operators to ComputeThreadCount(threads). Its own default
-// counts cores as it understands the machine, which on some is half of them or one.
+// Sets the number of threads of libtorch's operators to ComputeThreadCount(threads). Its own
+// default counts cores as it understands the machine, which on some is half of them or one.
 void SetThreads(int threads);
 
 }  // namespace vernier::calib

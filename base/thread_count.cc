@@ -1,10 +1,24 @@
 #include "base/thread_count.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 
 namespace vernier {
+namespace {
+
+constexpr int kMostThreads = 4096;  // as for --threads
+
+// 4 of "4,2"; 0 where there is none.
+int FirstNumber(const char* text) {
+  int number = 0;
+  if (text != nullptr) std::from_chars(text, text + std::strlen(text), number);
+  return number;
+}
+
+}  // namespace
 
 int ThreadCount(int wanted) {
   if (wanted > 0) return wanted;
@@ -14,9 +28,8 @@ int ThreadCount(int wanted) {
 int ComputeThreadCount(int wanted) {
   if (wanted > 0) return wanted;
   for (const char* variable : {"OMP_NUM_THREADS", "MKL_NUM_THREADS"}) {
-    const char* value = std::getenv(variable);
-    const int threads = value == nullptr ? 0 : std::atoi(value);  // the first of "4,2"
-    if (threads > 0) return threads;
+    const int threads = FirstNumber(std::getenv(variable));
+    if (threads > 0 && threads <= kMostThreads) return threads;
   }
   return ThreadCount();
 }

@@ -8,7 +8,7 @@ namespace vernier {
 int ThreadCount(int wanted = 0);
 
 // As ThreadCount for what OpenMP's threads compute: where `wanted` is 0, OMP_NUM_THREADS or
-// MKL_NUM_THREADS of the environment count before processors.
+// MKL_NUM_THREADS of the environment count before processors, if they are 1 to 4096.
 int ComputeThreadCount(int wanted);
 
 }  // namespace vernier

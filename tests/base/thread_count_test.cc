@@ -38,7 +38,7 @@ TEST_F(ThreadCountTest, TheEnvironmentSaysHowManyCompute) {
 }
 
 TEST_F(ThreadCountTest, WhatIsNoNumberSaysNothing) {
-  for (const char* value : {"", "many", "0", "-4"}) {
+  for (const char* value : {"", "many", "0", "-4", "4097", "99999999999999"}) {
     setenv("OMP_NUM_THREADS", value, /*overwrite=*/1);
     EXPECT_EQ(ComputeThreadCount(0), processors_) << value;
   }

@@ -27,7 +27,7 @@ struct Progress::State {
     std::string name;
     double expected_seconds = 0;
     double seconds = 0;
-    double left = 1;  // of the phase, when it began
+    double left = 0;  // of the phase, when it began
     bool finished = false;
   };
 

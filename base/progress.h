@@ -20,7 +20,7 @@ struct PhaseForecast {
 struct PhaseTime {
   std::string name;
   double seconds = 0;
-  double expected_seconds = 0;  // by the forecast, for what an earlier run had not finished
+  double expected_seconds = 0;  // by the forecast, for what was left when it began
 };
 
 // Where a job is. Texts live as long as the call that hands the event over.

@@ -1,5 +1,7 @@
 #include "base/thread_count.h"
 
+#include <sched.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
@@ -22,6 +24,9 @@ int FirstNumber(const char* text) {
 
 int ThreadCount(int wanted) {
   if (wanted > 0) return wanted;
+  // hardware_concurrency counts those of the machine, also where an affinity leaves fewer.
+  cpu_set_t usable;
+  if (sched_getaffinity(0, sizeof(usable), &usable) == 0) return std::max(1, CPU_COUNT(&usable));
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 

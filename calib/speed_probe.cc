@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "base/interrupt.h"
 #include "base/thread_count.h"
 #include "calib/batches.h"
 #include "calib/budget/loop_constants.h"
@@ -23,8 +24,8 @@ double SecondsSince(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-// Seconds of one call, the device's part included: the least of several, behind one that brings
-// weights and buffers into caches. `run` returns a tensor that the device computes last.
+// Seconds of one call, the device's part included: the least of several, unless the first took
+// long. `run` returns a tensor that the device computes last. kInterrupted between two calls.
 double Time(const std::function<at::Tensor()>& run) {
   constexpr double kEnoughSeconds = 0.5;
   constexpr int kMostCalls = 10;
@@ -33,8 +34,9 @@ double Time(const std::function<at::Tensor()>& run) {
     run().flatten().select(0, 0).item();  // waits for the device
     return SecondsSince(start);
   };
-  double least = timed(), all = 0;
+  double least = timed(), all = least;
   for (int i = 0; i < kMostCalls && all < kEnoughSeconds; ++i) {
+    ThrowIfInterrupted();
     const double seconds = timed();
     least = std::min(least, seconds);
     all += seconds;
@@ -42,13 +44,30 @@ double Time(const std::function<at::Tensor()>& run) {
   return least;
 }
 
-// A batch, or as much of it as should take no longer than a second.
-int64_t SamplesToProbe(const ComputeSpec& compute, const Workload& workload,
-                       const CalibrationBudget& budget, double token_flops) {
-  const int threads = ComputeThreadCount(compute.threads);
-  const double in_a_second = UsualSpeed(compute.device, threads).compute.dense_flops /
-                             (token_flops * static_cast<double>(workload.sequence_length));
-  return static_cast<int64_t>(std::clamp(in_a_second, 1.0, static_cast<double>(budget.batch_size)));
+// A batch, or as much of it as should take no longer than a second: fewer sequences, or one that is
+// shorter.
+Workload WorkToProbe(const checkpoint::SourceModel& source, const ComputeSpec& compute,
+                     Workload workload, int64_t batch_size, int64_t layers) {
+  workload.samples = std::min(batch_size, workload.samples);
+  const double flops =
+      UsualSpeed(compute.device, ComputeThreadCount(compute.threads)).compute.dense_flops;
+  const auto takes_long = [&] {
+    return ForwardFlops(source, workload).dense / static_cast<double>(layers) *
+               static_cast<double>(workload.samples * workload.sequence_length) >
+           flops;
+  };
+  while (workload.samples > 1 && takes_long()) workload.samples /= 2;
+  while (workload.sequence_length > 1 && takes_long()) workload.sequence_length /= 2;
+  return workload;
+}
+
+// The middle layer, or the first behind it that has routed experts.
+int64_t LayerToProbe(const Decoder& decoder) {
+  const int64_t middle = decoder.Layers() / 2;
+  for (int64_t layer = middle; layer < decoder.Layers(); ++layer) {
+    if (decoder.Experts(layer) > 0) return layer;
+  }
+  return middle;
 }
 
 // Ids that are all over the vocabulary.
@@ -88,15 +107,14 @@ ComputeSpeed MeasureSpeed(const checkpoint::SourceModel& source, const ComputeSp
   const at::Device device = ParseDevice(compute.device);
   const TensorLoader loader(source, device, ToScalarType(compute.dtype));
   const std::unique_ptr<Decoder> decoder = MakeDecoder(loader);
-  const double layer_flops =  // of a token
-      ForwardFlops(source, workload).dense / static_cast<double>(decoder->Layers());
-  const int64_t samples = SamplesToProbe(compute, workload, budget, layer_flops);
+  const Workload probe =
+      WorkToProbe(source, compute, workload, budget.batch_size, decoder->Layers());
   const datasets::CalibrationSet tokens =
-      MakeUpTokens(samples, workload.sequence_length, decoder->VocabSize());
-  const Batches batches(tokens, samples, device);
+      MakeUpTokens(probe.samples, probe.sequence_length, decoder->VocabSize());
+  const Batches batches(tokens, probe.samples, device);
   const TokenBatch batch = batches.Tokens(batches.At(0));
 
-  const int64_t layer = decoder->Layers() / 2;
+  const int64_t layer = LayerToProbe(*decoder);
   const at::Tensor hidden = decoder->Embed(batch.ids);
   decoder->ReadAhead({.layer = layer, .dense = true});
   const std::unique_ptr<DecoderLayer> dense = decoder->LoadLayer(layer, budget.query_chunk);
@@ -108,7 +126,8 @@ ComputeSpeed MeasureSpeed(const checkpoint::SourceModel& source, const ComputeSp
     return dense->Finish(stage.hidden, stage.y, stage.mix);
   });
   ComputeSpeed speed;
-  speed.dense_flops = layer_flops * static_cast<double>(tokens.RealTokens()) / seconds;
+  speed.dense_flops = ForwardFlops(source, probe).dense / static_cast<double>(decoder->Layers()) *
+                      static_cast<double>(tokens.RealTokens()) / seconds;
   speed.expert_flops =
       decoder->Experts(layer) == 0
           ? speed.dense_flops

@@ -9,9 +9,10 @@
 
 namespace vernier::calib {
 
-// Computes the dense part of the middle layer for a batch of made-up tokens and, where it has
-// routed experts, the first of them for as many rows as an expert has on average. Takes about a
-// second beside the reading of these weights. Errors: those of loading weights, and kBadDevice.
+// Computes the dense part of the middle layer for a batch of made-up tokens, or less where that
+// would take long, and the first of its routed experts for as many rows as an expert has on
+// average. Takes about a second beside the reading of these weights. Errors: those of loading
+// weights, kBadDevice and kInterrupted.
 ComputeSpeed MeasureSpeed(const checkpoint::SourceModel& source, const ComputeSpec& compute,
                           const Workload& workload, const CalibrationBudget& budget);
 

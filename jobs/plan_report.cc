@@ -58,6 +58,18 @@ Json TotalsJson(const recipes::TensorTotals& totals) {
           {"output_bytes", totals.output_bytes}};
 }
 
+// A plan that calibrates nothing computes nothing.
+Json SpeedJson(const PlanReport& report) {
+  Json json = {{"probed", report.probed},
+               {"dense_flops", nullptr},
+               {"expert_flops", nullptr},
+               {"bytes_per_second", report.speed.bytes_per_second}};
+  if (report.plan.observed_modules.empty()) return json;
+  json["dense_flops"] = report.speed.compute.dense_flops;
+  json["expert_flops"] = report.speed.compute.expert_flops;
+  return json;
+}
+
 Json RolesJson(const recipes::PlanSummary& summary) {
   Json rows = Json::array();
   for (const recipes::RoleSummary& row : summary.rows) {
@@ -147,11 +159,7 @@ Json PlanJson(const PlanReport& report) {
             {"activation_bytes", report.disk.activations},
             {"unfinished_layer_bytes", report.disk.layer},
             {"store_bytes", report.disk.store}}},
-          {"speed",
-           {{"probed", report.probed},
-            {"dense_flops", report.speed.compute.dense_flops},
-            {"expert_flops", report.speed.compute.expert_flops},
-            {"bytes_per_second", report.speed.bytes_per_second}}},
+          {"speed", SpeedJson(report)},
           {"seconds",
            {{"calibrate", report.time.calibrate_seconds},
             {"export", report.time.export_seconds},

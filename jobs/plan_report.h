@@ -24,7 +24,7 @@ struct PlanReport {
   uint64_t scale_bytes = 0;  // read by the export before everything else
   calib::CalibrationBudget budget = {};
   calib::DiskNeeds disk = {};
-  bool probed = false;  // whether `speed` was measured
+  bool probed = false;  // whether `speed` was measured, as far as the plan needs it
   calib::MachineSpeed speed = {};
   calib::TimeForecast time = {};
 

@@ -20,7 +20,7 @@ struct ConvertRequest {
   ActivationScales activations = ActivationScales::kNone;
   float constant_input_scale = 1;         // for kConstant
   std::filesystem::path importance = {};  // see Recipe::importance
-  int threads = 0;                        // 0: all cores
+  int threads = 0;                        // 0: one a processor
 };
 
 // Rules that convert the linear weights of attention, dense MLPs, shared experts and routed

@@ -118,7 +118,9 @@ void AppendMachine(std::vector<Option>& options) {
         .pointer = "/compute/threads",
         .commands = kTakeRecipe + kTakeConversion + kTakeForward,
         .kind = Kind::kInteger,
-        .help = "Threads of the CPU; 0: one per core",
+        .help = "Threads of the CPU; 0: one for each processor that the process may use",
+        .details = "A forward pass takes OMP_NUM_THREADS or MKL_NUM_THREADS of the environment "
+                   "before that.",
         .minimum = 0,
         .maximum = 4096,
         .field = Field([](auto& recipe) -> auto& { return recipe.compute.threads; })},

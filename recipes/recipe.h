@@ -91,7 +91,7 @@ struct ComputeSection {
   MemoryBound host_memory;  // for hidden states on the host, above which they go to disk; usually
                             // half of the free
   uint64_t stream_memory = uint64_t{1} << 30;  // bytes that an export holds of sources and outputs
-  int threads = 0;                             // 0: all cores
+  int threads = 0;                             // 0: one a processor
   CpuProducts cpu_products = CpuProducts::kAuto;
   double save_interval = 60;  // seconds of work in a layer that may have to be repeated; 0: none
                               // but the batch or group of experts in flight

@@ -91,17 +91,25 @@ void PrintCalibration(const PlanReport& report) {
              report.recipe.compute.device == "cpu" ? " (part of the working set)" : "");
 }
 
-std::string GigaFlops(double flops) { return fmt::format("{:.0f} GFLOP/s", flops / 1e9); }
+std::string GigaFlops(double flops) {
+  constexpr double kFew = 1e10;
+  return fmt::format("{:.{}f} GFLOP/s", flops / 1e9, flops < kFew ? 2 : 0);
+}
+
+// "computes 100 GFLOP/s in layers, 90 GFLOP/s in their routed experts, and "
+std::string ComputeText(const PlanReport& report) {
+  if (report.plan.observed_modules.empty()) return {};
+  const auto& [dense, experts] = report.speed.compute;
+  if (report.source.family->Dims().experts == 0) {
+    return fmt::format("computes {} and ", GigaFlops(dense));
+  }
+  return fmt::format("computes {} in layers, {} in their routed experts, and ", GigaFlops(dense),
+                     GigaFlops(experts));
+}
 
 void PrintTime(const PlanReport& report) {
-  const auto& [dense, experts] = report.speed.compute;
-  const bool routed = report.source.family->Dims().experts > 0;
-  fmt::print(
-      "\nTime, {} {}{} and moves {}/s\n",
-      report.probed ? "as measured: the machine computes" : "if the machine computes",
-      GigaFlops(dense),
-      routed ? fmt::format(" in layers, {} in their routed experts,", GigaFlops(experts)) : "",
-      HumanBytes(static_cast<uint64_t>(report.speed.bytes_per_second)));
+  fmt::print("\nTime, {} the machine {}moves {}/s\n", report.probed ? "as measured:" : "if",
+             ComputeText(report), HumanBytes(static_cast<uint64_t>(report.speed.bytes_per_second)));
   fmt::print(
       "  calibrate {}, export {}, validate {}\n", HumanDuration(report.time.calibrate_seconds),
       HumanDuration(report.time.export_seconds), HumanDuration(report.time.validate_seconds));

@@ -105,7 +105,7 @@ TEST(Progress, TheForecastOfAPhaseIsThatOfWhatWasLeft) {
   ASSERT_EQ(times.size(), 2u);
   EXPECT_DOUBLE_EQ(times[0].expected_seconds, 2.0);
   EXPECT_GE(times[0].seconds, 0.019);
-  EXPECT_DOUBLE_EQ(times[1].expected_seconds, 3.0);
+  EXPECT_DOUBLE_EQ(times[1].expected_seconds, 0) << "it did not begin: there is nothing to do";
   // A quarter took 20 ms where 2 s were forecast; what comes is scaled by that.
   progress.BeginPhase("report", 1);
   EXPECT_LT(recorder.events.back().eta, 3.0 * times[0].seconds / 2.0 + 0.001);

@@ -1,6 +1,7 @@
 #include "base/thread_count.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <cstdlib>
 #include <thread>
@@ -18,14 +19,25 @@ class ThreadCountTest : public ::testing::Test {
     unsetenv("MKL_NUM_THREADS");
   }
 
-  const int processors_ = static_cast<int>(std::thread::hardware_concurrency());
+  const int processors_ = ThreadCount();
 };
 
 TEST_F(ThreadCountTest, IsWhatIsWantedOrTheNumberOfProcessors) {
   EXPECT_EQ(ThreadCount(3), 3);
-  EXPECT_EQ(ThreadCount(), processors_);
+  EXPECT_GE(processors_, 1);
+  EXPECT_LE(processors_, static_cast<int>(std::thread::hardware_concurrency()));
   EXPECT_EQ(ComputeThreadCount(3), 3);
   EXPECT_EQ(ComputeThreadCount(0), processors_);
+}
+
+TEST_F(ThreadCountTest, ProcessorsAreThoseThatTheProcessMayUse) {
+  cpu_set_t before, one;
+  ASSERT_EQ(sched_getaffinity(0, sizeof(before), &before), 0);
+  CPU_ZERO(&one);
+  CPU_SET(sched_getcpu(), &one);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
+  EXPECT_EQ(ThreadCount(), 1);
+  ASSERT_EQ(sched_setaffinity(0, sizeof(before), &before), 0);
 }
 
 TEST_F(ThreadCountTest, TheEnvironmentSaysHowManyCompute) {

@@ -87,6 +87,17 @@ TEST(CommandTest, PlanMeasuresTheMachineIfItIsAsked) {
   EXPECT_NE(usual.at("seconds"), measured.at("seconds"));
 }
 
+TEST(CommandTest, PlanMeasuresNoProductsWhereNoneAreComputed) {
+  const TempDir dir;
+  const CommandResult result =
+      RunVernier({"plan", (kSourceTree / "recipes/nvfp4-w4a16.json").string(), "--source",
+                  std::string(VERNIER_TEST_DATA) + "/models/tiny-llama", "--output",
+                  (dir.path() / "out").string(), "--run-dir", (dir.path() / "run").string(),
+                  "--device", "cuda:0", "--probe"});
+  ASSERT_EQ(result.exit_code, 0) << result.errors;
+  EXPECT_THAT(result.output, HasSubstr("Time, as measured: the machine moves "));
+}
+
 TEST(CommandTest, EveryShippedRecipePlansTheExample) {
   for (const char* recipe : {"quickstart", "deepseek-v4-nvfp4-experts", "deepseek-v4-nvfp4-full"}) {
     const CommandResult result =

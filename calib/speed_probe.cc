@@ -73,7 +73,9 @@ int64_t LayerToProbe(const Decoder& decoder) {
 // Ids that are all over the vocabulary.
 datasets::CalibrationSet MakeUpTokens(int64_t samples, int64_t length, int64_t vocab_size) {
   constexpr int64_t kStep = 7919;
-  datasets::CalibrationSet tokens{.samples = samples, .sequence_length = length};
+  datasets::CalibrationSet tokens;
+  tokens.samples = samples;
+  tokens.sequence_length = length;
   for (int64_t i = 0; i < samples * length; ++i) {
     tokens.ids.push_back(static_cast<int32_t>(i * kStep % vocab_size));
   }

@@ -1,13 +1,14 @@
 #include "calib/statistics/value.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace vernier::statistics {
 
 Bytes ToBytes(const Value& value) {
-  Bytes bytes(kTokenBytes);
+  Bytes bytes(kTokenBytes + value.payload.size());
   std::memcpy(bytes.data(), &value.tokens, kTokenBytes);
-  bytes.insert(bytes.end(), value.payload.begin(), value.payload.end());
+  std::ranges::copy(value.payload, bytes.begin() + kTokenBytes);
   return bytes;
 }
 

@@ -5,15 +5,12 @@
 #include <chrono>
 
 #include "base/interrupt.h"
+#include "base/seconds_since.h"
 
 namespace vernier {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 class Nobody final : public ProgressListener {
  public:

@@ -6,12 +6,11 @@
 #include <fstream>
 #include <sstream>
 
+#include "base/seconds_since.h"
 #include "base/thread_count.h"
 
 namespace vernier {
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 double Seconds(const timeval& time) {
   constexpr double kMicro = 1e-6;
@@ -50,12 +49,12 @@ std::map<std::string, uint64_t> DiskBusyMilliseconds(std::string_view diskstats)
 }
 
 ResourceMeter::ResourceMeter()
-    : start_(Clock::now()),
+    : start_(std::chrono::steady_clock::now()),
       processor_seconds_(ProcessorSeconds()),
       disk_milliseconds_(ReadDisks()) {}
 
 ResourceUse ResourceMeter::Use() const {
-  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  const double seconds = SecondsSince(start_);
   if (seconds <= 0) return {};
   const auto share = [&](double busy, double resources) {
     return std::clamp(busy / (seconds * resources), 0.0, 1.0);

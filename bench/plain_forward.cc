@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/seconds_since.h"
 #include "calib/families/decoder.h"
 #include "calib/resident_model.h"
 #include "calib/tensor_loader.h"
@@ -49,10 +50,6 @@ double PeakMebibytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
   return static_cast<double>(usage.ru_maxrss) / 1024;
-}
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 int Main(int argc, char** argv) {

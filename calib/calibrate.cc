@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/seconds_since.h"
 #include "calib/budget/forecast.h"
 #include "calib/device.h"
 #include "calib/families/decoder.h"
@@ -30,10 +31,6 @@ namespace vernier::calib {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 NonFinitePolicy PolicyOf(const recipes::Recipe& recipe) {
   return recipe.non_finite == recipes::NonFinite::kClamp ? NonFinitePolicy::kClamp

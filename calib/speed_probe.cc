@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/interrupt.h"
+#include "base/seconds_since.h"
 #include "base/thread_count.h"
 #include "calib/batches.h"
 #include "calib/budget/loop_constants.h"
@@ -19,10 +20,6 @@ namespace vernier::calib {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Seconds of one call, the device's part included: the least of several, unless the first took
 // long. `run` returns a tensor that the device computes last. kInterrupted between two calls.

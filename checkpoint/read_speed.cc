@@ -6,6 +6,7 @@
 
 #include "base/buffer_pool.h"
 #include "base/read_ahead.h"
+#include "base/seconds_since.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -15,10 +16,6 @@ using Clock = std::chrono::steady_clock;
 constexpr uint64_t kPiece = uint64_t{4} << 20;
 constexpr uint64_t kWindow = 8 * kPiece;
 constexpr double kEnoughSeconds = 1;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 }  // namespace
 

@@ -51,7 +51,7 @@ function(vernier_use_headers name suffix)
   endif()
 endfunction()
 
-# For folders that are cold.
+# For folders that are cold, and for programs whose work is done in libraries.
 function(vernier_light_optimization name)
   target_compile_options(${name} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()

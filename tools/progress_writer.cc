@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
+#include "base/seconds_since.h"
 #include "base/text.h"
 
 namespace vernier::tools {
@@ -19,10 +20,6 @@ constexpr double kBarInterval = 0.1;    // seconds between redraws
 constexpr double kPlainInterval = 5.0;  // seconds between lines off a terminal
 constexpr double kJsonInterval = 1.0;
 constexpr int kBarWidth = 28;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 ProgressStyle Resolve(ProgressStyle style, std::FILE* stream) {
   if (style != ProgressStyle::kAuto) return style;

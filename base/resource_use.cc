@@ -1,12 +1,16 @@
 #include "base/resource_use.h"
 
+#include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "base/seconds_since.h"
+#include "base/text.h"
 #include "base/thread_count.h"
 
 namespace vernier {
@@ -48,10 +52,26 @@ std::map<std::string, uint64_t> DiskBusyMilliseconds(std::string_view diskstats)
   return disks;
 }
 
-ResourceMeter::ResourceMeter()
+std::string BusyText(const ResourceUse& use) {
+  std::vector<std::pair<double, std::string>> parts = {{use.processors, "processors"}};
+  if (use.disk) parts.emplace_back(*use.disk, "disk");
+  if (use.gpu) parts.emplace_back(use.gpu->busy, use.gpu->name);
+  std::ranges::stable_sort(parts, std::ranges::greater(),
+                           [](const auto& part) { return part.first; });
+  std::vector<std::string> texts;
+  for (const auto& [share, name] : parts) {
+    constexpr double kPercent = 100;
+    texts.push_back(fmt::format("{} {:.0f} %", name, kPercent * share));
+  }
+  return JoinNames(texts);
+}
+
+ResourceMeter::ResourceMeter(std::string_view device)
     : start_(std::chrono::steady_clock::now()),
       processor_seconds_(ProcessorSeconds()),
-      disk_milliseconds_(ReadDisks()) {}
+      disk_milliseconds_(ReadDisks()) {
+  if (std::optional<Gpu> gpu = Gpu::Find(device)) gpu_.emplace(*std::move(gpu));
+}
 
 ResourceUse ResourceMeter::Use() const {
   const double seconds = SecondsSince(start_);
@@ -67,6 +87,7 @@ ResourceUse ResourceMeter::Use() const {
     const double busy = share(kMilli * static_cast<double>(now - before->second), 1);
     use.disk = std::max(use.disk.value_or(0), busy);
   }
+  if (gpu_) use.gpu = gpu_->Use();
   return use;
 }
 

@@ -1,5 +1,7 @@
 #include "jobs/pipeline.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string_view>
 
@@ -140,9 +142,11 @@ class Pipeline {
   void Run() {
     for (const Step step : steps_) {
       run::BeginPhase(store_.database(), PhaseName(step));
-      const ResourceMeter meter;
+      const ResourceMeter meter(step == Step::kCalibrate ? recipe_.compute.device : "cpu");
       Take(step);
       uses_.push_back(meter.Use());
+      run::LogEvent(store_.database(), "busy",
+                    fmt::format("{}: {}", PhaseName(step), BusyText(uses_.back())));
     }
     if (summary_.Clean()) WriteLayouts();
   }

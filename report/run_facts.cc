@@ -196,7 +196,8 @@ Json RunFacts(const run::Store& store) {
           {"expert_tokens", ExpertTokensJson(inputs)},
           {"non_finite", NonFiniteJson(status)},
           {"exports", run::RecordsJson(status.exports)},
-          {"commands", run::RecordsJson(run::Commands(store.database()))}};
+          {"commands", run::RecordsJson(run::Commands(store.database()))},
+          {"events", run::RecordsJson(run::Events(store.database()))}};
 }
 
 }  // namespace vernier::report

@@ -17,9 +17,9 @@ std::string ModuleKind(const std::string& module);
 int ModuleExpert(const std::string& module);
 
 // {"directory", "calibration", "settings", "phases", "inputs", "expert_tokens", "non_finite",
-// "exports", "commands"}; docs/report.md describes the fields. Statistics are summed up by layer
-// and ModuleKind, so that the size does not grow with the number of experts but for one number
-// each. The store may be another process's at work. Errors: as Store.
+// "exports", "commands", "events"}; docs/report.md describes the fields. Statistics are summed up
+// by layer and ModuleKind, so that the size does not grow with the number of experts but for one
+// number each. The store may be another process's at work. Errors: as Store.
 Json RunFacts(const run::Store& store);
 
 }  // namespace vernier::report

@@ -22,6 +22,8 @@ struct InputAmax {
   int layer = 0;
   float amax = 0;      // largest |x|; 0 when no token was seen
   int64_t tokens = 0;  // rows observed
+
+  bool operator==(const InputAmax&) const = default;
 };
 
 // The statistics that AmaxOf makes something of.

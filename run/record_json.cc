@@ -39,6 +39,10 @@ Json RecordJson(const CommandRecord& record) {
           {"message", record.message}};
 }
 
+Json RecordJson(const EventRecord& record) {
+  return {{"at", record.at}, {"kind", record.kind}, {"detail", record.detail}};
+}
+
 Json RecordJson(const NonFiniteRecord& record) {
   return {{"layer", record.layer},
           {"module", record.module},

@@ -13,6 +13,7 @@ namespace vernier::run {
 Json RecordJson(const ExportRecord& record);
 Json RecordJson(const PhaseRecord& record);
 Json RecordJson(const CommandRecord& record);
+Json RecordJson(const EventRecord& record);
 Json RecordJson(const NonFiniteRecord& record);
 
 // Of each of `records` (a range).

@@ -107,6 +107,15 @@ void LogEvent(const Database& database, std::string_view kind, std::string_view 
       .Run();
 }
 
+std::vector<EventRecord> Events(const Database& database) {
+  std::vector<EventRecord> events;
+  Statement rows = database.Prepare("SELECT at, kind, detail FROM event ORDER BY id");
+  while (rows.Step()) {
+    events.push_back({.at = rows.Text(0), .kind = rows.Text(1), .detail = rows.Text(2)});
+  }
+  return events;
+}
+
 void BeginPhase(const Database& database, std::string_view phase) {
   database
       .Prepare(fmt::format("INSERT INTO phase (phase, seconds, started_at) VALUES (?1, 0, {})"

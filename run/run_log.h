@@ -41,7 +41,14 @@ std::optional<CommandRecord> LastCommand(const Database& database);
 std::vector<CommandRecord> Commands(const Database& database);
 
 // A log of what happened when, for people.
+struct EventRecord {
+  std::string at;
+  std::string kind;  // "resume", "busy", ...
+  std::string detail;
+};
+
 void LogEvent(const Database& database, std::string_view kind, std::string_view detail);
+std::vector<EventRecord> Events(const Database& database);  // in the order in which they happened
 
 // A phase over all commands: its first start and its last end. `seconds` are those of commands that
 // ended by themselves: a killed one cannot say how long it took.

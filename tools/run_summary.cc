@@ -24,6 +24,17 @@ uint64_t PeakResidentBytes() {
   return static_cast<uint64_t>(usage.ru_maxrss) * 1024;
 }
 
+// Of one that is not the CPU.
+void PrintDevice(const jobs::CalibrationOutcome& calibration) {
+  if (!calibration.device_peak) return;
+  fmt::print("device       {} of memory at most, of {}", HumanBytes(*calibration.device_peak),
+             HumanBytes(calibration.device_limit));
+  if (calibration.ran_out > 0) {
+    fmt::print(" (others took some: begun anew {} times)", calibration.ran_out);
+  }
+  fmt::print("\n");
+}
+
 void PrintCalibration(const jobs::CalibrationSummary& summary) {
   const jobs::CalibrationOutcome& calibration = summary.outcome;
   fmt::print("calibration  {} samples, {} tokens through {} layers", calibration.samples,
@@ -34,6 +45,7 @@ void PrintCalibration(const jobs::CalibrationSummary& summary) {
     fmt::print(" (resumed at layer {})", calibration.resumed_at_layer);
   }
   fmt::print("\n");
+  PrintDevice(calibration);
   const std::vector<run::NonFiniteRecord>& clamped = summary.clamped;
   if (clamped.empty()) return;
   fmt::print("clamped      activations of {} modules, the first: {} in {}, sample {}\n",
@@ -120,18 +132,14 @@ void PrintExport(const jobs::ExportOutcome& exported) {
   if (exported.calibrated_inputs) PrintFallbacks(done, exported.scale_groups);
 }
 
-// "export 3.4s (forecast 1.2s), processors 40 % and disk 88 % busy"
+// "export 3.4s (forecast 1.2s), busy: processors 40 %, disk 88 %"
 std::string PhaseText(const jobs::PhaseOutcome& phase) {
   const auto& [time, use] = phase;
   std::string text = fmt::format("{} {}", time.name, HumanDuration(time.seconds));
   if (time.expected_seconds > 0) {
     text += fmt::format(" (forecast {})", HumanDuration(time.expected_seconds));
   }
-  if (!use) return text;
-  constexpr double kPercent = 100;
-  text += fmt::format(", processors {:.0f} %", kPercent * use->processors);
-  if (use->disk) text += fmt::format(" and disk {:.0f} %", kPercent * *use->disk);
-  return text + " busy";
+  return use ? text + ", busy: " + BusyText(*use) : text;
 }
 
 void PrintLayout(const jobs::LayoutOutcome& written) {

@@ -89,6 +89,9 @@ function runTables() {
       (path) => [element("td", {}, shown(path, "text", "code"))]),
     ...runTable("Commands", ["Command", "Steps", "Begun (UTC)", "Outcome", "Message"],
       "run.commands", commandRow),
+    ...runTable("Log", ["At (UTC)", "What", "Detail"], "run.events", (path) =>
+      [cell(path + ".at"), cell(path + ".kind"),
+       element("td", {class: "wide"}, shown(path + ".detail", "text", "span"))]),
     ...runTable("Settings", ["Setting", "Value"], "run.settings", (path) =>
       [cell(path + ".name"), cell(path + ".value")]),
   ];

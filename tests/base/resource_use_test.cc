@@ -23,6 +23,21 @@ TEST(ResourceUseTest, ReadsBusyTimesOfDisks) {
   EXPECT_TRUE(DiskBusyMilliseconds("").empty());
 }
 
+TEST(ResourceUseTest, TheBusiestComesFirst) {
+  ResourceUse use = {.processors = 0.401};
+  EXPECT_EQ(BusyText(use), "processors 40 %");
+  use.disk = 0.88;
+  use.gpu = {"NVIDIA H200", 0.82};
+  EXPECT_EQ(BusyText(use), "disk 88 %, NVIDIA H200 82 %, processors 40 %");
+}
+
+TEST(ResourceUseTest, ADeviceThatIsNoGpuHasNoUse) {
+  for (const char* device : {"cpu", "", "cuda:", "cuda:x", "cuda:4096", "cudax"}) {
+    EXPECT_FALSE(Gpu::Find(device)) << device;
+    EXPECT_FALSE(ResourceMeter(device).Use().gpu) << device;
+  }
+}
+
 TEST(ResourceUseTest, AThreadThatComputesKeepsOneProcessorBusy) {
   const ResourceMeter idle;
   std::this_thread::sleep_for(std::chrono::milliseconds(100));

@@ -86,7 +86,7 @@ TEST_F(ChromiumTest, ALargeReportShowsItsNumbersInEverySection) {
         "audit.cells.5.weight_amax.median", "audit.config_changes.1.after",
         "run.calibration.samples", "run.calibration.layers.60.seconds", "run.inputs.121.max",
         "run.non_finite.records.0.value", "run.exports.0.bytes", "run.commands.0.line",
-        "run.phases.0.seconds"}) {
+        "run.phases.0.seconds", "run.events.0.detail"}) {
     EXPECT_TRUE(paths.contains(path)) << path;
   }
 }

@@ -91,6 +91,10 @@ Json RichRun(const RichOptions& options) {
              {"ended_at", ended},
              {"outcome", "finished"},
              {"message", ""}}}},
+          {"events",
+           {{{"at", ended},
+             {"kind", "busy"},
+             {"detail", "calibrate: NVIDIA H200 82 %, disk 40 %, processors 12 %"}}}},
           {"audit_absent", nullptr}};
 }
 

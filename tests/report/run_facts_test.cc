@@ -52,7 +52,7 @@ TEST_F(RunFactsTest, AnEmptyStoreHasEmptyFacts) {
   EXPECT_TRUE(facts.at("calibration").at("samples").is_null());
   EXPECT_TRUE(facts.at("calibration").at("most_tokens").is_null());
   for (const char* field :
-       {"settings", "phases", "inputs", "expert_tokens", "exports", "commands"}) {
+       {"settings", "phases", "inputs", "expert_tokens", "exports", "commands", "events"}) {
     EXPECT_TRUE(facts.at(field).empty()) << field;
   }
 }
@@ -91,6 +91,7 @@ TEST_F(RunFactsTest, TellsSettingsCommandsAndExports) {
   const int64_t refused = run::BeginCommand(database, "vernier run b.json", "calibrate");
   run::EndCommand(database, refused, run::CommandOutcome::kRefused, "another run");
   run::BeginCommand(database, "vernier run a.json", "calibrate export");
+  run::LogEvent(database, "busy", "calibrate: processors 90 %");
   run::BeginExport(database, {.plan_hash = "p", .output = "/out", .shards = 2, .bytes = 99});
 
   const Json facts = RunFacts(store_);
@@ -99,6 +100,9 @@ TEST_F(RunFactsTest, TellsSettingsCommandsAndExports) {
   ASSERT_EQ(facts.at("commands").size(), 2u) << "without the one that was refused";
   EXPECT_EQ(facts.at("commands")[0].at("outcome"), "interrupted");
   EXPECT_TRUE(facts.at("commands")[1].at("outcome").is_null());
+  ASSERT_EQ(facts.at("events").size(), 1u);
+  EXPECT_EQ(facts.at("events")[0].at("kind"), "busy");
+  EXPECT_EQ(facts.at("events")[0].at("detail"), "calibrate: processors 90 %");
   EXPECT_EQ(facts.at("exports")[0].at("shards"), 2);
   EXPECT_EQ(facts.at("exports")[0].at("shards_done"), 0);
   EXPECT_TRUE(facts.at("exports")[0].at("finished_at").is_null());

@@ -53,7 +53,7 @@ TEST_F(RunTest, SaysWhereItsTimeWent) {
   for (const char* phase : {"time +calibrate", " export", " validate"}) {
     EXPECT_THAT(result_.output,
                 ::testing::ContainsRegex(std::string(phase) +
-                                         " .*s .forecast .*s., processors [0-9]+ % .*busy"));
+                                         " .*s .forecast .*s., busy: .*processors [0-9]+ %"));
   }
   EXPECT_THAT(result_.output, ::testing::Not(HasSubstr("timing ")));
   RunTo("timed", {"--timings"});

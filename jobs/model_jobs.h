@@ -5,6 +5,7 @@
 #define VERNIER_JOBS_MODEL_JOBS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -29,6 +30,11 @@ struct CalibrationOutcome {
   int64_t samples = 0;
   int64_t tokens = 0;                  // real tokens, the same in every layer
   std::vector<StageTime> stages = {};  // where the time went
+  // Of a device that is not the CPU: most bytes of tensors at once, where libtorch tells, and what
+  // there was for them in the end; and how often others had left less than the budget.
+  std::optional<uint64_t> device_peak = {};
+  uint64_t device_limit = 0;
+  int ran_out = 0;
 };
 
 class ModelJobs {

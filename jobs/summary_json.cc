@@ -20,10 +20,16 @@ Json CalibrationJson(const CalibrationSummary& summary) {
   for (const StageTime& stage : summary.outcome.stages) {
     stages.push_back({{"stage", stage.stage}, {"seconds", stage.seconds}, {"times", stage.times}});
   }
-  return {
-      {"layers", summary.outcome.layers},   {"resumed_at_layer", summary.outcome.resumed_at_layer},
-      {"samples", summary.outcome.samples}, {"tokens", summary.outcome.tokens},
-      {"clamped", std::move(clamped)},      {"stages", std::move(stages)}};
+  const CalibrationOutcome& outcome = summary.outcome;
+  return {{"layers", outcome.layers},
+          {"resumed_at_layer", outcome.resumed_at_layer},
+          {"samples", outcome.samples},
+          {"tokens", outcome.tokens},
+          {"device_peak_bytes", outcome.device_peak ? Json(*outcome.device_peak) : Json()},
+          {"device_limit_bytes", outcome.device_limit},
+          {"out_of_memory", outcome.ran_out},
+          {"clamped", std::move(clamped)},
+          {"stages", std::move(stages)}};
 }
 
 Json FallbacksJson(const exporter::ExportSummary& done) {
@@ -73,9 +79,14 @@ Json PhaseJson(const PhaseOutcome& phase) {
                {"seconds", time.seconds},
                {"forecast_seconds", time.expected_seconds},
                {"processors_busy", nullptr},
-               {"disk_busy", nullptr}};
-  if (use) json["processors_busy"] = use->processors;
-  if (use && use->disk) json["disk_busy"] = *use->disk;
+               {"disk_busy", nullptr},
+               {"gpu", nullptr},
+               {"gpu_busy", nullptr}};
+  if (!use) return json;
+  json["processors_busy"] = use->processors;
+  if (use->disk) json["disk_busy"] = *use->disk;
+  if (use->gpu) json["gpu"] = use->gpu->name;
+  if (use->gpu) json["gpu_busy"] = use->gpu->busy;
   return json;
 }
 

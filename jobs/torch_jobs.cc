@@ -1,11 +1,17 @@
 #include "jobs/torch_jobs.h"
 
-#include <string>
+#include <fmt/format.h>
 
+#include <string>
+#include <string_view>
+
+#include "base/text.h"
 #include "calib/calibrate.h"
 #include "calib/device.h"
+#include "calib/device_memory.h"
 #include "calib/families/linear.h"
 #include "calib/speed_probe.h"
+#include "calib/within_memory.h"
 #include "datasets/calibration_set.h"
 #include "datasets/tokenizer.h"
 #include "jobs/forward_job.h"
@@ -51,40 +57,55 @@ CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
   const calib::CpuProductsSetting products(resolved.compute.cpu_products);
   const calib::ComputeSpec compute = calib::ComputeOf(resolved);
   calib::SetThreads(compute.threads);
-  const calib::CalibrationBudget budget =
-      calib::PlanBudget(source, compute, calib::WorkloadOf(recipe), ReadMemory(compute.device),
-                        run::LoadLoopSizes(store));
+  const auto plan_budget = [&](const calib::ComputeSpec& now) {
+    return calib::PlanBudget(source, now, calib::WorkloadOf(recipe), ReadMemory(now.device),
+                             run::LoadLoopSizes(store));
+  };
+  plan_budget(compute);  // refused before minutes of tokenising
   const TokenizedData data = Tokenize(recipe);
-  const calib::CalibrationSummary summary = calib::Calibrate({.source = source,
-                                                              .recipe = resolved,
-                                                              .plan = plan,
-                                                              .budget = budget,
-                                                              .tokens = data.tokens,
-                                                              .tokenizer = data.tokenizer},
-                                                             store, progress);
-  return {.layers = summary.layers,
-          .resumed_at_layer = summary.resumed_at_layer,
-          .samples = data.tokens.samples,
-          .tokens = summary.tokens,
-          .stages = summary.stages};
+  CalibrationOutcome outcome = {.samples = data.tokens.samples};
+  const auto run = [&](const calib::CalibrationBudget& budget) {
+    outcome.device_limit = budget.device_limit;
+    return calib::Calibrate({.source = source,
+                             .recipe = resolved,
+                             .plan = plan,
+                             .budget = budget,
+                             .tokens = data.tokens,
+                             .tokenizer = data.tokenizer},
+                            store, progress);
+  };
+  const auto ran_out = [&](const calib::CalibrationBudget& failed, uint64_t next) {
+    ++outcome.ran_out;
+    store.LogEvent("out of memory",
+                   fmt::format("{} did not have {}; going on within {}", compute.device,
+                               HumanBytes(failed.device_limit), HumanBytes(next)));
+  };
+  const calib::CalibrationSummary summary =
+      calib::CalibrateWithin(compute, {.plan = plan_budget, .run = run, .ran_out = ran_out});
+  outcome.layers = summary.layers;
+  outcome.resumed_at_layer = summary.resumed_at_layer;
+  outcome.tokens = summary.tokens;
+  outcome.stages = summary.stages;
+  outcome.device_peak = calib::PeakMemory(calib::ParseDevice(compute.device));
+  return outcome;
 }
 
 EvalSummary TorchJobs::Evaluate(const EvalSpec& spec, ProgressListener& listener) const {
-  return jobs::Evaluate(spec, listener);
+  return calib::WithMemoryErrors([&] { return jobs::Evaluate(spec, listener); });
 }
 
 std::vector<GeneratedText> TorchJobs::Generate(const GenerateSpec& spec, const TextSeen& seen,
                                                ProgressListener& listener) const {
-  return jobs::Generate(spec, seen, listener);
+  return calib::WithMemoryErrors([&] { return jobs::Generate(spec, seen, listener); });
 }
 
 calib::LayerTestResult TorchJobs::TestLayer(const LayerTestSpec& spec,
                                             ProgressListener& listener) const {
-  return jobs::TestLayer(spec, listener);
+  return calib::WithMemoryErrors([&] { return jobs::TestLayer(spec, listener); });
 }
 
 TraceSummary TorchJobs::Trace(const TraceSpec& spec, ProgressListener& listener) const {
-  return jobs::Trace(spec, listener);
+  return calib::WithMemoryErrors([&] { return jobs::Trace(spec, listener); });
 }
 
 }  // namespace vernier::jobs

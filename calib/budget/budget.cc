@@ -507,4 +507,9 @@ CalibrationBudget PlanBudget(const SourceModel& source, const ComputeSpec& compu
   return budget;
 }
 
+MemoryBound LessDeviceMemory(const CalibrationBudget& failed, const MachineMemory& machine) {
+  const uint64_t usual = MemoryBound().Of(machine.device_available, kDeviceShare);
+  return std::max<uint64_t>(1, std::min(usual, failed.device_limit / 4 * 3));
+}
+
 }  // namespace vernier::calib

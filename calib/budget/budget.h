@@ -57,6 +57,10 @@ CalibrationBudget PlanBudget(const checkpoint::SourceModel& source, const Comput
                              const Workload& workload, const MachineMemory& machine,
                              const std::optional<run::LoopSizes>& kept = {});
 
+// Device memory for another attempt where that of `failed` was not there after all: what is usual
+// of the free memory, and at most three quarters of what was too much, so that attempts end.
+MemoryBound LessDeviceMemory(const CalibrationBudget& failed, const MachineMemory& machine);
+
 }  // namespace vernier::calib
 
 #endif  // VERNIER_CALIB_BUDGET_BUDGET_H_

@@ -18,7 +18,13 @@ struct KillCase {
   std::string name;
   JobKind kind = JobKind::kRun;
   std::vector<std::string> arguments = {};
+  bool on_gpu = false;
 };
+
+bool HasGpu(JobBench& bench) {
+  const CommandResult tried = bench.Make(JobKind::kCalibrate, {"--device", "cuda"}).Run();
+  return tried.errors.find("VN-CALIB-001") == std::string::npos;
+}
 
 class KillTest : public ::testing::TestWithParam<KillCase> {};
 
@@ -27,6 +33,8 @@ TEST_P(KillTest, ResumesUntilDoneWithTheSameBytes) {
       {.model = {.layers = 5, .experts = 16, .hidden = 256, .moe_width = 128, .shards = 6},
        .samples = 8,
        .sequence_length = 128});
+  if (GetParam().on_gpu && !HasGpu(bench))
+    GTEST_SKIP() << "no CUDA device in this build or machine";
   KillCampaign campaign(bench, FaultSeed());
   campaign.Run(GetParam().kind, GetParam().arguments, kKills);
   fmt::print("{}: {}\n", GetParam().name, campaign.tally().Text());
@@ -42,6 +50,11 @@ std::vector<KillCase> Cases() {
   cases.push_back({"Calibrate", JobKind::kCalibrate, saving});
   cases.push_back({"CalibrateSpilled", JobKind::kCalibrate, spilled_saving});
   cases.push_back({"CalibrateTogether", JobKind::kCalibrate, {"--save-interval", "0.5"}});
+  cases.push_back({"CalibrateOnGpu",
+                   JobKind::kCalibrate,
+                   {"--device", "cuda", "--save-interval", "0.5"},
+                   /*on_gpu=*/true});
+  cases.push_back({"RunOnGpu", JobKind::kRun, {"--device", "cuda"}, /*on_gpu=*/true});
   cases.push_back({"Run", JobKind::kRun});
   cases.push_back({"RunSpilled", JobKind::kRun, spilled});
 #endif

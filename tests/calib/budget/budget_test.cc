@@ -360,5 +360,14 @@ TEST(WorkloadTest, IsTheRecipes) {
   EXPECT_EQ(workload.held_bytes, 0u);
 }
 
+TEST_F(BudgetTest, AnotherAttemptHasWhatIsFreeAndLessThanWasTooMuch) {
+  const CalibrationBudget failed = {.device_limit = 8 * kGiB};
+  EXPECT_EQ(LessDeviceMemory(failed, {.device_available = 2 * kGiB}),
+            MemoryBound().Of(2 * kGiB, 80));
+  EXPECT_EQ(LessDeviceMemory(failed, {.device_available = 64 * kGiB}), MemoryBound(6 * kGiB));
+  // No bytes would be a bound of nothing said.
+  EXPECT_EQ(LessDeviceMemory(failed, {.device_available = 0}), MemoryBound(1));
+}
+
 }  // namespace
 }  // namespace vernier::calib

@@ -1,0 +1,74 @@
+#include "calib/device_memory.h"
+
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+#if __has_include(<c10/core/CachingDeviceAllocator.h>)
+#include <c10/core/CachingDeviceAllocator.h>
+#include <torch/version.h>
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 9)
+#define VERNIER_HAVE_DEVICE_ALLOCATOR
+#endif
+#endif
+
+namespace vernier::calib {
+namespace {
+
+#ifdef VERNIER_HAVE_DEVICE_ALLOCATOR
+// Null for a CPU, and before the device was first used.
+c10::DeviceAllocator* AllocatorOf(at::Device device) {
+  if (device.is_cpu()) return nullptr;
+  c10::DeviceAllocator* allocator = c10::getDeviceAllocator(device.type());
+  return allocator->initialized() ? allocator : nullptr;
+}
+
+c10::DeviceIndex IndexOf(at::Device device) { return device.has_index() ? device.index() : 0; }
+#endif
+
+// "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ... of which 1.20 GiB is free.": the
+// sentences that say so, of several lines with advice for Python programs.
+std::string Wanted(std::string_view message) {
+  constexpr std::string_view kFree = "is free.";
+  const size_t end = message.find(kFree);
+  if (end != std::string_view::npos) return std::string(message.substr(0, end + kFree.size()));
+  return std::string(message.substr(0, message.find('\n')));
+}
+
+}  // namespace
+
+#ifdef VERNIER_HAVE_DEVICE_ALLOCATOR
+
+std::optional<uint64_t> PeakMemory(at::Device device) {
+  c10::DeviceAllocator* allocator = AllocatorOf(device);
+  if (allocator == nullptr) return std::nullopt;
+  constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  return allocator->getDeviceStats(IndexOf(device)).allocated_bytes[kAll].peak;
+}
+
+void ResetPeakMemory(at::Device device) {
+  if (c10::DeviceAllocator* allocator = AllocatorOf(device)) {
+    allocator->resetPeakStats(IndexOf(device));
+  }
+}
+
+void ReleaseUnusedMemory(at::Device device) {
+  if (c10::DeviceAllocator* allocator = AllocatorOf(device)) allocator->emptyCache();
+}
+
+#else
+
+std::optional<uint64_t> PeakMemory(at::Device) { return std::nullopt; }
+void ResetPeakMemory(at::Device) {}
+void ReleaseUnusedMemory(at::Device) {}
+
+#endif
+
+void ThrowOutOfMemory(const c10::OutOfMemoryError& error) {
+  throw Error(ErrorCode::kOutOfMemory, "device memory", Wanted(error.what_without_backtrace()),
+              "Lower device_memory or batch_size (--device-memory, --batch-size), or wait until "
+              "other programs leave it");
+}
+
+}  // namespace vernier::calib

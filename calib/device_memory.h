@@ -1,0 +1,35 @@
+// What libtorch's allocator has of a device's memory.
+#ifndef VERNIER_CALIB_DEVICE_MEMORY_H_
+#define VERNIER_CALIB_DEVICE_MEMORY_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace vernier::calib {
+
+// Most bytes that tensors of `device` had at once since ResetPeakMemory. Nothing of a CPU, and of
+// a libtorch before 2.9, which has no interface for it that needs no CUDA.
+std::optional<uint64_t> PeakMemory(at::Device device);
+void ResetPeakMemory(at::Device device);
+
+// Gives what no tensor has back to the machine, where this libtorch can be asked to.
+void ReleaseUnusedMemory(at::Device device);
+
+// kOutOfMemory with what libtorch wanted of a device, and what was free.
+[[noreturn]] void ThrowOutOfMemory(const c10::OutOfMemoryError& error);
+
+// `work()`, where the device's memory suffices for it; otherwise ThrowOutOfMemory.
+template <class Work>
+auto WithMemoryErrors(Work work) {
+  try {
+    return work();
+  } catch (const c10::OutOfMemoryError& error) {
+    ThrowOutOfMemory(error);
+  }
+}
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_DEVICE_MEMORY_H_

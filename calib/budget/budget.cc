@@ -244,31 +244,50 @@ uint64_t AttentionBytes(const Work& work, uint64_t batch, uint64_t chunk) {
          batch * chunk * heads * head_dim * ValueBytes(work, 3, 2) + ScoreBytes(work, batch, chunk);
 }
 
+// F32 temporaries of steps that go through rows of `columns` values a tile at a time, on a device
+// that is not the CPU: a tile, its square or product, the result, and one that is filled up with
+// zeros.
+uint64_t DeviceTileBytes(const Work& work, uint64_t rows, uint64_t columns) {
+  constexpr uint64_t kTemporaries = 4;
+  if (work.on_cpu) return 0;
+  const auto tile = static_cast<uint64_t>(DeviceTileRows(static_cast<int64_t>(columns)));
+  return kTemporaries * std::min(rows, tile) * columns * kF32Bytes;
+}
+
 // A dense MLP or an expert of `width` that gets `rows` rows: input, output in both types and
-// weighted output [rows, D], and gate, up and their product [rows, width]. On a CPU F32 is only
-// in tiles.
+// weighted output [rows, D], and gate, up and their product [rows, width]. F32 is only in tiles.
 uint64_t FfnBytes(const Work& work, uint64_t rows, int64_t width) {
   const auto columns = static_cast<uint64_t>(width);
   const auto hidden = static_cast<uint64_t>(work.dims.hidden_size);
-  const uint64_t wide = work.on_cpu ? 0 : 3;
-  return rows * (ValueBytes(work, 2, 2) * hidden + ValueBytes(work, wide, 3 - wide) * columns) +
-         ProductTileBytes(work, rows, std::max(hidden, columns));
+  return rows * (ValueBytes(work, 2, 2) * hidden + ValueBytes(work, 0, 3) * columns) +
+         ProductTileBytes(work, rows, std::max(hidden, columns)) +
+         DeviceTileBytes(work, rows, std::max(hidden, columns));
 }
 
 // Whether a batch's part of the hidden states is a copy, and not a view of the buffer of all.
 bool CopiesHidden(const Work& work) { return work.spilled || !(work.on_cpu || work.on_device); }
 
+// What mixes and norms the streams of a batch, in F32, beside those that come of it; on a device
+// that is not the CPU in tiles, beside what attention gave [T, D] in both types.
+uint64_t MixingBytes(const Work& work, uint64_t batch) {
+  const uint64_t streams = StreamBytes(work, batch);
+  if (work.on_cpu) return streams / work.element * ValueBytes(work, 2, 2);
+  const uint64_t tokens = batch * work.length;
+  const auto hidden = static_cast<uint64_t>(work.dims.hidden_size);
+  return streams + tokens * ValueBytes(work, 1, 2) * hidden +
+         DeviceTileBytes(work, tokens, static_cast<uint64_t>(work.dims.residual_streams) * hidden);
+}
+
 // Temporaries of a batch before the routed experts: the streams before attention, and the largest
-// of three that do not exist at once. What mixes and norms the streams, in F32, beside those that
-// come of it; attention; a dense MLP or the shared experts, beside the streams behind attention.
+// of three that do not exist at once: mixing; attention; a dense MLP or the shared experts, beside
+// the streams behind attention.
 uint64_t DenseBatchBytes(const Work& work, const Choice& sizes) {
   const auto batch = static_cast<uint64_t>(sizes.batch);
   const uint64_t chunk = std::min(static_cast<uint64_t>(sizes.query_chunk), work.length);
   const uint64_t streams = StreamBytes(work, batch);
-  const uint64_t mixing = streams / work.element * ValueBytes(work, 2, 2);
   const uint64_t ffn = streams + FfnBytes(work, batch * work.length, work.dims.mlp_width);
   return (CopiesHidden(work) ? streams : 0) +
-         std::max({mixing, AttentionBytes(work, batch, chunk), ffn});
+         std::max({MixingBytes(work, batch), AttentionBytes(work, batch, chunk), ffn});
 }
 
 // Tokens of which a routed expert computes all rows.
@@ -324,7 +343,7 @@ uint64_t GroupBytes(const Work& work, const Choice& sizes) {
   const auto group = static_cast<uint64_t>(sizes.experts);
   if (work.on_cpu) return (HasSeveralGroups(work, sizes) ? 2 : 1) * group * work.expert;
   const uint64_t held = HasSeveralChunks(work, sizes) ? group : 1;
-  return (held + 1) * work.expert + kWeightsAhead;
+  return (held + 1) * work.expert;
 }
 
 // While routed experts run, beside the layer's other weights.
@@ -340,11 +359,17 @@ uint64_t HiddenOnDevice(const Work& work) {
          StreamBytes(work, work.samples);
 }
 
+// What a device that is not the CPU has at any time: weights that nobody has asked for yet, and
+// what its library of products works with.
+uint64_t DeviceBaseBytes(const Work& work) {
+  return work.on_cpu ? 0 : kWeightsAhead + kDeviceWorkspace;
+}
+
 // A layer's weights without routed experts, and the largest of three stages: their decoding on a
 // device, all that comes before the routed experts, and these.
 uint64_t DeviceBytes(const Work& work, const Choice& sizes, Routing routing = Routing::kWorst) {
-  const uint64_t decoding = work.on_cpu ? 0 : work.dense_stored + kWeightsAhead;
-  return HiddenOnDevice(work) + work.dense_layer +
+  const uint64_t decoding = work.on_cpu ? 0 : work.dense_stored;
+  return HiddenOnDevice(work) + DeviceBaseBytes(work) + work.dense_layer +
          std::max({decoding, work.dense_cast + DenseBatchBytes(work, sizes),
                    ExpertStageBytes(work, sizes, routing)});
 }

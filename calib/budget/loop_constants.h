@@ -17,6 +17,21 @@ inline constexpr int64_t kProductRows = 512;
 inline constexpr int64_t kProductColumns = 1024;
 inline constexpr int64_t kQueryTile = 64;
 
+// On another device: rows of one product of F32 values, and of a BF16 one of at most
+// kNarrowProduct columns, since products of other heights are other sums there. Missing rows are
+// zeros, but not where there are few in all (kFewDeviceRows): they are what a token makes.
+inline constexpr int64_t kDeviceProductRows = 1024;
+inline constexpr int64_t kNarrowProduct = 1024;
+inline constexpr int64_t kFewDeviceRows = 8;
+
+// On another device: rows of `columns` values that steps with F32 temporaries take at a time, so
+// that these do not grow with the batch. Whole products.
+inline constexpr int64_t kDeviceTileValues = 1 << 24;
+constexpr int64_t DeviceTileRows(int64_t columns) {
+  const int64_t products = kDeviceTileValues / (std::max<int64_t>(columns, 1) * kDeviceProductRows);
+  return std::max<int64_t>(products, 1) * kDeviceProductRows;
+}
+
 // Samples of which a routed expert computes all rows: about 64 K tokens, fewer beside smaller
 // batches. Made of what a store keeps, so that a resume computes the same products.
 constexpr int64_t SamplesPerChunk(int64_t batch_size, int64_t sequence_length) {
@@ -28,6 +43,9 @@ constexpr int64_t SamplesPerChunk(int64_t batch_size, int64_t sequence_length) {
 
 // Of weights on their way to a device, what lies there before it is asked for.
 inline constexpr uint64_t kWeightsAhead = 128u << 20u;
+
+// What a device's library of products works with: of cuBLAS on an H200, measured.
+inline constexpr uint64_t kDeviceWorkspace = 64u << 20u;
 
 // Routed experts between two looks at their outputs, where the device could hold more.
 inline constexpr int64_t kExpertsPerGroup = 16;

@@ -16,10 +16,9 @@ struct ComputeSpec {
   std::string device = "cpu";  // "cpu", "cuda", "cuda:N"
   recipes::ComputeDtype dtype = recipes::ComputeDtype::kBFloat16;
   int64_t batch_size = 0;  // sequences at a time; 0: the largest that fits, at most 8, on a GPU 32
-  MemoryBound device_memory =
-      {};                        // for weights and batches on the device; usually 80 % of the free
-  MemoryBound host_memory = {};  // for hidden states on the host; usually half of the free
-  int threads = 0;               // 0: one a processor
+  MemoryBound device_memory = {};  // for all there is on the device; usually 80 % of the free
+  MemoryBound host_memory = {};    // for hidden states on the host; usually half of the free
+  int threads = 0;                 // 0: one a processor
   recipes::CpuProducts cpu_products = recipes::CpuProducts::kF32;  // kAuto: room for kF32
 };
 

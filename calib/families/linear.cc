@@ -58,6 +58,33 @@ void MultiplyInto(const at::Tensor& rows, const at::Tensor& columns, const at::T
   if (rounds) out.copy_(product);
 }
 
+// MultiplyInto, kDeviceProductRows rows at a time: what rows the last product lacks are zeros.
+void MultiplyAtFixedHeight(const at::Tensor& rows, const at::Tensor& columns,
+                           const at::Tensor& bias, const at::Tensor& out) {
+  for (int64_t begin = 0; begin < rows.size(0); begin += kDeviceProductRows) {
+    const at::Tensor tile = rows.slice(0, begin, begin + kDeviceProductRows);
+    const at::Tensor tile_out = out.slice(0, begin, begin + kDeviceProductRows);
+    const int64_t missing = kDeviceProductRows - tile.size(0);
+    if (missing == 0) {
+      MultiplyInto(tile, columns, bias, tile_out);
+      continue;
+    }
+    const at::Tensor full = at::cat({tile, at::zeros({missing, tile.size(1)}, tile.options())});
+    const at::Tensor full_out = at::empty({kDeviceProductRows, out.size(1)}, out.options());
+    MultiplyInto(full, columns, bias, full_out);
+    tile_out.copy_(full_out.slice(0, 0, tile.size(0)));
+  }
+}
+
+// Whether a product on a device that is not the CPU may depend on its height, as cuBLAS' do that
+// cut their sums into pieces where there are few rows: seen of F32 at any height, and of narrow
+// ones below kDeviceProductRows.
+bool DependsOnHeight(const at::Tensor& rows, const at::Tensor& out, at::ScalarType product_dtype) {
+  if (rows.is_cpu() || rows.size(0) <= kFewDeviceRows) return false;
+  const bool narrow = rows.size(0) < kDeviceProductRows && out.size(1) <= kNarrowProduct;
+  return product_dtype == at::kFloat || narrow;
+}
+
 // Calls `run` with tiles of `out` [R, N] that together are all of it, and their first row and
 // column. On a device other than a CPU that is all at once.
 void ForProductTiles(
@@ -86,6 +113,10 @@ at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& 
   const at::Tensor columns = w.to(product_dtype).t();
   const at::Tensor sums = bias.defined() ? bias.to(product_dtype) : bias;
   const at::Tensor out = at::empty({rows.size(0), w.size(0)}, x.options().dtype(dtype));
+  if (DependsOnHeight(rows, out, product_dtype)) {
+    MultiplyAtFixedHeight(rows.to(product_dtype), columns, sums, out);
+    return out.view(shape);
+  }
   ForProductTiles(out, [&](const at::Tensor& tile, int64_t row, int64_t column) {
     const auto of_columns = [&](const at::Tensor& all, int64_t axis) {
       return all.slice(axis, column, column + tile.size(1));

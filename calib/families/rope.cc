@@ -112,7 +112,8 @@ void RotateTo(const at::Tensor& x, const RopeTable& table, bool per_head, RopePa
 at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
   const int64_t axis = per_head ? -3 : -2;
   const at::Tensor out = at::empty(x.sizes(), x.options());
-  ForRowTiles(x.device(), x.size(axis), kRotatedPositions, [&](int64_t begin, int64_t end) {
+  const int64_t tile = x.is_cpu() ? kRotatedPositions : std::max<int64_t>(x.size(axis), 1);
+  ForRowTiles(x.device(), x.size(axis), tile, [&](int64_t begin, int64_t end) {
     RotateTo(x.slice(axis, begin, end), table.Slice(begin, end), per_head, pairs,
              out.slice(axis, begin, end));
   });

@@ -9,6 +9,7 @@
 #include <cassert>
 
 #include "base/rounding.h"
+#include "calib/budget/loop_constants.h"
 
 #ifndef _OPENMP
 #error "at::parallel_for runs on one thread without OpenMP: see CMakeLists.txt"
@@ -68,12 +69,14 @@ void ForRowTiles(at::Device device, int64_t rows, int64_t tile,
                  const std::function<void(int64_t, int64_t)>& run) {
   assert(tile > 0);
   if (rows == 0) return;
-  if (!device.is_cpu() || rows <= tile) return run(0, rows);
-  OnAllThreads(CeilDivide(rows, tile),
-               [&](int64_t i) { run(i * tile, std::min((i + 1) * tile, rows)); });
+  const int64_t tiles = CeilDivide(rows, tile);
+  const auto run_tile = [&](int64_t i) { run(i * tile, std::min((i + 1) * tile, rows)); };
+  if (device.is_cpu() && tiles > 1) return OnAllThreads(tiles, run_tile);
+  for (int64_t i = 0; i < tiles; ++i) run_tile(i);
 }
 
-int64_t CachedRows(int64_t columns) {
+int64_t RowsOfTile(at::Device device, int64_t columns) {
+  if (!device.is_cpu()) return DeviceTileRows(columns);
   return std::max<int64_t>(kCachedValues / std::max<int64_t>(columns, 1), 1);
 }
 
@@ -88,9 +91,11 @@ at::Tensor MapRows(const at::Tensor& x, const at::Tensor& y,
   const at::Tensor from = x.reshape({-1, columns});
   const at::Tensor with = x.is_same(y) ? from : y.reshape({-1, columns});
   const at::Tensor to = at::empty(from.sizes(), from.options());
-  ForRowTiles(x.device(), from.size(0), CachedRows(columns), [&](int64_t begin, int64_t end) {
-    to.slice(0, begin, end).copy_(rows_of(from.slice(0, begin, end), with.slice(0, begin, end)));
-  });
+  ForRowTiles(x.device(), from.size(0), RowsOfTile(x.device(), columns),
+              [&](int64_t begin, int64_t end) {
+                to.slice(0, begin, end)
+                    .copy_(rows_of(from.slice(0, begin, end), with.slice(0, begin, end)));
+              });
   return to.view(x.sizes());
 }
 

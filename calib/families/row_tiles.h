@@ -10,16 +10,16 @@
 
 namespace vernier::calib {
 
-// Calls `run(begin, end)` for pieces of [0, rows) that are disjoint and together all of it. On a
-// CPU: tiles of `tile` rows, on as many threads as libtorch has, each with operators of one thread;
-// in no order. The tiles do not depend on the number of threads, and so no result does. On another
-// device, or when there is one tile: once, here. What `run` throws, this throws.
+// Calls `run(begin, end)` for tiles of [0, rows): of `tile` rows, but for the last. On a CPU on as
+// many threads as libtorch has, each with operators of one thread, and in no order; the tiles do
+// not depend on the number of threads, and so no result does. On another device in turn. What `run`
+// throws, this throws.
 void ForRowTiles(at::Device device, int64_t rows, int64_t tile,
                  const std::function<void(int64_t begin, int64_t end)>& run);
 
-// Rows of `columns` values for steps that go through a tile several times: its F32 copies fit the
-// second cache.
-int64_t CachedRows(int64_t columns);
+// Rows of `columns` values for steps that go through a tile several times: on a CPU its F32 copies
+// fit the second cache, elsewhere they bound what temporaries take (kDeviceTileValues).
+int64_t RowsOfTile(at::Device device, int64_t columns);
 
 // A tensor like x, contiguous, whose rows (over the last axis) `rows_of` makes of x's, a tile of
 // them [R, K] at a time and in any dtype: rounded to x's.

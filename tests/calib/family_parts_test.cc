@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
 #include "calib/families/linear.h"
@@ -11,6 +12,7 @@
 #include "calib/families/scaled_attention.h"
 #include "calib/families/swiglu.h"
 #include "calib/families/vocabulary.h"
+#include "tests/calib/loop_support.h"
 #include "tests/calib/model_support.h"
 #include "tests/support/expect_error.h"
 
@@ -175,6 +177,34 @@ TEST(Linear, FewRowsDoNotDependOnThreads) {
   }
   at::set_num_threads(threads);
 }
+
+class ProductHeight : public ::testing::TestWithParam<at::DeviceType> {};
+
+// A batch's size is a budget's choice, and no product may depend on it. Narrow ones and long sums
+// are those that libraries cut into pieces where there are few rows.
+TEST_P(ProductHeight, DoesNotChangeARow) {
+  if (!HasDevice(GetParam())) GTEST_SKIP() << "no such device in this build or machine";
+  constexpr int64_t kRows = 4096;
+  for (const auto& [columns, width] :
+       {std::pair{int64_t{24}, int64_t{8192}}, {384, 4096}, {512, 4096}, {1536, 1024}}) {
+    const at::Tensor w = Noise({columns, width}).to(GetParam());
+    const at::Tensor x = Noise({kRows, width}).to(GetParam());
+    const auto expect_same = [&](const auto& product, const char* name) {
+      const at::Tensor all = product(x);
+      for (const int64_t height : {64, 500, 512, 1024, 1500, 2048}) {
+        EXPECT_TRUE(at::equal(product(x.slice(0, 0, height)), all.slice(0, 0, height)))
+            << name << ", " << height << " rows of " << width << " times " << columns;
+      }
+    };
+    expect_same([&](const at::Tensor& rows) { return LinearF32(rows, w); }, "F32");
+    expect_same(
+        [&](const at::Tensor& rows) { return Linear(rows.to(at::kBFloat16), w.to(at::kBFloat16)); },
+        "BF16");
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Devices, ProductHeight, ::testing::ValuesIn(kTestDevices),
+                         [](const auto& device) { return DeviceName(device.param); });
 
 TEST(Vocabulary, ProjectsInRangesAndRefusesOtherIds) {
   const at::Tensor x = Noise({2, 3, 16}), projection = Noise({9000, 16});

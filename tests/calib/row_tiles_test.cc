@@ -8,8 +8,10 @@
 #include <chrono>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "calib/budget/loop_constants.h"
 #include "calib/families/linear.h"
 #include "calib/families/scaled_attention.h"
 
@@ -53,6 +55,23 @@ TEST_F(RowTilesTest, RunSeveralAtATime) {
     if (begun < 2) together = false;
   });
   EXPECT_TRUE(together);
+}
+
+// Products in a device's tiles are whole, and a tile of narrow rows is no larger than it need be.
+TEST_F(RowTilesTest, ADevicesTilesAreWholeProducts) {
+  for (const int64_t columns : {1, 64, 4096, 28'672, 1'000'000}) {
+    const int64_t rows = RowsOfTile(at::kCUDA, columns);
+    EXPECT_GT(rows, 0);
+    EXPECT_EQ(rows % kDeviceProductRows, 0) << columns;
+    EXPECT_TRUE(rows * columns <= kDeviceTileValues || rows == kDeviceProductRows) << columns;
+  }
+}
+
+TEST_F(RowTilesTest, OnADeviceTheyComeInTurn) {
+  std::vector<std::pair<int64_t, int64_t>> tiles;
+  ForRowTiles(at::kCUDA, 10, 4,
+              [&](int64_t begin, int64_t end) { tiles.emplace_back(begin, end); });
+  EXPECT_EQ(tiles, (std::vector<std::pair<int64_t, int64_t>>{{0, 4}, {4, 8}, {8, 10}}));
 }
 
 TEST_F(RowTilesTest, PassErrorsOn) {

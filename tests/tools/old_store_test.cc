@@ -95,7 +95,7 @@ TEST_F(OldStoreTest, AnInterruptedCalibrationIsRefusedByName) {
   MakeSource("tiny-deepseek-v4");
   CopyStore("interrupted");
   ExpectOneLine(Try("calibrate", kStores / "interrupted_recipe.json", "interrupted", "out", {}),
-                "VN-STORE-001", {"numerics: stored 1, now 2"});
+                "VN-STORE-001", {"numerics: stored 1, now 3"});
 }
 
 }  // namespace

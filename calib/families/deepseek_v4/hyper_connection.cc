@@ -1,21 +1,44 @@
 #include "calib/families/deepseek_v4/hyper_connection.h"
 
+#include <functional>
+
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
+#include "calib/families/row_tiles.h"
 
 namespace vernier::calib::deepseek_v4 {
 namespace {
 
+// Calls `run(begin, end)` for tokens of the streams `hidden` [B, S, n, D], all of them: at once on
+// a CPU, elsewhere as many as RowsOfTile has, so that F32 copies stay small.
+void ForTokens(const at::Tensor& hidden, const std::function<void(int64_t, int64_t)>& run) {
+  const int64_t tokens = hidden.size(0) * hidden.size(1);
+  const int64_t columns = hidden.size(2) * hidden.size(3);
+  if (hidden.is_cpu()) return run(0, tokens);
+  ForRowTiles(hidden.device(), tokens, RowsOfTile(hidden.device(), columns), run);
+}
+
 // What the streams say about how to mix them: [T, rows of fn] F32.
 at::Tensor MixLogits(const at::Tensor& hidden, const at::Tensor& fn, double norm_eps) {
   const at::Tensor flat = hidden.reshape({-1, hidden.size(-2) * hidden.size(-1)});
-  return LinearF32(RmsNormalize(flat.to(at::kFloat), norm_eps), fn);
+  const at::Tensor logits = at::empty({flat.size(0), fn.size(0)}, flat.options().dtype(at::kFloat));
+  ForTokens(hidden, [&](int64_t begin, int64_t end) {
+    const at::Tensor wide = flat.slice(0, begin, end).to(at::kFloat);
+    logits.slice(0, begin, end).copy_(LinearF32(RmsNormalize(wide, norm_eps), fn));
+  });
+  return logits;
 }
 
 // sum_i pre[:, i] * hidden_i; pre [T, n] -> [B, S, D], hidden's dtype.
 at::Tensor WeightedSum(const at::Tensor& hidden, const at::Tensor& pre) {
-  const at::Tensor weights = pre.view({hidden.size(0), hidden.size(1), hidden.size(2), 1});
-  return (hidden * weights).sum(2).to(hidden.scalar_type());
+  const int64_t n = hidden.size(2), width = hidden.size(3);
+  const at::Tensor streams = hidden.reshape({-1, n, width});
+  const at::Tensor sum = at::empty({streams.size(0), width}, hidden.options());
+  ForTokens(hidden, [&](int64_t begin, int64_t end) {
+    const at::Tensor weights = pre.slice(0, begin, end).unsqueeze(-1);
+    sum.slice(0, begin, end).copy_((streams.slice(0, begin, end) * weights).sum(1));
+  });
+  return sum.view({hidden.size(0), hidden.size(1), width});
 }
 
 // Sinkhorn-Knopp: alternately divides columns and rows by their sums. logits [T, n, n].
@@ -64,12 +87,18 @@ StreamRead HyperConnection::Read(const at::Tensor& hidden) const {
 
 at::Tensor WriteStreams(const at::Tensor& hidden, const at::Tensor& y, const StreamMix& mix) {
   const int64_t n = hidden.size(2), width = hidden.size(3);
-  const at::Tensor old = hidden.reshape({-1, n, width}).to(at::kFloat);
-  at::Tensor streams = y.reshape({-1, 1, width}).to(at::kFloat) * mix.post.unsqueeze(-1);
-  for (int64_t j = 0; j < n; ++j) {
-    streams.addcmul_(old.slice(1, j, j + 1), mix.comb.select(1, j).unsqueeze(-1));
-  }
-  return streams.to(hidden.scalar_type()).view(hidden.sizes());
+  const at::Tensor before = hidden.reshape({-1, n, width}), added = y.reshape({-1, 1, width});
+  const at::Tensor after = at::empty(before.sizes(), before.options());
+  ForTokens(hidden, [&](int64_t begin, int64_t end) {
+    const auto part = [&](const at::Tensor& all) { return all.slice(0, begin, end); };
+    const at::Tensor old = part(before).to(at::kFloat);
+    at::Tensor streams = part(added).to(at::kFloat) * part(mix.post).unsqueeze(-1);
+    for (int64_t j = 0; j < n; ++j) {
+      streams.addcmul_(old.slice(1, j, j + 1), part(mix.comb).select(1, j).unsqueeze(-1));
+    }
+    part(after).copy_(streams);
+  });
+  return after.view(hidden.sizes());
 }
 
 StreamCollapse::StreamCollapse(const TensorLoader& loader,

@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "base/buffer_pool.h"
+#include "base/cached_pages.h"
+#include "base/file.h"
 #include "base/read_ahead.h"
 #include "base/seconds_since.h"
 
@@ -35,6 +37,19 @@ double MeasureReadSpeed(const Checkpoint& checkpoint) {
     for (const ReadBlock& block : *blocks) read += block.bytes().size();
   }
   return static_cast<double>(read) / SecondsSince(start);
+}
+
+double CachedShare(const Checkpoint& checkpoint) {
+  uint64_t all = 0, cached = 0;
+  for (const Shard& shard : checkpoint.shards()) {
+    const CachedPages pages(File::OpenForRead(checkpoint.directory() / shard.file_name));
+    for (uint64_t begin = 0; begin < shard.file_bytes; begin += kPiece) {
+      const uint64_t end = std::min(begin + kPiece, shard.file_bytes);
+      all += end - begin;
+      if (pages.Hold(begin, end)) cached += end - begin;
+    }
+  }
+  return all == 0 ? 0 : static_cast<double>(cached) / static_cast<double>(all);
 }
 
 }  // namespace vernier::checkpoint

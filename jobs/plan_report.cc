@@ -44,6 +44,7 @@ calib::MachineSpeed SpeedFor(const PlanReport& report, const ModelJobs* models) 
       calib::UsualSpeed(compute.device, ComputeThreadCount(compute.threads));
   if (!report.probed) return speed;
   speed.bytes_per_second = checkpoint::MeasureReadSpeed(report.source.checkpoint);
+  speed.cached_share = checkpoint::CachedShare(report.source.checkpoint);
   if (!report.plan.observed_modules.empty()) {
     speed.compute = RequireModels(models, "a probe of " + compute.device)
                         .MeasureSpeed(report.source, report.recipe);
@@ -63,7 +64,8 @@ Json SpeedJson(const PlanReport& report) {
   Json json = {{"probed", report.probed},
                {"dense_flops", nullptr},
                {"expert_flops", nullptr},
-               {"bytes_per_second", report.speed.bytes_per_second}};
+               {"bytes_per_second", report.speed.bytes_per_second},
+               {"cached_share", report.speed.cached_share}};
   if (report.plan.observed_modules.empty()) return json;
   json["dense_flops"] = report.speed.compute.dense_flops;
   json["expert_flops"] = report.speed.compute.expert_flops;

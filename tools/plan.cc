@@ -107,9 +107,17 @@ std::string ComputeText(const PlanReport& report) {
                      GigaFlops(experts));
 }
 
+// Of a source of which memory holds a part that is worth a word.
+std::string CachedText(double share) {
+  constexpr double kPercent = 100, kLeast = 0.01;
+  if (share < kLeast) return {};
+  return fmt::format("; {:.0f} % of the source is in the page cache", kPercent * share);
+}
+
 void PrintTime(const PlanReport& report) {
-  fmt::print("\nTime, {} the machine {}moves {}/s\n", report.probed ? "as measured:" : "if",
-             ComputeText(report), HumanBytes(static_cast<uint64_t>(report.speed.bytes_per_second)));
+  fmt::print("\nTime, {} the machine {}moves {}/s{}\n", report.probed ? "as measured:" : "if",
+             ComputeText(report), HumanBytes(static_cast<uint64_t>(report.speed.bytes_per_second)),
+             CachedText(report.speed.cached_share));
   fmt::print(
       "  calibrate {}, export {}, validate {}\n", HumanDuration(report.time.calibrate_seconds),
       HumanDuration(report.time.export_seconds), HumanDuration(report.time.validate_seconds));

@@ -403,8 +403,14 @@ std::vector<int64_t> BatchChoices(const Work& work, const ComputeSpec& compute,
                                   const std::optional<run::LoopSizes>& kept) {
   const auto samples = static_cast<int64_t>(work.samples);
   if (compute.batch_size != 0) return {std::min(compute.batch_size, samples)};
-  if (kept) return {kept->batch_size};
   std::vector<int64_t> choices;
+  if (kept) {
+    for (int64_t batch = kept->batch_size; batch > kLeastEqualBatch && !work.on_cpu; batch /= 2) {
+      choices.push_back(batch);
+    }
+    choices.push_back(std::min(kept->batch_size, kLeastEqualBatch));
+    return choices;
+  }
   const int64_t most = work.on_cpu ? kMaxChosenBatch : kMaxChosenDeviceBatch;
   for (int64_t batch = most; batch > 0; batch /= 2) {
     if (batch <= samples) choices.push_back(batch);

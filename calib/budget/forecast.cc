@@ -63,6 +63,20 @@ double ComputeSeconds(const SourceModel& source, const Workload& workload,
   return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops);
 }
 
+// Of `bytes` of the source.
+double ReadSeconds(double bytes, const MachineSpeed& speed) {
+  constexpr double kCacheBytesPerSecond = 1e10;
+  return bytes * ((1 - speed.cached_share) / speed.bytes_per_second +
+                  speed.cached_share / kCacheBytesPerSecond);
+}
+
+// Until a device has its first layer: it is made ready, and memory for weights is pinned.
+double StartSeconds(const SourceModel& source, const MachineSpeed& speed) {
+  constexpr double kPinnedBytesPerSecond = 1.8e9;  // seen on an H200's host
+  if (speed.start_seconds == 0) return 0;
+  return speed.start_seconds + static_cast<double>(WeightRingBytes(source)) / kPinnedBytesPerSecond;
+}
+
 }  // namespace
 
 TokenFlops ForwardFlops(const SourceModel& source, const Workload& workload) {
@@ -76,7 +90,9 @@ MachineSpeed UsualSpeed(std::string_view device, int threads) {
   constexpr double kThreadFlops = 5e10;
   const double flops = kThreadFlops * threads;
   if (device == "cpu") return {.compute = {flops, flops}, .bytes_per_second = 1e9};
-  return {.compute = {.dense_flops = 1.5e14, .expert_flops = 3e14}, .bytes_per_second = 2e9};
+  return {.compute = {.dense_flops = 1.5e14, .expert_flops = 3e14},
+          .bytes_per_second = 2e9,
+          .start_seconds = 1};
 }
 
 TimeForecast ForecastTime(const SourceModel& source, const Workload& workload,
@@ -89,11 +105,13 @@ TimeForecast ForecastTime(const SourceModel& source, const Workload& workload,
     // Weights are read while earlier ones compute, so the slower of the two counts. Hidden states
     // are written beside the work, or once a minute.
     forecast.calibrate_seconds =
+        StartSeconds(source, speed) +
         std::max(ComputeSeconds(source, workload, speed.compute),
-                 static_cast<double>(passes.calibration) / speed.bytes_per_second);
+                 ReadSeconds(static_cast<double>(passes.calibration), speed));
   }
-  forecast.export_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;
-  forecast.validate_seconds = (source_bytes + output_bytes) / speed.bytes_per_second;
+  forecast.export_seconds =
+      ReadSeconds(source_bytes, speed) + output_bytes / speed.bytes_per_second;
+  forecast.validate_seconds = forecast.export_seconds;
   return forecast;
 }
 

@@ -31,6 +31,8 @@ struct ComputeSpeed {
 struct MachineSpeed {
   ComputeSpeed compute;
   double bytes_per_second = 0;  // reading a source, writing a shard
+  double cached_share = 0;      // of the source, in the page cache
+  double start_seconds = 0;     // until a device computes, beside the memory for weights
 };
 // What `device` ("cpu", "cuda:N") does if nothing was measured: of a CPU, what `threads` of AVX2 do
 // and a disk; of a GPU, what layers in BF16 reach on the cards of a data centre, beside a disk of

@@ -17,12 +17,15 @@ inline constexpr int64_t kProductRows = 512;
 inline constexpr int64_t kProductColumns = 1024;
 inline constexpr int64_t kQueryTile = 64;
 
-// On another device: rows of one product of F32 values, and of a BF16 one of at most
-// kNarrowProduct columns, since products of other heights are other sums there. Missing rows are
-// zeros, but not where there are few in all (kFewDeviceRows): they are what a token makes.
+// On another device: rows of one product of F32 values, and of a BF16 one of fewer than
+// kWideProduct columns, since those of other heights are other sums there. Missing rows are zeros,
+// but not where there are few in all (kFewDeviceRows): they are what a token makes.
 inline constexpr int64_t kDeviceProductRows = 1024;
-inline constexpr int64_t kNarrowProduct = 1024;
+inline constexpr int64_t kWideProduct = 1024;
 inline constexpr int64_t kFewDeviceRows = 8;
+
+// On a device other than a CPU, batches of so many sequences or more compute the same products.
+inline constexpr int64_t kLeastEqualBatch = 8;
 
 // On another device: rows of `columns` values that steps with F32 temporaries take at a time, so
 // that these do not grow with the batch. Whole products.
@@ -35,8 +38,8 @@ constexpr int64_t DeviceTileRows(int64_t columns) {
 // Samples of which a routed expert computes all rows: about 64 K tokens, fewer beside smaller
 // batches. Made of what a store keeps, so that a resume computes the same products.
 constexpr int64_t SamplesPerChunk(int64_t batch_size, int64_t sequence_length) {
-  constexpr int64_t kTokensPerSampleOfBatch = 8192, kLargestCounted = 8;
-  const int64_t samples = std::min(batch_size, kLargestCounted) *
+  constexpr int64_t kTokensPerSampleOfBatch = 8192;
+  const int64_t samples = std::min(batch_size, kLeastEqualBatch) *
                           std::max<int64_t>(1, kTokensPerSampleOfBatch / sequence_length);
   return std::max(batch_size, samples);
 }

@@ -76,13 +76,11 @@ void MultiplyAtFixedHeight(const at::Tensor& rows, const at::Tensor& columns,
   }
 }
 
-// Whether a product on a device that is not the CPU may depend on its height, as cuBLAS' do that
-// cut their sums into pieces where there are few rows: seen of F32 at any height, and of narrow
-// ones below kDeviceProductRows.
+// Whether a product on a device that is not the CPU may depend on its height: cuBLAS cuts sums into
+// pieces where a product has few tiles, and chooses F32 kernels by the number of rows.
 bool DependsOnHeight(const at::Tensor& rows, const at::Tensor& out, at::ScalarType product_dtype) {
   if (rows.is_cpu() || rows.size(0) <= kFewDeviceRows) return false;
-  const bool narrow = rows.size(0) < kDeviceProductRows && out.size(1) <= kNarrowProduct;
-  return product_dtype == at::kFloat || narrow;
+  return product_dtype == at::kFloat || out.size(1) < kWideProduct;
 }
 
 // Calls `run` with tiles of `out` [R, N] that together are all of it, and their first row and

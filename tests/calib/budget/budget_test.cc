@@ -323,10 +323,30 @@ TEST_F(BudgetTest, ForecastGrowsWithWorkAndShrinksWithSpeed) {
       static_cast<double>(source_.checkpoint.TensorBytes() + plan.OutputFileBytes());
   EXPECT_DOUBLE_EQ(base.validate_seconds, moved / usual.bytes_per_second);
   EXPECT_DOUBLE_EQ(base.export_seconds, moved / usual.bytes_per_second);
+  more.samples *= 10'000;
   EXPECT_LT(forecast(more, UsualSpeed("cuda:0", 2)).calibrate_seconds,
             forecast(more, usual).calibrate_seconds);
   const recipes::Plan nothing = recipes::MakePlan(source_, recipes::Recipe());
   EXPECT_EQ(ForecastTime(source_, workload_, nothing, usual).calibrate_seconds, 0);
+}
+
+TEST_F(BudgetTest, ForecastKnowsWhatIsReadAlreadyAndThatADeviceStarts) {
+  recipes::Recipe recipe;
+  recipe.rules = {{.roles = {checkpoint::Role::kRoutedExpert},
+                   .name_glob = {},
+                   .format = recipes::TargetFormat::kNvfp4}};
+  const recipes::Plan plan = recipes::MakePlan(source_, recipe);
+  MachineSpeed speed = {.compute = {1e18, 1e18}, .bytes_per_second = 1e6};
+  const auto forecast = [&] { return ForecastTime(source_, workload_, plan, speed); };
+  const TimeForecast from_disk = forecast();
+  speed.cached_share = 1;
+  const TimeForecast from_memory = forecast();
+  EXPECT_LT(from_memory.calibrate_seconds, from_disk.calibrate_seconds / 100);
+  EXPECT_NEAR(from_memory.export_seconds, static_cast<double>(plan.OutputFileBytes()) / 1e6,
+              from_disk.export_seconds / 100);
+  speed.start_seconds = 3;
+  EXPECT_GT(forecast().calibrate_seconds, from_memory.calibrate_seconds + 3);
+  EXPECT_LT(forecast().calibrate_seconds, from_memory.calibrate_seconds + 4);
 }
 
 TEST_F(BudgetTest, ARunInProgressKeepsItsSizes) {
@@ -339,6 +359,28 @@ TEST_F(BudgetTest, ARunInProgressKeepsItsSizes) {
   compute_.device_memory = 0;
   compute_.batch_size = 4;
   EXPECT_EQ(Budget(kAmple, sizes).batch_size, 4);
+}
+
+// But on a GPU a large batch may become a smaller one that computes the same.
+TEST_F(BudgetTest, ALargeBatchOnADeviceShrinksToEight) {
+  compute_.device = "cuda";
+  const run::LoopSizes sizes = {.batch_size = 32, .query_chunk = 64};
+  const auto least_of = [&](int64_t batch) {
+    compute_.batch_size = batch;
+    const uint64_t least = LeastMemory([](const auto&) { return true; });
+    compute_.batch_size = 0;
+    return least;
+  };
+  const uint64_t of_32 = least_of(32), of_8 = least_of(8);
+  compute_.device_memory = of_32;
+  EXPECT_EQ(Budget(kAmple, sizes).batch_size, 32);
+  compute_.device_memory = of_32 - 1;
+  EXPECT_EQ(Budget(kAmple, sizes).batch_size, 16);
+  compute_.device_memory = of_8;
+  EXPECT_EQ(Budget(kAmple, sizes).batch_size, 8);
+  compute_.device_memory = of_8 - 1;
+  EXPECT_VERNIER_ERROR(Budget(kAmple, sizes), ErrorCode::kBudgetTooSmall, "a batch of 8");
+  EXPECT_EQ(SamplesPerChunk(32, 128), SamplesPerChunk(8, 128));
 }
 
 TEST(WorkloadTest, IsTheRecipes) {

@@ -24,7 +24,7 @@ BLOCK, BATCH = 16, 8
 def by_vernier():
     start = time.perf_counter()
     text = subprocess.run([BUILD / "tools/vernier", "eval", QUANTISED, "--reference", REFERENCE, "--input-ids", IDS,
-                           "--device", DEVICE, "--dtype", DTYPE, "--json", "--progress", "none"],
+                           "--device", DEVICE, "--dtype", DTYPE, "--json", "--variants", "weights+activations", "--progress", "none"],
                           check=True, capture_output=True, text=True).stdout
     return time.perf_counter() - start, json.loads(text)
 
@@ -90,8 +90,10 @@ def main():
                             check=True, capture_output=True, text=True).stdout
     peer_seconds, peer_kld = json.loads(output.splitlines()[-1])
     print(f"vernier {seconds:.1f} s, transformers {peer_seconds:.1f} s: ratio {seconds / peer_seconds:.2f}")
-    print("vernier", json.dumps(result)[:1500])
-    print("transformers, weights+activations: mean KLD", peer_kld)
+    for variant in result["variants"]:
+        if divergence := variant["total"]["divergence"]:
+            print("vernier", variant["variant"], "mean KLD", divergence["mean_kl"]["value"], variant["seconds"], "s")
+    print("transformers weights+activations mean KLD", peer_kld)
 
 
 main()

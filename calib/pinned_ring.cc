@@ -8,13 +8,17 @@ namespace vernier::calib {
 
 PinnedRing::PinnedRing(uint64_t bytes, at::Device device) : capacity_(AlignUp(bytes)) {
   assert(bytes > 0);
-  // Pinned memory begins at a page, and comes in powers of two: a page more would be twice as much.
-  const uint64_t spare = device.is_cpu() ? kIoAlignment : 0;
-  memory_ = at::empty({static_cast<int64_t>(capacity_ + spare)},
-                      at::TensorOptions().dtype(at::kByte).pinned_memory(!device.is_cpu()));
-  const auto address = reinterpret_cast<uintptr_t>(memory_.data_ptr());
-  begin_ = reinterpret_cast<std::byte*>(AlignUp(address));
-  assert(AlignUp(address) - address <= spare);
+  const auto allocate = [&](uint64_t size) {
+    memory_ = at::empty({static_cast<int64_t>(size)},
+                        at::TensorOptions().dtype(at::kByte).pinned_memory(!device.is_cpu()));
+    begin_ = static_cast<std::byte*>(memory_.data_ptr());
+    return reinterpret_cast<uintptr_t>(begin_);
+  };
+  // Large pinned memory begins at a page, and comes in powers of two: a page more would be twice as
+  // much. Small memory begins anywhere.
+  if (allocate(capacity_) % kIoAlignment == 0) return;
+  const uintptr_t address = allocate(capacity_ + kIoAlignment);
+  begin_ += AlignUp(address) - address;
 }
 
 std::optional<uint64_t> PinnedRing::Reserve(uint64_t bytes) {

@@ -78,9 +78,10 @@ void MultiplyAtFixedHeight(const at::Tensor& rows, const at::Tensor& columns,
 
 // Whether a product on a device that is not the CPU may depend on its height: cuBLAS cuts sums into
 // pieces where a product has few tiles, and chooses F32 kernels by the number of rows.
-bool DependsOnHeight(const at::Tensor& rows, const at::Tensor& out, at::ScalarType product_dtype) {
-  if (rows.is_cpu() || rows.size(0) <= kFewDeviceRows) return false;
-  return product_dtype == at::kFloat || out.size(1) < kWideProduct;
+bool DependsOnHeight(int64_t rows, int64_t columns, at::ScalarType product_dtype,
+                     at::Device device) {
+  if (device.is_cpu() || rows <= kFewDeviceRows) return false;
+  return product_dtype == at::kFloat || columns < kWideProduct;
 }
 
 // Calls `run` with tiles of `out` [R, N] that together are all of it, and their first row and
@@ -111,7 +112,7 @@ at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& 
   const at::Tensor columns = w.to(product_dtype).t();
   const at::Tensor sums = bias.defined() ? bias.to(product_dtype) : bias;
   const at::Tensor out = at::empty({rows.size(0), w.size(0)}, x.options().dtype(dtype));
-  if (DependsOnHeight(rows, out, product_dtype)) {
+  if (DependsOnHeight(rows.size(0), w.size(0), product_dtype, x.device())) {
     MultiplyAtFixedHeight(rows.to(product_dtype), columns, sums, out);
     return out.view(shape);
   }
@@ -151,10 +152,28 @@ at::Tensor LinearF32(const at::Tensor& x, const at::Tensor& w) {
 at::Tensor GroupedLinear(const at::Tensor& x, const at::Tensor& w) {
   const int64_t tokens = x.size(0), groups = x.size(1), k = x.size(2);
   const at::ScalarType product_dtype = ProductDtype(x);
+  if (DependsOnHeight(tokens, w.size(0) / groups, product_dtype, x.device())) {
+    std::vector<at::Tensor> products;
+    for (int64_t g = 0; g < groups; ++g) {
+      products.push_back(Linear(x.select(1, g), w.view({groups, -1, k}).select(0, g)));
+    }
+    return at::cat(products, 1);
+  }
   const at::Tensor by_group = x.transpose(0, 1).to(product_dtype);        // [G, T, K]
   const at::Tensor weights = w.view({groups, -1, k}).to(product_dtype);   // [G, N, K]
   const at::Tensor product = at::bmm(by_group, weights.transpose(1, 2));  // [G, T, N]
   return product.transpose(0, 1).reshape({tokens, w.size(0)}).to(x.scalar_type());
+}
+
+at::Tensor MatrixProducts(const at::Tensor& a, const at::Tensor& b, int64_t together) {
+  if (a.is_cpu() || a.size(0) <= together) return at::bmm(a, b);
+  const at::Tensor out = at::empty({a.size(0), a.size(1), b.size(2)}, a.options());
+  for (int64_t begin = 0; begin < a.size(0); begin += together) {
+    const auto part = [&](const at::Tensor& all) { return all.slice(0, begin, begin + together); };
+    at::Tensor products = part(out);
+    at::bmm_out(products, part(a), part(b));
+  }
+  return out;
 }
 
 }  // namespace vernier::calib

@@ -42,6 +42,10 @@ at::Tensor LinearF32(const at::Tensor& x, const at::Tensor& w);
 // Group g of x [T, G, K] times rows [g * N, (g + 1) * N) of w [G * N, K] -> [T, G * N], x's dtype.
 at::Tensor GroupedLinear(const at::Tensor& x, const at::Tensor& w);
 
+// Matrices a [B, R, K] times b [B, K, N] -> [B, R, N], in their dtype. On a device that is not the
+// CPU `together` at a time, so that one's product does not depend on how many there are.
+at::Tensor MatrixProducts(const at::Tensor& a, const at::Tensor& b, int64_t together);
+
 }  // namespace vernier::calib
 
 #endif  // VERNIER_CALIB_FAMILIES_LINEAR_H_

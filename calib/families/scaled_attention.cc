@@ -7,6 +7,7 @@
 
 #include "base/rounding.h"
 #include "calib/budget/loop_constants.h"
+#include "calib/families/linear.h"
 #include "calib/families/row_tiles.h"
 #include "calib/families/tensor_cores.h"
 
@@ -56,7 +57,8 @@ at::Tensor AttendHeads(const at::Tensor& q, const at::Tensor& keys, const at::Te
   // The query heads of one key head are rows of one product: [B n, C g, d].
   const at::Tensor rows =
       q.transpose(1, 2).to(at::kFloat).reshape({batch * shared, queries * group, -1});
-  at::Tensor p = at::bmm(rows, seen(keys).transpose(1, 2)).mul_(sight.scale);
+  const int64_t together = kLeastEqualBatch * shared;
+  at::Tensor p = MatrixProducts(rows, seen(keys).transpose(1, 2), together).mul_(sight.scale);
   if (queries > 1) {  // one sees them all
     // Without a window all queries see every key before theirs.
     const int64_t masked = sight.window == 0 ? sight.begin : first;
@@ -67,7 +69,9 @@ at::Tensor AttendHeads(const at::Tensor& q, const at::Tensor& keys, const at::Te
             -std::numeric_limits<double>::infinity());
   }
   SoftmaxInPlace(p);
-  return at::bmm(p, seen(values)).view({batch, shared, queries, group, -1}).transpose(1, 2);
+  return MatrixProducts(p, seen(values), together)
+      .view({batch, shared, queries, group, -1})
+      .transpose(1, 2);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "calib/budget/loop_constants.h"
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
 #include "calib/families/tensor_cores.h"
@@ -147,7 +148,8 @@ at::Tensor AttendWithSink(const at::Tensor& q, const at::Tensor& keys, const at:
   const at::Tensor values = keys.to(at::kFloat);
   // One key head serves all query heads, so a query's heads are rows of one product.
   const at::Tensor rows = q.to(at::kFloat).reshape({batch, queries * heads, d});
-  at::Tensor p = at::bmm(rows, values.transpose(1, 2)).view({batch, queries, heads, -1});
+  at::Tensor p = MatrixProducts(rows, values.transpose(1, 2), kLeastEqualBatch)
+                     .view({batch, queries, heads, -1});
   p.mul_(1.0 / std::sqrt(static_cast<double>(d)));
   p.masked_fill_(visible.logical_not().unsqueeze(2), -std::numeric_limits<double>::infinity());
 
@@ -155,7 +157,8 @@ at::Tensor AttendWithSink(const at::Tensor& q, const at::Tensor& keys, const at:
   const at::Tensor top = at::maximum(p.amax(-1, /*keepdim=*/true), sink_score);
   p.sub_(top).exp_();
   p.div_(p.sum(-1, /*keepdim=*/true) + (sink_score - top).exp());
-  const at::Tensor out = at::bmm(p.view({batch, queries * heads, -1}), values);
+  const at::Tensor out =
+      MatrixProducts(p.view({batch, queries * heads, -1}), values, kLeastEqualBatch);
   return out.view({batch, queries, heads, d}).to(q.scalar_type());
 }
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "calib/budget/loop_constants.h"
 #include "calib/families/linear.h"
 #include "calib/families/tensor_cores.h"
 #include "calib/families/top_k.h"
@@ -40,7 +41,7 @@ at::Tensor Indexer::Scores(const at::Tensor& x, const at::Tensor& qr, const Rope
       Rotate(Linear(qr, wq_b_).view({batch, queries, heads_, head_dim_}), rope, /*per_head=*/true);
   const TensorCores cores(q);
   const at::Tensor flat = q.to(at::kFloat).view({batch, queries * heads_, head_dim_});
-  at::Tensor scores = at::bmm(flat, keys.to(at::kFloat).transpose(1, 2))
+  at::Tensor scores = MatrixProducts(flat, keys.to(at::kFloat).transpose(1, 2), kLeastEqualBatch)
                           .view({batch, queries, heads_, keys.size(1)});
   const double scale = 1.0 / std::sqrt(static_cast<double>(head_dim_ * heads_));
   const at::Tensor weights = LinearF32(x, weights_proj_) * scale;

@@ -32,6 +32,7 @@ TokenBatch Batches::Tokens(const Batch& batch) const {
   const auto lengths =
       std::span(tokens_->lengths)
           .subspan(static_cast<size_t>(batch.first), static_cast<size_t>(batch.count));
+  made.lengths.assign(lengths.begin(), lengths.end());
   if (std::ranges::any_of(lengths, [&](int32_t real) { return real < length; })) {
     const at::Tensor real_lengths = at::empty({batch.count, 1}, at::kLong);
     std::ranges::copy(lengths, real_lengths.data_ptr<int64_t>());

@@ -8,6 +8,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <utility>
 
 #include "base/error.h"
@@ -56,6 +58,20 @@ SampleBuffer OpenActivations(const run::Store& store, const LayerLoop& loop, int
   return file;
 }
 
+// Observed modules whose weights keep their values: no error of theirs is to be weighted.
+std::set<std::string, std::less<>> LosslessModules(const CalibrationRequest& request) {
+  std::set<std::string, std::less<>> lossless;
+  const auto& by_module = request.source.layout.by_module;
+  for (const std::string& module : request.plan.observed_modules) {
+    const auto weight = by_module.find(module);
+    if (weight == by_module.end()) continue;
+    if (request.plan.weights[weight->second].scale == recipes::ScaleMethod::kLossless) {
+      lossless.insert(module);
+    }
+  }
+  return lossless;
+}
+
 // What a calibration adds to a pass: where it begins, saves, commits.
 class CalibrationRun {
  public:
@@ -81,7 +97,9 @@ class CalibrationRun {
         committer_(store, ledger_, request.recipe.compute.save_interval),
         policy_(request.recipe.compute.save_interval),
         recorder_(request.plan.observed_modules),
-        guard_(recorder_, PolicyOf(request.recipe)) {}
+        guard_(recorder_, PolicyOf(request.recipe)) {
+    recorder_.KeepNoSumsOf(LosslessModules(request));
+  }
 
   CalibrationSummary Run() {
     CalibrationSummary summary{.layers = decoder_->Layers(),
@@ -200,8 +218,10 @@ class CalibrationRun {
     std::map<std::pair<std::string, std::string>, run::StatisticRow> rows;
     for (const std::string& module : request_.plan.observed_modules) {
       if (recipes::ObservedLayer(request_.source.layout, request_.plan, module) != layer) continue;
-      for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
+      for (const Observer& observer : MakeObservers(statistics::All())) {
+        const statistics::Statistic& statistic = observer.statistic;
         if (statistic.site != SiteOf(module)) continue;
+        if (observer.is_sum() && !recorder_.KeepsSumsOf(module)) continue;
         rows[{module, std::string(statistic.name)}] = {layer, module, std::string(statistic.name),
                                                        statistic.version,
                                                        statistics::ToBytes(statistic.nothing())};

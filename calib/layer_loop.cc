@@ -188,6 +188,7 @@ FfnStage LayerLoop::RunDenseBatch(int64_t layer, DecoderLayer& dense, const Batc
   const at::Tensor hidden = batches_.Get(state.in(), batch);
   guard.SetSamples(batches_.SamplesOfTokens(batch));
   FfnStage stage = dense.RunUntilExperts(hidden, tokens, guard);
+  guard.EndBatch();
   guard.SetSamples(batch.Samples());
   for (at::Tensor* part : {&stage.hidden, &stage.x, &stage.y, &stage.routing.weights}) {
     *part = guard.Clamp(LayerName(layer), *part);

@@ -4,13 +4,16 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <vector>
 
+#include "calib/square_sums.h"
 #include "calib/statistics/registry.h"
 
 namespace vernier::calib {
 
-// A statistic with what its Observe and Join do to tensors, on their device.
+// A statistic with what it does to tensors, on their device: either Observe and Join, or, of a sum,
+// `add`.
 struct Observer {
   statistics::Statistic statistic;
   at::ScalarType element = at::kFloat;  // of its payload
@@ -18,6 +21,12 @@ struct Observer {
   at::Tensor (*observe)(const at::Tensor& x) = nullptr;
   // Two of those as one.
   at::Tensor (*join)(const at::Tensor& a, const at::Tensor& b) = nullptr;
+  // Adds x [rows, K] to `sums`, of Elements(K) flat. A value that is not finite shows in the
+  // largest magnitude of the same rows.
+  void (*add)(const at::Tensor& x, const at::Tensor& sums) = nullptr;
+  int64_t (*elements)(int64_t columns) = nullptr;
+
+  bool is_sum() const { return add != nullptr; }
 };
 
 template <statistics::IsStatistic S>
@@ -30,6 +39,14 @@ Observer MakeObserver() {
                 return S::Observe(widen ? x.to(at::kFloat) : x).flatten();
               },
           .join = [](const at::Tensor& a, const at::Tensor& b) { return S::Join(a, b); }};
+}
+
+template <>
+inline Observer MakeObserver<statistics::InputSquareSum>() {
+  return {.statistic = statistics::Describe<statistics::InputSquareSum>(),
+          .element = at::kDouble,
+          .add = AddSquares,
+          .elements = [](int64_t columns) { return columns; }};
 }
 
 template <statistics::IsStatistic... S>

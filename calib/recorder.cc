@@ -3,26 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 
+#include "calib/budget/loop_constants.h"
 #include "calib/non_finite.h"
 
 namespace vernier::calib {
 namespace {
 
-// The elements of all, as the payloads hold them. Those of one number, nearly all there are, come
-// from the device in one transfer.
+// Flat values on the host. Those of a type come from the device in one transfer.
 std::vector<at::Tensor> ToHost(const std::vector<at::Tensor>& values) {
-  const auto is_single = [](const at::Tensor& value) {
-    return value.numel() == 1 && value.scalar_type() == at::kFloat;
-  };
-  std::vector<at::Tensor> singles;
-  std::ranges::copy_if(values, std::back_inserter(singles), is_single);
-  const at::Tensor together = singles.empty() ? at::Tensor() : at::cat(singles).cpu();
+  std::map<at::ScalarType, std::vector<at::Tensor>> by_type;
+  for (const at::Tensor& value : values) by_type[value.scalar_type()].push_back(value);
+  std::map<at::ScalarType, at::Tensor> left;
+  for (const auto& [type, all] : by_type) left[type] = at::cat(all).cpu();
   std::vector<at::Tensor> host;
-  int64_t next = 0;
   for (const at::Tensor& value : values) {
-    host.push_back(is_single(value) ? together.narrow(0, next++, 1) : value.cpu().contiguous());
+    at::Tensor& rest = left[value.scalar_type()];
+    host.push_back(rest.slice(0, 0, value.numel()));
+    rest = rest.slice(0, value.numel());
   }
   return host;
 }
@@ -49,24 +49,57 @@ void RequireFinite(const at::Tensor& elements, std::string_view name, int layer)
 
 }  // namespace
 
-void Running::Add(const Observer& observer, const at::Tensor& x) {
+void Running::Add(const Observer& observer, const at::Tensor& x,
+                  std::span<const int64_t> sequences) {
+  rows += x.size(0);
+  if (observer.is_sum()) return AddSum(observer, x, sequences);
   const at::Tensor added = observer.observe(x);
   elements = elements.defined() ? observer.join(elements, added) : added;
-  rows += x.size(0);
+}
+
+void Running::AddSum(const Observer& observer, const at::Tensor& x,
+                     std::span<const int64_t> sequences) {
+  const auto zeros = [&] {
+    return at::zeros({observer.elements(x.size(1))}, x.options().dtype(observer.element));
+  };
+  if (!elements.defined()) elements = zeros();
+  if (sequences.empty()) return observer.add(x, elements);
+  const size_t together = x.is_cpu() ? 1 : static_cast<size_t>(kLeastEqualBatch);
+  int64_t begin = 0;
+  for (size_t first = 0; first < sequences.size(); first += together) {
+    const auto some = sequences.subspan(first, std::min(together, sequences.size() - first));
+    const int64_t end = std::accumulate(some.begin(), some.end(), begin);
+    const size_t place = first / together;
+    if (of_batch.size() == place) of_batch.push_back(zeros());
+    if (end > begin) observer.add(x.slice(0, begin, end), of_batch[place]);
+    begin = end;
+  }
+}
+
+void Running::EndBatch() {
+  for (const at::Tensor& sums : of_batch) elements.add_(sums);
+  of_batch.clear();
 }
 
 Recorder::Recorder(std::span<const std::string> names, std::vector<Observer> observers)
     : wanted_(names.begin(), names.end()), observers_(std::move(observers)) {}
 
 void Recorder::Observe(const LinearSite& site, const at::Tensor& x) {
-  Record(statistics::Site::kLinearInput, site.module, x);
+  Record(statistics::Site::kLinearInput, site.module, x, site.sequences);
 }
 
 void Recorder::ObserveCache(std::string_view entry, const at::Tensor& x) {
-  Record(statistics::Site::kCache, entry, x);
+  Record(statistics::Site::kCache, entry, x, /*sequences=*/{});
 }
 
-void Recorder::Record(statistics::Site site, std::string_view name, const at::Tensor& x) {
+void Recorder::EndBatch() {
+  for (auto& [name, statistics] : entries_) {
+    for (Running& running : statistics) running.EndBatch();
+  }
+}
+
+void Recorder::Record(statistics::Site site, std::string_view name, const at::Tensor& x,
+                      std::span<const int64_t> sequences) {
   if (x.numel() == 0 || !Wants(name)) return;
   auto entry = entries_.find(name);
   if (entry == entries_.end()) {
@@ -74,7 +107,9 @@ void Recorder::Record(statistics::Site site, std::string_view name, const at::Te
   }
   const at::Tensor rows = x.flatten(0, -2);
   for (size_t i = 0; i < observers_.size(); ++i) {
-    if (observers_[i].statistic.site == site) entry->second[i].Add(observers_[i], rows);
+    const Observer& observer = observers_[i];
+    if (observer.statistic.site != site || (observer.is_sum() && !KeepsSumsOf(name))) continue;
+    entry->second[i].Add(observer, rows, sequences);
   }
 }
 
@@ -89,8 +124,9 @@ void Recorder::ForEach(Visit visit) const {
 
 bool Recorder::Finite() const {
   std::vector<at::Tensor> values;
-  ForEach([&](const std::string&, const Observer&, const Running& running) {
-    if (running.elements.is_floating_point()) values.push_back(running.elements);
+  ForEach([&](const std::string&, const Observer& observer, const Running& running) {
+    if (observer.is_sum() || !running.elements.is_floating_point()) return;
+    values.push_back(running.elements);
   });
   return AllFinite(values);
 }

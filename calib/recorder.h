@@ -23,9 +23,18 @@ namespace vernier::calib {
 struct Running {
   at::Tensor elements;  // flat, on the device; undefined before the first row
   int64_t rows = 0;
+  // Sums of the batch under way: of each sequence, on a device that is not the CPU of
+  // kLeastEqualBatch sequences.
+  std::vector<at::Tensor> of_batch = {};
 
-  // `x` [rows, K], at least one row.
-  void Add(const Observer& observer, const at::Tensor& x);
+  // `x` [rows, K], at least one row, of `sequences` as LinearSite has them.
+  void Add(const Observer& observer, const at::Tensor& x, std::span<const int64_t> sequences);
+  // Adds the batch's sums, in order of sequences: so that results do not depend on which sequences
+  // and which positions of them came together.
+  void EndBatch();
+
+ private:
+  void AddSum(const Observer& observer, const at::Tensor& x, std::span<const int64_t> sequences);
 };
 
 // Holds the statistics of one layer at a time: of each place all that are observed at its site.
@@ -35,9 +44,16 @@ class Recorder final : public Tap {
   explicit Recorder(std::span<const std::string> names,
                     std::vector<Observer> observers = MakeObservers(statistics::All()));
 
+  // Of these modules no sums are kept.
+  void KeepNoSumsOf(std::set<std::string, std::less<>> modules) {
+    without_sums_ = std::move(modules);
+  }
+  bool KeepsSumsOf(std::string_view module) const { return !without_sums_.contains(module); }
+
   bool Wants(std::string_view name) const override { return wanted_.contains(name); }
   void Observe(const LinearSite& site, const at::Tensor& x) override;
   void ObserveCache(std::string_view entry, const at::Tensor& x) override;
+  void EndBatch() override;
   bool Finite() const override;
 
   // What was observed in this layer so far, on the CPU, in order of names; those that got no row
@@ -50,12 +66,13 @@ class Recorder final : public Tap {
   void Clear() { entries_.clear(); }
 
  private:
-  void Record(statistics::Site site, std::string_view name, const at::Tensor& x);
+  void Record(statistics::Site site, std::string_view name, const at::Tensor& x,
+              std::span<const int64_t> sequences);
   // Calls `visit` with name, observer and Running of everything that has rows.
   template <class Visit>
   void ForEach(Visit visit) const;
 
-  std::set<std::string, std::less<>> wanted_;
+  std::set<std::string, std::less<>> wanted_, without_sums_;
   std::vector<Observer> observers_;
   std::map<std::string, std::vector<Running>, std::less<>> entries_;  // by observer
 };

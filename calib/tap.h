@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <span>
 #include <string_view>
 
 namespace vernier::calib {
@@ -15,6 +16,9 @@ struct LinearSite {
   const at::Tensor& weight;  // [N, K], compute dtype
   // Group g of a token's input meets rows [g * N / groups, (g + 1) * N / groups) of the weight.
   int64_t groups = 1;
+  // Of a batch's sequences, in order, how many of the rows that are shown belong to each. Empty:
+  // the rows follow those shown before in the order of all samples.
+  std::span<const int64_t> sequences = {};
 };
 
 // Sees the inputs of linear layers and what attention caches, and may replace them. A plain Tap is
@@ -34,6 +38,10 @@ class Tap {
   // The same for what attention caches as `entry`.
   virtual void ObserveCache([[maybe_unused]] std::string_view entry,
                             [[maybe_unused]] const at::Tensor& x) {}
+
+  // Everything of a batch was shown whose rows came with their sequences: perhaps some positions of
+  // each sequence after the others.
+  virtual void EndBatch() {}
 
   // What `module` is run on instead of its input `x` [..., K], rows of padding included: for those
   // that imitate an engine's activations.

@@ -71,18 +71,18 @@ class ExportJob {
   explicit ExportJob(const ExportRequest& request)
       : request_(request),
         output_(fs::weakly_canonical(fs::absolute(request.output))),
-        importance_(request.recipe.importance.empty() ? Importance()
-                                                      : Importance(request.recipe.importance)),
+        importance_(MakeImportance(request.recipe, request.source.layout, request.plan,
+                                   request.store, request.inputs)),
         ledger_(request.store, request.source.checkpoint),
         weight_scales_(request.plan.scale_groups.size()) {}
 
   ExportSummary Run() {
     RequireCalibration();
-    summary_.weighted_weights = importance_.CountUses(request_.source.layout, request_.plan);
+    summary_.weighted_weights = importance_->CountUses(request_.source.layout, request_.plan);
     input_scales_ =
         ResolveInputScales(request_.source.layout, request_.plan, request_.recipe, request_.inputs);
     kv_scales_ = ResolveKvScales(request_.plan, request_.inputs);
-    const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_, importance_);
+    const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_, *importance_);
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
     const std::vector<run::ShardRecord> records = request_.store.FinishedShards(plan_hash);
@@ -206,7 +206,7 @@ class ExportJob {
             .plan = request_.plan,
             .input_scales = input_scales_,
             .kv_scales = kv_scales_,
-            .importance = importance_,
+            .importance = *importance_,
             .read = ReadOptions(),
             .settings = request_.settings,
             .pool = pool_};
@@ -275,6 +275,7 @@ class ExportJob {
                                                         .input_scales = input_scales_,
                                                         .kv_scales = kv_scales_,
                                                         .config_patches = configs.patches,
+                                                        .importance = *importance_,
                                                         .cast = summary_.cast,
                                                         .clamped = clamped,
                                                         .written = written_,
@@ -286,8 +287,8 @@ class ExportJob {
 
   void Summarise() {
     summary_.kv_scales = kv_scales_;
-    summary_.searched_weights = std::ranges::count(
-        request_.plan.weights, recipes::ScaleMethod::kMse, &recipes::WeightPlan::scale);
+    summary_.searched_weights = std::ranges::count_if(request_.plan.weights, IsSearched);
+    summary_.blended = importance_->Blended();
     summary_.source_tensor_bytes = request_.source.checkpoint.TensorBytes();
     summary_.output_tensor_bytes = request_.plan.tensor_bytes;
     for (const recipes::OutputShard& shard : request_.plan.shards) {
@@ -302,7 +303,7 @@ class ExportJob {
 
   const ExportRequest& request_;
   fs::path output_;
-  Importance importance_;
+  std::unique_ptr<const Importance> importance_;
   run::SourceLedger ledger_;
   std::shared_ptr<BufferPool> pool_ = BufferPool::Make(request_.settings.limits.spare_bytes);
   std::vector<WeightScale> weight_scales_;

@@ -10,6 +10,7 @@
 
 #include "base/progress.h"
 #include "checkpoint/source_model.h"
+#include "export/importance.h"
 #include "export/input_scales.h"
 #include "export/kv_scales.h"
 #include "export/stream_settings.h"
@@ -59,6 +60,7 @@ struct ExportSummary {
   // Weights whose scales were searched by error, and those of them with an importance vector.
   int64_t searched_weights = 0;
   int64_t weighted_weights = 0;
+  std::vector<BlendedImportance> blended;  // of those, experts with few tokens
   // Elements of converted weights that were not finite, and the tensors that held them.
   int64_t clamped_elements = 0;
   int64_t clamped_tensors = 0;

@@ -2,45 +2,58 @@
 #ifndef VERNIER_EXPORT_IMPORTANCE_H_
 #define VERNIER_EXPORT_IMPORTANCE_H_
 
-#include <filesystem>
-#include <optional>
+#include <cstdint>
+#include <memory>
 #include <string>
-#include <unordered_map>
+#include <string_view>
 #include <vector>
 
-#include "base/file.h"
 #include "checkpoint/logical_weight.h"
 #include "checkpoint/model_layout.h"
-#include "checkpoint/safetensors.h"
 #include "recipes/plan.h"
+#include "recipes/recipe.h"
+#include "run/input_amax.h"
+#include "run/store.h"
 
 namespace vernier::exporter {
 
-// A safetensors file of F32 vectors [columns], named like modules ("layers.0.ffn.w1") or their
-// weights. Read a vector at a time. Thread-safe.
+// A routed expert that saw few tokens: its importance is mostly that of its layer's experts.
+struct BlendedImportance {
+  std::string module;
+  int64_t tokens = 0;
+};
+
+// A plain Importance weights nothing. Thread-safe.
 class Importance {
  public:
-  // No file: nothing is weighted.
-  Importance() = default;
-  // kFileOpen, kBadHeader, kTruncated; kWrongDtype for anything but F32.
-  explicit Importance(const std::filesystem::path& path);
+  virtual ~Importance() = default;
 
-  // The weight's vector; empty when there is none for it. kWrongShape unless it has one number per
-  // column; kBadWeightValue unless all are finite and >= 0.
-  std::vector<float> Of(const checkpoint::LogicalWeight& weight) const;
+  // The weight's vector, one finite number >= 0 per column; empty when there is none for it.
+  virtual std::vector<float> Of(const checkpoint::LogicalWeight&) const { return {}; }
 
-  // How many of the weights that the plan searches by error have a vector. kBadRule names a vector
-  // that belongs to no such weight: it was meant to change something.
-  int64_t CountUses(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) const;
+  // How many of the weights that the plan searches by error have a vector.
+  virtual int64_t CountUses(const checkpoint::ModelLayout&, const recipes::Plan&) const {
+    return 0;
+  }
 
-  // Of the whole file, empty without one: what results depend on.
-  const std::string& hash() const { return hash_; }
-
- private:
-  std::optional<File> file_;
-  std::unordered_map<std::string, checkpoint::TensorInfo> vectors_;
-  std::string hash_;
+  // Of all that results depend on; empty where nothing is weighted.
+  virtual std::string hash() const { return {}; }
+  // Where vectors come from: "none", "file" or "calibration".
+  virtual std::string_view origin() const { return "none"; }
+  virtual std::vector<BlendedImportance> Blended() const { return {}; }
 };
+
+// Whether the plan searches the scales of this weight by error.
+inline bool IsSearched(const recipes::WeightPlan& weight) {
+  return weight.scale == recipes::ScaleMethod::kMse;
+}
+
+// The recipe's file, or else what calibration observed, where the plan searches scales by error.
+// `inputs`: the store's. Errors: those of FileImportance and CalibratedImportance.
+std::unique_ptr<Importance> MakeImportance(const recipes::Recipe& recipe,
+                                           const checkpoint::ModelLayout& layout,
+                                           const recipes::Plan& plan, const run::Store& store,
+                                           const std::vector<run::InputAmax>& inputs);
 
 }  // namespace vernier::exporter
 

@@ -106,6 +106,14 @@ Json ClampedEntry(const Checkpoint& checkpoint, const checkpoint::ClampedElement
           {"first_value", elements.value}};
 }
 
+Json ImportanceJson(const Importance& importance) {
+  Json blended = Json::array();
+  for (const BlendedImportance& few : importance.Blended()) {
+    blended.push_back({{"module", few.module}, {"tokens", few.tokens}});
+  }
+  return {{"from", importance.origin()}, {"blended", std::move(blended)}};
+}
+
 Json GroupEntry(const ManifestContent& content, size_t index) {
   const recipes::ScaleGroup& group = content.plan.scale_groups[index];
   Json modules = Json::array();
@@ -212,6 +220,9 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
                           {"dialect", recipes::DialectName(content.recipe.dialect)},
                           {"kv_cache", recipes::KvCacheName(content.recipe.kv_cache)},
                           {"rules", RuleTexts(content.recipe)}});
+  if (content.importance.origin() != "none") {
+    writer.Field("importance", ImportanceJson(content.importance));
+  }
   writer.Field("lossless_cast", {{"blocks", content.cast.blocks},
                                  {"reencoded_blocks", content.cast.requantised},
                                  {"inexact_blocks", content.cast.inexact}});

@@ -57,6 +57,8 @@ checkpoint::DType DTypeOf(statistics::ElementType type) {
   switch (type) {
     case statistics::ElementType::kF32:
       return checkpoint::DType::kF32;
+    case statistics::ElementType::kF64:
+      return checkpoint::DType::kF64;
     case statistics::ElementType::kI64:
       break;
   }

@@ -11,6 +11,7 @@
 
 #include "audit/report_text.h"
 #include "base/text.h"
+#include "export/calibrated_importance.h"
 
 namespace vernier::tools {
 namespace {
@@ -122,6 +123,12 @@ void PrintExport(const jobs::ExportOutcome& exported) {
   if (done.weighted_weights > 0) {
     fmt::print("importance   {} of {} searched weights have a vector\n", done.weighted_weights,
                done.searched_weights);
+  }
+  if (!done.blended.empty()) {
+    fmt::print(
+        "             {} of experts with fewer than {} tokens, blended with their layer's, listed "
+        "in vernier_manifest.json\n",
+        done.blended.size(), exporter::kFewTokens);
   }
   if (done.clamped_elements > 0) {
     fmt::print("clamped      {} NaN or infinite elements of {} source tensors, listed in {}\n",

@@ -1,5 +1,6 @@
 #include "calib/families/decoder.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <string>
@@ -38,8 +39,10 @@ at::Tensor TokenBatch::RealRows(const at::Tensor& x) const {
 }
 
 TokenBatch TokenBatch::Positions(int64_t begin, int64_t end) const {
-  return {ids.defined() ? ids.slice(1, begin, end) : ids,
-          real.defined() ? real.slice(1, begin, end) : real};
+  TokenBatch part = {ids.defined() ? ids.slice(1, begin, end) : ids,
+                     real.defined() ? real.slice(1, begin, end) : real, lengths};
+  for (int64_t& length : part.lengths) length = std::clamp<int64_t>(length - begin, 0, end - begin);
+  return part;
 }
 
 at::Tensor TakeInput(Tap& tap, const LinearSite& site, const TokenBatch& batch,
@@ -47,7 +50,11 @@ at::Tensor TakeInput(Tap& tap, const LinearSite& site, const TokenBatch& batch,
   if (tap.Wants(site.module)) {
     const int64_t k = x.size(-1);
     const at::Tensor tokens = x.reshape({-1, site.groups * k});
-    tap.Observe(site, batch.RealRows(tokens).reshape({-1, k}));
+    std::vector<int64_t> sequences = batch.lengths;
+    for (int64_t& rows : sequences) rows *= site.groups;
+    LinearSite shown = site;
+    shown.sequences = sequences;
+    tap.Observe(shown, batch.RealRows(tokens).reshape({-1, k}));
   }
   return tap.Replace(site.module, x);
 }

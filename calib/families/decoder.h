@@ -24,6 +24,7 @@ namespace vernier::calib {
 struct TokenBatch {
   at::Tensor ids;   // [B, S] I64, on the device
   at::Tensor real;  // [B, S] bool, on the device: false where padding; undefined when all are real
+  std::vector<int64_t> lengths = {};  // [B] of the tokens that are real; empty: not known
 
   // Rows of `x` [B, S, K] or [T, K] that are no padding, as [rows, K].
   at::Tensor RealRows(const at::Tensor& x) const;

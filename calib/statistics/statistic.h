@@ -26,24 +26,25 @@ enum class Site {
 // How the rows [rows, K] come to a statistic's Observe.
 enum class Precision {
   kCompute,  // in the dtype that the model computes in
-  kF32,      // widened: for sums
+  kF32,      // widened
 };
 
 // Element types of payloads.
-enum class ElementType { kF32, kI64 };
+enum class ElementType { kF32, kF64, kI64 };
 template <class Element>
-inline constexpr ElementType kElementType =
-    std::same_as<Element, float> ? ElementType::kF32 : ElementType::kI64;
+inline constexpr ElementType kElementType = std::same_as<Element, float>    ? ElementType::kF32
+                                            : std::same_as<Element, double> ? ElementType::kF64
+                                                                            : ElementType::kI64;
 
 template <class S>
 concept IsStatistic = requires(Observed<typename S::Element>& into,
                                const Observed<typename S::Element>& value, size_t elements) {
-  requires std::same_as<typename S::Element, float> || std::same_as<typename S::Element, int64_t>;
+  requires std::same_as<typename S::Element, float> || std::same_as<typename S::Element, double> ||
+      std::same_as<typename S::Element, int64_t>;
   // Its name in stores and files, and the version of what its payload means.
   { S::kName } -> std::convertible_to<std::string_view>;
   { S::kVersion } -> std::convertible_to<int>;
   { S::kSite } -> std::convertible_to<Site>;
-  { S::kPrecision } -> std::convertible_to<Precision>;
   // What a dump in safetensors calls its tensors, behind the module's name.
   { S::kTensor } -> std::convertible_to<std::string_view>;
   { S::kTokens } -> std::convertible_to<std::string_view>;
@@ -61,7 +62,9 @@ concept IsStatistic = requires(Observed<typename S::Element>& into,
   { S::Fields(value) } -> std::same_as<Json>;
 };
 
-// Further, for the recorder (calib/), which alone knows tensors:
+// Further, for the recorder (calib/), which alone knows tensors. A sum has a function that adds to
+// it (calib/observer.h); everything else has
+//   static constexpr Precision kPrecision;
 //   template <class Tensor> static Tensor Observe(const Tensor& x);
 //     `x` [rows, K], rows > 0: the elements of these rows' value, in any shape.
 //   template <class Tensor> static Tensor Join(const Tensor& a, const Tensor& b);
@@ -93,7 +96,10 @@ constexpr Statistic Describe() {
           .element_type = kElementType<Element>,
           .element_bytes = sizeof(Element),
           .shape = [](size_t elements) { return S::Shape(elements); },
-          .nothing = [] { return Value{0, PayloadOf<Element>(S::Nothing())}; },
+          .nothing =
+              [] {
+                return Value{0, PayloadOf<Element>(S::Nothing())};
+              },
           .merge =
               [](Value& into, const Value& other) {
                 Observed<Element> merged = ElementsOf<Element>(into);

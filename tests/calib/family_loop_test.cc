@@ -64,6 +64,15 @@ TEST_P(FamilyLoop, GroupsAndFilesDoNotMatter) {
   ExpectSame(plain, Run({.batch_size = 2, .experts_per_group = 3, .spill_directory = dir_.path()}));
 }
 
+// Of experts' rows a batch's size decides how many are multiplied at once.
+TEST_P(FamilyLoop, BatchesDoNotMatterWithoutExperts) {
+  if (model_.decoder->ExpertsPerToken() > 0) GTEST_SKIP() << "has experts";
+  tokens_.lengths = {24, 7, 24, 1, 13};
+  const LoopResult together = Run({.batch_size = 5});
+  if (!device_.is_cpu()) return ExpectSame(together, Run({.batch_size = 8}));
+  for (const int64_t batch : {1, 2, 3}) ExpectSame(together, Run({.batch_size = batch}));
+}
+
 TEST_P(FamilyLoop, ObservesEveryLinearLayerOverRealTokensAlone) {
   tokens_.lengths = {24, 7, 24, 1, 13};
   constexpr int64_t kRealTokens = 24 + 7 + 24 + 1 + 13;

@@ -36,7 +36,7 @@ void ShowInput(Tap& tap, std::string_view module, const at::Tensor& x) {
 std::vector<run::InputAmax> InputsOf(const Recorder& recorder, int64_t layer) {
   std::vector<run::InputAmax> inputs;
   for (const run::StatisticRow& row : recorder.Rows(static_cast<int>(layer))) {
-    inputs.push_back(run::AmaxOf(row).value());
+    if (const auto input = run::AmaxOf(row)) inputs.push_back(*input);
   }
   return inputs;
 }
@@ -62,9 +62,11 @@ LoopResult RunLayers(const LoopModel& model, int64_t layers, const LayerLoopOpti
       last = reached.Fraction();
     });
     EXPECT_EQ(last, 1.0);
-    for (run::InputAmax& input : TakeInputs(recorder, layer)) {
-      result.inputs.push_back(std::move(input));
+    for (run::StatisticRow& row : recorder.Rows(static_cast<int>(layer))) {
+      if (const auto input = run::AmaxOf(row)) result.inputs.push_back(*input);
+      result.rows.push_back(std::move(row));
     }
+    recorder.Clear();
     hidden = state.out();
   }
   result.hidden = hidden->Get(0, model.tokens.samples).cpu().clone();
@@ -78,6 +80,11 @@ void ExpectSame(const LoopResult& a, const LoopResult& b) {
     EXPECT_EQ(a.inputs[i].module, b.inputs[i].module);
     EXPECT_EQ(a.inputs[i].amax, b.inputs[i].amax) << a.inputs[i].module;
     EXPECT_EQ(a.inputs[i].tokens, b.inputs[i].tokens) << a.inputs[i].module;
+  }
+  ASSERT_EQ(a.rows.size(), b.rows.size());
+  for (size_t i = 0; i < a.rows.size(); ++i) {
+    EXPECT_EQ(a.rows[i].module, b.rows[i].module);
+    EXPECT_EQ(a.rows[i].bytes, b.rows[i].bytes) << a.rows[i].module << " " << a.rows[i].name;
   }
 }
 

@@ -39,6 +39,7 @@ std::vector<run::InputAmax> TakeInputs(Recorder& recorder, int64_t layer);
 struct LoopResult {
   at::Tensor hidden;
   std::vector<run::InputAmax> inputs;
+  std::vector<run::StatisticRow> rows = {};  // of all statistics
 };
 
 // What a loop runs.

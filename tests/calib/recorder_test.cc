@@ -90,15 +90,82 @@ TEST(Recorder, KeepsAllThatIsObservedAtASite) {
   EXPECT_TRUE(second.Finite());
 
   const std::vector<run::StatisticRow> rows = second.Rows(0);
-  ASSERT_EQ(rows.size(), 3U);
+  ASSERT_EQ(rows.size(), 4U);
   EXPECT_EQ(rows[0].name, "cache_amax");
   EXPECT_EQ(rows[1].name, "input_amax");
-  EXPECT_EQ(rows[2].module, "linear");
-  EXPECT_EQ(rows[2].name, "square_sums");
-  EXPECT_EQ(rows[2].version, testing::SquareSums::kVersion);
-  const statistics::Value value = statistics::FromBytes(rows[2].bytes);
+  EXPECT_EQ(rows[2].name, "input_square_sum");
+  EXPECT_EQ(rows[3].module, "linear");
+  EXPECT_EQ(rows[3].name, "square_sums");
+  EXPECT_EQ(rows[3].version, testing::SquareSums::kVersion);
+  const statistics::Value value = statistics::FromBytes(rows[3].bytes);
   EXPECT_EQ(value.tokens, 4);
   EXPECT_THAT(statistics::ElementsOf<float>(value).elements, ::testing::ElementsAre(20.0F, 40.0F));
+  const statistics::Value sums = statistics::FromBytes(rows[2].bytes);
+  EXPECT_EQ(sums.tokens, 4);
+  EXPECT_THAT(statistics::ElementsOf<double>(sums).elements, ::testing::ElementsAre(20.0, 40.0));
+}
+
+// Rows of three sequences, shown whole or some positions after the others, in one batch or in two:
+// the sums have the same bits, which the sum of all rows in any order would not have.
+TEST(Recorder, SumsDoNotDependOnHowSequencesCome) {
+  constexpr int64_t kColumns = 40, kLength = 30;
+  const std::vector<std::string> names = {"m"};
+  at::manual_seed(3);
+  const at::Tensor x = at::randn({3, kLength, kColumns}) * at::randn({3, kLength, 1}).exp();
+  const auto show = [&](Recorder& recorder, const at::Tensor& part) {
+    const std::vector<int64_t> sequences(static_cast<size_t>(part.size(0)), part.size(1));
+    const at::Tensor rows = part.reshape({-1, kColumns});
+    recorder.Observe({.module = "m", .weight = rows, .sequences = sequences}, rows);
+  };
+  const auto sums_of = [&](const auto& show_all) {
+    Recorder recorder(names, {MakeObserver<statistics::InputSquareSum>()});
+    show_all(recorder);
+    return recorder.Rows(0).at(0).bytes;
+  };
+  const statistics::Bytes whole = sums_of([&](Recorder& recorder) {
+    show(recorder, x);
+    recorder.EndBatch();
+  });
+  EXPECT_EQ(whole, sums_of([&](Recorder& recorder) {
+              show(recorder, x.slice(1, 0, 7));
+              show(recorder, x.slice(1, 7, kLength));
+              recorder.EndBatch();
+            }));
+  EXPECT_EQ(whole, sums_of([&](Recorder& recorder) {
+              show(recorder, x.slice(0, 0, 2));
+              recorder.EndBatch();
+              show(recorder, x.slice(0, 2, 3));
+              recorder.EndBatch();
+            }));
+  const at::Tensor exact = x.to(at::kDouble).square().sum(at::IntArrayRef{0, 1});
+  const auto found = statistics::ElementsOf<double>(statistics::FromBytes(whole)).elements;
+  for (int64_t i = 0; i < kColumns; ++i) {
+    EXPECT_NEAR(found[static_cast<size_t>(i)] / exact[i].item<double>(), 1, 1e-12);
+  }
+}
+
+TEST(Recorder, KeepsNoSumsWhereNoneAreWanted) {
+  const std::vector<std::string> names = {"a", "b"};
+  Recorder recorder(names);
+  recorder.KeepNoSumsOf({"a"});
+  for (const std::string& name : names) ShowInput(recorder, name, at::ones({2, 3}));
+  const std::vector<run::StatisticRow> rows = recorder.Rows(0);
+  ASSERT_EQ(rows.size(), 3U);
+  EXPECT_EQ(rows[0].module + " " + rows[0].name, "a input_amax");
+  EXPECT_EQ(rows[1].module + " " + rows[1].name, "b input_amax");
+  EXPECT_EQ(rows[2].module + " " + rows[2].name, "b input_square_sum");
+}
+
+// The square of the largest BF16 is no F32.
+TEST(Recorder, FiniteValuesHaveFiniteSums) {
+  for (const at::DeviceType device : kTestDevices) {
+    if (!HasDevice(device)) continue;
+    const std::vector<std::string> names = {"m"};
+    Recorder recorder(names);
+    ShowInput(recorder, "m", at::full({4, 2}, 3e38F, at::device(device)).to(at::kBFloat16));
+    EXPECT_TRUE(recorder.Finite());
+    EXPECT_EQ(recorder.Rows(0).size(), 2U);
+  }
 }
 
 // 300 ones are more than BF16 can count.

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "checkpoint/source_model.h"
-#include "export/importance.h"
+#include "export/file_importance.h"
 #include "export/shard_jobs.h"
 #include "export/weight_scales.h"
 #include "tests/export/export_fixture.h"
@@ -77,12 +77,12 @@ class ImportanceTest : public StreamingTest {
  protected:
   // A file with one vector for a weight of 4 columns called "m".
   template <typename T>
-  Importance Write(checkpoint::DType dtype, const std::vector<T>& values) {
+  FileImportance Write(checkpoint::DType dtype, const std::vector<T>& values) {
     const fs::path path = Output().parent_path() / "importance.safetensors";
     testing::WriteSafetensors(
         path,
         {testing::MakeTensor("m.weight", dtype, {static_cast<int64_t>(values.size())}, values)});
-    return Importance(path);
+    return FileImportance(path);
   }
 
   static checkpoint::LogicalWeight Weight(const std::string& module) {
@@ -94,7 +94,7 @@ class ImportanceTest : public StreamingTest {
 };
 
 TEST_F(ImportanceTest, FindsAVectorByModule) {
-  const Importance importance = Write<float>(checkpoint::DType::kF32, {1, 0, 2, 0.5f});
+  const FileImportance importance = Write<float>(checkpoint::DType::kF32, {1, 0, 2, 0.5f});
   EXPECT_THAT(importance.Of(Weight("m")), ::testing::ElementsAre(1, 0, 2, 0.5f));
   EXPECT_TRUE(importance.Of(Weight("other")).empty());
   EXPECT_FALSE(importance.hash().empty());

@@ -21,27 +21,35 @@ inline constexpr float kNvfp4MinGlobalScale = 0x1p-117f;
 
 // How a block's scale is chosen. "The rule's scale" is E4M3(block amax / (6 * global_scale)).
 enum class Nvfp4Search {
-  kMax,          // the rule's scale
-  kFourOverSix,  // that, or E4M3(block amax / (4 * global_scale)) where its squared error is
-                 // smaller (Four Over Six, arXiv 2512.02010)
-  kMse,          // the E4M3 scale with the smallest squared error (nvfp4_search.h)
+  kMax,           // the rule's scale
+  kFourOverSix,   // that, or E4M3(block amax / (4 * global_scale)) where its squared error is
+                  // smaller (Four Over Six, arXiv 2512.02010)
+  kMse,           // the E4M3 scale with the smallest squared error (nvfp4_search.h)
+  kLocalHessian,  // the E4M3 scale with the smallest error e^T H e, where e are the errors of a
+                  // block's values and H is the block's local Hessian (nvfp4_local_hessian.h)
 };
 
 // amax / (6 * d) in F32, where d is the E4M3 scale that the tensor's largest block is to get: 448
 // for kMax; 256 for the searches, which then may also raise the largest block's scale (by 1.5 for
-// kFourOverSix, by up to 1.75 for kMse). For kMse 256 was compared with 448 on Gaussian, Laplace
-// and Student's t weights: the error is the same or up to 0.05 % lower. An all-zero tensor (amax 0)
-// gets 1.0 and a quotient below kNvfp4MinGlobalScale is raised to it, so that no scale is ever 0 or
-// NaN. `amax` must be finite and >= 0. With kMax it serves weights (weight_scale_2) and activations
-// (input_scale).
+// kFourOverSix, by up to 1.75 for kMse and kLocalHessian). For kMse 256 was compared with 448 on
+// Gaussian, Laplace and Student's t weights: the error is the same or up to 0.05 % lower. An
+// all-zero tensor (amax 0) gets 1.0 and a quotient below kNvfp4MinGlobalScale is raised to it, so
+// that no scale is ever 0 or NaN. `amax` must be finite and >= 0. With kMax it serves weights
+// (weight_scale_2) and activations (input_scale).
 float Nvfp4GlobalScale(float amax, Nvfp4Search search = Nvfp4Search::kMax);
 
 struct Nvfp4Options {
   float global_scale = 1;  // finite and >= kNvfp4MinGlobalScale
   Nvfp4Search search = Nvfp4Search::kMax;
-  // The searches weight each column's squared error by this: one finite value >= 0 per column, or
-  // empty for 1. kMax looks at no error and so not at this either.
+  // kFourOverSix and kMse weight each column's squared error by this: one finite value >= 0 per
+  // column, or empty for 1. The others do not look at it.
   std::span<const float> importance = {};
+  // kLocalHessian's H, one for each block of 16 columns of a row, the same for all rows
+  // [columns / 16, 16, 16]: the mean of x x^T over inputs x of the block's columns, or any other
+  // symmetric matrix that is positive semidefinite but for F32's rounding. Finite values, of which
+  // none is beyond 2^90. A block's H of 0 counts as the identity, and so does empty for all. The
+  // nearer to singular, the slower the search; a matrix of few inputs should be damped.
+  std::span<const float> local_hessian = {};
 };
 
 // Quantises rows of `columns` values (row-major; columns % 16 == 0).

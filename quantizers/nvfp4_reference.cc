@@ -7,6 +7,7 @@
 
 #include "quantizers/bf16_reference.h"
 #include "quantizers/float_formats.h"
+#include "quantizers/nvfp4_local_hessian.h"
 #include "quantizers/nvfp4_search.h"
 
 namespace vernier::quantizers::reference {
@@ -74,12 +75,50 @@ uint8_t SmallestErrorCode(const Nvfp4Block& magnitudes, const Nvfp4Block& weight
   return static_cast<uint8_t>(best);
 }
 
+// The matrix of the block whose first column is `column`.
+std::span<const float> LocalHessian(std::span<const float> matrices, size_t column) {
+  static constexpr auto kIdentity = [] {
+    std::array<float, kBlock * kBlock> identity{};
+    for (size_t i = 0; i < kBlock; ++i) identity[i * kBlock + i] = 1.0f;
+    return identity;
+  }();
+  if (matrices.empty()) return kIdentity;
+  const std::span<const float> matrix = matrices.subspan(column * kBlock, kBlock * kBlock);
+  for (size_t i = 0; i < kBlock; ++i) {
+    if (matrix[i * kBlock + i] != 0.0f) return matrix;
+  }
+  return kIdentity;
+}
+
+// nvfp4_local_hessian.h.
+uint8_t SmallestLocalHessianErrorCode(const Nvfp4Block& values, std::span<const float> hessian,
+                                      float global_scale, float quotient) {
+  const uint8_t rule = FloatToE4m3(quotient);
+  if (BlockAmax(values) == 0.0f || quotient >= kE4m3Max) return rule;
+  int best = rule;
+  float least = Nvfp4LocalHessianError(values, hessian, rule, global_scale);
+  for (int code = std::min(rule + kCodesAboveRule, kMaxScaleCode); code >= kMinScaleCode; --code) {
+    const auto byte = static_cast<uint8_t>(code);
+    const float error = Nvfp4LocalHessianError(values, hessian, byte, global_scale);
+    if (error < least || (error == least && best != rule)) {
+      best = code;
+      least = error;
+    }
+  }
+  return static_cast<uint8_t>(best);
+}
+
 uint8_t ChooseScale(const Nvfp4Block& values, const Nvfp4Options& options, size_t column) {
   const float global_scale = options.global_scale;
   const float amax = BlockAmax(values);
   const float quotient = Nvfp4Quotient(amax, kE2m1Max, global_scale);
   const uint8_t rule = FloatToE4m3(quotient);
   if (options.search == Nvfp4Search::kMax) return rule;
+
+  if (options.search == Nvfp4Search::kLocalHessian) {
+    return SmallestLocalHessianErrorCode(values, LocalHessian(options.local_hessian, column),
+                                         global_scale, quotient);
+  }
 
   Nvfp4Block magnitudes;
   for (size_t i = 0; i < kBlock; ++i) magnitudes[i] = std::fabs(values[i]);
@@ -142,6 +181,25 @@ float Nvfp4Error(const Nvfp4Block& magnitudes, const Nvfp4Block& weights, uint8_
     sum = std::fma(weights[i] * d, d, sum);
   }
   return TimesSquare(sum, code);
+}
+
+float Nvfp4LocalHessianError(const Nvfp4Block& values, std::span<const float> hessian, uint8_t code,
+                             float global_scale) {
+  const float step = E4m3ToFloat(code);
+  const float scale = step * global_scale;
+  Nvfp4Block e;
+  for (size_t i = 0; i < e.size(); ++i) {
+    const float nearest = kE2m1Values[FloatToE2m1(values[i] / scale)];
+    e[i] = std::fma(-nearest, step, values[i] * (1.0f / global_scale));
+  }
+  float error = 0.0f;
+  for (size_t i = 0; i < e.size(); ++i) {
+    const float* row = hessian.data() + i * kBlock;
+    float t = row[i] * e[i];
+    for (size_t j = i + 1; j < e.size(); ++j) t = std::fma(2.0f * row[j], e[j], t);
+    error = std::fma(t, e[i], error);
+  }
+  return error;
 }
 
 void QuantizeNvfp4(RealSpan values, int64_t columns, const Nvfp4Options& options,

@@ -21,6 +21,10 @@ float Nvfp4Quotient(float amax, float grid_max, float global_scale);
 float Nvfp4Error(const Nvfp4Block& magnitudes, const Nvfp4Block& weights, uint8_t code,
                  float global_scale);
 
+// The same under a local Hessian of 16 x 16, row-major (nvfp4_local_hessian.h).
+float Nvfp4LocalHessianError(const Nvfp4Block& values, std::span<const float> hessian, uint8_t code,
+                             float global_scale);
+
 void QuantizeNvfp4(RealSpan values, int64_t columns, const Nvfp4Options& options,
                    std::span<uint8_t> packed, std::span<uint8_t> scales);
 void DequantizeNvfp4(std::span<const uint8_t> packed, std::span<const uint8_t> scales,

@@ -112,6 +112,7 @@ class BestCodes {
     return hn::Or(hn::Gt(errors, errors_), rule_wins);
   }
 
+  HWY_INLINE FloatVec Errors() const { return errors_; }
   HWY_INLINE U32Vec Codes() const {
     return hn::IfThenElse(hn::RebindMask(U32Tag(), RuleIsBest()), rule_, codes_);
   }

@@ -62,6 +62,15 @@ HWY_INLINE U32Vec E2m1Codes(FloatVec magnitudes, hn::Mask<FloatTag> negative) {
   return hn::Add(AsBits(sum), hn::ShiftRight<22>(power));
 }
 
+// The E2M1 values that E2m1Codes would name, but of q in (-7, 7), with the sign of q. The unit in
+// the last place of 1.5 * 2^(e+22) is the step of E2M1 as well, on both sides of it.
+HWY_INLINE FloatVec NearestE2m1(FloatVec q) {
+  const FloatVec power = AsFloat(hn::And(AsBits(q), SetU32(0x7F80'0000u)));
+  const FloatVec at_least_one = hn::Max(power, SetFloat(1.0f));
+  const FloatVec sum = hn::MulAdd(at_least_one, SetFloat(1.5f * 0x1p22f), q);
+  return hn::NegMulAdd(at_least_one, SetFloat(1.5f * 0x1p22f), sum);
+}
+
 // x / divisor for x >= 0, given RN(1 / divisor): equal to the IEEE quotient next to every boundary
 // between E2M1 codes, and so good for E2m1Codes. Nothing may under- or overflow near there.
 HWY_INLINE FloatVec RefinedQuotient(FloatVec x, FloatVec divisor, FloatVec reciprocal) {

@@ -97,6 +97,24 @@ std::vector<float> DrawImportance(int64_t columns, uint32_t seed) {
   return importance;
 }
 
+// Means of x x^T over eight to 39 inputs, singular or not, of columns that deviate by 2^-6 to 1;
+// some matrices and columns are 0.
+std::vector<float> DrawLocalHessians(int64_t columns, uint32_t seed) {
+  std::mt19937 random(seed);
+  std::vector<float> matrices(static_cast<size_t>(columns) * 16);
+  for (size_t first = 256; first < matrices.size(); first += 256) {
+    float deviations[16];
+    for (float& d : deviations) d = std::ldexp(1.0f, -static_cast<int>(random() % 7));
+    if (random() % 4 == 0) deviations[random() % 16] = 0.0f;
+    for (uint32_t samples = 8 + random() % 32; samples > 0; --samples) {
+      float x[16];
+      for (size_t i = 0; i < 16; ++i) x[i] = Normal(random) * deviations[i];
+      for (size_t i = 0; i < 256; ++i) matrices[first + i] += x[i / 16] * x[i % 16];
+    }
+  }
+  return matrices;
+}
+
 class Nvfp4Target : public ::testing::TestWithParam<int64_t> {
  protected:
   // 35 blocks of three rows are a whole number of groups on no target.
@@ -129,6 +147,24 @@ TEST_P(Nvfp4Target, QuantisesAsTheDefinition) {
           ExpectReferenceBytes(bf16, {global_scale, search});
           ExpectReferenceBytes(bf16, {global_scale, search, importance});
         }
+      }
+    }
+  }
+}
+
+TEST_P(Nvfp4Target, QuantisesByLocalHessianAsTheDefinition) {
+  for (const Distribution& distribution : kDistributions) {
+    for (uint32_t seed = 0; seed < 4; ++seed) {
+      const std::vector<float> matrices = DrawLocalHessians(kColumns, seed);
+      const std::vector<float> values = DrawValues(distribution, kCount, seed);
+      for (const float global_scale : {1.0f / 256, 0.9f / 256, 3.1e-4f, 0x1p-40f, 1e30f}) {
+        SCOPED_TRACE(::testing::Message()
+                     << distribution.name << " " << seed << " " << global_scale);
+        Nvfp4Options options{.global_scale = global_scale, .search = Nvfp4Search::kLocalHessian};
+        ExpectReferenceBytes(values, options);
+        options.local_hessian = matrices;
+        ExpectReferenceBytes(values, options);
+        ExpectReferenceBytes(ToBf16(values), options);
       }
     }
   }

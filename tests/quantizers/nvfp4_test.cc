@@ -97,6 +97,7 @@ TEST(Nvfp4GlobalScale, IsNeverZero) {
 TEST(Nvfp4GlobalScale, LeavesTheSearchesRoom) {
   EXPECT_EQ(Nvfp4GlobalScale(1536.0f, Nvfp4Search::kFourOverSix), 1.0f);
   EXPECT_EQ(Nvfp4GlobalScale(1536.0f, Nvfp4Search::kMse), 1.0f);
+  EXPECT_EQ(Nvfp4GlobalScale(1536.0f, Nvfp4Search::kLocalHessian), 1.0f);
   EXPECT_EQ(Nvfp4GlobalScale(0.0f, Nvfp4Search::kMse), 1.0f);
   EXPECT_EQ(Nvfp4GlobalScale(0x1p-149f, Nvfp4Search::kMse), kNvfp4MinGlobalScale);
 }

@@ -23,6 +23,9 @@ namespace vernier::quantizers::HWY_NAMESPACE {
 void EncodeE2m1(const float* values, size_t count, uint32_t* codes) {
   for (size_t i = 0; i < count; ++i) codes[i] = FloatToE2m1(values[i]);
 }
+void RoundE2m1(const float* values, size_t count, float* nearest) {
+  for (size_t i = 0; i < count; ++i) nearest[i] = kE2m1Values[FloatToE2m1(values[i])];
+}
 void EncodeE4m3(const float* values, size_t count, uint32_t* codes) {
   for (size_t i = 0; i < count; ++i) codes[i] = FloatToE4m3(values[i]);
 }
@@ -40,6 +43,11 @@ void EncodeE2m1(const float* values, size_t count, uint32_t* codes) {
     const FloatVec magnitude = AsFloat(hn::And(AsBits(v), SetU32(0x7FFF'FFFFu)));
     const U32Vec code = E2m1Codes(magnitude, hn::Lt(v, hn::Zero(FloatTag())));
     hn::StoreU(hn::And(code, SetU32(0xFF)), U32Tag(), codes + i);
+  }
+}
+void RoundE2m1(const float* values, size_t count, float* nearest) {
+  for (size_t i = 0; i < count; i += hn::Lanes(U32Tag())) {
+    hn::StoreU(NearestE2m1(hn::LoadU(FloatTag(), values + i)), FloatTag(), nearest + i);
   }
 }
 void EncodeE4m3(const float* values, size_t count, uint32_t* codes) {
@@ -96,6 +104,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace vernier::quantizers {
 HWY_EXPORT(EncodeE2m1);
+HWY_EXPORT(RoundE2m1);
 HWY_EXPORT(EncodeE4m3);
 HWY_EXPORT(DecodeE4m3);
 HWY_EXPORT(RepackBf16);
@@ -129,6 +138,16 @@ TEST_P(SimdFormats, E2m1CodesAreTheScalarOnes) {
   HWY_DYNAMIC_DISPATCH(EncodeE2m1)(values.data(), values.size(), codes.data());
   for (size_t i = 0; i < values.size(); ++i) {
     ASSERT_EQ(codes[i], FloatToE2m1(values[i])) << values[i];
+  }
+}
+
+TEST_P(SimdFormats, NearestE2m1IsTheValueOfTheScalarCode) {
+  std::vector<float> values = FloatsUpTo(std::nextafter(7.0f, 0.0f));
+  for (size_t i = 0; i < values.size(); i += 2) values[i] = -values[i];
+  std::vector<float> nearest(values.size());
+  HWY_DYNAMIC_DISPATCH(RoundE2m1)(values.data(), values.size(), nearest.data());
+  for (size_t i = 0; i < values.size(); ++i) {
+    ASSERT_EQ(nearest[i], kE2m1Values[FloatToE2m1(values[i])]) << values[i];
   }
 }
 

@@ -131,7 +131,8 @@ class CalibrationRun {
  private:
   // Before hours of work: the files of an earlier run are part of what is needed.
   void RequireRoom() const {
-    const uint64_t needed = ForecastDisk(request_.plan, request_.budget).RunDirectory();
+    const uint64_t needed =
+        ForecastDisk(request_.source, request_.plan, request_.budget).RunDirectory();
     const uint64_t there = run::BytesOfFiles(store_.run_dir());
     RequireFreeSpace(store_.run_dir(), needed - std::min(needed, there), "the calibration");
   }

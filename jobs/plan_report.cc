@@ -130,7 +130,7 @@ PlanReport MakePlanReport(recipes::Recipe recipe, SpeedFrom speed_from, const Mo
     report.budget = calib::PlanBudget(report.source, calib::ComputeOf(report.recipe), workload,
                                       MemoryFor(report.recipe, models));
   }
-  report.disk = calib::ForecastDisk(report.plan, report.budget);
+  report.disk = calib::ForecastDisk(report.source, report.plan, report.budget);
   report.speed = SpeedFor(report, models);
   report.time = calib::ForecastTime(report.source, workload, report.plan, report.speed);
   return report;

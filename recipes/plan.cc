@@ -79,7 +79,7 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
   plan.dialect = recipe.dialect;
   plan.fp8_blocks = Fp8BlocksOf(source, recipe.dialect);
   plan.weights = DecideWeights(source.layout, recipe);
-  plan.scale_groups = MakeScaleGroups(source.layout, recipe.rules, plan.weights);
+  plan.scale_groups = MakeScaleGroups(source.layout, recipe, plan.weights);
   PlanKvCache(source, recipe, plan);
   CheckConventions(source, recipe, plan);
   CheckFieldsAreUsed(recipe, plan);

@@ -200,20 +200,26 @@ std::vector<TogetherSet> ExpertLayers(const ModelLayout& layout) {
   return sets;
 }
 
-ScaleMethod ResolveScale(const ModelLayout& layout, const std::vector<Rule>& rules,
+// What "auto" is: where calibration observes inputs it also learns how much their channels count.
+ScaleMethod AutomaticScale(TargetFormat format, const Recipe& recipe, bool all_mxfp4) {
+  if (all_mxfp4 && HasScaleMethod(format, ScaleMethod::kLossless)) return ScaleMethod::kLossless;
+  const bool observed =
+      recipe.activations == ActivationScales::kCalibrated && HasInputScale(format);
+  return observed && HasScaleMethod(format, ScaleMethod::kMse) ? ScaleMethod::kMse
+                                                               : ScaleMethod::kMax;
+}
+
+ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,
                          const std::vector<WeightPlan>& plans, const TogetherSet& set) {
   const WeightPlan& plan = plans[set.weights.front()];
   const auto other = std::ranges::find_if(set.weights, [&](size_t weight) {
     return layout.weights[weight].format != WeightFormat::kMxfp4;
   });
   const bool all_mxfp4 = other == set.weights.end();
-  if (plan.scale == ScaleMethod::kAuto) {
-    const bool lossless = all_mxfp4 && HasScaleMethod(plan.format, ScaleMethod::kLossless);
-    return lossless ? ScaleMethod::kLossless : ScaleMethod::kMax;
-  }
+  if (plan.scale == ScaleMethod::kAuto) return AutomaticScale(plan.format, recipe, all_mxfp4);
   if (plan.scale == ScaleMethod::kLossless && !all_mxfp4) {
     const LogicalWeight& weight = layout.weights[*other];
-    throw Error(ErrorCode::kBadRule, RuleSubject(rules, plan.rule),
+    throw Error(ErrorCode::kBadRule, RuleSubject(recipe.rules, plan.rule),
                 fmt::format("{} has format {}, and only MXFP4 can be cast without loss",
                             weight.name, checkpoint::WeightFormatName(weight.format)),
                 "Use scale \"auto\" or \"max\"");
@@ -248,8 +254,9 @@ std::vector<WeightPlan> DecideWeights(const ModelLayout& layout, const Recipe& r
   return plans;
 }
 
-std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const std::vector<Rule>& rules,
+std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const Recipe& recipe,
                                         std::vector<WeightPlan>& plans) {
+  const std::vector<Rule>& rules = recipe.rules;
   for (const TogetherSet& set : ExpertLayers(layout)) CheckAllOrNone(layout, rules, plans, set);
   std::unordered_map<std::string, std::vector<size_t>> fused;  // by name
   for (TogetherSet& set : FusedSets(layout, [](size_t) { return true; })) {
@@ -262,7 +269,7 @@ std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const std::ve
   for (TogetherSet& set : FusedSets(layout, shares_scale)) {
     if (!IsQuantised(plans[set.weights.front()].format)) continue;
     CheckSameMethod(layout, rules, plans, set);
-    const ScaleMethod scale = ResolveScale(layout, rules, plans, set);
+    const ScaleMethod scale = ResolveScale(layout, recipe, plans, set);
     for (const size_t weight : set.weights) {
       plans[weight].scale = scale;
       plans[weight].scale_group = groups.size();

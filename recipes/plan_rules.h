@@ -20,8 +20,7 @@ std::vector<WeightPlan> DecideWeights(const checkpoint::ModelLayout& layout, con
 // each is one of its own, with the inputs of all. Errors: kBadRule for a fused group or a layer's
 // routed experts in more than one format, for a fused NVFP4 group with different methods, and for a
 // lossless cast of what is not MXFP4.
-std::vector<ScaleGroup> MakeScaleGroups(const checkpoint::ModelLayout& layout,
-                                        const std::vector<Rule>& rules,
+std::vector<ScaleGroup> MakeScaleGroups(const checkpoint::ModelLayout& layout, const Recipe& recipe,
                                         std::vector<WeightPlan>& plans);
 
 }  // namespace vernier::recipes

@@ -30,7 +30,7 @@ enum class TargetFormat {
 };
 
 enum class ScaleMethod {
-  kAuto,         // lossless for NVFP4 from MXFP4 sources, max for all others
+  kAuto,         // NVFP4: lossless from MXFP4, else mse where calibrated; max for all others
   kMax,          // scales from amax
   kLossless,     // NVFP4 as a closed-form cast of an MXFP4 source: same values
   kFourOverSix,  // NVFP4: a block's amax becomes 6 or 4, whichever has the smaller squared error

@@ -10,6 +10,7 @@ namespace {
 
 using checkpoint::LogicalWeight;
 using checkpoint::ModelDims;
+using checkpoint::ModelLayout;
 using checkpoint::Role;
 using checkpoint::SourceModel;
 
@@ -61,6 +62,19 @@ double ComputeSeconds(const SourceModel& source, const Workload& workload,
                       const ComputeSpeed& speed) {
   const TokenFlops token = ForwardFlops(source, workload);
   return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops);
+}
+
+// What calibration keeps of each input channel of observed modules whose weights may lose
+// something.
+uint64_t SquareSumBytes(const ModelLayout& layout, const recipes::Plan& plan) {
+  uint64_t channels = 0;
+  for (const std::string& module : plan.observed_modules) {
+    const auto weight = layout.by_module.find(module);
+    if (weight == layout.by_module.end()) continue;  // a cache
+    if (plan.weights[weight->second].scale == recipes::ScaleMethod::kLossless) continue;
+    channels += static_cast<uint64_t>(layout.weights[weight->second].columns());
+  }
+  return channels * sizeof(double);
 }
 
 // Of `bytes` of the source.
@@ -115,13 +129,15 @@ TimeForecast ForecastTime(const SourceModel& source, const Workload& workload,
   return forecast;
 }
 
-DiskNeeds ForecastDisk(const recipes::Plan& plan, const CalibrationBudget& budget) {
+DiskNeeds ForecastDisk(const SourceModel& source, const recipes::Plan& plan,
+                       const CalibrationBudget& budget) {
   DiskNeeds needs;
   needs.output = plan.OutputFileBytes();
   if (plan.observed_modules.empty()) return needs;
   needs.activations = 2 * budget.checkpoint_bytes;
   needs.layer = budget.layer_bytes;
-  needs.store = kStoreBaseBytes + kStoreModuleBytes * plan.observed_modules.size();
+  needs.store = kStoreBaseBytes + kStoreModuleBytes * plan.observed_modules.size() +
+                SquareSumBytes(source.layout, plan);
   return needs;
 }
 

@@ -55,7 +55,8 @@ struct DiskNeeds {
 
   uint64_t RunDirectory() const { return activations + layer + store; }
 };
-DiskNeeds ForecastDisk(const recipes::Plan& plan, const CalibrationBudget& budget);
+DiskNeeds ForecastDisk(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+                       const CalibrationBudget& budget);
 
 }  // namespace vernier::calib
 

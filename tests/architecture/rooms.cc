@@ -39,7 +39,7 @@ const std::map<std::string, std::set<std::string>>& MayKnow() {
       {"calib",
        {"base", "quantizers", "checkpoint", "recipes", "datasets", "run", "calib/budget",
         "calib/statistics"}},
-      {"export", {"base", "quantizers", "checkpoint", "recipes", "run"}},
+      {"export", {"base", "quantizers", "checkpoint", "recipes", "run", "calib/statistics"}},
       {"audit", {"base", "quantizers", "checkpoint", "recipes"}},
       {"report", {"base", "checkpoint", "recipes", "run", "audit"}},
       {"jobs",

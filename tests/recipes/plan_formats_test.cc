@@ -250,6 +250,7 @@ TEST_F(PlanFormatsTest, FieldsWithoutUseAreRefused) {
   const auto source = Model(HfFormat::kBf16);
   Recipe recipe = Weights(TargetFormat::kNvfp4);
   recipe.importance = "weights.safetensors";
+  recipe.rules[0].scale = ScaleMethod::kMax;
   EXPECT_THAT(BadRule(source, recipe), AllOf(HasSubstr("importance"), HasSubstr("\"mse\"")));
   recipe.rules[0].scale = ScaleMethod::kMse;
   MakePlan(source, recipe);

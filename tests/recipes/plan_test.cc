@@ -148,10 +148,14 @@ TEST_F(PlanTest, ASelectorOfRoleAndNameNeedsBoth) {
   EXPECT_EQ(Of(plan, "layers.2.ffn.experts.0.w1").format, TargetFormat::kKeep);
 }
 
-TEST_F(PlanTest, AutoIsLosslessForMxfp4AndMaxForFp8) {
+TEST_F(PlanTest, AutoIsLosslessForMxfp4AndMseForWhatIsCalibrated) {
   const Plan plan = MixedPlan();
   EXPECT_EQ(Of(plan, "layers.0.ffn.experts.5.w2").scale, ScaleMethod::kLossless);
-  EXPECT_EQ(Of(plan, "layers.0.attn.wo_b").scale, ScaleMethod::kMax);
+  EXPECT_EQ(Of(plan, "layers.0.attn.wo_b").scale, ScaleMethod::kMse);
+  Recipe constant = RecipeOf({RoleRule(Role::kAttention, ScaleMethod::kAuto)});
+  constant.activations = ActivationScales::kConstant;
+  constant.constant_input_scale = 1;
+  EXPECT_EQ(Of(MakePlan(source_, constant), "layers.0.attn.wo_b").scale, ScaleMethod::kMax);
 }
 
 TEST_F(PlanTest, FusedWeightsShareAGroupAndOthersAreAlone) {

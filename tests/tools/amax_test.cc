@@ -134,5 +134,85 @@ TEST_F(AmaxTest, MergeAndIntoBelongTogether) {
   EXPECT_THAT(into.errors, HasSubstr("another run"));
 }
 
+// A model whose weights lose something has the sums of squares that weight their errors.
+class SquareSumTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    fs::copy(fs::path(VERNIER_TEST_DATA) / "models/tiny-llama", Place("source"));
+    AddTokenizer(Place("source"));
+    for (const char* name : {"a", "b"}) Run(name, {"--seed", name == std::string("a") ? "0" : "5"});
+  }
+
+  CommandResult Run(const std::string& name, const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"run",
+                                          std::string(VERNIER_SOURCE_DIR) + "/recipes/nvfp4.json",
+                                          "--source",
+                                          Place("source"),
+                                          "--output",
+                                          Place(name + "-out"),
+                                          "--run-dir",
+                                          Place(name),
+                                          "--data",
+                                          std::string(VERNIER_TEST_DATA) + "/stores/v2/ids.jsonl",
+                                          "--samples",
+                                          "2",
+                                          "--sequence-length",
+                                          "32",
+                                          "--progress",
+                                          "none"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    CommandResult result = RunVernier(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    return result;
+  }
+  // By module.
+  std::map<std::string, Json> Sums(const std::string& run) {
+    std::map<std::string, Json> sums;
+    const Json dump = ParseJson(RunVernier({"amax", Place(run)}).output, "amax");
+    for (const Json& row : dump.at("statistics")) {
+      EXPECT_EQ(row.at("statistic"), "input_square_sum");
+      sums[row.at("module")] = row;
+    }
+    return sums;
+  }
+  std::string Place(const std::string& name) const { return (dir_.path() / name).string(); }
+
+  TempDir dir_;
+};
+
+TEST_F(SquareSumTest, AreDumpedComparedMergedAndUsed) {
+  const auto a = Sums("a"), b = Sums("b");
+  EXPECT_EQ(a.size(), 3u * 7);
+  const CommandResult different = RunVernier({"amax", Place("a"), "--diff", Place("b")});
+  EXPECT_EQ(different.exit_code, 1);
+  EXPECT_THAT(different.output, HasSubstr("input_square_sum"));
+  EXPECT_EQ(RunVernier({"amax", Place("a"), "--diff", Place("a")}).exit_code, 0);
+
+  const CommandResult merged =
+      RunVernier({"amax", Place("a"), "--merge", Place("b"), "--into", Place("merged")});
+  ASSERT_EQ(merged.exit_code, 0) << merged.errors;
+  for (const auto& [module, row] : Sums("merged")) {
+    EXPECT_EQ(row.at("tokens"), 2 * 2 * 32);
+    const double mean = row.at("mean_square");
+    EXPECT_NEAR(mean,
+                (a.at(module).at("mean_square").get<double>() +
+                 b.at(module).at("mean_square").get<double>()) /
+                    2,
+                1e-9 * mean);
+  }
+
+  const fs::path tensors = Place("sums.safetensors");
+  ASSERT_EQ(RunVernier({"amax", Place("a"), "--out", tensors.string()}).exit_code, 0);
+  EXPECT_THAT(ReadWholeFile(tensors),
+              HasSubstr("model.layers.0.mlp.up_proj.input_square_sum\":{\"dtype\":\"F64\""));
+}
+
+TEST_F(SquareSumTest, WeightTheSearchByDefault) {
+  const CommandResult weighted = Run("weighted", {});
+  EXPECT_THAT(weighted.output, HasSubstr("importance   21 of 21 searched weights have a vector"));
+  EXPECT_EQ(ReadJsonFile(Place("weighted-out/vernier_manifest.json")).at("importance").at("from"),
+            "calibration");
+}
+
 }  // namespace
 }  // namespace vernier::testing

@@ -41,7 +41,7 @@ Json RecipeOf(const ConformanceCase& each, const fs::path& place) {
                  {"source", MakeSource(each, place).string()},
                  {"output", (place / "out").string()},
                  {"run_dir", (place / "run").string()},
-                 {"quantize", {{{"role", each.roles}, {"format", each.format}}}},
+                 {"quantize", {{{"role", each.roles}, {"format", each.format}, {"scale", "max"}}}},
                  {"export", {{"dialect", PeerOf(each)}, {"kv_cache", each.kv_cache}}}};
   recipe["calibration"] = {{"data", {{{"path", (kPeers / "calibration_ids.jsonl").string()}}}},
                            {"samples", 8},

@@ -58,18 +58,15 @@ SampleBuffer OpenActivations(const run::Store& store, const LayerLoop& loop, int
   return file;
 }
 
-// Observed modules whose weights keep their values: no error of theirs is to be weighted.
-std::set<std::string, std::less<>> LosslessModules(const CalibrationRequest& request) {
-  std::set<std::string, std::less<>> lossless;
-  const auto& by_module = request.source.layout.by_module;
+// Observed modules for which it does not matter how much their input channels count.
+std::set<std::string, std::less<>> ModulesWithoutSums(const CalibrationRequest& request) {
+  std::set<std::string, std::less<>> modules;
   for (const std::string& module : request.plan.observed_modules) {
-    const auto weight = by_module.find(module);
-    if (weight == by_module.end()) continue;
-    if (request.plan.weights[weight->second].scale == recipes::ScaleMethod::kLossless) {
-      lossless.insert(module);
+    if (!recipes::CanWeightErrors(request.source.layout, request.plan, module)) {
+      modules.insert(module);
     }
   }
-  return lossless;
+  return modules;
 }
 
 // What a calibration adds to a pass: where it begins, saves, commits.
@@ -93,12 +90,12 @@ class CalibrationRun {
                .directory = store.run_dir(),
                .all_experts = request.recipe.calibration.all_experts,
                .times = &times_}),
-        saver_(store),
+        saver_(store, statistics::AllStatistics(), std::bind_front(&CalibrationRun::Records, this)),
         committer_(store, ledger_, request.recipe.compute.save_interval),
         policy_(request.recipe.compute.save_interval),
         recorder_(request.plan.observed_modules),
         guard_(recorder_, PolicyOf(request.recipe)) {
-    recorder_.KeepNoSumsOf(LosslessModules(request));
+    recorder_.KeepNoSumsOf(ModulesWithoutSums(request));
   }
 
   CalibrationSummary Run() {
@@ -219,10 +216,8 @@ class CalibrationRun {
     std::map<std::pair<std::string, std::string>, run::StatisticRow> rows;
     for (const std::string& module : request_.plan.observed_modules) {
       if (recipes::ObservedLayer(request_.source.layout, request_.plan, module) != layer) continue;
-      for (const Observer& observer : MakeObservers(statistics::All())) {
-        const statistics::Statistic& statistic = observer.statistic;
-        if (statistic.site != SiteOf(module)) continue;
-        if (observer.is_sum() && !recorder_.KeepsSumsOf(module)) continue;
+      for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
+        if (statistic.site != SiteOf(module) || !Records(module, statistic)) continue;
         rows[{module, std::string(statistic.name)}] = {layer, module, std::string(statistic.name),
                                                        statistic.version,
                                                        statistics::ToBytes(statistic.nothing())};
@@ -232,6 +227,11 @@ class CalibrationRun {
     std::vector<run::StatisticRow> all;
     for (auto& [place, row] : rows) all.push_back(std::move(row));
     return all;
+  }
+
+  // Of those that belong to its site.
+  bool Records(std::string_view module, const statistics::Statistic& statistic) const {
+    return !statistic.is_sum || recorder_.KeepsSumsOf(module);
   }
 
   statistics::Site SiteOf(const std::string& module) const {

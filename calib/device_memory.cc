@@ -53,15 +53,17 @@ void ResetPeakMemory(at::Device device) {
   }
 }
 
-void ReleaseUnusedMemory(at::Device device) {
-  if (c10::DeviceAllocator* allocator = AllocatorOf(device)) allocator->emptyCache();
+bool ReleaseUnusedMemory(at::Device device) {
+  c10::DeviceAllocator* allocator = AllocatorOf(device);
+  if (allocator != nullptr) allocator->emptyCache();
+  return true;
 }
 
 #else
 
 std::optional<uint64_t> PeakMemory(at::Device) { return std::nullopt; }
 void ResetPeakMemory(at::Device) {}
-void ReleaseUnusedMemory(at::Device) {}
+bool ReleaseUnusedMemory(at::Device device) { return device.is_cpu(); }
 
 #endif
 

@@ -14,8 +14,9 @@ namespace vernier::calib {
 std::optional<uint64_t> PeakMemory(at::Device device);
 void ResetPeakMemory(at::Device device);
 
-// Gives what no tensor has back to the machine, where this libtorch can be asked to.
-void ReleaseUnusedMemory(at::Device device);
+// Gives what no tensor has back to the machine. False where this libtorch cannot be asked to: what
+// is free on the device then lacks what the process could use again.
+bool ReleaseUnusedMemory(at::Device device);
 
 // kOutOfMemory with what libtorch wanted of a device, and what was free.
 [[noreturn]] void ThrowOutOfMemory(const c10::OutOfMemoryError& error);

@@ -73,8 +73,8 @@ std::optional<LayerSaver::Resumed> LayerSaver::Resume(int64_t layer, const Layer
   }
 }
 
-// A module with one statistic of a site has all of that site. Otherwise a program that recorded
-// fewer saved it, and what is missing would be of the rest of the layer alone.
+// A module with one statistic of a site has all that are recorded there. Otherwise a program that
+// recorded fewer saved it, and what is missing would be of the rest of the layer alone.
 void LayerSaver::RequireAllStatistics(const std::vector<run::StatisticRow>& rows) const {
   std::map<std::pair<std::string_view, statistics::Site>, std::ptrdiff_t> recorded;
   for (const run::StatisticRow& row : rows) {
@@ -82,11 +82,17 @@ void LayerSaver::RequireAllStatistics(const std::vector<run::StatisticRow>& rows
     if (statistic != nullptr) ++recorded[{row.module, statistic->site}];
   }
   for (const auto& [place, count] : recorded) {
-    if (count == std::ranges::count(known_, place.second, &statistics::Statistic::site)) continue;
+    if (count == CountRecorded(place.first, place.second)) continue;
     throw Error(ErrorCode::kStoreCorrupt, std::string(place.first),
                 "an older program saved its layer without statistics that this one records",
                 "The layer is begun anew");
   }
+}
+
+std::ptrdiff_t LayerSaver::CountRecorded(std::string_view module, statistics::Site site) const {
+  return std::ranges::count_if(known_, [&](const statistics::Statistic& statistic) {
+    return statistic.site == site && (!records_ || records_(module, statistic));
+  });
 }
 
 void LayerSaver::LoadParts(const run::PartialLayer& partial, LayerState& state) {

@@ -2,11 +2,15 @@
 #ifndef VERNIER_CALIB_LAYER_SAVER_H_
 #define VERNIER_CALIB_LAYER_SAVER_H_
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "calib/layer_loop.h"
@@ -27,9 +31,15 @@ class LayerSaver {
     std::vector<run::NonFiniteRecord> non_finites = {};
   };
 
-  // `known`: the statistics that are recorded.
-  explicit LayerSaver(run::Store& store, statistics::Registry known = statistics::AllStatistics())
-      : store_(store), known_(known) {}
+  // Whether a statistic of a module's site is recorded of it.
+  using Records =
+      std::function<bool(std::string_view module, const statistics::Statistic& statistic)>;
+
+  // `known`: the statistics that are recorded, of modules of which `records` says so; empty: of
+  // all.
+  explicit LayerSaver(run::Store& store, statistics::Registry known = statistics::AllStatistics(),
+                      Records records = {})
+      : store_(store), known_(known), records_(std::move(records)) {}
 
   // The layer that a save would be continued from, nothing without one. Damaged or missing files
   // are noticed by their hashes, and statistics that an older program did not record by their
@@ -63,9 +73,12 @@ class LayerSaver {
   std::string FileFor(LayerPart part, const LayerState& state) const;
   void LoadParts(const run::PartialLayer& partial, LayerState& state);
   void RequireAllStatistics(const std::vector<run::StatisticRow>& rows) const;
+  // How many statistics of its site are recorded of a module.
+  std::ptrdiff_t CountRecorded(std::string_view module, statistics::Site site) const;
 
   run::Store& store_;
   statistics::Registry known_;
+  Records records_;
   int64_t layer_ = 0;
   std::map<LayerPart, SavedState> saved_;
 };

@@ -25,8 +25,6 @@ struct Observer {
   // largest magnitude of the same rows.
   void (*add)(const at::Tensor& x, const at::Tensor& sums) = nullptr;
   int64_t (*elements)(int64_t columns) = nullptr;
-
-  bool is_sum() const { return add != nullptr; }
 };
 
 template <statistics::IsStatistic S>

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cassert>
 #include <numeric>
 #include <utility>
 
@@ -52,7 +53,7 @@ void RequireFinite(const at::Tensor& elements, std::string_view name, int layer)
 void Running::Add(const Observer& observer, const at::Tensor& x,
                   std::span<const int64_t> sequences) {
   rows += x.size(0);
-  if (observer.is_sum()) return AddSum(observer, x, sequences);
+  if (observer.statistic.is_sum) return AddSum(observer, x, sequences);
   const at::Tensor added = observer.observe(x);
   elements = elements.defined() ? observer.join(elements, added) : added;
 }
@@ -74,6 +75,7 @@ void Running::AddSum(const Observer& observer, const at::Tensor& x,
     if (end > begin) observer.add(x.slice(0, begin, end), of_batch[place]);
     begin = end;
   }
+  assert(begin == x.size(0));
 }
 
 void Running::EndBatch() {
@@ -108,7 +110,8 @@ void Recorder::Record(statistics::Site site, std::string_view name, const at::Te
   const at::Tensor rows = x.flatten(0, -2);
   for (size_t i = 0; i < observers_.size(); ++i) {
     const Observer& observer = observers_[i];
-    if (observer.statistic.site != site || (observer.is_sum() && !KeepsSumsOf(name))) continue;
+    if (observer.statistic.site != site || (observer.statistic.is_sum && !KeepsSumsOf(name)))
+      continue;
     entry->second[i].Add(observer, rows, sequences);
   }
 }
@@ -125,7 +128,7 @@ void Recorder::ForEach(Visit visit) const {
 bool Recorder::Finite() const {
   std::vector<at::Tensor> values;
   ForEach([&](const std::string&, const Observer& observer, const Running& running) {
-    if (observer.is_sum() || !running.elements.is_floating_point()) return;
+    if (observer.statistic.is_sum || !running.elements.is_floating_point()) return;
     values.push_back(running.elements);
   });
   return AllFinite(values);

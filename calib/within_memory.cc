@@ -1,5 +1,7 @@
 #include "calib/within_memory.h"
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "calib/device.h"
@@ -26,8 +28,9 @@ CalibrationSummary CalibrateWithin(ComputeSpec compute, const MemoryAttempts& at
   for (;;) {
     const CalibrationBudget budget = attempts.plan(compute);
     if (std::optional<CalibrationSummary> done = Try(attempts, budget)) return *std::move(done);
-    ReleaseUnusedMemory(device);
-    compute.device_memory = LessDeviceMemory(budget, ReadMachineMemory(device));
+    MachineMemory free = {.device_available = std::numeric_limits<uint64_t>::max()};
+    if (ReleaseUnusedMemory(device)) free = ReadMachineMemory(device);
+    compute.device_memory = LessDeviceMemory(budget, free);
     attempts.ran_out(budget, compute.device_memory.bytes);
   }
 }

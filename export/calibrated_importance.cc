@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/hash.h"
+#include "calib/statistics/registry.h"
 
 namespace vernier::exporter {
 namespace {
@@ -41,11 +42,9 @@ std::vector<float> Scaled(const std::vector<double>& values) {
 }  // namespace
 
 CalibratedImportance::CalibratedImportance(const ModelLayout& layout, const recipes::Plan& plan,
-                                           const run::Store& store,
-                                           const std::vector<run::InputAmax>& inputs)
+                                           const run::Store& store)
     : store_(store) {
   FindSums(layout, plan);
-  FindFewTokens(layout, inputs);
   AddUpExperts(layout);
   if (sums_.empty()) return;
   Hasher hasher;
@@ -67,32 +66,16 @@ void CalibratedImportance::FindSums(const ModelLayout& layout, const recipes::Pl
   }
 }
 
-void CalibratedImportance::FindFewTokens(const ModelLayout& layout,
-                                         const std::vector<run::InputAmax>& inputs) {
-  for (const run::InputAmax& input : inputs) {
-    if (input.tokens >= kFewTokens || !sums_.contains(input.module)) continue;
-    const LogicalWeight& weight = layout.weights[layout.by_module.at(input.module)];
-    if (weight.expert >= 0) blended_.push_back({input.module, input.tokens});
-  }
-}
-
 void CalibratedImportance::AddUpExperts(const ModelLayout& layout) {
-  const auto weight_of = [&](const std::string& module) -> const LogicalWeight& {
-    return layout.weights[layout.by_module.at(module)];
-  };
-  for (const BlendedImportance& few : blended_) of_all_.try_emplace(KindOf(weight_of(few.module)));
-  if (of_all_.empty()) return;
   for (const auto& [module, source] : sums_) {
-    const LogicalWeight& weight = weight_of(module);
-    const auto all = weight.expert < 0 ? of_all_.end() : of_all_.find(KindOf(weight));
-    if (all == of_all_.end()) continue;
-    const Sums own = Read(source);
-    if (own.elements.empty()) continue;
-    Sums& sum = all->second;
-    if (sum.elements.empty()) sum.elements.resize(own.elements.size());
-    if (sum.elements.size() != own.elements.size()) continue;  // which Of refuses
-    InputSquareSum::Merge(sum, own);
-    sum.tokens += own.tokens;
+    const LogicalWeight& weight = layout.weights[layout.by_module.at(module)];
+    if (weight.expert < 0) continue;
+    const Sums own = SumsOf(weight, source);
+    if (own.tokens < kFewTokens) blended_.push_back({module, own.tokens});
+    Sums& all = of_all_[KindOf(weight)];
+    all.elements.resize(static_cast<size_t>(weight.columns()));
+    if (!own.elements.empty()) InputSquareSum::Merge(all, own);
+    all.tokens += own.tokens;
   }
 }
 
@@ -100,24 +83,26 @@ CalibratedImportance::ExpertKind CalibratedImportance::KindOf(const LogicalWeigh
   return {weight.layer, weight.module.substr(weight.module.rfind('.') + 1)};
 }
 
-CalibratedImportance::Sums CalibratedImportance::Read(const Source& source) const {
+CalibratedImportance::Sums CalibratedImportance::SumsOf(const LogicalWeight& weight,
+                                                        const Source& source) const {
   const std::string origin = store_.run_dir().string();
+  const statistics::Statistic& statistic = statistics::RequireStatistic(
+      statistics::AllStatistics(), source.key.name, source.key.version, origin);
   const statistics::Bytes bytes =
       source.key.file.empty() ? source.bytes : run::ReadStatistic(store_, source.key);
-  static constexpr statistics::Statistic kStatistic = statistics::Describe<InputSquareSum>();
-  return statistics::ElementsOf<double>(statistics::Parse(kStatistic, bytes, origin));
+  Sums sums = statistics::ElementsOf<double>(statistics::Parse(statistic, bytes, origin));
+  if (sums.elements.size() == static_cast<size_t>(weight.columns())) return sums;
+  if (sums.elements.empty() && sums.tokens == 0) return sums;
+  throw Error(ErrorCode::kStoreCorrupt, origin,
+              fmt::format("it has {} sums of squares of {}, which has {} columns",
+                          sums.elements.size(), weight.module, weight.columns()),
+              "Calibrate again in another run directory");
 }
 
 std::vector<float> CalibratedImportance::Of(const LogicalWeight& weight) const {
   const auto found = sums_.find(weight.module);
   if (found == sums_.end()) return {};
-  const Sums own = Read(found->second);
-  if (!own.elements.empty() && own.elements.size() != static_cast<size_t>(weight.columns())) {
-    throw Error(ErrorCode::kStoreCorrupt, store_.run_dir().string(),
-                fmt::format("it has {} sums of squares of {}, which has {} columns",
-                            own.elements.size(), weight.module, weight.columns()),
-                "Calibrate again in another run directory");
-  }
+  const Sums own = SumsOf(weight, found->second);
   if (weight.expert >= 0 && own.tokens < kFewTokens) {
     return Scaled(Blend(own, of_all_.at(KindOf(weight))));
   }

@@ -24,11 +24,11 @@ inline constexpr int64_t kFewTokens = 256;
 // a search compares errors of one weight only.
 class CalibratedImportance final : public Importance {
  public:
-  // `inputs`: the store's amax values, which count tokens. `store` must outlive it. kStoreCorrupt.
+  // Reads the sums of all routed experts. `store` must outlive it. kStoreCorrupt, also when sums
+  // are not one per column.
   CalibratedImportance(const checkpoint::ModelLayout& layout, const recipes::Plan& plan,
-                       const run::Store& store, const std::vector<run::InputAmax>& inputs);
+                       const run::Store& store);
 
-  // kStoreCorrupt when the sums are not one per column.
   std::vector<float> Of(const checkpoint::LogicalWeight& weight) const override;
   int64_t CountUses(const checkpoint::ModelLayout& layout,
                     const recipes::Plan& plan) const override;
@@ -46,15 +46,14 @@ class CalibratedImportance final : public Importance {
   };
 
   static ExpertKind KindOf(const checkpoint::LogicalWeight& weight);
-  Sums Read(const Source& source) const;
+  // kStoreCorrupt unless the weight has a sum for each column, or none over no tokens.
+  Sums SumsOf(const checkpoint::LogicalWeight& weight, const Source& source) const;
   void FindSums(const checkpoint::ModelLayout& layout, const recipes::Plan& plan);
-  void FindFewTokens(const checkpoint::ModelLayout& layout,
-                     const std::vector<run::InputAmax>& inputs);
   void AddUpExperts(const checkpoint::ModelLayout& layout);
 
   const run::Store& store_;
   std::map<std::string, Source> sums_;  // by module
-  std::map<ExpertKind, Sums> of_all_;   // over all experts, where one of them saw few tokens
+  std::map<ExpertKind, Sums> of_all_;   // over all experts
   std::vector<BlendedImportance> blended_;
   std::string hash_;
 };

@@ -71,8 +71,8 @@ class ExportJob {
   explicit ExportJob(const ExportRequest& request)
       : request_(request),
         output_(fs::weakly_canonical(fs::absolute(request.output))),
-        importance_(MakeImportance(request.recipe, request.source.layout, request.plan,
-                                   request.store, request.inputs)),
+        importance_(
+            MakeImportance(request.recipe, request.source.layout, request.plan, request.store)),
         ledger_(request.store, request.source.checkpoint),
         weight_scales_(request.plan.scale_groups.size()) {}
 

@@ -9,11 +9,10 @@ namespace vernier::exporter {
 
 std::unique_ptr<Importance> MakeImportance(const recipes::Recipe& recipe,
                                            const checkpoint::ModelLayout& layout,
-                                           const recipes::Plan& plan, const run::Store& store,
-                                           const std::vector<run::InputAmax>& inputs) {
+                                           const recipes::Plan& plan, const run::Store& store) {
   if (!recipe.importance.empty()) return std::make_unique<FileImportance>(recipe.importance);
   if (!std::ranges::any_of(plan.weights, IsSearched)) return std::make_unique<Importance>();
-  return std::make_unique<CalibratedImportance>(layout, plan, store, inputs);
+  return std::make_unique<CalibratedImportance>(layout, plan, store);
 }
 
 }  // namespace vernier::exporter

@@ -12,7 +12,6 @@
 #include "checkpoint/model_layout.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
-#include "run/input_amax.h"
 #include "run/store.h"
 
 namespace vernier::exporter {
@@ -49,11 +48,10 @@ inline bool IsSearched(const recipes::WeightPlan& weight) {
 }
 
 // The recipe's file, or else what calibration observed, where the plan searches scales by error.
-// `inputs`: the store's. Errors: those of FileImportance and CalibratedImportance.
+// Errors: those of FileImportance and CalibratedImportance.
 std::unique_ptr<Importance> MakeImportance(const recipes::Recipe& recipe,
                                            const checkpoint::ModelLayout& layout,
-                                           const recipes::Plan& plan, const run::Store& store,
-                                           const std::vector<run::InputAmax>& inputs);
+                                           const recipes::Plan& plan, const run::Store& store);
 
 }  // namespace vernier::exporter
 

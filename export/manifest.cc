@@ -220,7 +220,7 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
                           {"dialect", recipes::DialectName(content.recipe.dialect)},
                           {"kv_cache", recipes::KvCacheName(content.recipe.kv_cache)},
                           {"rules", RuleTexts(content.recipe)}});
-  if (content.importance.origin() != "none") {
+  if (std::ranges::any_of(content.plan.weights, IsSearched)) {
     writer.Field("importance", ImportanceJson(content.importance));
   }
   writer.Field("lossless_cast", {{"blocks", content.cast.blocks},

@@ -46,7 +46,8 @@ calib::ComputeSpeed TorchJobs::MeasureSpeed(const checkpoint::SourceModel& sourc
   const calib::Workload workload = calib::WorkloadOf(recipe);
   const calib::CalibrationBudget budget =
       calib::PlanBudget(source, compute, workload, ReadMemory(compute.device));
-  return calib::MeasureSpeed(source, compute, workload, budget);
+  return calib::WithMemoryErrors(
+      [&] { return calib::MeasureSpeed(source, compute, workload, budget); });
 }
 
 CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
@@ -65,7 +66,7 @@ CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
   const TokenizedData data = Tokenize(recipe);
   CalibrationOutcome outcome = {.samples = data.tokens.samples};
   const auto run = [&](const calib::CalibrationBudget& budget) {
-    outcome.device_limit = budget.device_limit;
+    if (compute.device != "cpu") outcome.device_limit = budget.device_limit;
     return calib::Calibrate({.source = source,
                              .recipe = resolved,
                              .plan = plan,

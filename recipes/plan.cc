@@ -92,6 +92,14 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
   return plan;
 }
 
+bool CanWeightErrors(const checkpoint::ModelLayout& layout, const Plan& plan,
+                     std::string_view module) {
+  const auto found = layout.by_module.find(std::string(module));
+  if (found == layout.by_module.end()) return false;
+  const WeightPlan& weight = plan.weights[found->second];
+  return weight.scale != ScaleMethod::kLossless && HasScaleMethod(weight.format, ScaleMethod::kMse);
+}
+
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan,
                   std::string_view module) {
   const checkpoint::LogicalWeight* weight = layout.FindModule(module);

@@ -92,6 +92,11 @@ struct Plan {
 // key/value cache: without it, a plan observes nothing.
 bool ObservesInputs(const Recipe& recipe);
 
+// Whether it matters for the module's weight how much each input channel counts: scales of its
+// format can be searched by error, and are not those of a lossless cast.
+bool CanWeightErrors(const checkpoint::ModelLayout& layout, const Plan& plan,
+                     std::string_view module);
+
 // The decoder layer of one of plan.observed_modules.
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 

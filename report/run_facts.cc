@@ -154,6 +154,13 @@ Json NonFiniteJson(const run::RunStatus& status) {
           {"records", run::RecordsJson(std::span(status.non_finite).first(shown))}};
 }
 
+// The last of them, as many as are shown.
+std::vector<run::EventRecord> Latest(std::vector<run::EventRecord> events) {
+  const size_t left_out = events.size() - std::min(kRecordsShown, events.size());
+  events.erase(events.begin(), events.begin() + static_cast<std::ptrdiff_t>(left_out));
+  return events;
+}
+
 // Where a routed expert's number stands in `parts`: behind "experts".
 std::optional<size_t> ExpertPlace(const std::vector<std::string_view>& parts) {
   for (size_t i = 1; i < parts.size(); ++i) {
@@ -197,7 +204,7 @@ Json RunFacts(const run::Store& store) {
           {"non_finite", NonFiniteJson(status)},
           {"exports", run::RecordsJson(status.exports)},
           {"commands", run::RecordsJson(run::Commands(store.database()))},
-          {"events", run::RecordsJson(run::Events(store.database()))}};
+          {"events", run::RecordsJson(Latest(run::Events(store.database())))}};
 }
 
 }  // namespace vernier::report

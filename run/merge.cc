@@ -22,8 +22,8 @@ namespace vernier::run {
 namespace {
 
 // Fields without which statistics are of different things.
-constexpr std::array<std::string_view, 4> kMustAgree = {"source", "observed_modules", "numerics",
-                                                        "calibration.dtype"};
+constexpr std::array<std::string_view, 5> kMustAgree = {
+    "source", "observed_modules", "weighted_modules", "numerics", "calibration.dtype"};
 
 struct Parent {
   std::filesystem::path path;

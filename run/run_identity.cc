@@ -10,6 +10,7 @@ namespace vernier::run {
 namespace {
 
 const std::string kNumerics = "numerics";
+const std::string kWeightedModules = "weighted_modules";
 
 // "/data/0/path" -> "calibration.data.0.path"
 std::string FieldName(std::string pointer) {
@@ -43,6 +44,11 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
                           {"observed_modules", observed.Hex()}};
   if (!recipes::ObservesInputs(recipe)) return identity;
   AddCalibration(recipe, identity);
+  Hasher weighted;
+  for (const std::string& module : plan.observed_modules) {
+    if (recipes::CanWeightErrors(source.layout, plan, module)) weighted.Update(module + "\n");
+  }
+  identity[kWeightedModules] = weighted.Hex();
   if (const std::string products = ProductsOf(recipe); !products.empty()) {
     identity[std::string(kProductsField)] = products;
   }
@@ -52,9 +58,11 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
 RunIdentity AsFinished(RunIdentity identity, const Store& store) {
   if (!store.CalibrationFinished()) return identity;
   const RunIdentity stored = store.Identity();
-  const auto numerics = stored.find(kNumerics);
-  if (numerics != stored.end() && identity.contains(kNumerics)) {
-    identity[kNumerics] = numerics->second;
+  for (const std::string& field : {kNumerics, kWeightedModules}) {
+    if (!identity.contains(field)) continue;
+    const auto found = stored.find(field);
+    if (found != stored.end()) identity[field] = found->second;
+    if (found == stored.end() && field == kWeightedModules) identity.erase(field);
   }
   return identity;
 }

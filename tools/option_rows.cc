@@ -175,7 +175,7 @@ std::vector<Option> RunRows() {
       {.name = "--merge",
        .commands = "amax",
        .kind = Kind::kPath,
-       .help = "Merge with these runs: largest amax, all tokens",
+       .help = "Merge with these runs: largest amax, sums added, all tokens",
        .arity = Arity::kMany,
        .excludes = "--out --diff",
        .needs = "--into"},

@@ -120,7 +120,7 @@ void PrintExport(const jobs::ExportOutcome& exported) {
                HumanCount(static_cast<uint64_t>(done.cast.requantised)),
                HumanCount(static_cast<uint64_t>(done.cast.inexact)));
   }
-  if (done.weighted_weights > 0) {
+  if (done.searched_weights > 0) {
     fmt::print("importance   {} of {} searched weights have a vector\n", done.weighted_weights,
                done.searched_weights);
   }

@@ -67,6 +67,7 @@ struct Work {
   uint64_t dense_layer = 0;   // the largest
   uint64_t dense_stored = 0;  // the largest as stored
   uint64_t ring = 0;          // weights that wait in host memory for another device
+  uint64_t statistics = 0;    // of a layer, at most, and their copy on the way to the store
   uint64_t expert = 0;        // the largest
   // F32 copy of the largest linear weight, of routed experts and of all others: BF16 products on a
   // CPU are computed in F32.
@@ -127,6 +128,16 @@ uint64_t LargestExpert(const SourceModel& source, uint64_t element) {
   return Largest(experts);
 }
 
+// Sums of squares of each input channel of a layer.
+uint64_t LargestStatistics(const ModelLayout& layout) {
+  std::map<int, uint64_t> layers;
+  for (const LogicalWeight& weight : layout.weights) {
+    if (!IsInLoop(weight) || !weight.linear) continue;
+    layers[weight.layer] += static_cast<uint64_t>(weight.columns()) * sizeof(double);
+  }
+  return Largest(layers);
+}
+
 uint64_t LargestCast(const ModelLayout& layout, bool routed) {
   uint64_t largest = 0;
   for (const LogicalWeight& weight : layout.weights) {
@@ -157,6 +168,7 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.dense_stored = LargestStoredLayer(source, /*routed=*/false);
   work.ring = work.on_cpu ? 0 : WeightRingBytes(source);
   work.expert = LargestExpert(source, work.element);
+  work.statistics = 2 * LargestStatistics(source.layout);
   if (!work.widens) return work;
   work.dense_cast = LargestCast(source.layout, /*routed=*/false);
   work.expert_cast = LargestCast(source.layout, /*routed=*/true);
@@ -369,7 +381,7 @@ uint64_t DeviceBaseBytes(const Work& work) {
 // device, all that comes before the routed experts, and these.
 uint64_t DeviceBytes(const Work& work, const Choice& sizes, Routing routing = Routing::kWorst) {
   const uint64_t decoding = work.on_cpu ? 0 : work.dense_stored;
-  return HiddenOnDevice(work) + DeviceBaseBytes(work) + work.dense_layer +
+  return HiddenOnDevice(work) + DeviceBaseBytes(work) + work.statistics + work.dense_layer +
          std::max({decoding, work.dense_cast + DenseBatchBytes(work, sizes),
                    ExpertStageBytes(work, sizes, routing)});
 }
@@ -405,10 +417,11 @@ std::vector<int64_t> BatchChoices(const Work& work, const ComputeSpec& compute,
   if (compute.batch_size != 0) return {std::min(compute.batch_size, samples)};
   std::vector<int64_t> choices;
   if (kept) {
-    for (int64_t batch = kept->batch_size; batch > kLeastEqualBatch && !work.on_cpu; batch /= 2) {
-      choices.push_back(batch);
+    choices.push_back(kept->batch_size);
+    // Halves that are whole groups of sequences compute the same on a device.
+    while (!work.on_cpu && choices.back() % (2 * kLeastEqualBatch) == 0) {
+      choices.push_back(choices.back() / 2);
     }
-    choices.push_back(std::min(kept->batch_size, kLeastEqualBatch));
     return choices;
   }
   const int64_t most = work.on_cpu ? kMaxChosenBatch : kMaxChosenDeviceBatch;

@@ -64,15 +64,12 @@ double ComputeSeconds(const SourceModel& source, const Workload& workload,
   return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops);
 }
 
-// What calibration keeps of each input channel of observed modules whose weights may lose
-// something.
+// What calibration keeps of each input channel where errors can be weighted by it.
 uint64_t SquareSumBytes(const ModelLayout& layout, const recipes::Plan& plan) {
   uint64_t channels = 0;
   for (const std::string& module : plan.observed_modules) {
-    const auto weight = layout.by_module.find(module);
-    if (weight == layout.by_module.end()) continue;  // a cache
-    if (plan.weights[weight->second].scale == recipes::ScaleMethod::kLossless) continue;
-    channels += static_cast<uint64_t>(layout.weights[weight->second].columns());
+    if (!recipes::CanWeightErrors(layout, plan, module)) continue;
+    channels += static_cast<uint64_t>(layout.FindModule(module)->columns());
   }
   return channels * sizeof(double);
 }

@@ -36,12 +36,12 @@ constexpr int64_t DeviceTileRows(int64_t columns) {
 }
 
 // Samples of which a routed expert computes all rows: about 64 K tokens, fewer beside smaller
-// batches. Made of what a store keeps, so that a resume computes the same products.
+// batches, the same beside all of kLeastEqualBatch and more. Made of what a store keeps, so that a
+// resume computes the same products.
 constexpr int64_t SamplesPerChunk(int64_t batch_size, int64_t sequence_length) {
   constexpr int64_t kTokensPerSampleOfBatch = 8192;
-  const int64_t samples = std::min(batch_size, kLeastEqualBatch) *
-                          std::max<int64_t>(1, kTokensPerSampleOfBatch / sequence_length);
-  return std::max(batch_size, samples);
+  return std::min(batch_size, kLeastEqualBatch) *
+         std::max<int64_t>(1, kTokensPerSampleOfBatch / sequence_length);
 }
 
 // Of weights on their way to a device, what lies there before it is asked for.

@@ -24,6 +24,7 @@ struct InputSquareSum {
   static constexpr std::string_view kName = "input_square_sum";
   static constexpr int kVersion = 1;
   static constexpr Site kSite = Site::kLinearInput;
+  static constexpr bool kIsSum = true;
   static constexpr std::string_view kTensor = "input_square_sum";
   static constexpr std::string_view kTokens = "input_square_sum.tokens";
 

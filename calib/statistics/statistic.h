@@ -36,6 +36,12 @@ inline constexpr ElementType kElementType = std::same_as<Element, float>    ? El
                                             : std::same_as<Element, double> ? ElementType::kF64
                                                                             : ElementType::kI64;
 
+// Whether a statistic is a sum over rows: it has kIsSum.
+template <class S>
+inline constexpr bool kIsSum = requires {
+  requires S::kIsSum;
+};
+
 template <class S>
 concept IsStatistic = requires(Observed<typename S::Element>& into,
                                const Observed<typename S::Element>& value, size_t elements) {
@@ -77,6 +83,7 @@ struct Statistic {
   std::string_view tensor, tokens;
   ElementType element_type = ElementType::kF32;
   size_t element_bytes = 0;
+  bool is_sum = false;
   std::optional<std::vector<int64_t>> (*shape)(size_t elements) = nullptr;
   Value (*nothing)() = nullptr;
   void (*merge)(Value& into, const Value& other) = nullptr;
@@ -95,6 +102,7 @@ constexpr Statistic Describe() {
           .tokens = S::kTokens,
           .element_type = kElementType<Element>,
           .element_bytes = sizeof(Element),
+          .is_sum = kIsSum<S>,
           .shape = [](size_t elements) { return S::Shape(elements); },
           .nothing =
               [] {

@@ -3,6 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+#include <string_view>
+
 #include "base/file.h"
 #include "calib/recorder.h"
 #include "checkpoint/source_model.h"
@@ -31,8 +35,12 @@ class LayerSaverTest : public ::testing::TestWithParam<bool> {
     loop.Embed(*hidden);
 
     Recorder recorder(modules_);
+    recorder.KeepNoSumsOf(without_sums_);
     NonFiniteGuard guard(recorder);
-    LayerSaver saver(store, known_);
+    LayerSaver saver(store, known_,
+                     [&](std::string_view module, const statistics::Statistic& statistic) {
+                       return !statistic.is_sum || recorder.KeepsSumsOf(module);
+                     });
     std::optional<LayerSaver::Resumed> resumed = saver.Resume(kLayer, loop, hidden);
     resumed_ = resumed.has_value();
     if (!resumed) resumed.emplace(LayerSaver::Resumed{loop.MakeState(kLayer, hidden)});
@@ -47,12 +55,13 @@ class LayerSaverTest : public ::testing::TestWithParam<bool> {
       if (done >= units) throw Killed();
     });
     return {resumed->state.part(LayerPart::kOut).Get(0, tokens_.samples).clone(),
-            InputsOf(recorder, kLayer)};
+            InputsOf(recorder, kLayer), recorder.Rows(kLayer)};
   }
 
   testing::TempDir dir_;
   bool in_files_ = GetParam();
   statistics::Registry known_ = statistics::AllStatistics();
+  std::set<std::string, std::less<>> without_sums_;
   bool resumed_ = false;
   double resumed_at_ = 0;
   const checkpoint::SourceModel source_ =
@@ -161,6 +170,19 @@ TEST_P(LayerSaverTest, WhatAnOlderProgramDidNotRecordIsRecordedOfTheWholeLayer) 
   EXPECT_THROW(Run(dir_.path() / "run", kOptions, 4), Killed);
   known_ = testing::WithSquareSums();
   ExpectSame(Run(dir_.path() / "run", kOptions), calm);
+  EXPECT_FALSE(resumed_);
+}
+
+// Those of which no sums are kept are whole without them, and others are not.
+TEST_P(LayerSaverTest, ModulesWithoutSumsAreGoneOnFrom) {
+  without_sums_ = {modules_.begin(), modules_.end()};
+  const LoopResult calm = Run(dir_.path() / "calm", kOptions);
+  EXPECT_THROW(Run(dir_.path() / "run", kOptions, 4), Killed);
+  EXPECT_THROW(Run(dir_.path() / "other", kOptions, 4), Killed);
+  ExpectSame(Run(dir_.path() / "run", kOptions), calm);
+  EXPECT_TRUE(resumed_);
+  without_sums_.clear();
+  Run(dir_.path() / "other", kOptions);
   EXPECT_FALSE(resumed_);
 }
 

@@ -39,7 +39,6 @@ class CalibratedImportanceTest : public ExportFixture {
     if (tokens > 0) sums[0] = first;
     rows_[module] =
         statistics::ToBytes({tokens, statistics::PayloadOf<double>(std::span<const double>(sums))});
-    inputs_.push_back({.module = module, .layer = 0, .amax = 1, .tokens = tokens});
   }
 
   CalibratedImportance Importance() {
@@ -48,11 +47,11 @@ class CalibratedImportanceTest : public ExportFixture {
       layer.statistics.push_back({.unit = 0,
                                   .module = module,
                                   .name = std::string(statistics::InputSquareSum::kName),
-                                  .version = statistics::InputSquareSum::kVersion,
+                                  .version = version_,
                                   .bytes = bytes});
     }
     store_->CommitLastLayers(std::span(&layer, 1));
-    return CalibratedImportance(source_->layout, plan_, *store_, inputs_);
+    return CalibratedImportance(source_->layout, plan_, *store_);
   }
 
   const checkpoint::LogicalWeight& Weight(const std::string& module) const {
@@ -64,6 +63,7 @@ class CalibratedImportanceTest : public ExportFixture {
   recipes::Plan plan_;
   std::optional<run::Store> store_;
   std::map<std::string, statistics::Bytes> rows_;
+  int version_ = statistics::InputSquareSum::kVersion;
 };
 
 const std::string kExperts = "layers.0.ffn.experts.";
@@ -114,14 +114,19 @@ TEST_F(CalibratedImportanceTest, IsOnlyOfWhatIsSearched) {
   EXPECT_TRUE(importance.Of(Weight(kExperts + "0.w1")).empty());
   EXPECT_TRUE(importance.hash().empty());
   EXPECT_EQ(importance.origin(), "none");
-  EXPECT_EQ(MakeImportance(recipe_, source_->layout, plan_, *store_, inputs_)->origin(), "none");
+  EXPECT_EQ(MakeImportance(recipe_, source_->layout, plan_, *store_)->origin(), "none");
 }
 
 TEST_F(CalibratedImportanceTest, RefusesSumsOfOtherChannels) {
   See(kExperts + "0.w1", 1000, 4, kWidth);
-  const CalibratedImportance importance = Importance();
-  EXPECT_VERNIER_ERROR(importance.Of(Weight(kExperts + "0.w1")), ErrorCode::kStoreCorrupt,
-                       "544 columns");
+  See(kExperts + "1.w1", 10, 4);
+  EXPECT_VERNIER_ERROR(Importance(), ErrorCode::kStoreCorrupt, "544 columns");
+}
+
+TEST_F(CalibratedImportanceTest, RefusesSumsOfANewerProgram) {
+  See(kExperts + "0.w1", 1000, 4);
+  version_ = statistics::InputSquareSum::kVersion + 1;
+  EXPECT_VERNIER_ERROR(Importance(), ErrorCode::kStoreCorrupt, "input_square_sum in version 2");
 }
 
 // What was observed decides the bytes, and the plan's hash with them.

@@ -7,7 +7,9 @@
 #include <bit>
 
 #include "base/hash.h"
+#include "run/input_amax.h"
 #include "run/sqlite.h"
+#include "run/statistic_rows.h"
 #include "run/store.h"
 #include "tests/tools/recipe_builder.h"
 
@@ -27,6 +29,13 @@ std::string DumpStatistics(const fs::path& run_dir) {
   for (const run::InputAmax& input : store.Inputs()) {
     dump += fmt::format("{} {} {:08x} {}\n", input.layer, input.module,
                         std::bit_cast<uint32_t>(input.amax), input.tokens);
+  }
+  for (const run::StatisticKey& key : run::ListStatistics(store.database())) {
+    if (run::IsAmax(key.name)) continue;
+    const statistics::Bytes bytes = run::ReadStatistic(store, key);
+    Hasher hasher;
+    hasher.Update(bytes);
+    dump += fmt::format("{} {} {} {}\n", key.unit, key.module, key.name, hasher.Hex());
   }
   return dump;
 }

@@ -153,9 +153,32 @@ TEST_F(RunIdentityTest, TheMachineTheOutputAndTheScalesMayChange) {
       [](auto& recipe) { recipe.output = "elsewhere"; },
       [](auto& recipe) { recipe.run_dir = "elsewhere"; },
       [](auto& recipe) { recipe.description = "another text"; },
-      [](auto& recipe) { recipe.calibration.data.sources[0].path = "/moved/a.jsonl"; },
-      [](auto& recipe) { recipe.rules[0].scale = recipes::ScaleMethod::kMax; }};
+      [](auto& recipe) { recipe.calibration.data.sources[0].path = "/moved/a.jsonl"; }};
   for (size_t i = 0; i < changes.size(); ++i) EXPECT_THAT(After(changes[i]), IsEmpty()) << i;
+  recipe_.rules[0].scale = recipes::ScaleMethod::kMse;
+  EXPECT_THAT(After([](auto& recipe) { recipe.rules[0].scale = recipes::ScaleMethod::kMax; }),
+              IsEmpty());
+}
+
+// A lossless cast needs no sums: those of half a calibration would be of half its tokens.
+TEST_F(RunIdentityTest, SumsAreOfAWholeCalibration) {
+  const Change search = [](auto& recipe) { recipe.rules[0].scale = recipes::ScaleMethod::kMse; };
+  EXPECT_THAT(After(search), ElementsAre(HasSubstr("weighted_modules: stored ")));
+  Store store = Store::Open(dir_.path() / "run");
+  const RunIdentity lossless = Identity(recipe_);
+  store.RequireIdentity(lossless);
+  search(recipe_);
+  EXPECT_EQ(AsFinished(Identity(recipe_), store), Identity(recipe_)) << "it is not finished";
+  store.FinishCalibration();
+  EXPECT_EQ(AsFinished(Identity(recipe_), store), lossless);
+
+  // An older program's names none.
+  Store older = Store::Open(dir_.path() / "older");
+  RunIdentity without = lossless;
+  without.erase("weighted_modules");
+  older.RequireIdentity(without);
+  older.FinishCalibration();
+  EXPECT_EQ(AsFinished(Identity(recipe_), older), without);
 }
 
 TEST_F(RunIdentityTest, ConversionsDependOnNoCalibration) {

@@ -136,7 +136,9 @@ TEST_F(BudgetTest, ThePeakIsThatOfTheLargerStage) {
   const CalibrationBudget many = Budget();
   EXPECT_GE(few.device_peak, few.dense_layer_bytes + 8 * few.expert_bytes);
   EXPECT_LT(few.device_peak, few.dense_layer_bytes + few.batch_bytes + 8 * few.expert_bytes);
-  EXPECT_EQ(many.device_peak, many.dense_layer_bytes + many.batch_bytes);
+  constexpr uint64_t kStatistics = 128 << 10;  // at most, of a layer
+  EXPECT_GE(many.device_peak, many.dense_layer_bytes + many.batch_bytes);
+  EXPECT_LE(many.device_peak, many.dense_layer_bytes + many.batch_bytes + kStatistics);
 }
 
 // A device must have room for an expert that gets every token; the forecast does not expect one.
@@ -380,7 +382,24 @@ TEST_F(BudgetTest, ALargeBatchOnADeviceShrinksToEight) {
   EXPECT_EQ(Budget(kAmple, sizes).batch_size, 8);
   compute_.device_memory = of_8 - 1;
   EXPECT_VERNIER_ERROR(Budget(kAmple, sizes), ErrorCode::kBudgetTooSmall, "a batch of 8");
-  EXPECT_EQ(SamplesPerChunk(32, 128), SamplesPerChunk(8, 128));
+  for (const int64_t length : {1, 100, 128, 512, 2048, 4096, 8192, 100'000}) {
+    for (const int64_t batch : {9, 12, 16, 32}) {
+      EXPECT_EQ(SamplesPerChunk(batch, length), SamplesPerChunk(8, length)) << length;
+    }
+  }
+}
+
+TEST_F(BudgetTest, OtherBatchesAreKeptAsTheyAre) {
+  EXPECT_EQ(Budget(kAmple, run::LoopSizes{.batch_size = 16, .query_chunk = 64}).batch_size, 16);
+  compute_.device = "cuda";
+  const run::LoopSizes twelve = {.batch_size = 12, .query_chunk = 64};
+  compute_.batch_size = 12;
+  const uint64_t least = LeastMemory([](const auto&) { return true; });
+  compute_.batch_size = 0;
+  compute_.device_memory = least;
+  EXPECT_EQ(Budget(kAmple, twelve).batch_size, 12);
+  compute_.device_memory = least - 1;
+  EXPECT_VERNIER_ERROR(Budget(kAmple, twelve), ErrorCode::kBudgetTooSmall, "a batch of 12");
 }
 
 TEST(WorkloadTest, IsTheRecipes) {

@@ -13,8 +13,8 @@
 #include "datasets/tokenizer.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
-#include "run/input_amax.h"
 #include "run/loop_sizes.h"
+#include "run/statistic_rows.h"
 #include "run/store.h"
 #include "tests/calib/loop_support.h"
 #include "tests/support/expect_error.h"
@@ -96,12 +96,15 @@ class Disturber final : public ProgressListener {
   int units_ = 0;
 };
 
-// How many values differ, and which is the first.
-std::string Difference(const std::vector<run::InputAmax>& a, const std::vector<run::InputAmax>& b) {
+constexpr int kLayers = 3;
+
+// How many statistics differ, and which is the first.
+std::string Difference(const std::vector<run::StatisticRow>& a,
+                       const std::vector<run::StatisticRow>& b) {
   if (a.size() != b.size()) return "other modules";
   std::vector<std::string> names;
   for (size_t i = 0; i < a.size(); ++i) {
-    if (a[i] != b[i]) names.push_back(a[i].module);
+    if (a[i].bytes != b[i].bytes) names.push_back(a[i].module + " " + a[i].name);
   }
   return names.empty() ? "" : std::to_string(names.size()) + ", the first " + names.front();
 }
@@ -111,8 +114,8 @@ class CalibrateWithinTest : public ::testing::TestWithParam<at::DeviceType> {
   void SetUp() override {
     if (!HasDevice(GetParam())) GTEST_SKIP() << "no such device in this build or machine";
     const bool on_gpu = GetParam() != at::kCPU;
-    testing::SyntheticOptions model = {.layers = 3, .experts = 8};
-    if (on_gpu) model = {.layers = 3, .experts = 32, .hidden = 1024, .moe_width = 512};
+    testing::SyntheticOptions model = {.layers = kLayers, .experts = 8};
+    if (on_gpu) model = {.layers = kLayers, .experts = 32, .hidden = 1024, .moe_width = 512};
     samples_ = on_gpu ? 64 : 8;
     length_ = on_gpu ? 512 : 64;
     testing::WriteSyntheticDeepseekV4(Source(), model);
@@ -120,11 +123,12 @@ class CalibrateWithinTest : public ::testing::TestWithParam<at::DeviceType> {
     Json recipe = testing::SyntheticRecipe(dir_.path(), Source(), model.vocab, samples_, length_);
     recipe["compute"]["device"] = on_gpu ? "cuda" : "cpu";
     recipe["compute"]["save_interval"] = 0;
+    recipe["quantize"][0]["scale"] = "mse";  // so that there are sums
     recipe_ = recipes::LoadRecipe(testing::WriteRecipe(dir_.path(), recipe));
   }
 
   struct Result {
-    std::vector<run::InputAmax> inputs;
+    std::vector<run::StatisticRow> rows;  // of the last layer
     std::vector<CalibrationBudget> failed;
     uint64_t limit = 0;
   };
@@ -162,7 +166,7 @@ class CalibrateWithinTest : public ::testing::TestWithParam<at::DeviceType> {
                                   },
                               .ran_out = [&](const CalibrationBudget& budget,
                                              uint64_t) { result.failed.push_back(budget); }});
-    result.inputs = store.Inputs();
+    result.rows = run::StatisticsOfUnit(store, kLayers - 1);
     return result;
   }
 
@@ -180,7 +184,7 @@ TEST_P(CalibrateWithinTest, GoesOnWithTheSameBytesWhereverMemoryRunsOut) {
     if (unit == 1 || unit == 5) RunOut();
   });
   EXPECT_EQ(disturbed.failed.size(), 2u);
-  EXPECT_EQ(Difference(disturbed.inputs, calm.inputs), "");
+  EXPECT_EQ(Difference(disturbed.rows, calm.rows), "");
 }
 
 // Somebody takes all but what a smaller working set needs, for good.
@@ -198,7 +202,7 @@ TEST_P(CalibrateWithinTest, LivesWithWhatOthersLeave) {
     taken = at::empty({static_cast<int64_t>(free - left)}, at::device(device).dtype(at::kByte));
   });
   EXPECT_FALSE(crowded.failed.empty()) << "it fitted all the same";
-  EXPECT_EQ(Difference(crowded.inputs, calm.inputs), "");
+  EXPECT_EQ(Difference(crowded.rows, calm.rows), "");
 }
 
 // And whatever the limit, they have the same bytes.
@@ -213,7 +217,7 @@ TEST_P(CalibrateWithinTest, TensorsNeverHaveMoreThanTheLimit) {
       EXPECT_LE(*PeakMemory(device), result.limit) << mebibytes;
       EXPECT_EQ(result.limit, mebibytes << 20u);
       if (!ample) ample = result;
-      EXPECT_EQ(Difference(result.inputs, ample->inputs), "") << mebibytes;
+      EXPECT_EQ(Difference(result.rows, ample->rows), "") << mebibytes;
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::kBudgetTooSmall) << error.what();
     }

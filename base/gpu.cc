@@ -47,19 +47,6 @@ class Nvml {
   bool works_ = false;
 };
 
-// 1 of "cuda:1"; 0 of "cuda".
-std::optional<int> CudaIndex(std::string_view device) {
-  constexpr std::string_view kCuda = "cuda";
-  if (!device.starts_with(kCuda)) return std::nullopt;
-  device.remove_prefix(kCuda.size());
-  if (device.empty()) return 0;
-  int index = 0;
-  const char* end = device.data() + device.size();
-  const auto [rest, error] = std::from_chars(device.data() + 1, end, index);
-  if (device.front() != ':' || error != std::errc() || rest != end) return std::nullopt;
-  return index;
-}
-
 // Where it sits, of the CUDA runtime in this process: that one's numbers depend on the environment
 // (CUDA_VISIBLE_DEVICES, CUDA_DEVICE_ORDER) and are not the driver's.
 std::optional<std::string> BusAddress(int cuda_index) {
@@ -73,6 +60,18 @@ std::optional<std::string> BusAddress(int cuda_index) {
 }
 
 }  // namespace
+
+std::optional<int> CudaIndex(std::string_view device) {
+  constexpr std::string_view kCuda = "cuda";
+  if (!device.starts_with(kCuda)) return std::nullopt;
+  device.remove_prefix(kCuda.size());
+  if (device.empty()) return 0;
+  int index = 0;
+  const char* end = device.data() + device.size();
+  const auto [rest, error] = std::from_chars(device.data() + 1, end, index);
+  if (device.front() != ':' || error != std::errc() || rest != end) return std::nullopt;
+  return index;
+}
 
 std::optional<Gpu> Gpu::Find(std::string_view device) {
   const std::optional<int> index = CudaIndex(device);
@@ -93,7 +92,10 @@ std::optional<double> Gpu::Busy() const {
   return use.gpu / kPercent;
 }
 
-GpuMeter::GpuMeter(Gpu gpu) : gpu_(std::move(gpu)), thread_([this] { Sample(); }) {}
+GpuMeter::GpuMeter(const Gpu& gpu) : GpuMeter(gpu.name(), [gpu] { return gpu.Busy(); }) {}
+
+GpuMeter::GpuMeter(std::string name, Busy busy)
+    : name_(std::move(name)), busy_(std::move(busy)), thread_([this] { Sample(); }) {}
 
 GpuMeter::~GpuMeter() {
   {
@@ -108,7 +110,7 @@ void GpuMeter::Sample() {
   constexpr std::chrono::milliseconds kInterval(100);
   std::unique_lock lock(mutex_);
   while (!stopped_.wait_for(lock, kInterval, [this] { return stop_; })) {
-    const std::optional<double> busy = gpu_.Busy();
+    const std::optional<double> busy = busy_();
     if (!busy) continue;
     sum_ += *busy;
     ++samples_;
@@ -118,7 +120,7 @@ void GpuMeter::Sample() {
 std::optional<GpuUse> GpuMeter::Use() const {
   const std::scoped_lock lock(mutex_);
   if (samples_ == 0) return std::nullopt;
-  return GpuUse{.name = gpu_.name(), .busy = sum_ / static_cast<double>(samples_)};
+  return GpuUse{.name = name_, .busy = sum_ / static_cast<double>(samples_)};
 }
 
 }  // namespace vernier

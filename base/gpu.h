@@ -6,6 +6,7 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -13,6 +14,9 @@
 #include <thread>
 
 namespace vernier {
+
+// The number of a CUDA device by its name: 1 of "cuda:1", 0 of "cuda". Nothing of other names.
+std::optional<int> CudaIndex(std::string_view device);
 
 class Gpu {
  public:
@@ -37,10 +41,14 @@ struct GpuUse {
   double busy = 0;  // 0 to 1
 };
 
-// Asks a GPU ten times a second how busy it is, from its construction on.
+// Asks ten times a second how busy a GPU is, from its construction on.
 class GpuMeter {
  public:
-  explicit GpuMeter(Gpu gpu);
+  using Busy = std::function<std::optional<double>()>;
+
+  explicit GpuMeter(const Gpu& gpu);
+  // One of this name, which `busy` answers for on a thread of its own, as Gpu::Busy does.
+  GpuMeter(std::string name, Busy busy);
   ~GpuMeter();
   GpuMeter(const GpuMeter&) = delete;
   GpuMeter& operator=(const GpuMeter&) = delete;
@@ -51,7 +59,8 @@ class GpuMeter {
  private:
   void Sample();
 
-  Gpu gpu_;
+  std::string name_;
+  Busy busy_;
   mutable std::mutex mutex_;
   std::condition_variable stopped_;
   bool stop_ = false;

@@ -70,7 +70,7 @@ ResourceMeter::ResourceMeter(std::string_view device)
     : start_(std::chrono::steady_clock::now()),
       processor_seconds_(ProcessorSeconds()),
       disk_milliseconds_(ReadDisks()) {
-  if (std::optional<Gpu> gpu = Gpu::Find(device)) gpu_.emplace(*std::move(gpu));
+  if (const std::optional<Gpu> gpu = Gpu::Find(device)) gpu_.emplace(*gpu);
 }
 
 ResourceUse ResourceMeter::Use() const {

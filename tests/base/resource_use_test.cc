@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
+#include <optional>
 #include <thread>
 
 #include "base/thread_count.h"
@@ -36,6 +39,39 @@ TEST(ResourceUseTest, ADeviceThatIsNoGpuHasNoUse) {
     EXPECT_FALSE(Gpu::Find(device)) << device;
     EXPECT_FALSE(ResourceMeter(device).Use().gpu) << device;
   }
+}
+
+TEST(GpuTest, ACudaDeviceHasANumber) {
+  EXPECT_EQ(CudaIndex("cuda"), 0);
+  EXPECT_EQ(CudaIndex("cuda:12"), 12);
+  for (const char* other : {"cpu", "", "cud", "cuda:", "cuda:x", "cuda:1x", "cuda1", "cuda 1"}) {
+    EXPECT_FALSE(CudaIndex(other)) << other;
+  }
+}
+
+// Every third question is not answered.
+TEST(GpuTest, AMeterTellsTheMeanOfItsAnswers) {
+  std::atomic<int> asked = 0;
+  GpuMeter meter("a GPU", [&]() -> std::optional<double> {
+    const int number = asked++;
+    if (number % 3 == 2) return std::nullopt;
+    return number % 3 == 0 ? 0.2 : 0.6;
+  });
+  EXPECT_FALSE(meter.Use()) << "before the first answer";
+  while (asked < 6) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const std::optional<GpuUse> use = meter.Use();
+  ASSERT_TRUE(use);
+  EXPECT_EQ(use->name, "a GPU");
+  EXPECT_GT(use->busy, 0.3);
+  EXPECT_LT(use->busy, 0.5);
+}
+
+TEST(GpuTest, AMeterEndsAtOnceAndWithoutAnAnswer) {
+  const auto start = std::chrono::steady_clock::now();
+  {
+    const GpuMeter meter("a GPU", [] { return std::nullopt; });
+  }
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
 }
 
 TEST(ResourceUseTest, AThreadThatComputesKeepsOneProcessorBusy) {

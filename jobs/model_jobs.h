@@ -29,7 +29,7 @@ struct CalibrationOutcome {
   int64_t resumed_at_layer = 0;
   int64_t samples = 0;
   int64_t tokens = 0;                  // real tokens, the same in every layer
-  std::vector<StageTime> stages = {};  // where the time went
+  std::vector<StageTime> stages = {};  // where the time went, since memory last ran out
   // Of a device that is not the CPU: most bytes of tensors at once, where libtorch tells, and what
   // there was for them in the end; and how often others had left less than the budget.
   std::optional<uint64_t> device_peak = {};

@@ -64,7 +64,9 @@ CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
   };
   plan_budget(compute);  // refused before minutes of tokenising
   const TokenizedData data = Tokenize(recipe);
-  CalibrationOutcome outcome = {.samples = data.tokens.samples};
+  // Where the command began: after memory ran out, the attempt that succeeds began later.
+  CalibrationOutcome outcome = {.resumed_at_layer = store.LastLayer().value_or(-1) + 1,
+                                .samples = data.tokens.samples};
   const auto run = [&](const calib::CalibrationBudget& budget) {
     if (compute.device != "cpu") outcome.device_limit = budget.device_limit;
     return calib::Calibrate({.source = source,
@@ -84,7 +86,6 @@ CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
   const calib::CalibrationSummary summary =
       calib::CalibrateWithin(compute, {.plan = plan_budget, .run = run, .ran_out = ran_out});
   outcome.layers = summary.layers;
-  outcome.resumed_at_layer = summary.resumed_at_layer;
   outcome.tokens = summary.tokens;
   outcome.stages = summary.stages;
   outcome.device_peak = calib::PeakMemory(calib::ParseDevice(compute.device));

@@ -110,8 +110,8 @@ void Recorder::Record(statistics::Site site, std::string_view name, const at::Te
   const at::Tensor rows = x.flatten(0, -2);
   for (size_t i = 0; i < observers_.size(); ++i) {
     const Observer& observer = observers_[i];
-    if (observer.statistic.site != site || (observer.statistic.is_sum && !KeepsSumsOf(name)))
-      continue;
+    const bool left_out = observer.statistic.is_sum && !KeepsSumsOf(name);
+    if (observer.statistic.site != site || left_out) continue;
     entry->second[i].Add(observer, rows, sequences);
   }
 }

@@ -128,7 +128,7 @@ uint64_t LargestExpert(const SourceModel& source, uint64_t element) {
   return Largest(experts);
 }
 
-// Sums of squares of each input channel of a layer.
+// Sums of squares of each input channel of a layer, as if none of its weights were lossless.
 uint64_t LargestStatistics(const ModelLayout& layout) {
   std::map<int, uint64_t> layers;
   for (const LogicalWeight& weight : layout.weights) {

@@ -111,7 +111,8 @@ TEST_F(MergeTest, RefusesToCountTokensTwice) {
 
 TEST_F(MergeTest, RefusesStatisticsOfDifferentThings) {
   const fs::path a = MakeStore("a", 3, 1, 10, IdentityOf("1"));
-  for (const char* field : {"source", "observed_modules", "numerics", "calibration.dtype"}) {
+  for (const char* field :
+       {"source", "observed_modules", "weighted_modules", "numerics", "calibration.dtype"}) {
     RunIdentity other = IdentityOf("2");
     other[field] = "another";
     const fs::path b = MakeStore(std::string("b-") + field, 2, 1, 5, other);

@@ -1,5 +1,6 @@
-// A statistic that no program has: the sum of squares of each channel, F32 [K]. It shows what one
-// file through the interface of calib/statistics/ brings along.
+// A statistic that no program has: the sum of squares of each channel in F32 [K], by Observe and
+// Join and not as a sum. It shows what one file through the interface of calib/statistics/ brings
+// along.
 #ifndef VERNIER_TESTS_SUPPORT_MADE_UP_STATISTIC_H_
 #define VERNIER_TESTS_SUPPORT_MADE_UP_STATISTIC_H_
 
@@ -62,9 +63,9 @@ struct SquareSums {
 
 // Every statistic that there is, and this one.
 inline statistics::Registry WithSquareSums() {
-  static constexpr std::array kStatistics = {statistics::Describe<statistics::InputAmax>(),
-                                             statistics::Describe<statistics::CacheAmax>(),
-                                             statistics::Describe<SquareSums>()};
+  static constexpr std::array kStatistics = {
+      statistics::Describe<statistics::InputAmax>(), statistics::Describe<statistics::CacheAmax>(),
+      statistics::Describe<statistics::InputSquareSum>(), statistics::Describe<SquareSums>()};
   return kStatistics;
 }
 

@@ -8,7 +8,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 
@@ -24,6 +23,7 @@
 #include "calib/pass.h"
 #include "calib/recorder.h"
 #include "calib/save_policy.h"
+#include "run/kept_statistics.h"
 #include "run/loop_sizes.h"
 #include "run/run_files.h"
 #include "run/run_identity.h"
@@ -58,17 +58,6 @@ SampleBuffer OpenActivations(const run::Store& store, const LayerLoop& loop, int
   return file;
 }
 
-// Observed modules for which it does not matter how much their input channels count.
-std::set<std::string, std::less<>> ModulesWithoutSums(const CalibrationRequest& request) {
-  std::set<std::string, std::less<>> modules;
-  for (const std::string& module : request.plan.observed_modules) {
-    if (!recipes::CanWeightErrors(request.source.layout, request.plan, module)) {
-      modules.insert(module);
-    }
-  }
-  return modules;
-}
-
 // What a calibration adds to a pass: where it begins, saves, commits.
 class CalibrationRun {
  public:
@@ -90,12 +79,12 @@ class CalibrationRun {
                .directory = store.run_dir(),
                .all_experts = request.recipe.calibration.all_experts,
                .times = &times_}),
-        saver_(store, statistics::AllStatistics(), std::bind_front(&CalibrationRun::Records, this)),
+        saver_(store, statistics::AllStatistics(), std::bind_front(&CalibrationRun::Keeps, this)),
         committer_(store, ledger_, request.recipe.compute.save_interval),
         policy_(request.recipe.compute.save_interval),
         recorder_(request.plan.observed_modules),
         guard_(recorder_, PolicyOf(request.recipe)) {
-    recorder_.KeepNoSumsOf(ModulesWithoutSums(request));
+    recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
   }
 
   CalibrationSummary Run() {
@@ -217,7 +206,7 @@ class CalibrationRun {
     for (const std::string& module : request_.plan.observed_modules) {
       if (recipes::ObservedLayer(request_.source.layout, request_.plan, module) != layer) continue;
       for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
-        if (statistic.site != SiteOf(module) || !Records(module, statistic)) continue;
+        if (statistic.site != SiteOf(module) || !Keeps(module, statistic)) continue;
         rows[{module, std::string(statistic.name)}] = {layer, module, std::string(statistic.name),
                                                        statistic.version,
                                                        statistics::ToBytes(statistic.nothing())};
@@ -230,8 +219,8 @@ class CalibrationRun {
   }
 
   // Of those that belong to its site.
-  bool Records(std::string_view module, const statistics::Statistic& statistic) const {
-    return !statistic.is_sum || recorder_.KeepsSumsOf(module);
+  bool Keeps(std::string_view module, const statistics::Statistic& statistic) const {
+    return run::KeepsStatistic(statistic, request_.source.layout, request_.plan, module);
   }
 
   statistics::Site SiteOf(const std::string& module) const {

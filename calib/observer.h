@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "calib/block_hessians.h"
 #include "calib/square_sums.h"
 #include "calib/statistics/registry.h"
 
@@ -21,10 +22,9 @@ struct Observer {
   at::Tensor (*observe)(const at::Tensor& x) = nullptr;
   // Two of those as one.
   at::Tensor (*join)(const at::Tensor& a, const at::Tensor& b) = nullptr;
-  // Adds x [rows, K] to `sums`, of Elements(K) flat. A value that is not finite shows in the
-  // largest magnitude of the same rows.
+  // Adds x [rows, K] to `sums`, of statistic.elements(K) flat. A value that is not finite shows in
+  // the largest magnitude of the same rows.
   void (*add)(const at::Tensor& x, const at::Tensor& sums) = nullptr;
-  int64_t (*elements)(int64_t columns) = nullptr;
 };
 
 template <statistics::IsStatistic S>
@@ -43,8 +43,14 @@ template <>
 inline Observer MakeObserver<statistics::InputSquareSum>() {
   return {.statistic = statistics::Describe<statistics::InputSquareSum>(),
           .element = at::kDouble,
-          .add = AddSquares,
-          .elements = [](int64_t columns) { return columns; }};
+          .add = AddSquares};
+}
+
+template <>
+inline Observer MakeObserver<statistics::InputBlockHessian>() {
+  return {.statistic = statistics::Describe<statistics::InputBlockHessian>(),
+          .element = at::kFloat,
+          .add = AddBlockHessians};
 }
 
 template <statistics::IsStatistic... S>

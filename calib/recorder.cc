@@ -52,8 +52,10 @@ void RequireFinite(const at::Tensor& elements, std::string_view name, int layer)
 
 void Running::Add(const Observer& observer, const at::Tensor& x,
                   std::span<const int64_t> sequences) {
+  const statistics::Statistic& statistic = observer.statistic;
+  if (statistic.is_sum && statistic.elements(static_cast<size_t>(x.size(1))) == 0) return;
   rows += x.size(0);
-  if (observer.statistic.is_sum) return AddSum(observer, x, sequences);
+  if (statistic.is_sum) return AddSum(observer, x, sequences);
   const at::Tensor added = observer.observe(x);
   elements = elements.defined() ? observer.join(elements, added) : added;
 }
@@ -61,7 +63,8 @@ void Running::Add(const Observer& observer, const at::Tensor& x,
 void Running::AddSum(const Observer& observer, const at::Tensor& x,
                      std::span<const int64_t> sequences) {
   const auto zeros = [&] {
-    return at::zeros({observer.elements(x.size(1))}, x.options().dtype(observer.element));
+    const size_t count = observer.statistic.elements(static_cast<size_t>(x.size(1)));
+    return at::zeros({static_cast<int64_t>(count)}, x.options().dtype(observer.element));
   };
   if (!elements.defined()) elements = zeros();
   if (sequences.empty()) return observer.add(x, elements);
@@ -103,17 +106,22 @@ void Recorder::EndBatch() {
 void Recorder::Record(statistics::Site site, std::string_view name, const at::Tensor& x,
                       std::span<const int64_t> sequences) {
   if (x.numel() == 0 || !Wants(name)) return;
-  auto entry = entries_.find(name);
-  if (entry == entries_.end()) {
-    entry = entries_.emplace(name, std::vector<Running>(observers_.size())).first;
-  }
+  std::vector<Running>& entry = EntryOf(name, site);
   const at::Tensor rows = x.flatten(0, -2);
   for (size_t i = 0; i < observers_.size(); ++i) {
-    const Observer& observer = observers_[i];
-    const bool left_out = observer.statistic.is_sum && !KeepsSumsOf(name);
-    if (observer.statistic.site != site || left_out) continue;
-    entry->second[i].Add(observer, rows, sequences);
+    if (entry[i].kept) entry[i].Add(observers_[i], rows, sequences);
   }
+}
+
+std::vector<Running>& Recorder::EntryOf(std::string_view name, statistics::Site site) {
+  const auto found = entries_.find(name);
+  if (found != entries_.end()) return found->second;
+  std::vector<Running>& entry = entries_[std::string(name)];
+  for (const Observer& observer : observers_) {
+    const statistics::Statistic& statistic = observer.statistic;
+    entry.emplace_back().kept = statistic.site == site && (!keeps_ || keeps_(name, statistic));
+  }
+  return entry;
 }
 
 template <class Visit>
@@ -161,10 +169,10 @@ void Recorder::Restore(std::span<const run::StatisticRow> rows, at::Device devic
     const statistics::Statistic& statistic =
         statistics::RequireStatistic(known, row.name, row.version, row.module);
     const size_t place = static_cast<size_t>(&statistic - known.data());
-    std::vector<Running>& entry =
-        entries_.try_emplace(row.module, std::vector<Running>(observers_.size())).first->second;
+    Running& running = EntryOf(row.module, statistic.site)[place];
     const statistics::Value value = statistics::Parse(statistic, row.bytes, row.module);
-    entry[place] = {ElementsOf(value, observers_[place], device), value.tokens};
+    running.elements = ElementsOf(value, observers_[place], device);
+    running.rows = value.tokens;
   }
 }
 

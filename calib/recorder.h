@@ -23,6 +23,7 @@ namespace vernier::calib {
 struct Running {
   at::Tensor elements;  // flat, on the device; undefined before the first row
   int64_t rows = 0;
+  bool kept = false;  // whether there is anything to add at all
   // Sums of the batch under way: of each sequence, on a device that is not the CPU of
   // kLeastEqualBatch sequences.
   std::vector<at::Tensor> of_batch = {};
@@ -44,11 +45,9 @@ class Recorder final : public Tap {
   explicit Recorder(std::span<const std::string> names,
                     std::vector<Observer> observers = MakeObservers(statistics::All()));
 
-  // Of these modules no sums are kept.
-  void KeepNoSumsOf(std::set<std::string, std::less<>> modules) {
-    without_sums_ = std::move(modules);
-  }
-  bool KeepsSumsOf(std::string_view module) const { return !without_sums_.contains(module); }
+  // Of what is observed at a site only what `keeps` says is kept; without it all.
+  using Keeps = std::function<bool(std::string_view name, const statistics::Statistic& statistic)>;
+  void KeepOnly(Keeps keeps) { keeps_ = std::move(keeps); }
 
   bool Wants(std::string_view name) const override { return wanted_.contains(name); }
   void Observe(const LinearSite& site, const at::Tensor& x) override;
@@ -72,7 +71,11 @@ class Recorder final : public Tap {
   template <class Visit>
   void ForEach(Visit visit) const;
 
-  std::set<std::string, std::less<>> wanted_, without_sums_;
+  // A module's or cache's, nothing kept at first.
+  std::vector<Running>& EntryOf(std::string_view name, statistics::Site site);
+
+  std::set<std::string, std::less<>> wanted_;
+  Keeps keeps_;
   std::vector<Observer> observers_;
   std::map<std::string, std::vector<Running>, std::less<>> entries_;  // by observer
 };

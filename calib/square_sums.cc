@@ -6,6 +6,7 @@
 #include <span>
 
 #include "calib/families/row_tiles.h"
+#include "calib/reals.h"
 #include "quantizers/square_sums.h"
 
 namespace vernier::calib {
@@ -14,20 +15,11 @@ namespace {
 // Columns of a thread's turn, and values for which one thread suffices.
 constexpr int64_t kColumns = 128, kFewValues = 1 << 14;
 
-quantizers::RealSpan Values(const at::Tensor& x, int64_t begin, int64_t count) {
-  const auto size = static_cast<size_t>(count);
-  if (x.scalar_type() == at::kFloat) {
-    return std::span<const float>(x.data_ptr<float>() + begin, size);
-  }
-  const auto* bf16 = reinterpret_cast<const uint16_t*>(x.data_ptr<at::BFloat16>());
-  return std::span<const uint16_t>(bf16 + begin, size);
-}
-
 void AddOnCpu(const at::Tensor& x, const at::Tensor& sums) {
   const int64_t rows = x.size(0), columns = x.size(1);
   const int64_t tile = x.numel() <= kFewValues ? columns : kColumns;
   ForRowTiles(at::kCPU, columns, tile, [&](int64_t begin, int64_t end) {
-    quantizers::AddSquares(Values(x, begin, (rows - 1) * columns + end - begin),
+    quantizers::AddSquares(RealsOf(x, begin, (rows - 1) * columns + end - begin),
                            static_cast<size_t>(columns),
                            {sums.data_ptr<double>() + begin, static_cast<size_t>(end - begin)});
   });

@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "export/copied_files.h"
 #include "export/directory_lock.h"
-#include "export/importance.h"
+#include "export/error_weights.h"
 #include "export/manifest.h"
 #include "export/output_directory.h"
 #include "export/quant_config.h"
@@ -40,10 +40,10 @@ constexpr uint64_t kJsonBytesPerTensor = 1 << 10;
 
 // Everything that the shards' bytes depend on, but for the source's weights.
 std::string PlanHash(const ExportRequest& request, const std::vector<InputScale>& input_scales,
-                     const std::vector<KvScale>& kv_scales, const Importance& importance) {
+                     const std::vector<KvScale>& kv_scales, const ErrorWeights& error_weights) {
   Hasher hasher;
   hasher.Update(fmt::format("{}\n{}\n{}\n", kVersion, request.source.checkpoint.fingerprint(),
-                            importance.hash()));
+                            error_weights.hash()));
   for (const recipes::OutputShard& shard : request.plan.shards) {
     hasher.Update(fmt::format("{} {}\n", shard.file_name, shard.file_bytes));
     hasher.Update(shard.prefix);
@@ -71,18 +71,17 @@ class ExportJob {
   explicit ExportJob(const ExportRequest& request)
       : request_(request),
         output_(fs::weakly_canonical(fs::absolute(request.output))),
-        importance_(
-            MakeImportance(request.recipe, request.source.layout, request.plan, request.store)),
+        error_weights_(request.recipe, request.source.layout, request.plan, request.store),
         ledger_(request.store, request.source.checkpoint),
         weight_scales_(request.plan.scale_groups.size()) {}
 
   ExportSummary Run() {
     RequireCalibration();
-    summary_.weighted_weights = importance_->CountUses(request_.source.layout, request_.plan);
+    summary_.weighted_weights = error_weights_.CountUses(request_.source.layout, request_.plan);
     input_scales_ =
         ResolveInputScales(request_.source.layout, request_.plan, request_.recipe, request_.inputs);
     kv_scales_ = ResolveKvScales(request_.plan, request_.inputs);
-    const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_, *importance_);
+    const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_, error_weights_);
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
     const std::vector<run::ShardRecord> records = request_.store.FinishedShards(plan_hash);
@@ -206,7 +205,7 @@ class ExportJob {
             .plan = request_.plan,
             .input_scales = input_scales_,
             .kv_scales = kv_scales_,
-            .importance = *importance_,
+            .error_weights = error_weights_,
             .read = ReadOptions(),
             .settings = request_.settings,
             .pool = pool_};
@@ -275,7 +274,7 @@ class ExportJob {
                                                         .input_scales = input_scales_,
                                                         .kv_scales = kv_scales_,
                                                         .config_patches = configs.patches,
-                                                        .importance = *importance_,
+                                                        .error_weights = error_weights_,
                                                         .cast = summary_.cast,
                                                         .clamped = clamped,
                                                         .written = written_,
@@ -287,8 +286,8 @@ class ExportJob {
 
   void Summarise() {
     summary_.kv_scales = kv_scales_;
-    summary_.searched_weights = std::ranges::count_if(request_.plan.weights, IsSearched);
-    summary_.blended = importance_->Blended();
+    summary_.searched_weights = std::ranges::count_if(request_.plan.weights, IsSearchedByError);
+    summary_.blended = error_weights_.Blended();
     summary_.source_tensor_bytes = request_.source.checkpoint.TensorBytes();
     summary_.output_tensor_bytes = request_.plan.tensor_bytes;
     for (const recipes::OutputShard& shard : request_.plan.shards) {
@@ -303,7 +302,7 @@ class ExportJob {
 
   const ExportRequest& request_;
   fs::path output_;
-  std::unique_ptr<const Importance> importance_;
+  ErrorWeights error_weights_;
   run::SourceLedger ledger_;
   std::shared_ptr<BufferPool> pool_ = BufferPool::Make(request_.settings.limits.spare_bytes);
   std::vector<WeightScale> weight_scales_;

@@ -57,10 +57,11 @@ struct ExportSummary {
   quantizers::CastStats cast;  // over all shards, reused ones included
   std::vector<FallbackScale> fallbacks;
   std::vector<KvScale> kv_scales;  // that were written
-  // Weights whose scales were searched by error, and those of them with an importance vector.
+  // Weights whose scales were searched by error, and those of them of which something said how much
+  // errors count.
   int64_t searched_weights = 0;
   int64_t weighted_weights = 0;
-  std::vector<BlendedImportance> blended;  // of those, experts with few tokens
+  std::vector<BlendedExpert> blended;  // of those, experts with few tokens
   // Elements of converted weights that were not finite, and the tensors that held them.
   int64_t clamped_elements = 0;
   int64_t clamped_tensors = 0;

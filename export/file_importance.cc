@@ -71,7 +71,7 @@ int64_t FileImportance::CountUses(const checkpoint::ModelLayout& layout,
   for (const auto& [module, info] : vectors_) {
     const auto found = layout.by_module.find(module);
     const bool searched =
-        found != layout.by_module.end() && IsSearched(plan.weights[found->second]);
+        found != layout.by_module.end() && UsesImportance(plan.weights[found->second]);
     if (!searched) {
       throw Error(ErrorCode::kBadRule, info.name,
                   fmt::format("in {} belongs to no weight that is converted with the scale \"mse\"",

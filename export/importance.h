@@ -10,17 +10,12 @@
 
 #include "checkpoint/logical_weight.h"
 #include "checkpoint/model_layout.h"
+#include "export/calibrated_sums.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
 #include "run/store.h"
 
 namespace vernier::exporter {
-
-// A routed expert that saw few tokens: its importance is mostly that of its layer's experts.
-struct BlendedImportance {
-  std::string module;
-  int64_t tokens = 0;
-};
 
 // A plain Importance weights nothing. Thread-safe.
 class Importance {
@@ -30,7 +25,7 @@ class Importance {
   // The weight's vector, one finite number >= 0 per column; empty when there is none for it.
   virtual std::vector<float> Of(const checkpoint::LogicalWeight&) const { return {}; }
 
-  // How many of the weights that the plan searches by error have a vector.
+  // How many of the weights that UsesImportance is true of have a vector.
   virtual int64_t CountUses(const checkpoint::ModelLayout&, const recipes::Plan&) const {
     return 0;
   }
@@ -39,16 +34,16 @@ class Importance {
   virtual std::string hash() const { return {}; }
   // Where vectors come from: "none", "file" or "calibration".
   virtual std::string_view origin() const { return "none"; }
-  virtual std::vector<BlendedImportance> Blended() const { return {}; }
+  virtual std::vector<BlendedExpert> Blended() const { return {}; }
 };
 
-// Whether the plan searches the scales of this weight by error.
-inline bool IsSearched(const recipes::WeightPlan& weight) {
+// Whether the plan searches the scales of this weight by squared error.
+inline bool UsesImportance(const recipes::WeightPlan& weight) {
   return weight.scale == recipes::ScaleMethod::kMse;
 }
 
-// The recipe's file, or else what calibration observed, where the plan searches scales by error.
-// Errors: those of FileImportance and CalibratedImportance.
+// The recipe's file, or else what calibration observed, where the plan has a use of it. Errors:
+// those of FileImportance and CalibratedSums.
 std::unique_ptr<Importance> MakeImportance(const recipes::Recipe& recipe,
                                            const checkpoint::ModelLayout& layout,
                                            const recipes::Plan& plan, const run::Store& store);

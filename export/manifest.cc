@@ -106,12 +106,12 @@ Json ClampedEntry(const Checkpoint& checkpoint, const checkpoint::ClampedElement
           {"first_value", elements.value}};
 }
 
-Json ImportanceJson(const Importance& importance) {
+Json ImportanceJson(const ErrorWeights& error_weights) {
   Json blended = Json::array();
-  for (const BlendedImportance& few : importance.Blended()) {
+  for (const BlendedExpert& few : error_weights.Blended()) {
     blended.push_back({{"module", few.module}, {"tokens", few.tokens}});
   }
-  return {{"from", importance.origin()}, {"blended", std::move(blended)}};
+  return {{"from", error_weights.origin()}, {"blended", std::move(blended)}};
 }
 
 Json GroupEntry(const ManifestContent& content, size_t index) {
@@ -220,8 +220,8 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
                           {"dialect", recipes::DialectName(content.recipe.dialect)},
                           {"kv_cache", recipes::KvCacheName(content.recipe.kv_cache)},
                           {"rules", RuleTexts(content.recipe)}});
-  if (std::ranges::any_of(content.plan.weights, IsSearched)) {
-    writer.Field("importance", ImportanceJson(content.importance));
+  if (std::ranges::any_of(content.plan.weights, IsSearchedByError)) {
+    writer.Field("importance", ImportanceJson(content.error_weights));
   }
   writer.Field("lossless_cast", {{"blocks", content.cast.blocks},
                                  {"reencoded_blocks", content.cast.requantised},

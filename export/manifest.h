@@ -11,8 +11,8 @@
 #include "checkpoint/read_observer.h"
 #include "checkpoint/source_model.h"
 #include "export/copied_files.h"
+#include "export/error_weights.h"
 #include "export/group_scale.h"
-#include "export/importance.h"
 #include "export/input_scales.h"
 #include "export/kv_scales.h"
 #include "quantizers/mxfp4.h"
@@ -31,7 +31,7 @@ struct ManifestContent {
   const std::vector<InputScale>& input_scales;
   const std::vector<KvScale>& kv_scales;
   const std::vector<checkpoint::ConfigPatch>& config_patches;
-  const Importance& importance;
+  const ErrorWeights& error_weights;
   quantizers::CastStats cast;
   std::vector<checkpoint::ClampedElements> clamped;  // in converted weights
   std::vector<OutputFile> written;                   // shards, config files, index

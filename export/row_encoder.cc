@@ -102,17 +102,18 @@ void EncodeInt4(std::span<const Value> values, int64_t columns, TileOutput out) 
 
 template <typename Value>
 void EncodeTile(std::span<const Value> values, int64_t columns, const RowTarget& target,
-                const WeightScale& scale, std::span<const float> importance, TileOutput out) {
+                const WeightScale& scale, const ErrorWeight& errors, TileOutput out) {
   switch (target.format) {
     case TargetFormat::kBf16:
       return EncodeBf16(values, out);
     case TargetFormat::kNvfp4:
-      return quantizers::QuantizeNvfp4(values, columns,
-                                       {scale.scale, Nvfp4SearchOf(target.method), importance},
-                                       out.codes, out.scales);
+      return quantizers::QuantizeNvfp4(
+          values, columns,
+          {scale.scale, Nvfp4SearchOf(target.method), errors.importance, errors.local_hessian},
+          out.codes, out.scales);
     case TargetFormat::kMxfp4:
-      return quantizers::QuantizeMxfp4(values, columns, Mxfp4SearchOf(target.method), importance,
-                                       out.codes, out.scales);
+      return quantizers::QuantizeMxfp4(values, columns, Mxfp4SearchOf(target.method),
+                                       errors.importance, out.codes, out.scales);
     case TargetFormat::kMxfp8:
       return quantizers::QuantizeMxfp8(values, columns, out.codes, out.scales);
     case TargetFormat::kFp8Tensor:
@@ -164,8 +165,7 @@ EncodedRows RowEncoder::Encode(const LogicalWeight& weight, const RowTarget& tar
                                      result.codes.codes(), result.scales.codes());
     return result;
   }
-  const std::vector<float> importance =
-      target.method == ScaleMethod::kMse ? importance_.Of(weight) : std::vector<float>();
+  const ErrorWeight errors = error_weights_.Of(weight, target.method);
   ForEachTile(source_.checkpoint, weight, rows, target.Quantum(),
               [&](const RawRows& tile, auto values) {
                 const int64_t row = tile.row_begin - rows.row_begin;
@@ -174,7 +174,7 @@ EncodedRows RowEncoder::Encode(const LogicalWeight& weight, const RowTarget& tar
                                                  CodeBytes(target.format, tile.row_count, columns)),
                     result.scales.codes().subspan(ScaleBytes(target, row, columns),
                                                   ScaleBytes(target, tile.row_count, columns))};
-                EncodeTile(values, columns, target, scale, importance, out);
+                EncodeTile(values, columns, target, scale, errors, out);
               });
   return result;
 }

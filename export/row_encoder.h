@@ -8,8 +8,8 @@
 #include "base/buffer_pool.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_decoder.h"
+#include "export/error_weights.h"
 #include "export/group_scale.h"
-#include "export/importance.h"
 #include "quantizers/mxfp4.h"
 #include "recipes/plan.h"
 
@@ -42,9 +42,9 @@ uint64_t ScaleBytes(const RowTarget& target, int64_t rows, int64_t columns);
 // Thread-safe. Memory: the result, and one tile.
 class RowEncoder {
  public:
-  RowEncoder(const checkpoint::SourceModel& source, const Importance& importance,
+  RowEncoder(const checkpoint::SourceModel& source, const ErrorWeights& error_weights,
              std::shared_ptr<BufferPool> pool)
-      : source_(source), importance_(importance), pool_(std::move(pool)) {}
+      : source_(source), error_weights_(error_weights), pool_(std::move(pool)) {}
 
   // `rows` begin at a multiple of target.Quantum(). kBadWeightValue names a tensor with
   // NaN or Inf.
@@ -53,7 +53,7 @@ class RowEncoder {
 
  private:
   const checkpoint::SourceModel& source_;
-  const Importance& importance_;
+  const ErrorWeights& error_weights_;
   std::shared_ptr<BufferPool> pool_;
 };
 

@@ -11,6 +11,7 @@ namespace vernier::exporter {
 inline quantizers::Nvfp4Search Nvfp4SearchOf(recipes::ScaleMethod method) {
   if (method == recipes::ScaleMethod::kFourOverSix) return quantizers::Nvfp4Search::kFourOverSix;
   if (method == recipes::ScaleMethod::kMse) return quantizers::Nvfp4Search::kMse;
+  if (method == recipes::ScaleMethod::kLocalHessian) return quantizers::Nvfp4Search::kLocalHessian;
   return quantizers::Nvfp4Search::kMax;
 }
 

@@ -10,8 +10,8 @@
 #include "base/buffer_pool.h"
 #include "checkpoint/read_observer.h"
 #include "checkpoint/source_model.h"
+#include "export/error_weights.h"
 #include "export/group_scale.h"
-#include "export/importance.h"
 #include "export/input_scales.h"
 #include "export/kv_scales.h"
 #include "export/on_bytes.h"
@@ -27,7 +27,7 @@ struct ShardInputs {
   const recipes::Plan& plan;
   const std::vector<InputScale>& input_scales;
   const std::vector<KvScale>& kv_scales;
-  const Importance& importance;
+  const ErrorWeights& error_weights;
   checkpoint::ReadOptions read;
   StreamSettings settings;
   std::shared_ptr<BufferPool> pool;

@@ -108,9 +108,11 @@ void AppendRuleRows(std::vector<Option>& options) {
         .help = "How scales are chosen",
         .details = "max: from the largest magnitude; four_over_six (nvfp4): the better of two "
                    "scales per block, by squared error; mse (nvfp4, mxfp4): the scale of smallest "
-                   "squared error, weighted by how much each input channel counts; lossless "
-                   "(nvfp4): the same values as an MXFP4 source; auto: for nvfp4 lossless from "
-                   "MXFP4, else mse where inputs are calibrated; max for all others.",
+                   "squared error, weighted by how much each input channel counts; "
+                   "local_hessian (nvfp4, calibrated inputs): the scale of smallest error of the "
+                   "output, by how a block's 16 inputs go together; lossless (nvfp4): the same "
+                   "values as an MXFP4 source; auto: for nvfp4 lossless from MXFP4, else mse where "
+                   "inputs are calibrated; max for all others.",
         .names = NamesOf(kScaleMethods),
         .group = kWithoutRecipe,
         .excludes = "--recipe",

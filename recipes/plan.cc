@@ -23,6 +23,12 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
     throw Error(ErrorCode::kBadRule, "importance", "no weight is quantised with the scale \"mse\"",
                 "Remove it, or choose that scale");
   }
+  if (recipe.activations != ActivationScales::kCalibrated &&
+      any([](const WeightPlan& weight) { return weight.scale == ScaleMethod::kLocalHessian; })) {
+    throw Error(ErrorCode::kBadRule, "local_hessian",
+                "inputs are not calibrated, so nothing is known of their Hessians",
+                "Calibrate them (\"activations\": \"calibrated\"), or use the scale \"mse\"");
+  }
   if (recipe.activations == ActivationScales::kConstant &&
       !any([](const WeightPlan& weight) { return HasInputScale(weight.format); })) {
     throw Error(ErrorCode::kBadRule, "activations", "no weight gets a format with input scales",
@@ -92,12 +98,12 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
   return plan;
 }
 
-bool CanWeightErrors(const checkpoint::ModelLayout& layout, const Plan& plan,
-                     std::string_view module) {
+bool CanScaleBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const Plan& plan,
+                std::string_view module) {
   const auto found = layout.by_module.find(std::string(module));
   if (found == layout.by_module.end()) return false;
   const WeightPlan& weight = plan.weights[found->second];
-  return weight.scale != ScaleMethod::kLossless && HasScaleMethod(weight.format, ScaleMethod::kMse);
+  return weight.scale != ScaleMethod::kLossless && HasScaleMethod(weight.format, method);
 }
 
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan,

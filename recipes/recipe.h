@@ -30,11 +30,13 @@ enum class TargetFormat {
 };
 
 enum class ScaleMethod {
-  kAuto,         // NVFP4: lossless from MXFP4, else mse where calibrated; max for all others
-  kMax,          // scales from amax
-  kLossless,     // NVFP4 as a closed-form cast of an MXFP4 source: same values
-  kFourOverSix,  // NVFP4: a block's amax becomes 6 or 4, whichever has the smaller squared error
-  kMse,          // NVFP4, MXFP4: the block scale of smallest (weighted) squared error
+  kAuto,          // NVFP4: lossless from MXFP4, else mse where calibrated; max for all others
+  kMax,           // scales from amax
+  kLossless,      // NVFP4 as a closed-form cast of an MXFP4 source: same values
+  kFourOverSix,   // NVFP4: a block's amax becomes 6 or 4, whichever has the smaller squared error
+  kMse,           // NVFP4, MXFP4: the block scale of smallest (weighted) squared error
+  kLocalHessian,  // NVFP4: the block scale of smallest error of the output, by what calibration
+                  // saw of inputs
 };
 
 // Whose names for scales, and whose quantisation config.

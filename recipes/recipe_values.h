@@ -59,12 +59,13 @@ inline constexpr std::array<ValueName<TargetFormat>, 9> kTargetFormats = {{
     {"fp8_block", TargetFormat::kFp8Block},
     {"int4", TargetFormat::kInt4},
 }};
-inline constexpr std::array<ValueName<ScaleMethod>, 5> kScaleMethods = {{
+inline constexpr std::array<ValueName<ScaleMethod>, 6> kScaleMethods = {{
     {"auto", ScaleMethod::kAuto},
     {"max", ScaleMethod::kMax},
     {"lossless", ScaleMethod::kLossless},
     {"four_over_six", ScaleMethod::kFourOverSix},
     {"mse", ScaleMethod::kMse},
+    {"local_hessian", ScaleMethod::kLocalHessian},
 }};
 inline constexpr std::array<ValueName<Dialect>, 2> kDialects = {{
     {"modelopt", Dialect::kModelopt},

@@ -12,8 +12,9 @@ namespace {
 
 using checkpoint::WeightFormat;
 
-constexpr std::array kNvfp4Methods = {ScaleMethod::kAuto, ScaleMethod::kMax, ScaleMethod::kLossless,
-                                      ScaleMethod::kFourOverSix, ScaleMethod::kMse};
+constexpr std::array kNvfp4Methods = {ScaleMethod::kAuto,     ScaleMethod::kMax,
+                                      ScaleMethod::kLossless, ScaleMethod::kFourOverSix,
+                                      ScaleMethod::kMse,      ScaleMethod::kLocalHessian};
 constexpr std::array kMxfp4Methods = {ScaleMethod::kAuto, ScaleMethod::kMax, ScaleMethod::kMse};
 constexpr std::array kPlainMethods = {ScaleMethod::kAuto, ScaleMethod::kMax};
 

@@ -1,10 +1,14 @@
 #include "run/run_identity.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 
 #include "base/hash.h"
+#include "calib/statistics/registry.h"
 #include "recipes/recipe_values.h"
+#include "run/kept_statistics.h"
 
 namespace vernier::run {
 namespace {
@@ -16,6 +20,18 @@ const std::string kWeightedModules = "weighted_modules";
 std::string FieldName(std::string pointer) {
   std::ranges::replace(pointer, '/', '.');
   return std::string(kCalibrationPrefix) + pointer.substr(1);
+}
+
+// Of the sums that are kept, by module.
+std::string HashOfSums(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
+  Hasher hasher;
+  for (const std::string& module : plan.observed_modules) {
+    for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
+      if (!statistic.is_sum || !KeepsStatistic(statistic, layout, plan, module)) continue;
+      hasher.Update(fmt::format("{} {}\n", module, statistic.name));
+    }
+  }
+  return hasher.Hex();
 }
 
 void AddCalibration(const recipes::Recipe& recipe, RunIdentity& identity) {
@@ -44,11 +60,7 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
                           {"observed_modules", observed.Hex()}};
   if (!recipes::ObservesInputs(recipe)) return identity;
   AddCalibration(recipe, identity);
-  Hasher weighted;
-  for (const std::string& module : plan.observed_modules) {
-    if (recipes::CanWeightErrors(source.layout, plan, module)) weighted.Update(module + "\n");
-  }
-  identity[kWeightedModules] = weighted.Hex();
+  identity[kWeightedModules] = HashOfSums(source.layout, plan);
   if (const std::string products = ProductsOf(recipe); !products.empty()) {
     identity[std::string(kProductsField)] = products;
   }

@@ -17,6 +17,7 @@
 #include "base/text.h"
 #include "base/thread_count.h"
 #include "calib/budget/loop_constants.h"
+#include "calib/statistics/registry.h"
 
 namespace vernier::calib {
 namespace {
@@ -128,12 +129,15 @@ uint64_t LargestExpert(const SourceModel& source, uint64_t element) {
   return Largest(experts);
 }
 
-// Sums of squares of each input channel of a layer, as if none of its weights were lossless.
+// Sums over the inputs of a layer's weights, as if all of them had a use.
 uint64_t LargestStatistics(const ModelLayout& layout) {
   std::map<int, uint64_t> layers;
   for (const LogicalWeight& weight : layout.weights) {
     if (!IsInLoop(weight) || !weight.linear) continue;
-    layers[weight.layer] += static_cast<uint64_t>(weight.columns()) * sizeof(double);
+    for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
+      if (!statistic.is_sum) continue;
+      layers[weight.layer] += statistic.PayloadBytes(static_cast<size_t>(weight.columns()));
+    }
   }
   return Largest(layers);
 }

@@ -3,7 +3,9 @@
 
 #include <algorithm>
 
+#include "calib/statistics/registry.h"
 #include "recipes/plan_summary.h"
+#include "run/kept_statistics.h"
 
 namespace vernier::calib {
 namespace {
@@ -64,14 +66,18 @@ double ComputeSeconds(const SourceModel& source, const Workload& workload,
   return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops);
 }
 
-// What calibration keeps of each input channel where errors can be weighted by it.
-uint64_t SquareSumBytes(const ModelLayout& layout, const recipes::Plan& plan) {
-  uint64_t channels = 0;
+// What calibration keeps of the inputs of linear layers beside small numbers.
+uint64_t SumBytes(const ModelLayout& layout, const recipes::Plan& plan) {
+  uint64_t bytes = 0;
   for (const std::string& module : plan.observed_modules) {
-    if (!recipes::CanWeightErrors(layout, plan, module)) continue;
-    channels += static_cast<uint64_t>(layout.FindModule(module)->columns());
+    const LogicalWeight* weight = layout.FindModule(module);
+    if (weight == nullptr) continue;
+    for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
+      if (!statistic.is_sum || !run::KeepsStatistic(statistic, layout, plan, module)) continue;
+      bytes += statistic.PayloadBytes(static_cast<size_t>(weight->columns()));
+    }
   }
-  return channels * sizeof(double);
+  return bytes;
 }
 
 // Of `bytes` of the source.
@@ -134,7 +140,7 @@ DiskNeeds ForecastDisk(const SourceModel& source, const recipes::Plan& plan,
   needs.activations = 2 * budget.checkpoint_bytes;
   needs.layer = budget.layer_bytes;
   needs.store = kStoreBaseBytes + kStoreModuleBytes * plan.observed_modules.size() +
-                SquareSumBytes(source.layout, plan);
+                SumBytes(source.layout, plan);
   return needs;
 }
 

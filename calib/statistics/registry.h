@@ -8,6 +8,7 @@
 
 #include "calib/statistics/cache_amax.h"
 #include "calib/statistics/input_amax.h"
+#include "calib/statistics/input_block_hessian.h"
 #include "calib/statistics/input_square_sum.h"
 #include "calib/statistics/statistic.h"
 
@@ -16,7 +17,7 @@ namespace vernier::statistics {
 template <IsStatistic... S>
 struct List {};
 
-using All = List<InputAmax, CacheAmax, InputSquareSum>;
+using All = List<InputAmax, CacheAmax, InputSquareSum, InputBlockHessian>;
 
 // Those that a program works with. Its rows live as long as the program.
 using Registry = std::span<const Statistic>;

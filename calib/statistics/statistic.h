@@ -29,6 +29,13 @@ enum class Precision {
   kF32,      // widened
 };
 
+// What a statistic is kept for: of a linear layer whose format has no use of it, it is not.
+enum class Purpose {
+  kAny,           // scales of inputs and caches, and whatever else
+  kMse,           // squared errors weighted by input channel
+  kLocalHessian,  // errors of blocks weighted by their local Hessians
+};
+
 // Element types of payloads.
 enum class ElementType { kF32, kF64, kI64 };
 template <class Element>
@@ -36,7 +43,10 @@ inline constexpr ElementType kElementType = std::same_as<Element, float>    ? El
                                             : std::same_as<Element, double> ? ElementType::kF64
                                                                             : ElementType::kI64;
 
-// Whether a statistic is a sum over rows: it has kIsSum.
+// Whether a statistic is a sum over rows: it has kIsSum, and then further
+//   static constexpr Purpose kPurpose;
+//   static constexpr size_t Elements(size_t columns);
+//     How many it has of inputs [rows, columns]; 0 where it is of no inputs of that width.
 template <class S>
 inline constexpr bool kIsSum = requires {
   requires S::kIsSum;
@@ -84,16 +94,22 @@ struct Statistic {
   ElementType element_type = ElementType::kF32;
   size_t element_bytes = 0;
   bool is_sum = false;
+  Purpose purpose = Purpose::kAny;
+  size_t (*elements)(size_t columns) = nullptr;  // of a sum
   std::optional<std::vector<int64_t>> (*shape)(size_t elements) = nullptr;
   Value (*nothing)() = nullptr;
   void (*merge)(Value& into, const Value& other) = nullptr;
   double (*change)(const Value& a, const Value& b) = nullptr;
   std::string (*text)(const Value& value) = nullptr;
   Json (*fields)(const Value& value) = nullptr;
+
+  // Of a sum over inputs [rows, columns].
+  uint64_t PayloadBytes(size_t columns) const { return elements(columns) * element_bytes; }
 };
 
+// Describe for sums and all others alike.
 template <IsStatistic S>
-constexpr Statistic Describe() {
+constexpr Statistic DescribeCommon() {
   using Element = typename S::Element;
   return {.name = S::kName,
           .version = S::kVersion,
@@ -120,6 +136,16 @@ constexpr Statistic Describe() {
               },
           .text = [](const Value& value) { return S::Text(ElementsOf<Element>(value)); },
           .fields = [](const Value& value) { return S::Fields(ElementsOf<Element>(value)); }};
+}
+
+template <IsStatistic S>
+constexpr Statistic Describe() {
+  Statistic statistic = DescribeCommon<S>();
+  if constexpr (kIsSum<S>) {
+    statistic.purpose = S::kPurpose;
+    statistic.elements = [](size_t columns) { return S::Elements(columns); };
+  }
+  return statistic;
 }
 
 // The value that `bytes` hold; kStoreCorrupt naming `origin` when they cannot be the statistic's.

@@ -35,12 +35,12 @@ class LayerSaverTest : public ::testing::TestWithParam<bool> {
     loop.Embed(*hidden);
 
     Recorder recorder(modules_);
-    recorder.KeepNoSumsOf(without_sums_);
+    const auto keeps = [&](std::string_view module, const statistics::Statistic& statistic) {
+      return !statistic.is_sum || !without_sums_.contains(module);
+    };
+    recorder.KeepOnly(keeps);
     NonFiniteGuard guard(recorder);
-    LayerSaver saver(store, known_,
-                     [&](std::string_view module, const statistics::Statistic& statistic) {
-                       return !statistic.is_sum || recorder.KeepsSumsOf(module);
-                     });
+    LayerSaver saver(store, known_, keeps);
     std::optional<LayerSaver::Resumed> resumed = saver.Resume(kLayer, loop, hidden);
     resumed_ = resumed.has_value();
     if (!resumed) resumed.emplace(LayerSaver::Resumed{loop.MakeState(kLayer, hidden)});

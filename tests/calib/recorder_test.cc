@@ -107,53 +107,103 @@ TEST(Recorder, KeepsAllThatIsObservedAtASite) {
 
 // Rows of three sequences, shown whole or some positions after the others, in one batch or in two:
 // the sums have the same bits, which the sum of all rows in any order would not have.
-TEST(Recorder, SumsDoNotDependOnHowSequencesCome) {
-  constexpr int64_t kColumns = 40, kLength = 30;
-  const std::vector<std::string> names = {"m"};
-  at::manual_seed(3);
-  const at::Tensor x = at::randn({3, kLength, kColumns}) * at::randn({3, kLength, 1}).exp();
-  const auto show = [&](Recorder& recorder, const at::Tensor& part) {
+class RecorderSumsTest : public ::testing::Test {
+ protected:
+  static constexpr int64_t kColumns = 48, kLength = 30;
+
+  static void Show(Recorder& recorder, const at::Tensor& part) {
     const std::vector<int64_t> sequences(static_cast<size_t>(part.size(0)), part.size(1));
     const at::Tensor rows = part.reshape({-1, kColumns});
     recorder.Observe({.module = "m", .weight = rows, .sequences = sequences}, rows);
-  };
-  const auto sums_of = [&](const auto& show_all) {
-    Recorder recorder(names, {MakeObserver<statistics::InputSquareSum>()});
+  }
+
+  template <class ShowAll>
+  static statistics::Bytes SumsOf(const Observer& observer, const ShowAll& show_all) {
+    const std::vector<std::string> names = {"m"};
+    Recorder recorder(names, {observer});
     show_all(recorder);
     return recorder.Rows(0).at(0).bytes;
-  };
-  const statistics::Bytes whole = sums_of([&](Recorder& recorder) {
-    show(recorder, x);
-    recorder.EndBatch();
-  });
-  EXPECT_EQ(whole, sums_of([&](Recorder& recorder) {
-              show(recorder, x.slice(1, 0, 7));
-              show(recorder, x.slice(1, 7, kLength));
-              recorder.EndBatch();
-            }));
-  EXPECT_EQ(whole, sums_of([&](Recorder& recorder) {
-              show(recorder, x.slice(0, 0, 2));
-              recorder.EndBatch();
-              show(recorder, x.slice(0, 2, 3));
-              recorder.EndBatch();
-            }));
-  const at::Tensor exact = x.to(at::kDouble).square().sum(at::IntArrayRef{0, 1});
-  const auto found = statistics::ElementsOf<double>(statistics::FromBytes(whole)).elements;
-  for (int64_t i = 0; i < kColumns; ++i) {
-    EXPECT_NEAR(found[static_cast<size_t>(i)] / exact[i].item<double>(), 1, 1e-12);
+  }
+
+  statistics::Bytes Whole(const Observer& observer) const {
+    return SumsOf(observer, [&](Recorder& recorder) {
+      Show(recorder, x_);
+      recorder.EndBatch();
+    });
+  }
+
+  const at::Tensor x_ = [] {
+    at::manual_seed(3);
+    return at::randn({3, kLength, kColumns}) * at::randn({3, kLength, 1}).exp();
+  }();
+};
+
+TEST_F(RecorderSumsTest, DoNotDependOnHowSequencesCome) {
+  for (const Observer& observer : MakeObservers(statistics::All())) {
+    if (!observer.statistic.is_sum) continue;
+    const statistics::Bytes whole = Whole(observer);
+    EXPECT_EQ(whole, SumsOf(observer, [&](Recorder& recorder) {
+                Show(recorder, x_.slice(1, 0, 7));
+                Show(recorder, x_.slice(1, 7, kLength));
+                recorder.EndBatch();
+              }));
+    EXPECT_EQ(whole, SumsOf(observer, [&](Recorder& recorder) {
+                Show(recorder, x_.slice(0, 0, 2));
+                recorder.EndBatch();
+                Show(recorder, x_.slice(0, 2, 3));
+                recorder.EndBatch();
+              }));
   }
 }
 
-TEST(Recorder, KeepsNoSumsWhereNoneAreWanted) {
+TEST_F(RecorderSumsTest, OfSquares) {
+  const at::Tensor exact = x_.to(at::kDouble).square().sum(at::IntArrayRef{0, 1});
+  const auto found = statistics::ElementsOf<double>(
+      statistics::FromBytes(Whole(MakeObserver<statistics::InputSquareSum>())));
+  for (int64_t i = 0; i < kColumns; ++i) {
+    EXPECT_NEAR(found.elements[static_cast<size_t>(i)] / exact[i].item<double>(), 1, 1e-12);
+  }
+}
+
+// On each device, BF16 as well: its products are exact in F32.
+TEST_F(RecorderSumsTest, OfOuterProductsOfBlocks) {
+  for (const at::DeviceType device : kTestDevices) {
+    if (!HasDevice(device)) continue;
+    const at::Tensor x = x_.to(at::kBFloat16);
+    const statistics::Bytes bytes =
+        SumsOf(MakeObserver<statistics::InputBlockHessian>(), [&](Recorder& recorder) {
+          Show(recorder, x.to(device));
+          recorder.EndBatch();
+        });
+    const auto found = statistics::ElementsOf<float>(statistics::FromBytes(bytes)).elements;
+    ASSERT_EQ(found.size(), 3U * 136U);
+    const at::Tensor rows = x.to(at::kDouble).reshape({-1, 3, 16});
+    size_t place = 0;
+    for (int64_t b = 0; b < 3; ++b) {
+      const at::Tensor block = rows.select(1, b), exact = block.t().mm(block);
+      for (int64_t i = 0; i < 16; ++i) {
+        for (int64_t j = i; j < 16; ++j) {
+          const double size = std::sqrt(exact[i][i].item<double>() * exact[j][j].item<double>());
+          EXPECT_NEAR(found[place++], exact[i][j].item<double>(), 1e-6 * size);
+        }
+      }
+    }
+  }
+}
+
+TEST(Recorder, KeepsOnlyWhatIsSaid) {
   const std::vector<std::string> names = {"a", "b"};
   Recorder recorder(names);
-  recorder.KeepNoSumsOf({"a"});
-  for (const std::string& name : names) ShowInput(recorder, name, at::ones({2, 3}));
+  recorder.KeepOnly([](std::string_view name, const statistics::Statistic& statistic) {
+    return name == "b" || !statistic.is_sum;
+  });
+  for (const std::string& name : names) ShowInput(recorder, name, at::ones({2, 16}));
   const std::vector<run::StatisticRow> rows = recorder.Rows(0);
-  ASSERT_EQ(rows.size(), 3U);
+  ASSERT_EQ(rows.size(), 4U);
   EXPECT_EQ(rows[0].module + " " + rows[0].name, "a input_amax");
   EXPECT_EQ(rows[1].module + " " + rows[1].name, "b input_amax");
   EXPECT_EQ(rows[2].module + " " + rows[2].name, "b input_square_sum");
+  EXPECT_EQ(rows[3].module + " " + rows[3].name, "b input_block_hessian");
 }
 
 // The square of the largest BF16 is no F32.
@@ -162,9 +212,12 @@ TEST(Recorder, FiniteValuesHaveFiniteSums) {
     if (!HasDevice(device)) continue;
     const std::vector<std::string> names = {"m"};
     Recorder recorder(names);
-    ShowInput(recorder, "m", at::full({4, 2}, 3e38F, at::device(device)).to(at::kBFloat16));
+    // Of both signs, so that there are sums of both infinities.
+    const at::Tensor signs = at::tensor({1.0F, -1.0F}, at::device(device)).repeat({4, 8});
+    signs.slice(0, 2, 4).slice(1, 0, 1).neg_();
+    for (int i = 0; i < 3; ++i) ShowInput(recorder, "m", (signs * 3e38F).to(at::kBFloat16));
     EXPECT_TRUE(recorder.Finite());
-    EXPECT_EQ(recorder.Rows(0).size(), 2U);
+    EXPECT_EQ(recorder.Rows(0).size(), 3U);
   }
 }
 

@@ -94,6 +94,16 @@ TEST_F(PlanErrorsTest, AMethodMustBeOneOfItsFormats) {
               AllOf(HasSubstr("/quantize/0"), HasSubstr("mxfp8 has no scale method mse")));
 }
 
+TEST_F(PlanErrorsTest, LocalHessiansAreOfCalibratedInputs) {
+  Recipe recipe = RecipeOf({RoleRule(Role::kAttention, ScaleMethod::kLocalHessian)});
+  MakePlan(source_, recipe);
+  for (const ActivationScales other : {ActivationScales::kNone, ActivationScales::kConstant}) {
+    recipe.activations = other;
+    EXPECT_THAT(ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source_, recipe); }),
+                AllOf(HasSubstr("local_hessian"), HasSubstr("not calibrated")));
+  }
+}
+
 TEST_F(PlanErrorsTest, BlocksOfOtherFormatsMustBeWholeToo) {
   checkpoint::LogicalWeight& weight = source_.layout.weights.at(static_cast<size_t>(
       source_.layout.FindModule("layers.0.attn.wo_b") - source_.layout.weights.data()));

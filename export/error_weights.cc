@@ -1,0 +1,37 @@
+#include "export/error_weights.h"
+
+namespace vernier::exporter {
+
+using checkpoint::LogicalWeight;
+using checkpoint::ModelLayout;
+using recipes::ScaleMethod;
+
+ErrorWeights::ErrorWeights(const recipes::Recipe& recipe, const ModelLayout& layout,
+                           const recipes::Plan& plan, const run::Store& store)
+    : importance_(MakeImportance(recipe, layout, plan, store)), hessians_(layout, plan, store) {}
+
+ErrorWeight ErrorWeights::Of(const LogicalWeight& weight, ScaleMethod method) const {
+  ErrorWeight of;
+  if (method == ScaleMethod::kMse) of.importance = importance_->Of(weight);
+  if (method == ScaleMethod::kLocalHessian) of.local_hessian = hessians_.Of(weight);
+  return of;
+}
+
+int64_t ErrorWeights::CountUses(const ModelLayout& layout, const recipes::Plan& plan) const {
+  return importance_->CountUses(layout, plan) + hessians_.size();
+}
+
+std::string ErrorWeights::hash() const { return importance_->hash() + hessians_.hash(); }
+
+std::string_view ErrorWeights::origin() const {
+  if (importance_->origin() == "none" && hessians_.size() > 0) return "calibration";
+  return importance_->origin();
+}
+
+std::vector<BlendedExpert> ErrorWeights::Blended() const {
+  std::vector<BlendedExpert> blended = importance_->Blended();
+  blended.insert(blended.end(), hessians_.blended().begin(), hessians_.blended().end());
+  return blended;
+}
+
+}  // namespace vernier::exporter

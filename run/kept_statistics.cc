@@ -1,0 +1,19 @@
+#include "run/kept_statistics.h"
+
+namespace vernier::run {
+
+bool KeepsStatistic(const statistics::Statistic& statistic, const checkpoint::ModelLayout& layout,
+                    const recipes::Plan& plan, std::string_view module) {
+  using recipes::ScaleMethod;
+  switch (statistic.purpose) {
+    case statistics::Purpose::kAny:
+      return true;
+    case statistics::Purpose::kMse:
+      return recipes::CanScaleBy(ScaleMethod::kMse, layout, plan, module);
+    case statistics::Purpose::kLocalHessian:
+      return recipes::CanScaleBy(ScaleMethod::kLocalHessian, layout, plan, module);
+  }
+  return true;
+}
+
+}  // namespace vernier::run

@@ -21,18 +21,19 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Seconds of one call, the device's part included: the least of several, unless the first took
-// long. `run` returns a tensor that the device computes last. kInterrupted between two calls.
+// Seconds of one call, the device's part included: the least of several. The first is not enough,
+// however long it takes: on a GPU it loads kernels and takes memory, on a CPU it touches pages.
+// `run` returns a tensor that the device computes last. kInterrupted between two calls.
 double Time(const std::function<at::Tensor()>& run) {
   constexpr double kEnoughSeconds = 0.5;
-  constexpr int kMostCalls = 10;
+  constexpr int kLeastCalls = 2, kMostCalls = 10;
   const auto timed = [&] {
     const Clock::time_point start = Clock::now();
     run().flatten().select(0, 0).item();  // waits for the device
     return SecondsSince(start);
   };
-  double least = timed(), all = least;
-  for (int i = 0; i < kMostCalls && all < kEnoughSeconds; ++i) {
+  double all = timed(), least = all;
+  for (int i = 1; i < kLeastCalls || (i < kMostCalls && all < kEnoughSeconds); ++i) {
     ThrowIfInterrupted();
     const double seconds = timed();
     least = std::min(least, seconds);

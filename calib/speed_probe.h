@@ -11,7 +11,7 @@ namespace vernier::calib {
 
 // Computes the dense part of the middle layer for a batch of made-up tokens, or less where that
 // would take long, and the first of its routed experts for as many rows as an expert has on
-// average. Takes about a second beside the reading of these weights. Errors: those of loading
+// average. Takes about two seconds beside the reading of these weights. Errors: those of loading
 // weights, kBadDevice and kInterrupted.
 ComputeSpeed MeasureSpeed(const checkpoint::SourceModel& source, const ComputeSpec& compute,
                           const Workload& workload, const CalibrationBudget& budget);

@@ -123,9 +123,10 @@ void UpdateGroups(const GptqRows& work, size_t group, const float* factor, size_
 // Applies the errors of positions [begin, end) to the block that begins at `block`.
 void UpdateBlock(const GptqRows& work, const float* factor, size_t begin, size_t end,
                  size_t block) {
-  // U's rows are far apart; those of the next block are asked for while these are worked with.
+  // U's rows are far apart; those of the next block are asked for while these are worked with, by
+  // their last element: rows need not begin with a cache line.
   HWY_ALIGN float part[kGptqPanel * kColumns];
-  const size_t ahead = block + kColumns < work.columns ? kColumns : 0;
+  const size_t ahead = block + kColumns < work.columns ? 2 * kColumns - 1 : 0;
   for (size_t i = begin; i < end; ++i) {
     const float* row = factor + i * work.columns + block;
     std::copy_n(row, kColumns, part + (i - begin) * kColumns);

@@ -24,8 +24,9 @@
 // it, and err = 0: nothing is compensated for it. So no NaN scale is written, and NaN stays in its
 // block. Values beyond 6 * 448 * global_scale saturate, and their errors are compensated like any.
 //
-// The window. From rule - 4 to rule + 7 the scale goes from 0.7 to 1.8 times the rule's; the rare
-// blocks whose best scale is further away lose little, and each code costs a pass over the block.
+// The window. Its scales are 0.7 to 1.8 times the rule's. On made-up layers of 256 correlated
+// columns (nvfp4_gptq_test.cc; weights Gaussian and Student's t) a search of all codes would lower
+// dw^T H dw by 0.2 %; the rule's code alone raises it by 70 %.
 #ifndef VERNIER_QUANTIZERS_NVFP4_GPTQ_H_
 #define VERNIER_QUANTIZERS_NVFP4_GPTQ_H_
 

@@ -230,6 +230,39 @@ TEST_P(Nvfp4Gptq, EveryNumberOfBlocks) {
   }
 }
 
+float NearBoundary(std::mt19937& random, float scale) {
+  constexpr float kBoundaries[] = {0.25f, 0.75f, 1.25f, 1.75f, 2.5f, 3.5f, 5.0f};
+  const float near = kBoundaries[random() % 7] * scale;
+  const auto ulps = static_cast<uint32_t>(random() % 5);
+  return std::bit_cast<float>(std::bit_cast<uint32_t>(near) - 2 + ulps);
+}
+
+// Under the rule's scale the first value is next to a boundary between two codes and so, once it is
+// compensated, is the second: where an approximate quotient or error would show.
+TEST_P(Nvfp4Gptq, ValuesNextToBoundariesRoundAsTheDefinition) {
+  constexpr size_t kColumns = 16, kRows = 96;
+  Layer layer(kColumns, 14);
+  layer.order = StorageOrder(kColumns);
+  layer.factor = FactorOf(layer.hessian, layer.order);
+  const float inverse = 1.0f / layer.factor[0], u = layer.factor[1];
+  std::mt19937 random(14);
+  for (int round = 0; round < 200; ++round) {
+    const float global_scale = std::ldexp(1.0f + random() % (1u << 23) * 0x1p-23f, -9);
+    std::vector<float> values = DrawGptqValues(kRows * kColumns, random());
+    for (size_t i = 0; i < values.size(); i += kColumns) {
+      const float scale = E4m3ToFloat(static_cast<uint8_t>(16 + random() % 100)) * global_scale;
+      for (size_t j = i; j < i + kColumns; ++j) values[j] = std::fmod(values[j], 1.0f) * scale;
+      values[i + kColumns - 1] = 6.0f * scale;
+      values[i] = NearBoundary(random, scale);
+      const float n = kE2m1Values[FloatToE2m1(values[i] / scale)];
+      values[i + 1] =
+          std::fma(std::fma(-n, scale, values[i]) * inverse, u, NearBoundary(random, scale));
+    }
+    const Nvfp4GptqOptions options = layer.Options(global_scale);
+    ASSERT_EQ(RunGptq(values, options), RunDefinition(values, options)) << round;
+  }
+}
+
 TEST_P(Nvfp4Gptq, RowsMayBeCutIntoAnyCalls) {
   constexpr size_t kColumns = 160, kRows = kGptqRows + 45;
   const Layer layer(kColumns, 4);

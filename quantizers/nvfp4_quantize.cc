@@ -3,7 +3,6 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
-#include <limits>
 
 #include "quantizers/nvfp4.h"
 #include "quantizers/nvfp4_reference.h"
@@ -13,6 +12,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "quantizers/nvfp4_quantize.cc"
 #include "hwy/foreach_target.h"
+#include "quantizers/nvfp4_encode-inl.h"
 #include "quantizers/nvfp4_local_hessian-inl.h"
 #include "quantizers/nvfp4_search-inl.h"
 // clang-format on
@@ -28,46 +28,6 @@ void Quantize(RealSpan values, int64_t columns, const Nvfp4Options& options,
 }
 
 #else
-
-HWY_INLINE FloatVec Magnitude(FloatVec values) {
-  return AsFloat(hn::And(AsBits(values), SetU32(0x7FFF'FFFFu)));
-}
-
-// Of magnitudes; NaN is the largest of all. Integers are ordered as the numbers are.
-HWY_INLINE FloatVec SmallerMagnitude(FloatVec a, FloatVec b) {
-  return AsFloat(hn::Min(AsBits(a), AsBits(b)));
-}
-
-// reference::Nvfp4Quotient, for amax not NaN.
-HWY_INLINE FloatVec Quotient(FloatVec amax, float grid_max, float global_scale) {
-  const FloatVec quotient = hn::Div(amax, SetFloat(grid_max * global_scale));
-  const auto is_zero = hn::Eq(quotient, hn::Zero(FloatTag()));
-  const FloatVec scale = hn::IfThenElse(is_zero, SetFloat(1.0f), quotient);
-  return hn::Min(hn::Max(scale, SetFloat(kE4m3MinPositive)), SetFloat(kE4m3Max));
-}
-
-// E2M1 codes of x / scale, in the low byte. One Newton step from x * RN(1 / scale) gives the IEEE
-// quotient wherever it matters, next to a rounding boundary; simd_formats_test.cc tries every
-// significand of scale.
-class Encoder {
- public:
-  explicit HWY_INLINE Encoder(FloatVec scale)
-      : scale_(scale),
-        reciprocal_(hn::Div(SetFloat(1.0f), scale)),
-        largest_(hn::Mul(scale, SetFloat(kE2m1Max))) {}
-
-  HWY_INLINE U32Vec operator()(FloatVec x, FloatVec magnitude) const {
-    // Clamping also takes NaN and infinity out of the arithmetic.
-    const FloatVec clamped = SmallerMagnitude(magnitude, largest_);
-    return E2m1Codes(RefinedQuotient(clamped, scale_, reciprocal_),
-                     hn::Lt(x, hn::Zero(FloatTag())));
-  }
-
- private:
-  FloatVec scale_;
-  FloatVec reciprocal_;
-  FloatVec largest_;
-};
 
 // The low halves of two lanes: that of `low`, then that of `high`.
 template <int kBits>
@@ -97,12 +57,6 @@ HWY_INLINE U32Vec EncodeWord(const Group& group, size_t column, const Encoder& e
   const U32Vec high =
       Join<8>(EncodeByte(group, column + 4, encode), EncodeByte(group, column + 6, encode));
   return Join<16>(low, high);
-}
-
-HWY_INLINE FloatVec BlockAmax(const FloatVec* magnitudes) {
-  U32Vec amax = AsBits(magnitudes[0]);
-  for (size_t i = 1; i < kColumns; ++i) amax = hn::Max(amax, AsBits(magnitudes[i]));
-  return SmallerMagnitude(AsFloat(amax), SetFloat(std::numeric_limits<float>::infinity()));
 }
 
 // Gathers the columns' importance for the blocks of a group, the first of which is `block`.

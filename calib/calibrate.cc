@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -23,10 +24,12 @@
 #include "calib/pass.h"
 #include "calib/recorder.h"
 #include "calib/save_policy.h"
+#include "calib/weight_solver.h"
 #include "run/kept_statistics.h"
 #include "run/loop_sizes.h"
 #include "run/run_files.h"
 #include "run/run_identity.h"
+#include "run/solved_weight.h"
 #include "run/source_ledger.h"
 
 namespace vernier::calib {
@@ -58,6 +61,9 @@ SampleBuffer OpenActivations(const run::Store& store, const LayerLoop& loop, int
   return file;
 }
 
+// Bytes of solved weights above which they are made durable before it is time to.
+constexpr uint64_t kMostSolvedBytes = 512u << 20u;
+
 // What a calibration adds to a pass: where it begins, saves, commits.
 class CalibrationRun {
  public:
@@ -83,6 +89,8 @@ class CalibrationRun {
         committer_(store, ledger_, request.recipe.compute.save_interval),
         policy_(request.recipe.compute.save_interval),
         recorder_(request.plan.observed_modules),
+        solver_(request.source, request.plan,
+                {.clamp = request.recipe.non_finite == recipes::NonFinite::kClamp}),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
   }
@@ -126,14 +134,27 @@ class CalibrationRun {
   // Where an earlier run left layer `first`, or its beginning.
   PassStart Start(int64_t first) {
     PassStart start{.layer = first, .hidden = HiddenBefore(first)};
+    solver_.BeginLayer(static_cast<int>(first), SolvedBefore(first));
     std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, pass_.loop(), start.hidden);
     StartClock();
-    if (!resumed) return start;
+    if (!resumed) {
+      solver_.BeginLayer(static_cast<int>(first), {});
+      return start;
+    }
     recorder_.Restore(resumed->so_far.statistics, device_);
     guard_.Restore(resumed->so_far.non_finites);
     seconds_before_ = resumed->so_far.seconds;
     start.begun = std::move(resumed->state);
     return start;
+  }
+
+  std::set<std::string> SolvedBefore(int64_t layer) const {
+    std::set<std::string> modules;
+    for (const run::SolvedKey& key :
+         run::SolvedWeightsOfUnit(store_.database(), static_cast<int>(layer))) {
+      modules.insert(key.weight.module);
+    }
+    return modules;
   }
 
   std::shared_ptr<SampleBuffer> HiddenBefore(int64_t layer) const {
@@ -156,11 +177,14 @@ class CalibrationRun {
   double LayerSeconds() const { return seconds_before_ + SecondsSince(layer_start_); }
 
   void AfterUnit(int64_t layer, LayerState& state) {
+    Solve(state);
     policy_.UnitDone(SecondsSince(std::exchange(unit_start_, Clock::now())));
     // The whole layer is about to be committed, or those before it must be first.
     if (state.Fraction() >= 1 || committer_.HasWaiting()) return;
-    const uint64_t bytes = saver_.UnsavedBytes(state);
-    if (!progress_.StopRequested() && !policy_.ShouldSave(bytes)) return;
+    const uint64_t solved = solver_.UnsavedBytes();
+    const uint64_t bytes = saver_.UnsavedBytes(state) + solved;
+    const bool save = policy_.ShouldSave(bytes) || solved >= kMostSolvedBytes;
+    if (!progress_.StopRequested() && !save) return;
     const StageClock clock(&times_, "save within a layer");
     const Clock::time_point start = Clock::now();
     const int number = static_cast<int>(layer);
@@ -168,10 +192,16 @@ class CalibrationRun {
     ledger_.Commit();
     saver_.Save(state, {.seconds = LayerSeconds(),
                         .statistics = recorder_.Rows(number),
-                        .non_finites = guard_.NonFinites(number)});
+                        .non_finites = guard_.NonFinites(number),
+                        .solved = solver_.TakeSolved()});
     policy_.Saved(bytes, SecondsSince(start));
     unit_start_ = Clock::now();
     progress_.ThrowIfStopped();
+  }
+
+  void Solve(const LayerState& state) {
+    const StageClock clock(&times_, "solve");
+    solver_.Solve(state, recorder_);
   }
 
   // Returns what the next layer reads.
@@ -182,19 +212,25 @@ class CalibrationRun {
                             .seconds = LayerSeconds(),
                             .statistics = WithUnseenModules(number, recorder_.Rows(number)),
                             .activations = {},
-                            .non_finites = guard_.NonFinites(number)};
+                            .non_finites = guard_.NonFinites(number),
+                            .solved = {}};
+    waiting_bytes_ += solver_.UnsavedBytes();
+    result.solved = solver_.TakeSolved();
     const bool last = layer + 1 == decoder_->Layers();
     const bool stop = progress_.StopRequested();
+    const bool now = stop || waiting_bytes_ >= kMostSolvedBytes;
     using When = LayerCommitter::When;
     std::shared_ptr<SampleBuffer> out =
         committer_.LayerDone(std::move(result), state, saver_.UnsavedOut(state),
-                             last ? When::kLast : (stop ? When::kNow : When::kDue));
+                             last ? When::kLast : (now ? When::kNow : When::kDue));
+    if (!committer_.HasWaiting()) waiting_bytes_ = 0;
     recorder_.Clear();
     guard_.Clear();
     policy_.LayerCommitted();
     if (stop) committer_.Wait();
     progress_.ThrowIfStopped();
     saver_.BeginLayer(layer + 1);
+    solver_.BeginLayer(number + 1, {});
     StartClock();
     return out;
   }
@@ -207,6 +243,7 @@ class CalibrationRun {
       if (recipes::ObservedLayer(request_.source.layout, request_.plan, module) != layer) continue;
       for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
         if (statistic.site != SiteOf(module) || !Keeps(module, statistic)) continue;
+        if (statistic.purpose == statistics::Purpose::kGptq) continue;
         rows[{module, std::string(statistic.name)}] = {layer, module, std::string(statistic.name),
                                                        statistic.version,
                                                        statistics::ToBytes(statistic.nothing())};
@@ -220,6 +257,7 @@ class CalibrationRun {
 
   // Of those that belong to its site.
   bool Keeps(std::string_view module, const statistics::Statistic& statistic) const {
+    if (statistic.purpose == statistics::Purpose::kGptq) return solver_.NeedsInputsOf(module);
     return run::KeepsStatistic(statistic, request_.source.layout, request_.plan, module);
   }
 
@@ -243,6 +281,8 @@ class CalibrationRun {
   LayerCommitter committer_;
   SavePolicy policy_;
   Recorder recorder_;
+  WeightSolver solver_;
+  uint64_t waiting_bytes_ = 0;  // of solved weights of layers that wait to be committed
   NonFiniteGuard guard_;
   // Of the current layer.
   double seconds_before_ = 0;  // spent by earlier runs

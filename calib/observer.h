@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "calib/block_hessians.h"
+#include "calib/hessians.h"
 #include "calib/square_sums.h"
 #include "calib/statistics/registry.h"
 
@@ -22,9 +23,11 @@ struct Observer {
   at::Tensor (*observe)(const at::Tensor& x) = nullptr;
   // Two of those as one.
   at::Tensor (*join)(const at::Tensor& a, const at::Tensor& b) = nullptr;
-  // Adds x [rows, K] to `sums`, of statistic.elements(K) flat. A value that is not finite shows in
-  // the largest magnitude of the same rows.
-  void (*add)(const at::Tensor& x, const at::Tensor& sums) = nullptr;
+  // Adds x [rows, K], tokens from number `first` on, to `sums`, of statistic.elements(K) flat. A
+  // value that is not finite shows in the largest magnitude of the same rows.
+  void (*add)(const at::Tensor& x, int64_t first, const at::Tensor& sums) = nullptr;
+  // Whether a sequence's rows must come in one call, because sums differ with those of a call.
+  bool whole_sequences = false;
 };
 
 template <statistics::IsStatistic S>
@@ -43,14 +46,32 @@ template <>
 inline Observer MakeObserver<statistics::InputSquareSum>() {
   return {.statistic = statistics::Describe<statistics::InputSquareSum>(),
           .element = at::kDouble,
-          .add = AddSquares};
+          .add = [](const at::Tensor& x, int64_t, const at::Tensor& sums) { AddSquares(x, sums); }};
 }
 
 template <>
 inline Observer MakeObserver<statistics::InputBlockHessian>() {
   return {.statistic = statistics::Describe<statistics::InputBlockHessian>(),
           .element = at::kFloat,
-          .add = AddBlockHessians};
+          .add = [](const at::Tensor& x, int64_t, const at::Tensor& sums) {
+            AddBlockHessians(x, sums);
+          }};
+}
+
+template <>
+inline Observer MakeObserver<statistics::InputHessian>() {
+  return {.statistic = statistics::Describe<statistics::InputHessian>(),
+          .element = at::kFloat,
+          .add = AddHessian,
+          .whole_sequences = true};
+}
+
+template <>
+inline Observer MakeObserver<statistics::InputSample>() {
+  return {.statistic = statistics::Describe<statistics::InputSample>(),
+          .element = at::kFloat,
+          .add = AddSample,
+          .whole_sequences = true};
 }
 
 template <statistics::IsStatistic... S>

@@ -67,7 +67,8 @@ void Running::AddSum(const Observer& observer, const at::Tensor& x,
     return at::zeros({static_cast<int64_t>(count)}, x.options().dtype(observer.element));
   };
   if (!elements.defined()) elements = zeros();
-  if (sequences.empty()) return observer.add(x, elements);
+  if (sequences.empty()) return AddTo(observer, x, elements);
+  if (observer.whole_sequences) return KeepRows(x, sequences);
   const size_t together = x.is_cpu() ? 1 : static_cast<size_t>(kLeastEqualBatch);
   int64_t begin = 0;
   for (size_t first = 0; first < sequences.size(); first += together) {
@@ -75,15 +76,35 @@ void Running::AddSum(const Observer& observer, const at::Tensor& x,
     const int64_t end = std::accumulate(some.begin(), some.end(), begin);
     const size_t place = first / together;
     if (of_batch.size() == place) of_batch.push_back(zeros());
-    if (end > begin) observer.add(x.slice(0, begin, end), of_batch[place]);
+    if (end > begin) AddTo(observer, x.slice(0, begin, end), of_batch[place]);
     begin = end;
   }
   assert(begin == x.size(0));
 }
 
-void Running::EndBatch() {
+void Running::KeepRows(const at::Tensor& x, std::span<const int64_t> sequences) {
+  rows_of_batch.resize(std::max(rows_of_batch.size(), sequences.size()));
+  int64_t begin = 0;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const int64_t end = begin + sequences[i];
+    if (end > begin) rows_of_batch[i].push_back(x.slice(0, begin, end).clone());
+    begin = end;
+  }
+  assert(begin == x.size(0));
+}
+
+void Running::AddTo(const Observer& observer, const at::Tensor& x, const at::Tensor& sums) {
+  observer.add(x, added, sums);
+  added += x.size(0);
+}
+
+void Running::EndBatch(const Observer& observer) {
   for (const at::Tensor& sums : of_batch) elements.add_(sums);
   of_batch.clear();
+  for (const std::vector<at::Tensor>& parts : rows_of_batch) {
+    if (!parts.empty()) AddTo(observer, parts.size() == 1 ? parts[0] : at::cat(parts), elements);
+  }
+  rows_of_batch.clear();
 }
 
 Recorder::Recorder(std::span<const std::string> names, std::vector<Observer> observers)
@@ -99,7 +120,7 @@ void Recorder::ObserveCache(std::string_view entry, const at::Tensor& x) {
 
 void Recorder::EndBatch() {
   for (auto& [name, statistics] : entries_) {
-    for (Running& running : statistics) running.EndBatch();
+    for (size_t i = 0; i < statistics.size(); ++i) statistics[i].EndBatch(observers_[i]);
   }
 }
 
@@ -161,6 +182,16 @@ std::vector<run::StatisticRow> Recorder::Rows(int layer) const {
   return rows;
 }
 
+std::optional<Recorder::Taken> Recorder::Take(std::string_view name, std::string_view statistic) {
+  const auto entry = entries_.find(name);
+  const auto observer = std::ranges::find(observers_, statistic,
+                                          [](const Observer& each) { return each.statistic.name; });
+  if (entry == entries_.end() || observer == observers_.end()) return std::nullopt;
+  Running& running = entry->second[static_cast<size_t>(observer - observers_.begin())];
+  if (running.rows == 0) return std::nullopt;
+  return Taken{std::exchange(running.elements, {}), std::exchange(running.rows, 0)};
+}
+
 void Recorder::Restore(std::span<const run::StatisticRow> rows, at::Device device) {
   Clear();
   std::vector<statistics::Statistic> known;
@@ -172,7 +203,7 @@ void Recorder::Restore(std::span<const run::StatisticRow> rows, at::Device devic
     Running& running = EntryOf(row.module, statistic.site)[place];
     const statistics::Value value = statistics::Parse(statistic, row.bytes, row.module);
     running.elements = ElementsOf(value, observers_[place], device);
-    running.rows = value.tokens;
+    running.rows = running.added = value.tokens;
   }
 }
 

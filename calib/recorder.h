@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -24,18 +25,22 @@ struct Running {
   at::Tensor elements;  // flat, on the device; undefined before the first row
   int64_t rows = 0;
   bool kept = false;  // whether there is anything to add at all
+  int64_t added = 0;  // rows that a sum has
   // Sums of the batch under way: of each sequence, on a device that is not the CPU of
-  // kLeastEqualBatch sequences.
+  // kLeastEqualBatch sequences. Or, of those of whole sequences, each one's rows as they came.
   std::vector<at::Tensor> of_batch = {};
+  std::vector<std::vector<at::Tensor>> rows_of_batch = {};
 
   // `x` [rows, K], at least one row, of `sequences` as LinearSite has them.
   void Add(const Observer& observer, const at::Tensor& x, std::span<const int64_t> sequences);
   // Adds the batch's sums, in order of sequences: so that results do not depend on which sequences
   // and which positions of them came together.
-  void EndBatch();
+  void EndBatch(const Observer& observer);
 
  private:
   void AddSum(const Observer& observer, const at::Tensor& x, std::span<const int64_t> sequences);
+  void KeepRows(const at::Tensor& x, std::span<const int64_t> sequences);
+  void AddTo(const Observer& observer, const at::Tensor& x, const at::Tensor& sums);
 };
 
 // Holds the statistics of one layer at a time: of each place all that are observed at its site.
@@ -61,6 +66,12 @@ class Recorder final : public Tap {
   // Goes on from what Rows returned, on `device`. kStoreCorrupt for a statistic that is not among
   // the observers: a newer program saved it.
   void Restore(std::span<const run::StatisticRow> rows, at::Device device);
+  // Takes one statistic of a module out; nothing when it has no row.
+  struct Taken {
+    at::Tensor elements;
+    int64_t rows = 0;
+  };
+  std::optional<Taken> Take(std::string_view name, std::string_view statistic);
   // Before the next layer.
   void Clear() { entries_.clear(); }
 

@@ -13,7 +13,8 @@ ErrorWeights::ErrorWeights(const recipes::Recipe& recipe, const ModelLayout& lay
 ErrorWeight ErrorWeights::Of(const LogicalWeight& weight, ScaleMethod method) const {
   ErrorWeight of;
   if (method == ScaleMethod::kMse) of.importance = importance_->Of(weight);
-  if (method == ScaleMethod::kLocalHessian) of.local_hessian = hessians_.Of(weight);
+  const bool by_blocks = method == ScaleMethod::kLocalHessian || method == ScaleMethod::kGptq;
+  if (by_blocks) of.local_hessian = hessians_.Of(weight);
   return of;
 }
 

@@ -19,7 +19,8 @@ namespace vernier::exporter {
 
 // Whether the plan searches the scales of this weight for the smallest error of all.
 inline bool IsSearchedByError(const recipes::WeightPlan& weight) {
-  return UsesImportance(weight) || weight.scale == recipes::ScaleMethod::kLocalHessian;
+  return UsesImportance(weight) || weight.scale == recipes::ScaleMethod::kLocalHessian ||
+         weight.scale == recipes::ScaleMethod::kGptq;
 }
 
 // Of one weight, as Nvfp4Options has them; empty where nothing is known or asked for.

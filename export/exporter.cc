@@ -22,6 +22,7 @@
 #include "export/quant_config.h"
 #include "export/shard_hash.h"
 #include "export/shard_writer.h"
+#include "export/solved_weights.h"
 #include "export/tensor_index.h"
 #include "export/weight_scales.h"
 #include "run/export_record.h"
@@ -40,10 +41,10 @@ constexpr uint64_t kJsonBytesPerTensor = 1 << 10;
 
 // Everything that the shards' bytes depend on, but for the source's weights.
 std::string PlanHash(const ExportRequest& request, const std::vector<InputScale>& input_scales,
-                     const std::vector<KvScale>& kv_scales, const ErrorWeights& error_weights) {
+                     const std::vector<KvScale>& kv_scales, const std::string& decides) {
   Hasher hasher;
-  hasher.Update(fmt::format("{}\n{}\n{}\n", kVersion, request.source.checkpoint.fingerprint(),
-                            error_weights.hash()));
+  hasher.Update(
+      fmt::format("{}\n{}\n{}\n", kVersion, request.source.checkpoint.fingerprint(), decides));
   for (const recipes::OutputShard& shard : request.plan.shards) {
     hasher.Update(fmt::format("{} {}\n", shard.file_name, shard.file_bytes));
     hasher.Update(shard.prefix);
@@ -72,6 +73,7 @@ class ExportJob {
       : request_(request),
         output_(fs::weakly_canonical(fs::absolute(request.output))),
         error_weights_(request.recipe, request.source.layout, request.plan, request.store),
+        solved_(request.source.layout, request.plan, request.store),
         ledger_(request.store, request.source.checkpoint),
         weight_scales_(request.plan.scale_groups.size()) {}
 
@@ -81,7 +83,8 @@ class ExportJob {
     input_scales_ =
         ResolveInputScales(request_.source.layout, request_.plan, request_.recipe, request_.inputs);
     kv_scales_ = ResolveKvScales(request_.plan, request_.inputs);
-    const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_, error_weights_);
+    const std::string plan_hash =
+        PlanHash(request_, input_scales_, kv_scales_, error_weights_.hash() + solved_.hash());
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
     const std::vector<run::ShardRecord> records = request_.store.FinishedShards(plan_hash);
@@ -206,6 +209,7 @@ class ExportJob {
             .input_scales = input_scales_,
             .kv_scales = kv_scales_,
             .error_weights = error_weights_,
+            .solved = solved_,
             .read = ReadOptions(),
             .settings = request_.settings,
             .pool = pool_};
@@ -287,6 +291,9 @@ class ExportJob {
   void Summarise() {
     summary_.kv_scales = kv_scales_;
     summary_.searched_weights = std::ranges::count_if(request_.plan.weights, IsSearchedByError);
+    summary_.gptq_weights = std::ranges::count(request_.plan.weights, recipes::ScaleMethod::kGptq,
+                                               &recipes::WeightPlan::scale);
+    summary_.solved_weights = solved_.size();
     summary_.blended = error_weights_.Blended();
     summary_.source_tensor_bytes = request_.source.checkpoint.TensorBytes();
     summary_.output_tensor_bytes = request_.plan.tensor_bytes;
@@ -303,6 +310,7 @@ class ExportJob {
   const ExportRequest& request_;
   fs::path output_;
   ErrorWeights error_weights_;
+  SolvedWeights solved_;
   run::SourceLedger ledger_;
   std::shared_ptr<BufferPool> pool_ = BufferPool::Make(request_.settings.limits.spare_bytes);
   std::vector<WeightScale> weight_scales_;

@@ -61,6 +61,9 @@ struct ExportSummary {
   // errors count.
   int64_t searched_weights = 0;
   int64_t weighted_weights = 0;
+  // Weights that were to be quantised by GPTQ, and those of them that calibration solved.
+  int64_t gptq_weights = 0;
+  int64_t solved_weights = 0;
   std::vector<BlendedExpert> blended;  // of those, experts with few tokens
   // Elements of converted weights that were not finite, and the tensors that held them.
   int64_t clamped_elements = 0;

@@ -29,7 +29,8 @@ void Unfold(const double* triangle, double unit, float* matrix) {
 LocalHessians::LocalHessians(const checkpoint::ModelLayout& layout, const recipes::Plan& plan,
                              const run::Store& store)
     : sums_(layout, plan, store, [](const recipes::WeightPlan& weight) {
-        return weight.scale == recipes::ScaleMethod::kLocalHessian;
+        return weight.scale == recipes::ScaleMethod::kLocalHessian ||
+               weight.scale == recipes::ScaleMethod::kGptq;
       }) {}
 
 std::vector<float> LocalHessians::Of(const checkpoint::LogicalWeight& weight) const {

@@ -12,7 +12,8 @@
 
 namespace vernier::exporter {
 
-// Of weights that the plan scales by kLocalHessian and of which the store has sums.
+// Of weights that the plan scales by kLocalHessian, or by kGptq where calibration leaves them to
+// the export, and of which the store has sums.
 class LocalHessians {
  public:
   // As CalibratedSums has it.

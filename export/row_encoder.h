@@ -10,6 +10,7 @@
 #include "checkpoint/weight_decoder.h"
 #include "export/error_weights.h"
 #include "export/group_scale.h"
+#include "export/solved_weights.h"
 #include "quantizers/mxfp4.h"
 #include "recipes/plan.h"
 
@@ -43,8 +44,8 @@ uint64_t ScaleBytes(const RowTarget& target, int64_t rows, int64_t columns);
 class RowEncoder {
  public:
   RowEncoder(const checkpoint::SourceModel& source, const ErrorWeights& error_weights,
-             std::shared_ptr<BufferPool> pool)
-      : source_(source), error_weights_(error_weights), pool_(std::move(pool)) {}
+             const SolvedWeights& solved, std::shared_ptr<BufferPool> pool)
+      : source_(source), error_weights_(error_weights), solved_(solved), pool_(std::move(pool)) {}
 
   // `rows` begin at a multiple of target.Quantum(). kBadWeightValue names a tensor with
   // NaN or Inf.
@@ -53,7 +54,12 @@ class RowEncoder {
 
  private:
   const checkpoint::SourceModel& source_;
+  // Copies rows of a solved weight.
+  static void CopySolved(std::span<const std::byte> solved, const checkpoint::LogicalWeight& weight,
+                         const checkpoint::RawRows& rows, EncodedRows& result);
+
   const ErrorWeights& error_weights_;
+  const SolvedWeights& solved_;
   std::shared_ptr<BufferPool> pool_;
 };
 

@@ -12,6 +12,8 @@ inline quantizers::Nvfp4Search Nvfp4SearchOf(recipes::ScaleMethod method) {
   if (method == recipes::ScaleMethod::kFourOverSix) return quantizers::Nvfp4Search::kFourOverSix;
   if (method == recipes::ScaleMethod::kMse) return quantizers::Nvfp4Search::kMse;
   if (method == recipes::ScaleMethod::kLocalHessian) return quantizers::Nvfp4Search::kLocalHessian;
+  // Where calibration left a weight to the export.
+  if (method == recipes::ScaleMethod::kGptq) return quantizers::Nvfp4Search::kLocalHessian;
   return quantizers::Nvfp4Search::kMax;
 }
 

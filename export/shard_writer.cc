@@ -52,7 +52,7 @@ class ShardJobRunner {
         shard_(shard),
         weight_scales_(weight_scales),
         converted_(FindConverted(shard)),
-        encoder_(inputs.source, inputs.error_weights, inputs.pool),
+        encoder_(inputs.source, inputs.error_weights, inputs.solved, inputs.pool),
         output_(output),
         hash_(shard),
         digests_(inputs.source.checkpoint, inputs.read.observer) {}

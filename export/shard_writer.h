@@ -15,6 +15,7 @@
 #include "export/input_scales.h"
 #include "export/kv_scales.h"
 #include "export/on_bytes.h"
+#include "export/solved_weights.h"
 #include "export/stream_settings.h"
 #include "recipes/plan.h"
 #include "run/store.h"
@@ -28,6 +29,7 @@ struct ShardInputs {
   const std::vector<InputScale>& input_scales;
   const std::vector<KvScale>& kv_scales;
   const ErrorWeights& error_weights;
+  const SolvedWeights& solved;
   checkpoint::ReadOptions read;
   StreamSettings settings;
   std::shared_ptr<BufferPool> pool;

@@ -46,7 +46,8 @@ class ModelJobs {
 
   // How fast the recipe's device computes layers of `source`.
   virtual calib::ComputeSpeed MeasureSpeed(const checkpoint::SourceModel& source,
-                                           const recipes::Recipe& recipe) const = 0;
+                                           const recipes::Recipe& recipe,
+                                           const recipes::Plan& plan) const = 0;
 
   // Tokenises the recipe's data and runs every layer that the store lacks. Progress phase
   // "calibrate".

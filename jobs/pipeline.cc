@@ -71,7 +71,7 @@ std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
                                           const recipes::Recipe& recipe, const recipes::Plan& plan,
                                           const std::vector<Step>& steps) {
   const calib::TimeForecast time = calib::ForecastTime(
-      source, calib::WorkloadOf(recipe), plan,
+      source, calib::WorkloadOf(recipe, source.layout, plan), plan,
       calib::UsualSpeed(recipe.compute.device, ComputeThreadCount(recipe.compute.threads)));
   std::vector<PhaseForecast> phases;
   if (Has(steps, Step::kCalibrate)) {

@@ -47,7 +47,7 @@ calib::MachineSpeed SpeedFor(const PlanReport& report, const ModelJobs* models) 
   speed.cached_share = checkpoint::CachedShare(report.source.checkpoint);
   if (!report.plan.observed_modules.empty()) {
     speed.compute = RequireModels(models, "a probe of " + compute.device)
-                        .MeasureSpeed(report.source, report.recipe);
+                        .MeasureSpeed(report.source, report.recipe, report.plan);
   }
   return speed;
 }
@@ -125,7 +125,8 @@ PlanReport MakePlanReport(recipes::Recipe recipe, SpeedFrom speed_from, const Mo
   report.summary = recipes::SummarizePlan(report.source, report.plan);
   report.passes = recipes::CountPasses(report.source, report.plan);
   report.scale_bytes = ScaleBytes(report);
-  const calib::Workload workload = calib::WorkloadOf(report.recipe);
+  const calib::Workload workload =
+      calib::WorkloadOf(report.recipe, report.source.layout, report.plan);
   if (!report.plan.observed_modules.empty()) {
     report.budget = calib::PlanBudget(report.source, calib::ComputeOf(report.recipe), workload,
                                       MemoryFor(report.recipe, models));

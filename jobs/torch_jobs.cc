@@ -39,11 +39,12 @@ calib::MachineMemory TorchJobs::ReadMemory(std::string_view device) const {
 }
 
 calib::ComputeSpeed TorchJobs::MeasureSpeed(const checkpoint::SourceModel& source,
-                                            const recipes::Recipe& recipe) const {
+                                            const recipes::Recipe& recipe,
+                                            const recipes::Plan& plan) const {
   const calib::CpuProductsSetting products(calib::ResolveProducts(recipe.compute.cpu_products));
   const calib::ComputeSpec compute = calib::ComputeOf(recipe);
   calib::SetThreads(compute.threads);
-  const calib::Workload workload = calib::WorkloadOf(recipe);
+  const calib::Workload workload = calib::WorkloadOf(recipe, source.layout, plan);
   const calib::CalibrationBudget budget =
       calib::PlanBudget(source, compute, workload, ReadMemory(compute.device));
   return calib::WithMemoryErrors(
@@ -58,8 +59,9 @@ CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
   const calib::CpuProductsSetting products(resolved.compute.cpu_products);
   const calib::ComputeSpec compute = calib::ComputeOf(resolved);
   calib::SetThreads(compute.threads);
+  const calib::Workload workload = calib::WorkloadOf(recipe, source.layout, plan);
   const auto plan_budget = [&](const calib::ComputeSpec& now) {
-    return calib::PlanBudget(source, now, calib::WorkloadOf(recipe), ReadMemory(now.device),
+    return calib::PlanBudget(source, now, workload, ReadMemory(now.device),
                              run::LoadLoopSizes(store));
   };
   plan_budget(compute);  // refused before minutes of tokenising

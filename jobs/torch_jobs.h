@@ -10,7 +10,8 @@ class TorchJobs final : public ModelJobs {
  public:
   calib::MachineMemory ReadMemory(std::string_view device) const override;
   calib::ComputeSpeed MeasureSpeed(const checkpoint::SourceModel& source,
-                                   const recipes::Recipe& recipe) const override;
+                                   const recipes::Recipe& recipe,
+                                   const recipes::Plan& plan) const override;
   CalibrationOutcome Calibrate(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
                                const recipes::Plan& plan, run::Store& store,
                                Progress& progress) const override;

@@ -110,8 +110,9 @@ void AppendRuleRows(std::vector<Option>& options) {
                    "scales per block, by squared error; mse (nvfp4, mxfp4): the scale of smallest "
                    "squared error, weighted by how much each input channel counts; "
                    "local_hessian (nvfp4, calibrated inputs): the scale of smallest error of the "
-                   "output, by how a block's 16 inputs go together; lossless (nvfp4): the same "
-                   "values as an MXFP4 source; auto: for nvfp4 lossless from MXFP4, else mse where "
+                   "output, by how a block's 16 inputs go together; gptq (nvfp4, calibrated "
+                   "inputs): codes and scales that make up for each other's errors, solved in the "
+                   "calibration; lossless (nvfp4): the same values as an MXFP4 source; auto: for nvfp4 lossless from MXFP4, else mse where "
                    "inputs are calibrated; max for all others.",
         .names = NamesOf(kScaleMethods),
         .group = kWithoutRecipe,

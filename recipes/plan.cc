@@ -23,9 +23,12 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
     throw Error(ErrorCode::kBadRule, "importance", "no weight is quantised with the scale \"mse\"",
                 "Remove it, or choose that scale");
   }
-  if (recipe.activations != ActivationScales::kCalibrated &&
-      any([](const WeightPlan& weight) { return weight.scale == ScaleMethod::kLocalHessian; })) {
-    throw Error(ErrorCode::kBadRule, "local_hessian",
+  for (const ScaleMethod method : {ScaleMethod::kLocalHessian, ScaleMethod::kGptq}) {
+    if (recipe.activations == ActivationScales::kCalibrated ||
+        !any([&](const WeightPlan& weight) { return weight.scale == method; })) {
+      continue;
+    }
+    throw Error(ErrorCode::kBadRule, ScaleMethodName(method),
                 "inputs are not calibrated, so nothing is known of their Hessians",
                 "Calibrate them (\"activations\": \"calibrated\"), or use the scale \"mse\"");
   }
@@ -64,6 +67,13 @@ std::vector<std::string> ObservedModules(const checkpoint::ModelLayout& layout,
   return modules;
 }
 
+// Nothing when the module is none with a weight.
+const WeightPlan* FindWeight(const checkpoint::ModelLayout& layout, const Plan& plan,
+                             std::string_view module) {
+  const auto found = layout.by_module.find(std::string(module));
+  return found == layout.by_module.end() ? nullptr : &plan.weights[found->second];
+}
+
 }  // namespace
 
 uint64_t Plan::OutputFileBytes() const {
@@ -100,10 +110,15 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
 
 bool CanScaleBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const Plan& plan,
                 std::string_view module) {
-  const auto found = layout.by_module.find(std::string(module));
-  if (found == layout.by_module.end()) return false;
-  const WeightPlan& weight = plan.weights[found->second];
-  return weight.scale != ScaleMethod::kLossless && HasScaleMethod(weight.format, method);
+  const WeightPlan* weight = FindWeight(layout, plan, module);
+  return weight != nullptr && weight->scale != ScaleMethod::kLossless &&
+         HasScaleMethod(weight->format, method);
+}
+
+bool IsScaledBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const Plan& plan,
+                std::string_view module) {
+  const WeightPlan* weight = FindWeight(layout, plan, module);
+  return weight != nullptr && weight->scale == method;
 }
 
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan,

@@ -97,6 +97,10 @@ bool ObservesInputs(const Recipe& recipe);
 bool CanScaleBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const Plan& plan,
                 std::string_view module);
 
+// Whether they are.
+bool IsScaledBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const Plan& plan,
+                std::string_view module);
+
 // The decoder layer of one of plan.observed_modules.
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 
@@ -104,9 +108,9 @@ int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::
 // rule for what cannot be: not linear, columns that blocks do not divide, MTP, a format that the
 // weight has already, a method that the format lacks, a lossless cast of a source that is not
 // MXFP4, a fused group or a layer's experts only in part, int4 in the modelopt dialect, dialects
-// mixed in one output, local_hessian without calibrated inputs; or a field of the recipe that no
-// weight uses: importance without scale mse, a constant input scale without input scales; or a
-// key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
+// mixed in one output, local_hessian or gptq without calibrated inputs; or a field of the recipe
+// that no weight uses: importance without scale mse, a constant input scale without input scales;
+// or a key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe);
 
 }  // namespace vernier::recipes

@@ -37,6 +37,7 @@ enum class ScaleMethod {
   kMse,           // NVFP4, MXFP4: the block scale of smallest (weighted) squared error
   kLocalHessian,  // NVFP4: the block scale of smallest error of the output, by what calibration
                   // saw of inputs
+  kGptq,          // NVFP4: codes and block scales of GPTQ, by calibration itself
 };
 
 // Whose names for scales, and whose quantisation config.

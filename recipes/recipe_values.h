@@ -59,13 +59,14 @@ inline constexpr std::array<ValueName<TargetFormat>, 9> kTargetFormats = {{
     {"fp8_block", TargetFormat::kFp8Block},
     {"int4", TargetFormat::kInt4},
 }};
-inline constexpr std::array<ValueName<ScaleMethod>, 6> kScaleMethods = {{
+inline constexpr std::array<ValueName<ScaleMethod>, 7> kScaleMethods = {{
     {"auto", ScaleMethod::kAuto},
     {"max", ScaleMethod::kMax},
     {"lossless", ScaleMethod::kLossless},
     {"four_over_six", ScaleMethod::kFourOverSix},
     {"mse", ScaleMethod::kMse},
     {"local_hessian", ScaleMethod::kLocalHessian},
+    {"gptq", ScaleMethod::kGptq},
 }};
 inline constexpr std::array<ValueName<Dialect>, 2> kDialects = {{
     {"modelopt", Dialect::kModelopt},

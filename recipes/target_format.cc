@@ -14,7 +14,8 @@ using checkpoint::WeightFormat;
 
 constexpr std::array kNvfp4Methods = {ScaleMethod::kAuto,     ScaleMethod::kMax,
                                       ScaleMethod::kLossless, ScaleMethod::kFourOverSix,
-                                      ScaleMethod::kMse,      ScaleMethod::kLocalHessian};
+                                      ScaleMethod::kMse,      ScaleMethod::kLocalHessian,
+                                      ScaleMethod::kGptq};
 constexpr std::array kMxfp4Methods = {ScaleMethod::kAuto, ScaleMethod::kMax, ScaleMethod::kMse};
 constexpr std::array kPlainMethods = {ScaleMethod::kAuto, ScaleMethod::kMax};
 

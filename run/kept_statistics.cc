@@ -12,6 +12,8 @@ bool KeepsStatistic(const statistics::Statistic& statistic, const checkpoint::Mo
       return recipes::CanScaleBy(ScaleMethod::kMse, layout, plan, module);
     case statistics::Purpose::kLocalHessian:
       return recipes::CanScaleBy(ScaleMethod::kLocalHessian, layout, plan, module);
+    case statistics::Purpose::kGptq:
+      return recipes::IsScaledBy(ScaleMethod::kGptq, layout, plan, module);
   }
   return true;
 }

@@ -1,5 +1,7 @@
 #include "run/migration.h"
 
+#include <fmt/format.h>
+
 #include <string_view>
 #include <vector>
 
@@ -7,7 +9,9 @@
 #include "run/input_amax.h"
 #include "run/non_finite_record.h"
 #include "run/run_log.h"
+#include "run/solved_weight.h"
 #include "run/statistic_rows.h"
+#include "run/store_schema.h"
 
 namespace vernier::run {
 namespace {
@@ -37,16 +41,22 @@ void MoveClampedElements(const Database& database) {
   ReplaceNonFinite(database, kSourceTensors, {});
 }
 
-}  // namespace
-
-void MigrateTables(const Database& database) {
+void MigrateFrom2(const Database& database) {
   database.Execute(kStatisticTable);
   database.Execute(kClampedElementTable);
   MoveAmax(database, "SELECT layer, module, amax, tokens FROM input_amax");
   MoveAmax(database, "SELECT layer, module, amax, tokens FROM partial_amax, partial_layer");
   MoveClampedElements(database);
   database.Execute("DROP TABLE input_amax; DROP TABLE partial_amax");
-  LogEvent(database, "migrate", "from schema version 2 to 3");
+}
+
+}  // namespace
+
+void MigrateTables(const Database& database, int64_t version) {
+  if (version == 2) MigrateFrom2(database);
+  database.Execute(kSolvedWeightTable);
+  LogEvent(database, "migrate",
+           fmt::format("from schema version {} to {}", version, kSchemaVersion));
 }
 
 }  // namespace vernier::run

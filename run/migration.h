@@ -1,19 +1,22 @@
-// From the tables of the previous schema version to this one's.
+// From the tables of earlier schema versions to this one's.
 #ifndef VERNIER_RUN_MIGRATION_H_
 #define VERNIER_RUN_MIGRATION_H_
+
+#include <cstdint>
 
 #include "run/sqlite.h"
 
 namespace vernier::run {
 
-// PRAGMA user_version of the stores that can be migrated.
-inline constexpr int kMigratedVersion = 2;
+// The oldest PRAGMA user_version of the stores that can be migrated.
+inline constexpr int kOldestVersion = 2;
 
-// Within the caller's transaction, which then stores the row hashes and the version anew. What had
-// tables of its own becomes rows of statistics: input_amax of finished layers and partial_amax of
-// the one under way, as input_amax or cache_amax by the module's name. Rows of non_finite for
-// elements of source tensors (layer -1) become those of clamped_element.
-void MigrateTables(const Database& database);
+// Within the caller's transaction, which then stores the row hashes and the version anew.
+// From version 2: what had tables of its own becomes rows of statistics: input_amax of finished
+// layers and partial_amax of the one under way, as input_amax or cache_amax by the module's name.
+// Rows of non_finite for elements of source tensors (layer -1) become those of clamped_element.
+// From version 3: the table solved_weight is added.
+void MigrateTables(const Database& database, int64_t version);
 
 }  // namespace vernier::run
 

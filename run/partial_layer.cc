@@ -1,6 +1,7 @@
 #include "run/partial_layer.h"
 
 #include "run/run_files.h"
+#include "run/solved_weight.h"
 #include "run/sqlite.h"
 #include "run/statistic_rows.h"
 
@@ -78,19 +79,22 @@ void ClearPartialLayer(const Database& database) {
 void DiscardPartialLayer(const Store& store) {
   Transaction transaction(store.database());
   ClearPartialLayer(store.database());
+  DeleteUnfinishedSolvedWeights(store.database());
   transaction.Commit();
-  RemoveStaleStatistics(store);
+  RemoveStaleValues(store);
 }
 
 void SavePartialLayer(const Store& store, const PartialLayer& partial,
-                      std::span<const StatisticRow> statistics) {
+                      std::span<const StatisticRow> statistics,
+                      std::span<const SolvedWeight> solved) {
   Transaction transaction(store.database());
   ClearPartialLayer(store.database());
   Insert(store.database(), partial);
   AddStatistics(store, partial.layer, statistics);
+  AddSolvedWeights(store, partial.layer, solved);
   ReplaceNonFinite(store.database(), partial.layer, partial.non_finites);
   transaction.Commit();
-  RemoveStaleStatistics(store);
+  RemoveStaleValues(store);
 }
 
 }  // namespace vernier::run

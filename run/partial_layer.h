@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "run/non_finite_record.h"
+#include "run/solved_weight.h"
 #include "run/statistic_rows.h"
 #include "run/store.h"
 
@@ -42,14 +43,17 @@ std::optional<PartialLayer> LoadPartialLayer(const Store& store);
 // The files that belong to it.
 std::vector<SavedPart> SavedParts(const Database& database);
 
-// Replaces what was saved before, in one transaction. The files of parts must be durable already.
+// Replaces what was saved before, in one transaction, and adds `solved` to the weights that were.
+// The files of parts must be durable already.
 void SavePartialLayer(const Store& store, const PartialLayer& partial,
-                      std::span<const StatisticRow> statistics);
+                      std::span<const StatisticRow> statistics,
+                      std::span<const SolvedWeight> solved = {});
 
-// Forgets it: the layer begins anew.
+// Forgets it, and the weights of it that were solved: the layer begins anew.
 void DiscardPartialLayer(const Store& store);
 
-// Empties the tables of an unfinished layer, within the caller's transaction.
+// Empties the tables of an unfinished layer, but for its solved weights, within the caller's
+// transaction.
 void ClearPartialLayer(const Database& database);
 
 }  // namespace vernier::run

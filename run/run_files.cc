@@ -3,13 +3,20 @@
 #include <vector>
 
 #include "run/partial_layer.h"
+#include "run/solved_weight.h"
 #include "run/statistic_rows.h"
 
 namespace vernier::run {
 namespace {
 
-bool HoldsStatistics(const std::filesystem::path& path) {
-  return path.extension() == kStatisticFileExtension;
+bool HoldsValues(const std::filesystem::path& path) {
+  return path.extension() == kValueFileExtension;
+}
+
+std::set<std::string> ValueFiles(const Store& store) {
+  std::set<std::string> files = StatisticFiles(store.database());
+  files.merge(SolvedWeightFiles(store.database()));
+  return files;
 }
 
 // Extensions of hidden-NNNN.bin, layer-NNNN-PART.part, files being written, and scratch.
@@ -20,7 +27,7 @@ bool HoldsHiddenStates(const std::filesystem::path& path) {
 }
 
 bool IsOurs(const std::filesystem::path& path) {
-  return HoldsHiddenStates(path) || HoldsStatistics(path);
+  return HoldsHiddenStates(path) || HoldsValues(path);
 }
 
 std::vector<std::filesystem::path> List(const std::filesystem::path& run_dir,
@@ -43,7 +50,7 @@ void RemoveAllBut(const std::set<std::string>& needed,
 }  // namespace
 
 std::set<std::string> NeededFiles(const Store& store) {
-  std::set<std::string> needed = StatisticFiles(store.database());
+  std::set<std::string> needed = ValueFiles(store);
   if (const auto activations = store.LatestActivations()) needed.insert(activations->file_name);
   for (const SavedPart& part : SavedParts(store.database())) needed.insert(part.file_name);
   return needed;
@@ -53,8 +60,8 @@ void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::
   RemoveAllBut(needed, List(run_dir, IsOurs));
 }
 
-void RemoveStaleStatistics(const Store& store) {
-  RemoveAllBut(StatisticFiles(store.database()), List(store.run_dir(), HoldsStatistics));
+void RemoveStaleValues(const Store& store) {
+  RemoveAllBut(ValueFiles(store), List(store.run_dir(), HoldsValues));
 }
 
 uint64_t BytesOfFiles(const std::filesystem::path& run_dir) {

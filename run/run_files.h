@@ -18,7 +18,7 @@ std::set<std::string> NeededFiles(const Store& store);
 // Removes all other files with hidden states or statistics.
 void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed);
 // Removes files with statistics that no row names.
-void RemoveStaleStatistics(const Store& store);
+void RemoveStaleValues(const Store& store);
 
 // Bytes of the files with hidden states or statistics.
 uint64_t BytesOfFiles(const std::filesystem::path& run_dir);

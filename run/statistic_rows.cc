@@ -56,36 +56,9 @@ StatisticKey KeyOf(const Statement& row) {
           .hash = row.Text(7)};
 }
 
-// The first of a number of names that is not taken. The files of older saves may still be there.
-std::filesystem::path FreeFile(const std::filesystem::path& directory, int unit) {
-  for (int save = 0;; ++save) {
-    std::filesystem::path path =
-        directory / fmt::format("statistics-{:04}-{}{}", unit, save, kStatisticFileExtension);
-    if (!std::filesystem::exists(path)) return path;
-  }
-}
-
-[[noreturn]] void FailFile(const std::filesystem::path& path, const std::string& problem) {
-  throw Error(ErrorCode::kStoreCorrupt, path.string(), problem,
-              "Restore the file, or delete the run directory and calibrate again");
-}
-
 statistics::Bytes ReadFromFile(const Store& store, const StatisticKey& key) {
-  const std::filesystem::path path = store.run_dir() / key.file;
-  if (!std::filesystem::exists(path)) {
-    FailFile(path, "the statistics that the store has in this file are not there");
-  }
-  const File file = File::OpenForRead(path);
-  if (key.offset + key.length > file.Size()) FailFile(path, "is shorter than the store says");
-  statistics::Bytes bytes(key.length);
-  file.ReadAt(key.offset, bytes);
-  Hasher hasher;
-  hasher.Update(bytes);
-  if (hasher.Hex() != key.hash) {
-    FailFile(path,
-             fmt::format("the {} of {} does not have the hash in the store", key.name, key.module));
-  }
-  return bytes;
+  return ReadValueFile(store.run_dir(), {key.file, key.offset, key.length, key.hash},
+                       fmt::format("the {} of {}", key.name, key.module));
 }
 
 StatisticRow RowOf(const Store& store, const Statement& row) {
@@ -186,7 +159,9 @@ void DeleteUnfinishedStatistics(const Database& database) {
 }
 
 StatisticWriter::StatisticWriter(const Store& store, int unit)
-    : store_(store), insert_(store.database().Prepare(kInsert)), unit_(unit) {}
+    : insert_(store.database().Prepare(kInsert)),
+      large_(store.run_dir(), "statistics", unit),
+      unit_(unit) {}
 
 void StatisticWriter::Add(const StatisticRow& row) {
   BindKey(insert_, unit_, row);
@@ -199,25 +174,15 @@ void StatisticWriter::Add(const StatisticRow& row) {
 }
 
 void StatisticWriter::BindFile(std::span<const std::byte> bytes) {
-  if (!file_) {
-    file_.emplace(File::OpenForWrite(FreeFile(store_.run_dir(), unit_), /*truncate=*/true));
-  }
-  file_->WriteAt(offset_, bytes);
-  Hasher hasher;
-  hasher.Update(bytes);
+  const ValuePlace place = large_.Append(bytes);
   insert_.BindNull(5)
-      .Bind(6, file_->path().filename().string())
-      .Bind(7, static_cast<int64_t>(offset_))
-      .Bind(8, static_cast<int64_t>(bytes.size()))
-      .Bind(9, hasher.Hex());
-  offset_ += bytes.size();
+      .Bind(6, place.file)
+      .Bind(7, static_cast<int64_t>(place.offset))
+      .Bind(8, static_cast<int64_t>(place.length))
+      .Bind(9, place.hash);
 }
 
-void StatisticWriter::Finish() {
-  if (!file_) return;
-  file_->Sync();
-  SyncDirectory(store_.run_dir());
-}
+void StatisticWriter::Finish() { large_.Finish(); }
 
 void AddStatistics(const Store& store, int unit, std::span<const StatisticRow> rows) {
   StatisticWriter writer(store, unit);

@@ -9,16 +9,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
-#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "base/file.h"
 #include "calib/statistics/registry.h"
 #include "run/sqlite.h"
+#include "run/value_file.h"
 
 namespace vernier::run {
 
@@ -27,8 +26,6 @@ class Store;
 extern const char kStatisticTable[];
 
 inline constexpr uint64_t kLargestInlineValue = 4096;
-// Of the files with larger values.
-inline constexpr std::string_view kStatisticFileExtension = ".values";
 
 struct StatisticRow {
   int unit = 0;        // the layer that it is committed with
@@ -91,10 +88,8 @@ class StatisticWriter {
  private:
   void BindFile(std::span<const std::byte> bytes);
 
-  const Store& store_;
   Statement insert_;
-  std::optional<File> file_;  // from the first large value on
-  uint64_t offset_ = 0;
+  ValueFileWriter large_;
   int unit_ = 0;
 };
 

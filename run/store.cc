@@ -122,6 +122,7 @@ void Store::AddLayers(std::span<const LayerResult> results) {
     RequireNext(result.layer);
     InsertLayer(database, result.layer, result.seconds, result.activations);
     AddStatistics(*this, result.layer, result.statistics);
+    AddSolvedWeights(*this, result.layer, result.solved);
     ReplaceNonFinite(database, result.layer, result.non_finites);
   }
 }

@@ -17,6 +17,7 @@
 #include "run/input_amax.h"
 #include "run/layer_record.h"
 #include "run/non_finite_record.h"
+#include "run/solved_weight.h"
 #include "run/statistic_rows.h"
 
 namespace vernier::run {
@@ -28,6 +29,7 @@ struct LayerResult {
   std::vector<StatisticRow> statistics;  // of unit `layer`
   ActivationCheckpoint activations;
   std::vector<NonFiniteRecord> non_finites = {};
+  std::vector<SolvedWeight> solved = {};  // beside those of saves within the layer
 };
 
 inline constexpr std::string_view kStoreFileName = "vernier.sqlite";

@@ -15,6 +15,7 @@
 #include "run/partial_layer.h"
 #include "run/row_hash.h"
 #include "run/run_log.h"
+#include "run/solved_weight.h"
 #include "run/source_ledger.h"
 #include "run/statistic_rows.h"
 
@@ -25,10 +26,10 @@ namespace {
 constexpr int64_t kApplicationId = 0x56726E72;
 
 // Tables are defined beside the code that reads and writes them.
-constexpr std::array kTables = {kIdentityTable,  kLayerTables,         kStatisticTable,
-                                kLoopSizesTable, kPartialLayerTables,  kNonFiniteTable,
-                                kSourceTables,   kClampedElementTable, kExportTables,
-                                kLogTables,      kRowHashTable};
+constexpr std::array kTables = {kIdentityTable,     kLayerTables,         kStatisticTable,
+                                kLoopSizesTable,    kPartialLayerTables,  kNonFiniteTable,
+                                kSourceTables,      kClampedElementTable, kExportTables,
+                                kSolvedWeightTable, kLogTables,           kRowHashTable};
 
 [[noreturn]] void Refuse(
     const std::filesystem::path& path, const std::string& problem,
@@ -56,18 +57,18 @@ void CheckKind(const Database& database, const std::filesystem::path& path) {
     Refuse(path, "the file is a database, but not a calibration store");
   }
   const int64_t version = VersionOf(database);
-  if (version == kSchemaVersion || version == kMigratedVersion) return;
+  if (version >= kOldestVersion && version <= kSchemaVersion) return;
   Refuse(path,
          fmt::format("the store has schema version {}; this program knows version {} and migrates "
-                     "version {}",
-                     version, kSchemaVersion, kMigratedVersion),
+                     "those from {} on",
+                     version, kSchemaVersion, kOldestVersion),
          "Use the version of Vernier that made it, or choose another run directory");
 }
 
-// In one transaction: a store of the previous version, or one of this.
+// In one transaction: a store of an earlier version becomes one of this.
 void Migrate(const Database& database) {
   Transaction transaction(database);
-  MigrateTables(database);
+  MigrateTables(database, VersionOf(database));
   StoreRowHashes(database);
   database.Execute(fmt::format("PRAGMA user_version = {}", kSchemaVersion));
   transaction.Commit();
@@ -94,7 +95,7 @@ void PrepareSchema(const Database& database, const std::filesystem::path& path) 
   }
   database.QueryText("PRAGMA journal_mode = WAL");
   if (empty) CreateTables(database);
-  if (VersionOf(database) == kMigratedVersion) Migrate(database);
+  if (VersionOf(database) < kSchemaVersion) Migrate(database);
   KeepRowHashes(database);
 }
 

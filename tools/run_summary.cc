@@ -124,6 +124,10 @@ void PrintExport(const jobs::ExportOutcome& exported) {
     fmt::print("importance   {} of {} searched weights have a vector\n", done.weighted_weights,
                done.searched_weights);
   }
+  if (done.gptq_weights > 0) {
+    fmt::print("gptq         {} of {} weights, the others by local_hessian\n", done.solved_weights,
+               done.gptq_weights);
+  }
   if (!done.blended.empty()) {
     fmt::print(
         "             {} of experts with fewer than {} tokens, blended with their layer's, listed "

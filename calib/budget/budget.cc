@@ -16,6 +16,7 @@
 #include "base/rounding.h"
 #include "base/text.h"
 #include "base/thread_count.h"
+#include "calib/budget/largest.h"
 #include "calib/budget/loop_constants.h"
 #include "calib/statistics/registry.h"
 
@@ -69,7 +70,8 @@ struct Work {
   uint64_t dense_stored = 0;  // the largest as stored
   uint64_t ring = 0;          // weights that wait in host memory for another device
   uint64_t statistics = 0;    // of a layer, at most, and their copy on the way to the store
-  uint64_t expert = 0;        // the largest
+  SolvingSizes solving = {};
+  uint64_t expert = 0;  // the largest
   // F32 copy of the largest linear weight, of routed experts and of all others: BF16 products on a
   // CPU are computed in F32.
   uint64_t dense_cast = 0, expert_cast = 0;
@@ -90,13 +92,6 @@ uint64_t Elements(const LogicalWeight& weight) {
 
 bool IsInLoop(const LogicalWeight& weight) {
   return weight.layer >= 0 && weight.role != Role::kMtp;
-}
-
-template <typename Key>
-uint64_t Largest(const std::map<Key, uint64_t>& sums) {
-  uint64_t largest = 0;
-  for (const auto& [key, bytes] : sums) largest = std::max(largest, bytes);
-  return largest;
 }
 
 uint64_t LargestDenseLayer(const SourceModel& source, uint64_t element) {
@@ -129,13 +124,13 @@ uint64_t LargestExpert(const SourceModel& source, uint64_t element) {
   return Largest(experts);
 }
 
-// Sums over the inputs of a layer's weights, as if all of them had a use.
+// Sums over the inputs of a layer's weights that are kept for the export, as if all had a use.
 uint64_t LargestStatistics(const ModelLayout& layout) {
   std::map<int, uint64_t> layers;
   for (const LogicalWeight& weight : layout.weights) {
     if (!IsInLoop(weight) || !weight.linear) continue;
     for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
-      if (!statistic.is_sum) continue;
+      if (!statistic.is_sum || statistic.purpose == statistics::Purpose::kGptq) continue;
       layers[weight.layer] += statistic.PayloadBytes(static_cast<size_t>(weight.columns()));
     }
   }
@@ -172,6 +167,7 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.dense_stored = LargestStoredLayer(source, /*routed=*/false);
   work.ring = work.on_cpu ? 0 : WeightRingBytes(source);
   work.expert = LargestExpert(source, work.element);
+  work.solving = workload.solving;
   work.statistics = 2 * LargestStatistics(source.layout);
   if (!work.widens) return work;
   work.dense_cast = LargestCast(source.layout, /*routed=*/false);
@@ -306,6 +302,15 @@ uint64_t DenseBatchBytes(const Work& work, const Choice& sizes) {
          std::max({MixingBytes(work, batch), AttentionBytes(work, batch, chunk), ffn});
 }
 
+// The same with what is kept to solve weights behind the last batch.
+uint64_t DenseStageBytes(const Work& work, const Choice& sizes) {
+  const SolvingSizes& solving = work.solving;
+  const uint64_t tokens = static_cast<uint64_t>(sizes.batch) * work.length;
+  const uint64_t batch =
+      DenseBatchBytes(work, sizes) + tokens * solving.dense_columns * work.element;
+  return solving.dense_sums + (solving.dense_sums > 0 ? std::max(batch, solving.workspace) : batch);
+}
+
 // Tokens of which a routed expert computes all rows.
 uint64_t ChunkTokens(const Work& work, const Choice& sizes) {
   const auto length = static_cast<int64_t>(work.length);
@@ -364,7 +369,10 @@ uint64_t GroupBytes(const Work& work, const Choice& sizes) {
 
 // While routed experts run, beside the layer's other weights.
 uint64_t ExpertStageBytes(const Work& work, const Choice& sizes, Routing routing) {
-  return work.expert_cast + ExpertTemporaryBytes(work, sizes, routing) + GroupBytes(work, sizes);
+  const uint64_t sums = static_cast<uint64_t>(sizes.experts) * work.solving.expert_sums;
+  const uint64_t solving = sums > 0 ? sums + work.solving.workspace : 0;
+  return work.expert_cast + ExpertTemporaryBytes(work, sizes, routing) + GroupBytes(work, sizes) +
+         solving;
 }
 
 // Hidden states in a device's memory, with those of others and the copy that is saved while the
@@ -386,7 +394,7 @@ uint64_t DeviceBaseBytes(const Work& work) {
 uint64_t DeviceBytes(const Work& work, const Choice& sizes, Routing routing = Routing::kWorst) {
   const uint64_t decoding = work.on_cpu ? 0 : work.dense_stored;
   return HiddenOnDevice(work) + DeviceBaseBytes(work) + work.statistics + work.dense_layer +
-         std::max({decoding, work.dense_cast + DenseBatchBytes(work, sizes),
+         std::max({decoding, work.dense_cast + DenseStageBytes(work, sizes),
                    ExpertStageBytes(work, sizes, routing)});
 }
 

@@ -63,7 +63,9 @@ double Tokens(const Workload& workload) {
 double ComputeSeconds(const SourceModel& source, const Workload& workload,
                       const ComputeSpeed& speed) {
   const TokenFlops token = ForwardFlops(source, workload);
-  return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops);
+  const SolvingSizes& solving = workload.solving;
+  return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops) +
+         (Tokens(workload) * solving.token_flops + solving.solve_flops) / speed.dense_flops;
 }
 
 // What calibration keeps of the inputs of linear layers beside small numbers.
@@ -73,6 +75,7 @@ uint64_t SumBytes(const ModelLayout& layout, const recipes::Plan& plan) {
     const LogicalWeight* weight = layout.FindModule(module);
     if (weight == nullptr) continue;
     for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
+      if (statistic.purpose == statistics::Purpose::kGptq) continue;  // gone by then
       if (!statistic.is_sum || !run::KeepsStatistic(statistic, layout, plan, module)) continue;
       bytes += statistic.PayloadBytes(static_cast<size_t>(weight->columns()));
     }
@@ -140,7 +143,7 @@ DiskNeeds ForecastDisk(const SourceModel& source, const recipes::Plan& plan,
   needs.activations = 2 * budget.checkpoint_bytes;
   needs.layer = budget.layer_bytes;
   needs.store = kStoreBaseBytes + kStoreModuleBytes * plan.observed_modules.size() +
-                SumBytes(source.layout, plan);
+                SumBytes(source.layout, plan) + MeasureSolving(source.layout, plan).codes;
   return needs;
 }
 

@@ -12,10 +12,12 @@ ComputeSpec ComputeOf(const recipes::Recipe& recipe) {
           .cpu_products = recipe.compute.cpu_products};
 }
 
-Workload WorkloadOf(const recipes::Recipe& recipe) {
+Workload WorkloadOf(const recipes::Recipe& recipe, const checkpoint::ModelLayout& layout,
+                    const recipes::Plan& plan) {
   return {.samples = recipe.calibration.data.samples,
           .sequence_length = recipe.calibration.data.sequence_length,
-          .all_experts = recipe.calibration.all_experts};
+          .all_experts = recipe.calibration.all_experts,
+          .solving = MeasureSolving(layout, plan)};
 }
 
 }  // namespace vernier::calib

@@ -7,6 +7,9 @@
 #include <string>
 
 #include "base/memory_bound.h"
+#include "calib/budget/solving.h"
+#include "checkpoint/model_layout.h"
+#include "recipes/plan.h"
 #include "recipes/recipe.h"
 
 namespace vernier::calib {
@@ -30,11 +33,13 @@ struct Workload {
   uint64_t held_bytes = 0;      // somebody else's meanwhile, where hidden states in memory are
   int64_t hidden_copies = 1;    // hidden states of all samples that exist at once
   int64_t model_copies = 1;     // models of which weights and a batch exist at once
+  SolvingSizes solving = {};    // of weights that are solved meanwhile
 };
 
 // Those of a calibration by `recipe`.
 ComputeSpec ComputeOf(const recipes::Recipe& recipe);
-Workload WorkloadOf(const recipes::Recipe& recipe);
+Workload WorkloadOf(const recipes::Recipe& recipe, const checkpoint::ModelLayout& layout,
+                    const recipes::Plan& plan);
 
 }  // namespace vernier::calib
 

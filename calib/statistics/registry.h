@@ -9,6 +9,8 @@
 #include "calib/statistics/cache_amax.h"
 #include "calib/statistics/input_amax.h"
 #include "calib/statistics/input_block_hessian.h"
+#include "calib/statistics/input_hessian.h"
+#include "calib/statistics/input_sample.h"
 #include "calib/statistics/input_square_sum.h"
 #include "calib/statistics/statistic.h"
 
@@ -17,7 +19,8 @@ namespace vernier::statistics {
 template <IsStatistic... S>
 struct List {};
 
-using All = List<InputAmax, CacheAmax, InputSquareSum, InputBlockHessian>;
+using All =
+    List<InputAmax, CacheAmax, InputSquareSum, InputBlockHessian, InputHessian, InputSample>;
 
 // Those that a program works with. Its rows live as long as the program.
 using Registry = std::span<const Statistic>;

@@ -34,6 +34,7 @@ enum class Purpose {
   kAny,           // scales of inputs and caches, and whatever else
   kMse,           // squared errors weighted by input channel
   kLocalHessian,  // errors of blocks weighted by their local Hessians
+  kGptq,          // weights that calibration solves itself: it is gone when they are
 };
 
 // Element types of payloads.

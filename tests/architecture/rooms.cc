@@ -35,7 +35,7 @@ const std::map<std::string, std::set<std::string>>& MayKnow() {
       {"recipes", {"base", "checkpoint", "datasets"}},
       {"calib/statistics", {"base"}},
       {"run", {"base", "checkpoint", "recipes", "datasets", "calib/statistics"}},
-      {"calib/budget", {"base", "checkpoint", "recipes", "datasets", "run"}},
+      {"calib/budget", {"base", "checkpoint", "recipes", "datasets", "run", "calib/statistics"}},
       {"calib",
        {"base", "quantizers", "checkpoint", "recipes", "datasets", "run", "calib/budget",
         "calib/statistics"}},

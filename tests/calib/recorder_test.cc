@@ -77,8 +77,9 @@ TEST(Recorder, GoesOnFromWhatItReturned) {
 
 TEST(Recorder, KeepsAllThatIsObservedAtASite) {
   const std::vector<std::string> names = {"linear", "cache"};
-  std::vector<Observer> observers = MakeObservers(statistics::All());
-  observers.push_back(MakeObserver<testing::SquareSums>());
+  const std::vector<Observer> observers = {
+      MakeObserver<statistics::InputAmax>(), MakeObserver<statistics::CacheAmax>(),
+      MakeObserver<statistics::InputSquareSum>(), MakeObserver<testing::SquareSums>()};
   Recorder recorder(names, observers);
   const at::Tensor x = at::tensor({1.0F, 2.0F, -3.0F, 4.0F}).view({2, 2}).to(at::kBFloat16);
   ShowInput(recorder, "linear", x);
@@ -165,6 +166,56 @@ TEST_F(RecorderSumsTest, OfSquares) {
   }
 }
 
+// On each device, of all tokens but each 16th, which are kept as they are.
+TEST_F(RecorderSumsTest, OfOuterProductsOfMostTokens) {
+  using statistics::InputSample;
+  for (const at::DeviceType device : kTestDevices) {
+    if (!HasDevice(device)) continue;
+    const auto found = [&](const Observer& observer) {
+      const statistics::Bytes bytes = SumsOf(observer, [&](Recorder& recorder) {
+        Show(recorder, x_.slice(0, 0, 2).to(device));
+        recorder.EndBatch();
+        Show(recorder, x_.slice(0, 2, 3).to(device));
+        recorder.EndBatch();
+      });
+      return statistics::ElementsOf<float>(statistics::FromBytes(bytes)).elements;
+    };
+    const std::vector<float> hessian = found(MakeObserver<statistics::InputHessian>());
+    const std::vector<float> sample = found(MakeObserver<InputSample>());
+    const at::Tensor rows = x_.reshape({-1, kColumns});
+    at::Tensor exact = at::zeros({kColumns, kColumns}, at::kDouble);
+    for (int64_t row = 0; row < rows.size(0); ++row) {
+      const at::Tensor x = rows[row].to(at::kDouble);
+      if (!InputSample::Has(row)) exact.addr_(x, x);
+      for (int64_t i = 0; InputSample::Has(row) && i < kColumns; ++i) {
+        const int64_t place = row / InputSample::kEvery * kColumns + i;
+        EXPECT_EQ(sample[static_cast<size_t>(place)], rows[row][i].item<float>());
+      }
+    }
+    for (int64_t i = 0; i < kColumns; ++i) {
+      for (int64_t j = i; j < kColumns; ++j) {
+        const double size = std::sqrt(exact[i][i].item<double>() * exact[j][j].item<double>());
+        EXPECT_NEAR(hessian[static_cast<size_t>(i * kColumns + j)], exact[i][j].item<double>(),
+                    1e-6 * size);
+      }
+    }
+  }
+}
+
+TEST(Recorder, GivesAStatisticAway) {
+  const std::vector<std::string> names = {"m"};
+  Recorder recorder(names);
+  ShowInput(recorder, "m", at::ones({20, 16}));
+  const size_t all = recorder.Rows(0).size();
+  const auto taken = recorder.Take("m", statistics::InputHessian::kName);
+  ASSERT_TRUE(taken);
+  EXPECT_EQ(taken->rows, 20);
+  EXPECT_EQ(taken->elements[0].item<float>(), 19.0F);
+  EXPECT_EQ(recorder.Rows(0).size(), all - 1);
+  EXPECT_FALSE(recorder.Take("m", statistics::InputHessian::kName));
+  EXPECT_FALSE(recorder.Take("other", statistics::InputHessian::kName));
+}
+
 // On each device, BF16 as well: its products are exact in F32.
 TEST_F(RecorderSumsTest, OfOuterProductsOfBlocks) {
   for (const at::DeviceType device : kTestDevices) {
@@ -199,7 +250,7 @@ TEST(Recorder, KeepsOnlyWhatIsSaid) {
   });
   for (const std::string& name : names) ShowInput(recorder, name, at::ones({2, 16}));
   const std::vector<run::StatisticRow> rows = recorder.Rows(0);
-  ASSERT_EQ(rows.size(), 4U);
+  ASSERT_EQ(rows.size(), 6U);
   EXPECT_EQ(rows[0].module + " " + rows[0].name, "a input_amax");
   EXPECT_EQ(rows[1].module + " " + rows[1].name, "b input_amax");
   EXPECT_EQ(rows[2].module + " " + rows[2].name, "b input_square_sum");
@@ -217,7 +268,7 @@ TEST(Recorder, FiniteValuesHaveFiniteSums) {
     signs.slice(0, 2, 4).slice(1, 0, 1).neg_();
     for (int i = 0; i < 3; ++i) ShowInput(recorder, "m", (signs * 3e38F).to(at::kBFloat16));
     EXPECT_TRUE(recorder.Finite());
-    EXPECT_EQ(recorder.Rows(0).size(), 3U);
+    EXPECT_EQ(recorder.Rows(0).size(), 5U);
   }
 }
 

@@ -149,7 +149,8 @@ class CalibrateWithinTest : public ::testing::TestWithParam<at::DeviceType> {
     Result result;
     CalibrateWithin(compute, {.plan =
                                   [&](const ComputeSpec& now) {
-                                    return PlanBudget(source, now, WorkloadOf(recipe_),
+                                    return PlanBudget(source, now,
+                                                      WorkloadOf(recipe_, source.layout, plan),
                                                       ReadMachineMemory(ParseDevice(now.device)),
                                                       run::LoadLoopSizes(store));
                                   },

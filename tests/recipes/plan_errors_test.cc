@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "recipes/plan.h"
+#include "recipes/target_format.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 
@@ -94,13 +95,16 @@ TEST_F(PlanErrorsTest, AMethodMustBeOneOfItsFormats) {
               AllOf(HasSubstr("/quantize/0"), HasSubstr("mxfp8 has no scale method mse")));
 }
 
-TEST_F(PlanErrorsTest, LocalHessiansAreOfCalibratedInputs) {
-  Recipe recipe = RecipeOf({RoleRule(Role::kAttention, ScaleMethod::kLocalHessian)});
-  MakePlan(source_, recipe);
-  for (const ActivationScales other : {ActivationScales::kNone, ActivationScales::kConstant}) {
-    recipe.activations = other;
-    EXPECT_THAT(ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source_, recipe); }),
-                AllOf(HasSubstr("local_hessian"), HasSubstr("not calibrated")));
+TEST_F(PlanErrorsTest, HessiansAreOfCalibratedInputs) {
+  for (const ScaleMethod method : {ScaleMethod::kLocalHessian, ScaleMethod::kGptq}) {
+    Recipe recipe = RecipeOf({RoleRule(Role::kRoutedExpert, method)});
+    MakePlan(source_, recipe);
+    for (const ActivationScales other : {ActivationScales::kNone, ActivationScales::kConstant}) {
+      recipe.activations = other;
+      EXPECT_THAT(
+          ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source_, recipe); }),
+          AllOf(HasSubstr(std::string(ScaleMethodName(method))), HasSubstr("not calibrated")));
+    }
   }
 }
 

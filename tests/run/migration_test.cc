@@ -1,5 +1,5 @@
-// Stores that the previous schema version left behind, made by the command that wrote them
-// (tests/data/stores/v2).
+// Stores that earlier schema versions left behind, made by the commands that wrote them
+// (tests/data/stores).
 #include "run/migration.h"
 
 #include <gmock/gmock.h>
@@ -19,6 +19,7 @@
 #include "run/partial_layer.h"
 #include "run/row_hash.h"
 #include "run/run_status.h"
+#include "run/solved_weight.h"
 #include "run/sqlite.h"
 #include "run/store_schema.h"
 #include "tests/support/expect_error.h"
@@ -115,6 +116,19 @@ TEST_F(MigrationTest, ClampedElementsGetATableOfTheirOwn) {
   EXPECT_EQ(clamped[0].count, 2);
 }
 
+TEST_F(MigrationTest, TheVersionBeforeLacksATableOnly) {
+  const fs::path run_dir = dir_.path() / "v3";
+  fs::copy(fs::path(VERNIER_TEST_DATA) / "stores/v3/finished", run_dir);
+  const std::string before = ReadWholeFile(kStores / "../v3/finished_amax.json");
+  EXPECT_EQ(AmaxJson(Store::OpenForReading(run_dir)), ParseJson(before, "amax"));
+  EXPECT_EQ(VersionOf(run_dir), kSchemaVersion - 1);
+  const Store store = Store::Open(run_dir);
+  EXPECT_EQ(AmaxJson(store), ParseJson(before, "amax"));
+  EXPECT_EQ(VersionOf(run_dir), kSchemaVersion);
+  EXPECT_THAT(ListSolvedWeights(store.database()), IsEmpty());
+  EXPECT_EQ(Tables(store.database()), Tables(Store::Open(dir_.path() / "new").database()));
+}
+
 TEST_F(MigrationTest, ReadingLeavesTheFileAsItIs) {
   for (const std::string name : {"finished", "interrupted"}) {
     const fs::path run_dir = Copy(name);
@@ -126,7 +140,7 @@ TEST_F(MigrationTest, ReadingLeavesTheFileAsItIs) {
       EXPECT_VERNIER_ERROR(store.LogEvent("a", "b"), ErrorCode::kStoreCorrupt, "readonly");
     }
     EXPECT_EQ(ReadWholeFile(run_dir / kStoreFileName), before);
-    EXPECT_EQ(VersionOf(run_dir), kMigratedVersion);
+    EXPECT_EQ(VersionOf(run_dir), kOldestVersion);
     EXPECT_FALSE(fs::exists(run_dir / "vernier.sqlite-wal"));
   }
 }
@@ -137,7 +151,7 @@ TEST_F(MigrationTest, ADamagedStoreIsNotMigrated) {
   EXPECT_VERNIER_ERROR(Store::Open(run_dir), ErrorCode::kStoreCorrupt, "rows of input_amax");
   EXPECT_VERNIER_ERROR(Store::OpenForReading(run_dir), ErrorCode::kStoreCorrupt,
                        "rows of input_amax");
-  EXPECT_EQ(VersionOf(run_dir), kMigratedVersion);
+  EXPECT_EQ(VersionOf(run_dir), kOldestVersion);
 }
 
 TEST_F(MigrationTest, OtherVersionsAreRefusedWithWhatToDo) {
@@ -170,7 +184,7 @@ TEST_F(MigrationTest, AMergeTakesThemAsTheyAre) {
   for (const InputAmax& input : merged.Inputs()) {
     EXPECT_EQ(input.tokens, input.amax == 1000 ? 131 : 128) << input.module;
   }
-  EXPECT_EQ(VersionOf(old), kMigratedVersion);
+  EXPECT_EQ(VersionOf(old), kOldestVersion);
 }
 
 }  // namespace

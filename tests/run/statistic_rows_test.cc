@@ -52,7 +52,7 @@ std::vector<float> Read(const Store& store, const StatisticKey& key) {
 std::vector<fs::path> ValueFiles(const fs::path& run_dir) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(run_dir)) {
-    if (entry.path().extension() == kStatisticFileExtension) files.push_back(entry.path());
+    if (entry.path().extension() == kValueFileExtension) files.push_back(entry.path());
   }
   return files;
 }

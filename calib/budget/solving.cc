@@ -1,0 +1,79 @@
+#include "calib/budget/solving.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "calib/budget/largest.h"
+#include "calib/statistics/registry.h"
+
+namespace vernier::calib {
+namespace {
+
+using checkpoint::LogicalWeight;
+
+uint64_t SumsOf(uint64_t columns) {
+  uint64_t bytes = 0;
+  for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
+    if (statistic.purpose != statistics::Purpose::kGptq) continue;
+    bytes += statistic.PayloadBytes(columns);
+  }
+  return bytes;
+}
+
+// Of one weight [N, K]: matrices of F64 while H is factorised, and then its values, what both
+// methods make of them, and their errors in F32.
+uint64_t WorkspaceOf(uint64_t rows, uint64_t columns) {
+  constexpr uint64_t kFactorCopies = 5, kBytesPerValue = 2 + 2 + 4;
+  return columns * columns * (kFactorCopies * sizeof(double)) + rows * columns * kBytesPerValue;
+}
+
+// Two factorisations and an inverse; multiply-adds of compensation and of the search in it.
+double FlopsOf(double rows, double columns) {
+  constexpr double kFactorFlops = 4.0 / 3, kSearched = 12 * 136.0 / 16;
+  return kFactorFlops * columns * columns * columns + rows * columns * (columns + 2 * kSearched);
+}
+
+// Weights that an engine fuses have the same inputs: those of the first count.
+std::set<size_t> WithoutSums(const recipes::Plan& plan) {
+  std::set<size_t> others;
+  for (const recipes::ScaleGroup& group : plan.scale_groups) {
+    for (size_t i = 1; i < group.inputs.size(); ++i) others.insert(group.inputs[i]);
+  }
+  return others;
+}
+
+}  // namespace
+
+SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
+  SolvingSizes sizes;
+  const std::set<size_t> without_sums = WithoutSums(plan);
+  std::map<int, uint64_t> dense_sums, dense_columns;
+  std::map<std::pair<int, int>, uint64_t> expert_sums;
+  for (const std::string& module : plan.observed_modules) {
+    if (!recipes::IsScaledBy(recipes::ScaleMethod::kGptq, layout, plan, module)) continue;
+    const LogicalWeight& weight = *layout.FindModule(module);
+    const auto rows = static_cast<uint64_t>(weight.rows());
+    const auto columns = static_cast<uint64_t>(weight.columns());
+    const bool has_sums = !without_sums.contains(layout.by_module.at(module));
+    if (has_sums && weight.expert >= 0) {
+      expert_sums[{weight.layer, weight.expert}] += SumsOf(columns);
+    } else if (has_sums) {
+      dense_sums[weight.layer] += SumsOf(columns);
+      dense_columns[weight.layer] += columns;
+    }
+    if (has_sums) {
+      sizes.token_flops += static_cast<double>(columns) * static_cast<double>(columns);
+    }
+    sizes.workspace = std::max(sizes.workspace, WorkspaceOf(rows, columns));
+    sizes.codes += rows * columns / 2 + rows * columns / 16;
+    sizes.solve_flops += FlopsOf(static_cast<double>(rows), static_cast<double>(columns));
+  }
+  sizes.dense_sums = Largest(dense_sums);
+  sizes.dense_columns = Largest(dense_columns);
+  sizes.expert_sums = Largest(expert_sums);
+  return sizes;
+}
+
+}  // namespace vernier::calib

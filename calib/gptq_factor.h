@@ -1,0 +1,30 @@
+// The order in which GPTQ quantises columns, and the factor by which it compensates (Frantar et
+// al., arXiv 2210.17323; quantizers/nvfp4_gptq.h).
+#ifndef VERNIER_CALIB_GPTQ_FACTOR_H_
+#define VERNIER_CALIB_GPTQ_FACTOR_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace vernier::calib {
+
+struct GptqFactor {
+  std::vector<int32_t> order;  // [K]: the column at each position
+  at::Tensor upper;            // U [K, K] F32 by positions, on the CPU
+};
+
+// What is added to the diagonal of H, of its mean.
+inline constexpr double kGptqDamping = 0.01;
+
+// Of the sum of x x^T over `tokens` > 0 rows: `hessian` [K, K] F32, of which the upper triangle is
+// read, on any device; 16 divides K. H is that over the tokens, damped, in the order of
+// Nvfp4GptqOrder, and U^T U its inverse; factorised in F64 on the device. Nothing where H is 0 or
+// has no such factor.
+std::optional<GptqFactor> FactorOf(const at::Tensor& hessian, int64_t tokens);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_GPTQ_FACTOR_H_

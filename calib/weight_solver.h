@@ -1,0 +1,73 @@
+// Weights that a calibration quantises itself, when all of their inputs have been seen.
+#ifndef VERNIER_CALIB_WEIGHT_SOLVER_H_
+#define VERNIER_CALIB_WEIGHT_SOLVER_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "calib/layer_state.h"
+#include "calib/recorder.h"
+#include "checkpoint/source_model.h"
+#include "checkpoint/weight_reader.h"
+#include "recipes/plan.h"
+#include "run/solved_weight.h"
+
+namespace vernier::calib {
+
+// Tokens below which a weight is left to the export: too few for a Hessian.
+inline constexpr int64_t kFewestGptqTokens = 256;
+
+// Solves those that the plan scales by kGptq, a layer at a time: codes and block scales by GPTQ
+// with the Hessian of most tokens, kept where the error of the outputs on the others
+// (statistics/input_sample.h) is smaller than that of a search by local Hessians of the same
+// tokens. Factors are made on the device, the rest on the CPU. Not thread-safe.
+class WeightSolver {
+ public:
+  // `source` and `plan` must outlive it. `read` is how weights are read.
+  WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+               checkpoint::ReadOptions read);
+
+  // `solved`: modules of the layer that were solved and saved before.
+  void BeginLayer(int layer, const std::set<std::string>& solved);
+  // Whether the Hessian of the module's inputs is of use: of those weights that an engine fuses,
+  // and which have the same inputs, only that of the first, until they are solved.
+  bool NeedsInputsOf(std::string_view module) const { return needed_.contains(module); }
+
+  // Solves the weights all of whose inputs `recorder` has seen, and takes what it kept of them.
+  void Solve(const LayerState& state, Recorder& recorder);
+
+  // What was solved since this was called last, and its bytes.
+  std::vector<run::SolvedWeight> TakeSolved();
+  uint64_t UnsavedBytes() const { return unsaved_bytes_; }
+
+ private:
+  struct Inputs;
+
+  void SolveTogether(size_t first, std::span<const size_t> weights, Recorder& recorder);
+  run::SolvedWeight SolveWeight(size_t index, const Inputs& inputs);
+  float GlobalScaleOf(size_t weight);
+  const std::string& ModuleOf(size_t weight) const { return source_.layout.weights[weight].module; }
+
+  const checkpoint::SourceModel& source_;
+  const recipes::Plan& plan_;
+  checkpoint::WeightReader reader_;
+  std::map<int, std::vector<size_t>> by_layer_;  // indices of weights that are to be solved
+  std::map<size_t, const recipes::ScaleGroup*> groups_;
+  std::map<size_t, size_t> first_of_;                          // by weight: whose inputs count
+  std::map<const recipes::ScaleGroup*, float> global_scales_;  // of this layer
+  std::vector<size_t> waiting_;                                // of this layer
+  std::set<std::string, std::less<>> needed_;
+  std::vector<run::SolvedWeight> unsaved_;
+  uint64_t unsaved_bytes_ = 0;
+};
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_WEIGHT_SOLVER_H_

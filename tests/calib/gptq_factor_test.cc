@@ -1,0 +1,62 @@
+#include "calib/gptq_factor.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "tests/calib/loop_support.h"
+
+namespace vernier::calib {
+namespace {
+
+constexpr int64_t kColumns = 48, kTokens = 500;
+
+// A sum of outer products of correlated inputs, its upper triangle.
+at::Tensor MakeHessian() {
+  at::manual_seed(1);
+  const at::Tensor mix = at::randn({kColumns, kColumns}) * at::rand({kColumns}).mul(3).exp();
+  const at::Tensor x = at::randn({kTokens, kColumns}).mm(mix);
+  return x.t().mm(x).triu();
+}
+
+// U^T U = inverse of the damped mean, by positions.
+TEST(GptqFactor, IsThatOfTheInverseOnEachDevice) {
+  const at::Tensor sum = MakeHessian();
+  const at::Tensor upper = sum.to(at::kDouble) / kTokens;
+  at::Tensor h = upper + upper.triu(1).t();
+  h.diagonal().add_(kGptqDamping * h.diagonal().mean());
+  for (const at::DeviceType device : kTestDevices) {
+    if (!HasDevice(device)) continue;
+    const std::optional<GptqFactor> factor = FactorOf(sum.to(device), kTokens);
+    ASSERT_TRUE(factor);
+    const at::Tensor order = at::tensor(factor->order, at::kInt).to(at::kLong);
+    const at::Tensor permuted = h.index_select(0, order).index_select(1, order);
+    const at::Tensor u = factor->upper.to(at::kDouble);
+    EXPECT_EQ((u.tril(-1) != 0).sum().item<int64_t>(), 0);
+    const at::Tensor identity = u.t().mm(u).mm(permuted);
+    EXPECT_LT((identity - at::eye(kColumns, at::kDouble)).abs().max().item<double>(), 1e-3);
+  }
+}
+
+TEST(GptqFactor, TakesBlocksOfColumnsWhole) {
+  const std::optional<GptqFactor> factor = FactorOf(MakeHessian(), kTokens);
+  ASSERT_TRUE(factor);
+  std::vector<int> seen(kColumns);
+  for (size_t i = 0; i < factor->order.size(); ++i) {
+    ++seen[static_cast<size_t>(factor->order[i])];
+    EXPECT_EQ(factor->order[i] / 16, factor->order[i / 16 * 16] / 16);
+  }
+  EXPECT_EQ(seen, std::vector<int>(kColumns, 1));
+}
+
+TEST(GptqFactor, FewTokensAreDampedAndNoneHaveNoFactor) {
+  const at::Tensor one = at::zeros({kColumns, kColumns});
+  one[3][3] = 4;
+  ASSERT_TRUE(FactorOf(one, 1));
+  EXPECT_TRUE(FactorOf(one, 1)->upper.isfinite().all().item<bool>());
+  EXPECT_FALSE(FactorOf(at::zeros({kColumns, kColumns}), 1));
+}
+
+}  // namespace
+}  // namespace vernier::calib

@@ -1,0 +1,146 @@
+// Weights that a calibration solves itself, from a recipe to the checkpoint.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "checkpoint/checkpoint.h"
+#include "run/solved_weight.h"
+#include "run/store.h"
+#include "tests/support/command.h"
+#include "tests/support/read_tensor.h"
+#include "tests/support/temp_dir.h"
+#include "tests/tools/recipe_builder.h"
+
+namespace vernier::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class GptqTest : public ::testing::Test {
+ protected:
+  // Arguments of a run in the folder `name`, of a model of tests/data/models.
+  std::vector<std::string> Arguments(const std::string& name, const std::string& model,
+                                     std::vector<std::string> options = {},
+                                     const std::string& method = "gptq", int samples = 16) {
+    const fs::path place = dir_.path() / name, source = dir_.path() / (model + "-source");
+    fs::create_directories(place);
+    if (!fs::exists(source)) {
+      fs::copy(fs::path(VERNIER_TEST_DATA) / "models" / model, source);
+      AddTokenizer(source);
+    }
+    Json recipe = SyntheticRecipe(place, source, /*vocab=*/512, samples, /*sequence_length=*/64);
+    recipe["quantize"] = {{{"role", {"attention", "dense_mlp", "routed_expert"}},
+                           {"format", "nvfp4"},
+                           {"scale", method}}};
+    std::vector<std::string> arguments = {"run", WriteRecipe(place, recipe), "--progress", "json"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    return arguments;
+  }
+
+  CommandResult Run(const std::vector<std::string>& arguments) {
+    const CommandResult result = RunVernier(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.errors << result.output;
+    return result;
+  }
+
+  std::map<std::string, std::string> Output(const std::string& name) const {
+    return HashTree(dir_.path() / name / "out");
+  }
+
+  TempDir dir_;
+};
+
+TEST_F(GptqTest, TheExportWritesWhatWasSolved) {
+  const CommandResult result = Run(Arguments("a", "tiny-llama"));
+  const run::Store store = run::Store::OpenForReading(dir_.path() / "a/run");
+  const std::vector<run::SolvedKey> keys = run::ListSolvedWeights(store.database());
+  ASSERT_EQ(keys.size(), 21U);
+  const auto output = checkpoint::Checkpoint::Open(dir_.path() / "a/out");
+  int64_t solved = 0;
+  for (const run::SolvedKey& key : keys) {
+    const run::SolvedWeight& weight = key.weight;
+    EXPECT_EQ(weight.tokens, 16 * 64);
+    EXPECT_LE(weight.error, weight.other_error) << weight.module;
+    if (weight.method != "gptq") continue;
+    ++solved;
+    std::vector<std::byte> written = ReadTensor(output, weight.module + ".weight");
+    const std::vector<std::byte> scales = ReadTensor(output, weight.module + ".weight_scale");
+    written.insert(written.end(), scales.begin(), scales.end());
+    EXPECT_EQ(written, run::ReadSolvedWeight(store, key)) << weight.module;
+  }
+  EXPECT_GE(solved, 18) << "better on tokens that it has not seen";
+  EXPECT_THAT(result.output,
+              HasSubstr("gptq         " + std::to_string(solved) + " of 21 weights"));
+}
+
+TEST_F(GptqTest, BytesDoNotDependOnThreadsOrBatches) {
+  Run(Arguments("a", "tiny-qwen3-moe"));
+  for (const std::vector<std::string>& options :
+       {std::vector<std::string>{"--threads", "1"},
+        {"--batch-size", "3"},
+        {"--host-memory", "1KiB", "--device-memory", "24MiB"}}) {
+    Run(Arguments("b", "tiny-qwen3-moe", options));
+    EXPECT_EQ(Output("b"), Output("a")) << options[0];
+    fs::remove_all(dir_.path() / "b");
+  }
+}
+
+TEST_F(GptqTest, KilledItGoesOnWithTheSameBytes) {
+  Run(Arguments("calm", "tiny-qwen3-moe"));
+  const auto arguments = Arguments("killed", "tiny-qwen3-moe", {"--save-interval", "0"});
+  int kills = 0;
+  for (const double fraction : {0.1, 0.4, 0.6, 0.8}) {
+    const CommandResult killed = RunVernier(arguments, {.kill_when = Past("calibrate", fraction)});
+    if (killed.exit_code == kKilled) ++kills;
+  }
+  EXPECT_GE(kills, 2);
+  Run(arguments);
+  EXPECT_EQ(Output("killed"), Output("calm"));
+}
+
+TEST_F(GptqTest, FewTokensAreLeftToTheExport) {
+  const CommandResult result = Run(Arguments("a", "tiny-llama", {}, "gptq", /*samples=*/2));
+  EXPECT_THAT(result.output, HasSubstr("gptq         0 of 21 weights"));
+  Run(Arguments("b", "tiny-llama", {}, "local_hessian", /*samples=*/2));
+  EXPECT_EQ(Output("a").at("model.safetensors"), Output("b").at("model.safetensors"));
+}
+
+TEST_F(GptqTest, AnExportNeedsACalibrationThatSolved) {
+  Run(Arguments("a", "tiny-llama", {}, "mse"));
+  std::vector<std::string> arguments = Arguments("a", "tiny-llama");
+  arguments[0] = "export";
+  fs::remove_all(dir_.path() / "a/out");
+  ExpectFailure(RunVernier(arguments), "VN-STORE-004", {"by gptq"});
+}
+
+TEST_F(GptqTest, TheStatisticsStayForOtherMethods) {
+  Run(Arguments("a", "tiny-llama"));
+  std::vector<std::string> arguments = Arguments("a", "tiny-llama", {}, "local_hessian");
+  arguments[0] = "export";
+  fs::remove_all(dir_.path() / "a/out");
+  Run(arguments);
+  Run(Arguments("b", "tiny-llama", {}, "local_hessian"));
+  EXPECT_EQ(Output("a").at("model.safetensors"), Output("b").at("model.safetensors"));
+}
+
+TEST_F(GptqTest, DamageIsNoticed) {
+  Run(Arguments("a", "tiny-llama"));
+  for (const auto& entry : fs::directory_iterator(dir_.path() / "a/run")) {
+    if (!entry.path().filename().string().starts_with("solved-0001")) continue;
+    const std::byte changed[] = {std::byte{0x5A}, std::byte{0xA5}};
+    File::OpenForWrite(entry.path(), /*truncate=*/false).WriteAt(100, changed);
+  }
+  std::vector<std::string> arguments = Arguments("a", "tiny-llama");
+  arguments[0] = "export";
+  fs::remove_all(dir_.path() / "a/out");
+  ExpectFailure(RunVernier(arguments), "VN-STORE-002", {"solved"});
+}
+
+}  // namespace
+}  // namespace vernier::testing

@@ -97,7 +97,8 @@ TEST_F(PlanErrorsTest, AMethodMustBeOneOfItsFormats) {
 
 TEST_F(PlanErrorsTest, HessiansAreOfCalibratedInputs) {
   for (const ScaleMethod method : {ScaleMethod::kLocalHessian, ScaleMethod::kGptq}) {
-    Recipe recipe = RecipeOf({RoleRule(Role::kRoutedExpert, method)});
+    Recipe recipe =
+        RecipeOf({NameRule("*", TargetFormat::kBf16), RoleRule(Role::kRoutedExpert, method)});
     MakePlan(source_, recipe);
     for (const ActivationScales other : {ActivationScales::kNone, ActivationScales::kConstant}) {
       recipe.activations = other;

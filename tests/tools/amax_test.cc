@@ -165,13 +165,12 @@ class SquareSumTest : public ::testing::Test {
     EXPECT_EQ(result.exit_code, 0) << result.errors;
     return result;
   }
-  // By module.
-  std::map<std::string, Json> Sums(const std::string& run) {
+  // Of one statistic, by module.
+  std::map<std::string, Json> Sums(const std::string& run, const std::string& statistic) {
     std::map<std::string, Json> sums;
     const Json dump = ParseJson(RunVernier({"amax", Place(run)}).output, "amax");
     for (const Json& row : dump.at("statistics")) {
-      EXPECT_EQ(row.at("statistic"), "input_square_sum");
-      sums[row.at("module")] = row;
+      if (row.at("statistic") == statistic) sums[row.at("module")] = row;
     }
     return sums;
   }
@@ -180,31 +179,39 @@ class SquareSumTest : public ::testing::Test {
   TempDir dir_;
 };
 
+const char* const kSums[] = {"input_square_sum", "input_block_hessian"};
+
 TEST_F(SquareSumTest, AreDumpedComparedMergedAndUsed) {
-  const auto a = Sums("a"), b = Sums("b");
-  EXPECT_EQ(a.size(), 3u * 7);
   const CommandResult different = RunVernier({"amax", Place("a"), "--diff", Place("b")});
   EXPECT_EQ(different.exit_code, 1);
-  EXPECT_THAT(different.output, HasSubstr("input_square_sum"));
+  for (const std::string statistic : kSums) {
+    EXPECT_THAT(different.output, HasSubstr(statistic));
+  }
   EXPECT_EQ(RunVernier({"amax", Place("a"), "--diff", Place("a")}).exit_code, 0);
 
   const CommandResult merged =
       RunVernier({"amax", Place("a"), "--merge", Place("b"), "--into", Place("merged")});
   ASSERT_EQ(merged.exit_code, 0) << merged.errors;
-  for (const auto& [module, row] : Sums("merged")) {
-    EXPECT_EQ(row.at("tokens"), 2 * 2 * 32);
-    const double mean = row.at("mean_square");
-    EXPECT_NEAR(mean,
-                (a.at(module).at("mean_square").get<double>() +
-                 b.at(module).at("mean_square").get<double>()) /
-                    2,
-                1e-9 * mean);
+  for (const std::string statistic : kSums) {
+    const auto a = Sums("a", statistic), b = Sums("b", statistic);
+    EXPECT_EQ(a.size(), 3u * 7);
+    for (const auto& [module, row] : Sums("merged", statistic)) {
+      EXPECT_EQ(row.at("tokens"), 2 * 2 * 32);
+      const double mean = row.at("mean_square");
+      EXPECT_NEAR(mean,
+                  (a.at(module).at("mean_square").get<double>() +
+                   b.at(module).at("mean_square").get<double>()) /
+                      2,
+                  1e-6 * mean);
+    }
   }
 
   const fs::path tensors = Place("sums.safetensors");
   ASSERT_EQ(RunVernier({"amax", Place("a"), "--out", tensors.string()}).exit_code, 0);
-  EXPECT_THAT(ReadWholeFile(tensors),
-              HasSubstr("model.layers.0.mlp.up_proj.input_square_sum\":{\"dtype\":\"F64\""));
+  const std::string written = ReadWholeFile(tensors);
+  const std::string up = "model.layers.0.mlp.up_proj.";
+  EXPECT_THAT(written, HasSubstr(up + "input_square_sum\":{\"dtype\":\"F64\""));
+  EXPECT_THAT(written, HasSubstr(up + "input_block_hessian\":{\"dtype\":\"F32\""));
 }
 
 TEST_F(SquareSumTest, WeightTheSearchByDefault) {

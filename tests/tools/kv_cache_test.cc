@@ -113,7 +113,8 @@ TEST_F(KvCacheCommandTest, LlamaGetsCalibratedScalesAsModeloptWritesThem) {
       Peer("modelopt_nvfp4_kv_fp8/hf_quant_config.json")["quantization"]["kv_cache_quant_algo"]);
   const CommandResult status = RunVernier({"status", RunDir().string()});
   EXPECT_THAT(status.output,
-              HasSubstr("48 statistics (6 cache_amax, 21 input_amax, 21 input_square_sum)"));
+              HasSubstr("69 statistics (6 cache_amax, 21 input_amax, 21 input_block_hessian, 21 "
+                        "input_square_sum)"));
   const CommandResult audit = RunVernier({"validate", Output().string()});
   EXPECT_EQ(audit.exit_code, 0) << audit.output;
   EXPECT_THAT(audit.output, ::testing::Not(HasSubstr("V07"))) << audit.output;

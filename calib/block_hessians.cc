@@ -3,9 +3,8 @@
 #include <cassert>
 #include <cstdint>
 #include <span>
-#include <vector>
 
-#include "calib/budget/loop_constants.h"
+#include "calib/f32_products.h"
 #include "calib/families/row_tiles.h"
 #include "calib/reals.h"
 #include "quantizers/outer_products.h"
@@ -29,27 +28,30 @@ void AddBlocksOnCpu(const at::Tensor& x, const at::Tensor& sums) {
   });
 }
 
-// Where a triangle's elements are in a whole matrix, on `device`.
-at::Tensor TriangleIndices(at::Device device) {
-  std::vector<int64_t> indices;
-  for (int64_t i = 0; i < kBlock; ++i) {
-    for (int64_t j = i; j < kBlock; ++j) indices.push_back(i * kBlock + j);
-  }
-  return at::tensor(indices, at::kLong).to(device);
+// Columns of a panel: its whole matrix is made and the blocks beside the diagonal are not used,
+// because products of 16 columns keep a device busy with little else than their start.
+int64_t PanelColumns(int64_t columns) {
+  int64_t panel = 128;
+  while (columns % panel != 0) panel /= 2;
+  return panel;
 }
 
-// A tile of rows at a time, so that its F32 copy is small.
+// Of matrices [B, 16, 16] the upper triangles row by row [B, 136].
+at::Tensor Triangles(const at::Tensor& matrices) {
+  const at::Tensor places =
+      at::triu_indices(kBlock, kBlock, 0, at::dtype(at::kLong).device(matrices.device()));
+  return matrices.flatten(1).index_select(1, places[0] * kBlock + places[1]);
+}
+
 void AddBlocksOnDevice(const at::Tensor& x, const at::Tensor& sums) {
-  const int64_t blocks = x.size(1) / kBlock;
-  at::Tensor matrices = at::zeros({blocks, kBlock, kBlock}, sums.options());
-  for (int64_t begin = 0; begin < x.size(0); begin += kDeviceProductRows) {
-    const at::Tensor tile = x.slice(0, begin, begin + kDeviceProductRows).to(at::kFloat);
-    const at::Tensor rows = tile.view({-1, blocks, kBlock});
-    matrices.baddbmm_(rows.permute({1, 2, 0}), rows.permute({1, 0, 2}));
-  }
-  const at::Tensor triangles =
-      matrices.view({blocks, kBlock * kBlock}).index_select(1, TriangleIndices(x.device()));
-  sums.add_(triangles.flatten().nan_to_num_(0, kMostOfOneCall, -kMostOfOneCall));
+  const int64_t columns = x.size(1), panel = PanelColumns(columns), blocks = panel / kBlock;
+  const at::Tensor panels = x.view({-1, columns / panel, panel});
+  const at::Tensor whole = F32Products(panels.permute({1, 2, 0}), panels.permute({1, 0, 2}));
+  const at::Tensor matrices = whole.view({-1, blocks, kBlock, blocks, kBlock})
+                                  .diagonal(0, 1, 3)
+                                  .permute({0, 3, 1, 2})
+                                  .reshape({-1, kBlock, kBlock});
+  sums.add_(Triangles(matrices).flatten().nan_to_num_(0, kMostOfOneCall, -kMostOfOneCall));
 }
 
 }  // namespace
@@ -57,7 +59,7 @@ void AddBlocksOnDevice(const at::Tensor& x, const at::Tensor& sums) {
 void AddBlockHessians(const at::Tensor& x, const at::Tensor& sums) {
   assert(x.dim() == 2 && x.size(0) > 0 && x.size(1) % kBlock == 0);
   assert(sums.scalar_type() == at::kFloat && sums.numel() == x.size(1) / kBlock * kTriangle);
-  if (!x.is_cpu()) return AddBlocksOnDevice(x, sums);
+  if (!x.is_cpu()) return AddBlocksOnDevice(x.contiguous(), sums);
   AddBlocksOnCpu(x.contiguous(), sums);
   // What F32 had no room for; whether the input is finite is for the largest magnitude to say.
   sums.nan_to_num_(0, kMostOfOneCall, -kMostOfOneCall);

@@ -27,6 +27,7 @@
 #include "calib/weight_solver.h"
 #include "run/kept_statistics.h"
 #include "run/loop_sizes.h"
+#include "run/partial_layer.h"
 #include "run/run_files.h"
 #include "run/run_identity.h"
 #include "run/solved_weight.h"
@@ -134,7 +135,7 @@ class CalibrationRun {
   // Where an earlier run left layer `first`, or its beginning.
   PassStart Start(int64_t first) {
     PassStart start{.layer = first, .hidden = HiddenBefore(first)};
-    solver_.BeginLayer(static_cast<int>(first), SolvedBefore(first));
+    solver_.BeginLayer(static_cast<int>(first), SolvedBefore(static_cast<int>(first)));
     std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, pass_.loop(), start.hidden);
     StartClock();
     if (!resumed) {
@@ -148,11 +149,18 @@ class CalibrationRun {
     return start;
   }
 
-  std::set<std::string> SolvedBefore(int64_t layer) const {
+  // Modules of an unfinished layer. It is begun anew where their files are damaged.
+  std::set<std::string> SolvedBefore(int layer) {
     std::set<std::string> modules;
-    for (const run::SolvedKey& key :
-         run::SolvedWeightsOfUnit(store_.database(), static_cast<int>(layer))) {
-      modules.insert(key.weight.module);
+    try {
+      for (const run::SolvedKey& key : run::SolvedWeightsOfUnit(store_.database(), layer)) {
+        run::CheckSolvedWeight(store_, key);
+        modules.insert(key.weight.module);
+      }
+    } catch (const Error& error) {
+      store_.LogEvent("discard", error.what());
+      run::DiscardPartialLayer(store_);
+      return {};
     }
     return modules;
   }
@@ -182,7 +190,7 @@ class CalibrationRun {
     // The whole layer is about to be committed, or those before it must be first.
     if (state.Fraction() >= 1 || committer_.HasWaiting()) return;
     const uint64_t solved = solver_.UnsavedBytes();
-    const uint64_t bytes = saver_.UnsavedBytes(state) + solved;
+    const uint64_t bytes = saver_.UnsavedBytes(state) + recorder_.Bytes() + solved;
     const bool save = policy_.ShouldSave(bytes) || solved >= kMostSolvedBytes;
     if (!progress_.StopRequested() && !save) return;
     const StageClock clock(&times_, "save within a layer");
@@ -218,7 +226,9 @@ class CalibrationRun {
     result.solved = solver_.TakeSolved();
     const bool last = layer + 1 == decoder_->Layers();
     const bool stop = progress_.StopRequested();
-    const bool now = stop || waiting_bytes_ >= kMostSolvedBytes;
+    // Nothing can be saved within the next layer while this one waits.
+    const uint64_t waiting = waiting_bytes_ + solver_.CodeBytesOf(number + 1);
+    const bool now = stop || waiting >= kMostSolvedBytes;
     using When = LayerCommitter::When;
     std::shared_ptr<SampleBuffer> out =
         committer_.LayerDone(std::move(result), state, saver_.UnsavedOut(state),

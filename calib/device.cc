@@ -32,13 +32,20 @@ uint64_t FreeCudaMemory(at::Device device) {
   return available;
 }
 
+// libtorch keeps the low bits of an index: 4096 would be 0.
+bool HasSmallIndex(std::string_view name) {
+  constexpr std::string_view kPrefix = "cuda:";
+  constexpr size_t kDigits = 2;
+  return name.size() <= kPrefix.size() + kDigits;
+}
+
 }  // namespace
 
 at::Device ParseDevice(std::string_view name) {
   const bool is_cuda = name == "cuda" || name.starts_with("cuda:");
   if (name == "cpu") return at::Device(at::kCPU);
   try {
-    if (is_cuda && at::hasCUDA()) {
+    if (is_cuda && HasSmallIndex(name) && at::hasCUDA()) {
       const at::Device device{std::string(name)};
       const auto devices = c10::impl::VirtualGuardImpl(at::kCUDA).deviceCount();
       if (device.index() < devices && devices > 0) return device;

@@ -1,9 +1,9 @@
 #include "calib/hessians.h"
 
 #include <cassert>
-#include <vector>
 
 #include "calib/block_hessians.h"
+#include "calib/f32_products.h"
 #include "calib/families/row_tiles.h"
 #include "calib/statistics/input_sample.h"
 
@@ -15,14 +15,28 @@ using statistics::InputSample;
 // Rows of the matrix that one thread makes at a time.
 constexpr int64_t kTile = 128;
 
-// Rows of x, in order: those that are sampled, or all others.
-at::Tensor RowsOf(const at::Tensor& x, int64_t first, bool sampled) {
-  std::vector<int64_t> rows;
-  for (int64_t row = 0; row < x.size(0); ++row) {
-    if (InputSample::Has(first + row) == sampled) rows.push_back(row);
-  }
-  if (static_cast<int64_t>(rows.size()) == x.size(0)) return x;
-  return x.index_select(0, at::tensor(rows, at::kLong).to(x.device()));
+// Tokens before number `token` that InputSample has.
+int64_t SampledBefore(int64_t token) { return InputSample::CountOf(token); }
+
+// Tokens from `first` on, as rows of x, that InputSample has.
+at::Tensor SampledRows(const at::Tensor& x, int64_t first) {
+  const int64_t from = SampledBefore(first), to = SampledBefore(first + x.size(0));
+  const at::Tensor numbers = at::arange(from, to, at::dtype(at::kLong).device(x.device()));
+  return x.index_select(0, numbers * InputSample::kEvery + (InputSample::kEvery - 1 - first));
+}
+
+// All others: behind the last that it has they are as they are, and before it one in kEvery is
+// missing.
+at::Tensor OtherRows(const at::Tensor& x, int64_t first) {
+  const int64_t end = first + x.size(0);
+  const int64_t sampled = SampledBefore(end) - SampledBefore(first);
+  if (sampled == 0) return x;
+  const int64_t from = first - SampledBefore(first);
+  const at::Tensor numbers =
+      at::arange(from, from + x.size(0) - sampled, at::dtype(at::kLong).device(x.device()));
+  const at::Tensor before =
+      numbers.div(InputSample::kEvery - 1, "floor").clamp_max(InputSample::kRows);
+  return x.index_select(0, numbers + before - first);
 }
 
 }  // namespace
@@ -30,22 +44,23 @@ at::Tensor RowsOf(const at::Tensor& x, int64_t first, bool sampled) {
 void AddHessian(const at::Tensor& x, int64_t first, const at::Tensor& sums) {
   const int64_t columns = x.size(1);
   assert(sums.numel() == columns * columns && sums.scalar_type() == at::kFloat);
-  const at::Tensor rows = RowsOf(x, first, /*sampled=*/false).to(at::kFloat).contiguous();
+  const at::Tensor others = OtherRows(x, first).contiguous();
+  const at::Tensor rows = x.is_cpu() ? others.to(at::kFloat) : others;
   const at::Tensor hessian = sums.view({columns, columns});
-  ForRowTiles(x.device(), columns, x.is_cpu() ? kTile : columns, [&](int64_t begin, int64_t end) {
-    at::Tensor upper = hessian.slice(0, begin, end).slice(1, begin);
-    upper.addmm_(rows.slice(1, begin, end).t(), rows.slice(1, begin));
-    upper.nan_to_num_(0, kMostOfOneCall, -kMostOfOneCall);
+  const int64_t tile = x.is_cpu() ? kTile : columns;
+  ForRowTiles(x.device(), columns, tile, [&](int64_t begin, int64_t end) {
+    const at::Tensor part = rows.slice(1, begin, end).t().unsqueeze(0);
+    const at::Tensor products = F32Products(part, rows.slice(1, begin).unsqueeze(0)).squeeze(0);
+    hessian.slice(0, begin, end)
+        .slice(1, begin)
+        .add_(products.nan_to_num(0, kMostOfOneCall, -kMostOfOneCall));
   });
 }
 
 void AddSample(const at::Tensor& x, int64_t first, const at::Tensor& rows) {
-  const int64_t before = InputSample::CountOf(first);
-  const int64_t count = InputSample::CountOf(first + x.size(0)) - before;
-  if (count == 0) return;
-  rows.view({InputSample::kRows, x.size(1)})
-      .slice(0, before, before + count)
-      .copy_(RowsOf(x, first, /*sampled=*/true));
+  const int64_t before = SampledBefore(first), end = SampledBefore(first + x.size(0));
+  if (before == end) return;
+  rows.view({InputSample::kRows, x.size(1)}).slice(0, before, end).copy_(SampledRows(x, first));
 }
 
 }  // namespace vernier::calib

@@ -13,14 +13,22 @@
 namespace vernier::calib {
 namespace {
 
-// Flat values on the host. Those of a type come from the device in one transfer.
+// Flat values on the host. Small ones of a type come from the device in one transfer.
 std::vector<at::Tensor> ToHost(const std::vector<at::Tensor>& values) {
+  constexpr size_t kSmall = 1 << 20;
+  const auto is_small = [](const at::Tensor& value) { return value.nbytes() <= kSmall; };
   std::map<at::ScalarType, std::vector<at::Tensor>> by_type;
-  for (const at::Tensor& value : values) by_type[value.scalar_type()].push_back(value);
+  for (const at::Tensor& value : values) {
+    if (is_small(value)) by_type[value.scalar_type()].push_back(value);
+  }
   std::map<at::ScalarType, at::Tensor> left;
   for (const auto& [type, all] : by_type) left[type] = at::cat(all).cpu();
   std::vector<at::Tensor> host;
   for (const at::Tensor& value : values) {
+    if (!is_small(value)) {
+      host.push_back(value.cpu());
+      continue;
+    }
     at::Tensor& rest = left[value.scalar_type()];
     host.push_back(rest.slice(0, 0, value.numel()));
     rest = rest.slice(0, value.numel());
@@ -50,61 +58,51 @@ void RequireFinite(const at::Tensor& elements, std::string_view name, int layer)
 
 }  // namespace
 
-void Running::Add(const Observer& observer, const at::Tensor& x,
-                  std::span<const int64_t> sequences) {
-  const statistics::Statistic& statistic = observer.statistic;
-  if (statistic.is_sum && statistic.elements(static_cast<size_t>(x.size(1))) == 0) return;
+void Running::Observe(const Observer& observer, const at::Tensor& x) {
   rows += x.size(0);
-  if (statistic.is_sum) return AddSum(observer, x, sequences);
-  const at::Tensor added = observer.observe(x);
-  elements = elements.defined() ? observer.join(elements, added) : added;
+  const at::Tensor seen = observer.observe(x);
+  elements = elements.defined() ? observer.join(elements, seen) : seen;
 }
 
-void Running::AddSum(const Observer& observer, const at::Tensor& x,
-                     std::span<const int64_t> sequences) {
-  const auto zeros = [&] {
-    const size_t count = observer.statistic.elements(static_cast<size_t>(x.size(1)));
-    return at::zeros({static_cast<int64_t>(count)}, x.options().dtype(observer.element));
-  };
-  if (!elements.defined()) elements = zeros();
-  if (sequences.empty()) return AddTo(observer, x, elements);
-  if (observer.whole_sequences) return KeepRows(x, sequences);
+void Running::AddSequences(const Observer& observer, const at::Tensor& x,
+                           std::span<const int64_t> sequences) {
   const size_t together = x.is_cpu() ? 1 : static_cast<size_t>(kLeastEqualBatch);
   int64_t begin = 0;
   for (size_t first = 0; first < sequences.size(); first += together) {
     const auto some = sequences.subspan(first, std::min(together, sequences.size() - first));
     const int64_t end = std::accumulate(some.begin(), some.end(), begin);
     const size_t place = first / together;
-    if (of_batch.size() == place) of_batch.push_back(zeros());
+    if (of_batch.size() == place) of_batch.emplace_back();
     if (end > begin) AddTo(observer, x.slice(0, begin, end), of_batch[place]);
     begin = end;
   }
   assert(begin == x.size(0));
 }
 
-void Running::KeepRows(const at::Tensor& x, std::span<const int64_t> sequences) {
-  rows_of_batch.resize(std::max(rows_of_batch.size(), sequences.size()));
-  int64_t begin = 0;
-  for (size_t i = 0; i < sequences.size(); ++i) {
-    const int64_t end = begin + sequences[i];
-    if (end > begin) rows_of_batch[i].push_back(x.slice(0, begin, end).clone());
-    begin = end;
-  }
-  assert(begin == x.size(0));
+void Running::AddRows(const Observer& observer, const at::Tensor& x) {
+  AddTo(observer, x, elements);
 }
 
-void Running::AddTo(const Observer& observer, const at::Tensor& x, const at::Tensor& sums) {
+void Running::AddTo(const Observer& observer, const at::Tensor& x, at::Tensor& sums) {
+  const size_t count = observer.statistic.elements(static_cast<size_t>(x.size(1)));
+  if (count == 0) return;
+  if (!sums.defined()) {
+    sums = at::zeros({static_cast<int64_t>(count)}, x.options().dtype(observer.element));
+  }
   observer.add(x, added, sums);
   added += x.size(0);
 }
 
-void Running::EndBatch(const Observer& observer) {
-  for (const at::Tensor& sums : of_batch) elements.add_(sums);
-  of_batch.clear();
-  for (const std::vector<at::Tensor>& parts : rows_of_batch) {
-    if (!parts.empty()) AddTo(observer, parts.size() == 1 ? parts[0] : at::cat(parts), elements);
+void Running::EndBatch() {
+  for (const at::Tensor& sums : of_batch) {
+    if (!sums.defined()) continue;
+    if (elements.defined()) {
+      elements.add_(sums);
+    } else {
+      elements = sums;
+    }
   }
-  rows_of_batch.clear();
+  of_batch.clear();
 }
 
 Recorder::Recorder(std::span<const std::string> names, std::vector<Observer> observers)
@@ -118,38 +116,107 @@ void Recorder::ObserveCache(std::string_view entry, const at::Tensor& x) {
   Record(statistics::Site::kCache, entry, x, /*sequences=*/{});
 }
 
-void Recorder::EndBatch() {
-  for (auto& [name, statistics] : entries_) {
-    for (size_t i = 0; i < statistics.size(); ++i) statistics[i].EndBatch(observers_[i]);
-  }
-}
-
 void Recorder::Record(statistics::Site site, std::string_view name, const at::Tensor& x,
                       std::span<const int64_t> sequences) {
   if (x.numel() == 0 || !Wants(name)) return;
-  std::vector<Running>& entry = EntryOf(name, site);
+  Entry& entry = EntryOf(name, site);
   const at::Tensor rows = x.flatten(0, -2);
   for (size_t i = 0; i < observers_.size(); ++i) {
-    if (entry[i].kept) entry[i].Add(observers_[i], rows, sequences);
+    Running& running = entry.statistics[i];
+    if (running.kept && !observers_[i].statistic.is_sum) running.Observe(observers_[i], rows);
+  }
+  if (sequences.empty()) {
+    RecordRows(entry, rows);
+  } else {
+    RecordSequences(entry, rows, sequences);
   }
 }
 
-std::vector<Running>& Recorder::EntryOf(std::string_view name, statistics::Site site) {
+template <class Use>
+void Recorder::ForSums(Entry& entry, Use use) {
+  for (size_t i = 0; i < observers_.size(); ++i) {
+    if (entry.statistics[i].kept && observers_[i].statistic.is_sum) {
+      use(observers_[i], entry.statistics[i]);
+    }
+  }
+}
+
+void Recorder::RecordSequences(Entry& entry, const at::Tensor& x,
+                               std::span<const int64_t> sequences) {
+  bool whole = false;
+  ForSums(entry, [&](const Observer& observer, Running& running) {
+    running.rows += x.size(0);
+    whole = whole || observer.whole_sequences;
+    if (!observer.whole_sequences) running.AddSequences(observer, x, sequences);
+  });
+  if (!whole) return;
+  std::vector<std::vector<at::Tensor>>& waiting = entry.waiting.of_batch;
+  waiting.resize(std::max(waiting.size(), sequences.size()));
+  int64_t begin = 0;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    const int64_t end = begin + sequences[i];
+    if (end > begin) waiting[i].push_back(x.slice(0, begin, end).clone());
+    begin = end;
+  }
+}
+
+// Sums take kSumRows of an expert's rows at a time, and what is left behind the last.
+void Recorder::RecordRows(Entry& entry, const at::Tensor& x) {
+  bool any = false;
+  ForSums(entry, [&](const Observer&, Running& running) {
+    running.rows += x.size(0);
+    any = true;
+  });
+  if (!any) return;
+  at::Tensor& rest = entry.waiting.rest;
+  const at::Tensor rows = rest.defined() ? at::cat({rest, x}) : x;
+  const int64_t whole = rows.size(0) / kSumRows * kSumRows;
+  for (int64_t begin = 0; begin < whole; begin += kSumRows) {
+    ForSums(entry, [&](const Observer& observer, Running& running) {
+      running.AddRows(observer, rows.slice(0, begin, begin + kSumRows));
+    });
+  }
+  rest = whole < rows.size(0) ? rows.slice(0, whole).clone() : at::Tensor();
+}
+
+void Recorder::AddRest(Entry& entry) {
+  const at::Tensor rest = std::exchange(entry.waiting.rest, {});
+  if (!rest.defined()) return;
+  ForSums(entry,
+          [&](const Observer& observer, Running& running) { running.AddRows(observer, rest); });
+}
+
+void Recorder::EndBatch() {
+  for (auto& [name, entry] : entries_) {
+    for (Running& running : entry.statistics) running.EndBatch();
+    for (const std::vector<at::Tensor>& parts : std::exchange(entry.waiting.of_batch, {})) {
+      if (parts.empty()) continue;
+      const at::Tensor x = parts.size() == 1 ? parts[0] : at::cat(parts);
+      ForSums(entry, [&](const Observer& observer, Running& running) {
+        if (observer.whole_sequences) running.AddRows(observer, x);
+      });
+    }
+  }
+}
+
+Recorder::Entry& Recorder::EntryOf(std::string_view name, statistics::Site site) {
   const auto found = entries_.find(name);
   if (found != entries_.end()) return found->second;
-  std::vector<Running>& entry = entries_[std::string(name)];
+  Entry& entry = entries_[std::string(name)];
   for (const Observer& observer : observers_) {
     const statistics::Statistic& statistic = observer.statistic;
-    entry.emplace_back().kept = statistic.site == site && (!keeps_ || keeps_(name, statistic));
+    entry.statistics.emplace_back().kept =
+        statistic.site == site && (!keeps_ || keeps_(name, statistic));
   }
   return entry;
 }
 
 template <class Visit>
 void Recorder::ForEach(Visit visit) const {
-  for (const auto& [name, statistics] : entries_) {
-    for (size_t i = 0; i < statistics.size(); ++i) {
-      if (statistics[i].rows > 0) visit(name, observers_[i], statistics[i]);
+  for (const auto& [name, entry] : entries_) {
+    for (size_t i = 0; i < observers_.size(); ++i) {
+      const Running& running = entry.statistics[i];
+      if (running.elements.defined()) visit(name, observers_[i], running);
     }
   }
 }
@@ -163,7 +230,8 @@ bool Recorder::Finite() const {
   return AllFinite(values);
 }
 
-std::vector<run::StatisticRow> Recorder::Rows(int layer) const {
+std::vector<run::StatisticRow> Recorder::Rows(int layer) {
+  for (auto& [name, entry] : entries_) AddRest(entry);
   std::vector<at::Tensor> device_values;
   ForEach([&](const std::string&, const Observer& observer, const Running& running) {
     device_values.push_back(running.elements.to(observer.element));
@@ -187,9 +255,19 @@ std::optional<Recorder::Taken> Recorder::Take(std::string_view name, std::string
   const auto observer = std::ranges::find(observers_, statistic,
                                           [](const Observer& each) { return each.statistic.name; });
   if (entry == entries_.end() || observer == observers_.end()) return std::nullopt;
-  Running& running = entry->second[static_cast<size_t>(observer - observers_.begin())];
-  if (running.rows == 0) return std::nullopt;
+  AddRest(entry->second);
+  Running& running = entry->second.statistics[static_cast<size_t>(observer - observers_.begin())];
+  running.kept = false;
+  if (!running.elements.defined()) return std::nullopt;
   return Taken{std::exchange(running.elements, {}), std::exchange(running.rows, 0)};
+}
+
+uint64_t Recorder::Bytes() const {
+  uint64_t bytes = 0;
+  ForEach([&](const std::string&, const Observer&, const Running& running) {
+    bytes += running.elements.nbytes();
+  });
+  return bytes;
 }
 
 void Recorder::Restore(std::span<const run::StatisticRow> rows, at::Device device) {
@@ -200,7 +278,7 @@ void Recorder::Restore(std::span<const run::StatisticRow> rows, at::Device devic
     const statistics::Statistic& statistic =
         statistics::RequireStatistic(known, row.name, row.version, row.module);
     const size_t place = static_cast<size_t>(&statistic - known.data());
-    Running& running = EntryOf(row.module, statistic.site)[place];
+    Running& running = EntryOf(row.module, statistic.site).statistics[place];
     const statistics::Value value = statistics::Parse(statistic, row.bytes, row.module);
     running.elements = ElementsOf(value, observers_[place], device);
     running.rows = running.added = value.tokens;

@@ -27,20 +27,28 @@ struct Running {
   bool kept = false;  // whether there is anything to add at all
   int64_t added = 0;  // rows that a sum has
   // Sums of the batch under way: of each sequence, on a device that is not the CPU of
-  // kLeastEqualBatch sequences. Or, of those of whole sequences, each one's rows as they came.
+  // kLeastEqualBatch sequences.
   std::vector<at::Tensor> of_batch = {};
-  std::vector<std::vector<at::Tensor>> rows_of_batch = {};
 
-  // `x` [rows, K], at least one row, of `sequences` as LinearSite has them.
-  void Add(const Observer& observer, const at::Tensor& x, std::span<const int64_t> sequences);
+  // `x` [rows, K], at least one row.
+  void Observe(const Observer& observer, const at::Tensor& x);
+  // Of `sequences` as LinearSite has them: waits for EndBatch.
+  void AddSequences(const Observer& observer, const at::Tensor& x,
+                    std::span<const int64_t> sequences);
+  // Rows that follow those before.
+  void AddRows(const Observer& observer, const at::Tensor& x);
   // Adds the batch's sums, in order of sequences: so that results do not depend on which sequences
   // and which positions of them came together.
-  void EndBatch(const Observer& observer);
+  void EndBatch();
 
  private:
-  void AddSum(const Observer& observer, const at::Tensor& x, std::span<const int64_t> sequences);
-  void KeepRows(const at::Tensor& x, std::span<const int64_t> sequences);
-  void AddTo(const Observer& observer, const at::Tensor& x, const at::Tensor& sums);
+  void AddTo(const Observer& observer, const at::Tensor& x, at::Tensor& sums);
+};
+
+// Rows that wait until sums can take them in one way, however they came.
+struct WaitingRows {
+  std::vector<std::vector<at::Tensor>> of_batch;  // of each sequence, some positions each
+  at::Tensor rest;                                // of a routed expert: fewer than kSumRows
 };
 
 // Holds the statistics of one layer at a time: of each place all that are observed at its site.
@@ -62,7 +70,9 @@ class Recorder final : public Tap {
 
   // What was observed in this layer so far, on the CPU, in order of names; those that got no row
   // are absent. A NaN or infinite element is kBadActivation.
-  std::vector<run::StatisticRow> Rows(int layer) const;
+  std::vector<run::StatisticRow> Rows(int layer);
+  // Of all that Rows would return.
+  uint64_t Bytes() const;
   // Goes on from what Rows returned, on `device`. kStoreCorrupt for a statistic that is not among
   // the observers: a newer program saved it.
   void Restore(std::span<const run::StatisticRow> rows, at::Device device);
@@ -76,19 +86,31 @@ class Recorder final : public Tap {
   void Clear() { entries_.clear(); }
 
  private:
+  // What is kept of a module or cache.
+  struct Entry {
+    std::vector<Running> statistics;  // by observer
+    WaitingRows waiting;
+  };
+
   void Record(statistics::Site site, std::string_view name, const at::Tensor& x,
               std::span<const int64_t> sequences);
+  void RecordSequences(Entry& entry, const at::Tensor& x, std::span<const int64_t> sequences);
+  void RecordRows(Entry& entry, const at::Tensor& x);
+  // Calls `use` with observer and Running of each sum that is kept.
+  template <class Use>
+  void ForSums(Entry& entry, Use use);
+  void AddRest(Entry& entry);
   // Calls `visit` with name, observer and Running of everything that has rows.
   template <class Visit>
   void ForEach(Visit visit) const;
 
   // A module's or cache's, nothing kept at first.
-  std::vector<Running>& EntryOf(std::string_view name, statistics::Site site);
+  Entry& EntryOf(std::string_view name, statistics::Site site);
 
   std::set<std::string, std::less<>> wanted_;
   Keeps keeps_;
   std::vector<Observer> observers_;
-  std::map<std::string, std::vector<Running>, std::less<>> entries_;  // by observer
+  std::map<std::string, Entry, std::less<>> entries_;
 };
 
 }  // namespace vernier::calib

@@ -235,6 +235,18 @@ float WeightSolver::GlobalScaleOf(size_t weight) {
   return place->second = quantizers::Nvfp4GlobalScale(amax, Nvfp4Search::kLocalHessian);
 }
 
+uint64_t WeightSolver::CodeBytesOf(int layer) const {
+  uint64_t bytes = 0;
+  const auto weights = by_layer_.find(layer);
+  if (weights == by_layer_.end()) return 0;
+  for (const size_t index : weights->second) {
+    const LogicalWeight& weight = source_.layout.weights[index];
+    const auto values = static_cast<uint64_t>(weight.rows() * weight.columns());
+    bytes += values / 2 + values / kBlock;
+  }
+  return bytes;
+}
+
 std::vector<run::SolvedWeight> WeightSolver::TakeSolved() {
   unsaved_bytes_ = 0;
   return std::exchange(unsaved_, {});

@@ -46,6 +46,8 @@ class WeightSolver {
   // What was solved since this was called last, and its bytes.
   std::vector<run::SolvedWeight> TakeSolved();
   uint64_t UnsavedBytes() const { return unsaved_bytes_; }
+  // What of a layer's weights will be, at most.
+  uint64_t CodeBytesOf(int layer) const;
 
  private:
   struct Inputs;

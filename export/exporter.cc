@@ -66,7 +66,14 @@ std::vector<size_t> AllShards(const recipes::Plan& plan) {
   return shards;
 }
 
-// One export, step by step.
+void RequireCalibration(const ExportRequest& request) {
+  if (request.plan.observed_modules.empty() || request.store.CalibrationFinished()) return;
+  throw Error(ErrorCode::kNotCalibrated, request.store.run_dir().string(),
+              "its calibration is not finished",
+              "Finish it with `vernier calibrate`; it goes on where it stopped");
+}
+
+// One export of a finished calibration, step by step.
 class ExportJob {
  public:
   explicit ExportJob(const ExportRequest& request)
@@ -78,7 +85,6 @@ class ExportJob {
         weight_scales_(request.plan.scale_groups.size()) {}
 
   ExportSummary Run() {
-    RequireCalibration();
     summary_.weighted_weights = error_weights_.CountUses(request_.source.layout, request_.plan);
     input_scales_ =
         ResolveInputScales(request_.source.layout, request_.plan, request_.recipe, request_.inputs);
@@ -119,13 +125,6 @@ class ExportJob {
     return [this, detail = std::move(detail)](uint64_t bytes) {
       request_.progress.Advance(static_cast<double>(bytes), detail);
     };
-  }
-
-  void RequireCalibration() const {
-    if (request_.plan.observed_modules.empty() || request_.store.CalibrationFinished()) return;
-    throw Error(ErrorCode::kNotCalibrated, request_.store.run_dir().string(),
-                "its calibration is not finished",
-                "Finish it with `vernier calibrate`; it goes on where it stopped");
   }
 
   uint64_t ScaleBytes(const std::vector<size_t>& shards) const {
@@ -279,6 +278,7 @@ class ExportJob {
                                                         .kv_scales = kv_scales_,
                                                         .config_patches = configs.patches,
                                                         .error_weights = error_weights_,
+                                                        .solved = solved_,
                                                         .cast = summary_.cast,
                                                         .clamped = clamped,
                                                         .written = written_,
@@ -323,6 +323,9 @@ class ExportJob {
 
 }  // namespace
 
-ExportSummary Export(const ExportRequest& request) { return ExportJob(request).Run(); }
+ExportSummary Export(const ExportRequest& request) {
+  RequireCalibration(request);
+  return ExportJob(request).Run();
+}
 
 }  // namespace vernier::exporter

@@ -2,10 +2,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+
+#include "base/error.h"
+#include "run/statistic_rows.h"
 
 namespace vernier::exporter {
 namespace {
 
+const std::string kName(statistics::InputBlockHessian::kName);
 constexpr size_t kBlock = statistics::InputBlockHessian::kBlock;
 constexpr size_t kTriangle = statistics::InputBlockHessian::kTriangle;
 
@@ -24,6 +29,18 @@ void Unfold(const double* triangle, double unit, float* matrix) {
   }
 }
 
+// A calibration of a program that did not observe them has none of any module.
+void RequireObserved(const checkpoint::ModelLayout& layout, const recipes::Plan& plan,
+                     const run::Store& store) {
+  const bool asked = std::ranges::any_of(plan.observed_modules, [&](const std::string& module) {
+    return recipes::IsScaledBy(recipes::ScaleMethod::kLocalHessian, layout, plan, module);
+  });
+  if (!asked || run::CountStatistics(store.database()).contains(kName)) return;
+  throw Error(ErrorCode::kNotCalibrated, store.run_dir().string(),
+              "an older program calibrated it, without the local Hessians that local_hessian needs",
+              "Calibrate again in another run directory, or use the scale \"mse\"");
+}
+
 }  // namespace
 
 LocalHessians::LocalHessians(const checkpoint::ModelLayout& layout, const recipes::Plan& plan,
@@ -31,7 +48,9 @@ LocalHessians::LocalHessians(const checkpoint::ModelLayout& layout, const recipe
     : sums_(layout, plan, store, [](const recipes::WeightPlan& weight) {
         return weight.scale == recipes::ScaleMethod::kLocalHessian ||
                weight.scale == recipes::ScaleMethod::kGptq;
-      }) {}
+      }) {
+  RequireObserved(layout, plan, store);
+}
 
 std::vector<float> LocalHessians::Of(const checkpoint::LogicalWeight& weight) const {
   const std::vector<double> means = sums_.MeansOf(weight);

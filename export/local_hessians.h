@@ -16,7 +16,7 @@ namespace vernier::exporter {
 // the export, and of which the store has sums.
 class LocalHessians {
  public:
-  // As CalibratedSums has it.
+  // As CalibratedSums has it; kNotCalibrated when there are none at all and the plan needs some.
   LocalHessians(const checkpoint::ModelLayout& layout, const recipes::Plan& plan,
                 const run::Store& store);
 

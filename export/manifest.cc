@@ -114,6 +114,14 @@ Json ImportanceJson(const ErrorWeights& error_weights) {
   return {{"from", error_weights.origin()}, {"blended", std::move(blended)}};
 }
 
+Json GptqJson(const SolvedWeights& solved) {
+  Json left = Json::array();
+  for (const LeftWeight& weight : solved.left()) {
+    left.push_back({{"module", weight.module}, {"why", weight.why}, {"tokens", weight.tokens}});
+  }
+  return {{"solved", solved.size()}, {"left", std::move(left)}};
+}
+
 Json GroupEntry(const ManifestContent& content, size_t index) {
   const recipes::ScaleGroup& group = content.plan.scale_groups[index];
   Json modules = Json::array();
@@ -222,6 +230,9 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
                           {"rules", RuleTexts(content.recipe)}});
   if (std::ranges::any_of(content.plan.weights, IsSearchedByError)) {
     writer.Field("importance", ImportanceJson(content.error_weights));
+  }
+  if (content.solved.size() > 0 || !content.solved.left().empty()) {
+    writer.Field("gptq", GptqJson(content.solved));
   }
   writer.Field("lossless_cast", {{"blocks", content.cast.blocks},
                                  {"reencoded_blocks", content.cast.requantised},

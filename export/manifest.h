@@ -15,6 +15,7 @@
 #include "export/group_scale.h"
 #include "export/input_scales.h"
 #include "export/kv_scales.h"
+#include "export/solved_weights.h"
 #include "quantizers/mxfp4.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
@@ -32,6 +33,7 @@ struct ManifestContent {
   const std::vector<KvScale>& kv_scales;
   const std::vector<checkpoint::ConfigPatch>& config_patches;
   const ErrorWeights& error_weights;
+  const SolvedWeights& solved;
   quantizers::CastStats cast;
   std::vector<checkpoint::ClampedElements> clamped;  // in converted weights
   std::vector<OutputFile> written;                   // shards, config files, index

@@ -1,6 +1,5 @@
 #include "export/row_encoder.h"
 
-#include <algorithm>
 #include <cassert>
 #include <cstring>
 #include <span>
@@ -155,17 +154,6 @@ uint64_t ScaleBytes(const RowTarget& target, int64_t rows, int64_t columns) {
   return count * static_cast<uint64_t>(DTypeBits(target.scale_dtype)) / 8;
 }
 
-void RowEncoder::CopySolved(std::span<const std::byte> solved, const LogicalWeight& weight,
-                            const RawRows& rows, EncodedRows& result) {
-  const auto values = [&](int64_t count) { return static_cast<size_t>(count * weight.columns()); };
-  const std::span<const uint8_t> all = Codes(solved);
-  const std::span<const uint8_t> scales = all.subspan(values(weight.rows()) / 2);
-  std::ranges::copy(all.subspan(values(rows.row_begin) / 2, values(rows.row_count) / 2),
-                    result.codes.codes().begin());
-  std::ranges::copy(scales.subspan(values(rows.row_begin) / 16, values(rows.row_count) / 16),
-                    result.scales.codes().begin());
-}
-
 EncodedRows RowEncoder::Encode(const LogicalWeight& weight, const RowTarget& target,
                                const WeightScale& scale, const RawRows& rows) const {
   const int64_t columns = weight.columns();
@@ -177,12 +165,10 @@ EncodedRows RowEncoder::Encode(const LogicalWeight& weight, const RowTarget& tar
                                      result.codes.codes(), result.scales.codes());
     return result;
   }
-  if (target.method == ScaleMethod::kGptq) {
-    const std::vector<std::byte> solved = solved_.Of(weight, scale.scale);
-    if (!solved.empty()) {
-      CopySolved(solved, weight, rows, result);
-      return result;
-    }
+  if (target.method == ScaleMethod::kGptq &&
+      solved_.Read(weight, scale.scale, rows.row_begin, result.codes.codes(),
+                   result.scales.codes())) {
+    return result;
   }
   const ErrorWeight errors = error_weights_.Of(weight, target.method);
   ForEachTile(source_.checkpoint, weight, rows, target.Quantum(),

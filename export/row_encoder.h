@@ -54,10 +54,6 @@ class RowEncoder {
 
  private:
   const checkpoint::SourceModel& source_;
-  // Copies rows of a solved weight.
-  static void CopySolved(std::span<const std::byte> solved, const checkpoint::LogicalWeight& weight,
-                         const checkpoint::RawRows& rows, EncodedRows& result);
-
   const ErrorWeights& error_weights_;
   const SolvedWeights& solved_;
   std::shared_ptr<BufferPool> pool_;

@@ -2,14 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <set>
-
 #include "base/error.h"
 #include "base/hash.h"
+#include "quantizers/nvfp4.h"
 
 namespace vernier::exporter {
 namespace {
 
+constexpr uint64_t kBlock = quantizers::kNvfp4BlockSize;
 constexpr const char* kAgain = "Calibrate with this recipe in another run directory";
 
 }  // namespace
@@ -23,7 +23,10 @@ SolvedWeights::SolvedWeights(const checkpoint::ModelLayout& layout, const recipe
     const std::string module = key.weight.module;
     if (!recipes::IsScaledBy(recipes::ScaleMethod::kGptq, layout, plan, module)) continue;
     tried.insert(module);
-    if (key.place.length == 0) continue;
+    if (key.place.length == 0) {
+      left_.push_back({module, key.weight.method, key.weight.tokens});
+      continue;
+    }
     hasher.Update(fmt::format("{} {}\n", module, key.place.hash));
     solved_.emplace(module, std::move(key));
   }
@@ -38,24 +41,42 @@ SolvedWeights::SolvedWeights(const checkpoint::ModelLayout& layout, const recipe
   }
 }
 
-std::vector<std::byte> SolvedWeights::Of(const checkpoint::LogicalWeight& weight,
-                                         float global_scale) const {
-  const auto found = solved_.find(weight.module);
-  if (found == solved_.end()) return {};
-  const run::SolvedKey& key = found->second;
+void SolvedWeights::Check(const checkpoint::LogicalWeight& weight, const run::SolvedKey& key,
+                          float global_scale) const {
+  const std::lock_guard lock(mutex_);
+  if (checked_.contains(weight.module)) return;
+  const std::string run_dir = store_.run_dir().string();
   if (key.weight.global_scale != global_scale) {
-    throw Error(ErrorCode::kNotCalibrated, store_.run_dir().string(),
+    throw Error(ErrorCode::kNotCalibrated, run_dir,
                 fmt::format("{} was quantised with another global scale than it has in this plan",
                             weight.module),
                 kAgain);
   }
-  std::vector<std::byte> bytes = run::ReadSolvedWeight(store_, key);
-  const auto values = static_cast<size_t>(weight.rows() * weight.columns());
-  if (bytes.size() == values / 2 + values / 16) return bytes;
-  throw Error(ErrorCode::kStoreCorrupt, store_.run_dir().string(),
-              fmt::format("it has {} bytes of {}, which has {} values", bytes.size(), weight.module,
-                          values),
-              kAgain);
+  const auto values = static_cast<uint64_t>(weight.rows() * weight.columns());
+  if (key.place.length != values / 2 + values / kBlock) {
+    throw Error(ErrorCode::kStoreCorrupt, run_dir,
+                fmt::format("it has {} bytes of {}, which has {} values", key.place.length,
+                            weight.module, values),
+                kAgain);
+  }
+  run::CheckSolvedWeight(store_, key);
+  checked_.insert(weight.module);
+}
+
+bool SolvedWeights::Read(const checkpoint::LogicalWeight& weight, float global_scale,
+                         int64_t row_begin, std::span<uint8_t> codes,
+                         std::span<uint8_t> scales) const {
+  const auto found = solved_.find(weight.module);
+  if (found == solved_.end()) return false;
+  const run::SolvedKey& key = found->second;
+  Check(weight, key, global_scale);
+  const auto values = [&](int64_t rows) { return static_cast<uint64_t>(rows * weight.columns()); };
+  run::ReadValuePart(store_.run_dir(), key.place, values(row_begin) / 2,
+                     std::as_writable_bytes(codes));
+  run::ReadValuePart(store_.run_dir(), key.place,
+                     values(weight.rows()) / 2 + values(row_begin) / kBlock,
+                     std::as_writable_bytes(scales));
+  return true;
 }
 
 }  // namespace vernier::exporter

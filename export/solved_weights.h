@@ -2,9 +2,11 @@
 #ifndef VERNIER_EXPORT_SOLVED_WEIGHTS_H_
 #define VERNIER_EXPORT_SOLVED_WEIGHTS_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <mutex>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,12 @@
 
 namespace vernier::exporter {
 
+// One that was left to the export: "few_tokens", or "local_hessian" where that was better.
+struct LeftWeight {
+  std::string module, why;
+  int64_t tokens = 0;
+};
+
 // Of weights that the plan scales by kGptq. Thread-safe.
 class SolvedWeights {
  public:
@@ -24,18 +32,27 @@ class SolvedWeights {
   SolvedWeights(const checkpoint::ModelLayout& layout, const recipes::Plan& plan,
                 const run::Store& store);
 
-  // Codes [N * K / 2], then block scales [N * K / 16]; empty when the weight was left to the
-  // export. kStoreCorrupt when the file has other bytes, or not as many; kNotCalibrated when they
-  // were made with another global scale.
-  std::vector<std::byte> Of(const checkpoint::LogicalWeight& weight, float global_scale) const;
+  // Writes the codes [rows * K / 2] and block scales [rows * K / 16] of rows from one on; false
+  // when the weight was left to the export. kStoreCorrupt when the file has other bytes, or not as
+  // many, as is found when a weight is asked for first; kNotCalibrated when they were made with
+  // another global scale.
+  bool Read(const checkpoint::LogicalWeight& weight, float global_scale, int64_t row_begin,
+            std::span<uint8_t> codes, std::span<uint8_t> scales) const;
 
+  const std::vector<LeftWeight>& left() const { return left_; }
   int64_t size() const { return static_cast<int64_t>(solved_.size()); }
   // Of all of them; empty where there are none.
   const std::string& hash() const { return hash_; }
 
  private:
+  void Check(const checkpoint::LogicalWeight& weight, const run::SolvedKey& key,
+             float global_scale) const;
+
   const run::Store& store_;
   std::map<std::string, run::SolvedKey> solved_;  // by module
+  std::vector<LeftWeight> left_;
+  mutable std::mutex mutex_;               // of checked_
+  mutable std::set<std::string> checked_;  // modules whose bytes are what they should be
   std::string hash_;
 };
 

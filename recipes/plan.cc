@@ -30,7 +30,8 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
     }
     throw Error(ErrorCode::kBadRule, ScaleMethodName(method),
                 "inputs are not calibrated, so nothing is known of their Hessians",
-                "Calibrate them (\"activations\": \"calibrated\"), or use the scale \"mse\"");
+                "Use the scale \"mse\", or `vernier run` with a recipe whose activations are "
+                "\"calibrated\"");
   }
   if (recipe.activations == ActivationScales::kConstant &&
       !any([](const WeightPlan& weight) { return HasInputScale(weight.format); })) {

@@ -58,6 +58,11 @@ Parent OpenParent(const std::filesystem::path& path) {
     throw Error(ErrorCode::kNotCalibrated, path.string(), "its calibration is not finished",
                 "Finish it with `vernier calibrate`; it goes on where it stopped");
   }
+  if (!ListSolvedWeights(store.database()).empty()) {
+    throw Error(ErrorCode::kStoreIdentity, path.string(),
+                "it quantised weights by gptq, which cannot be made of several calibrations",
+                "Merge calibrations of recipes without gptq");
+  }
   RunIdentity identity = store.Identity();
   std::vector<StatisticKey> statistics = ListStatistics(store.database());
   std::string fingerprint = Fingerprint(store, identity, statistics);

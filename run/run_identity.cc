@@ -28,7 +28,8 @@ std::string HashOfSums(const checkpoint::ModelLayout& layout, const recipes::Pla
   for (const std::string& module : plan.observed_modules) {
     for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
       if (!statistic.is_sum || !KeepsStatistic(statistic, layout, plan, module)) continue;
-      hasher.Update(fmt::format("{} {}\n", module, statistic.name));
+      const bool first = statistic.purpose == statistics::Purpose::kMse;  // as it always was
+      hasher.Update(first ? module + "\n" : fmt::format("{} {}\n", module, statistic.name));
     }
   }
   return hasher.Hex();

@@ -50,6 +50,10 @@ std::vector<SolvedKey> List(const Database& database, const char* condition, int
   return keys;
 }
 
+std::string NameOf(const SolvedKey& key) {
+  return fmt::format("the weight {} that was solved", key.weight.module);
+}
+
 void BindPlace(Statement& insert, const ValuePlace& place) {
   insert.Bind(8, place.file)
       .Bind(9, static_cast<int64_t>(place.offset))
@@ -69,8 +73,11 @@ std::vector<SolvedKey> SolvedWeightsOfUnit(const Database& database, int unit) {
 
 std::vector<std::byte> ReadSolvedWeight(const Store& store, const SolvedKey& key) {
   if (key.place.length == 0) return {};
-  return ReadValueFile(store.run_dir(), key.place,
-                       fmt::format("the weight {} that was solved", key.weight.module));
+  return ReadValueFile(store.run_dir(), key.place, NameOf(key));
+}
+
+void CheckSolvedWeight(const Store& store, const SolvedKey& key) {
+  if (key.place.length > 0) CheckValueFile(store.run_dir(), key.place, NameOf(key));
 }
 
 void AddSolvedWeights(const Store& store, int unit, std::span<const SolvedWeight> weights) {

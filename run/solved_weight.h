@@ -42,8 +42,10 @@ struct SolvedKey {
 std::vector<SolvedKey> ListSolvedWeights(const Database& database);
 std::vector<SolvedKey> SolvedWeightsOfUnit(const Database& database, int unit);
 
-// kStoreCorrupt when the file that should hold the bytes is not there or has others.
+// kStoreCorrupt when the file that should hold the bytes is not there or has others. Of a key
+// without bytes nothing is read.
 std::vector<std::byte> ReadSolvedWeight(const Store& store, const SolvedKey& key);
+void CheckSolvedWeight(const Store& store, const SolvedKey& key);
 
 // Adds rows to those of `unit`, within the caller's transaction; their bytes are durable when it
 // returns.

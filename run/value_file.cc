@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cassert>
+
 #include "base/error.h"
 #include "base/hash.h"
 
@@ -17,6 +20,22 @@ std::string HashOf(std::span<const std::byte> value) {
   Hasher hasher;
   hasher.Update(value);
   return hasher.Hex();
+}
+
+// kStoreCorrupt unless the file has room for the value.
+File OpenValueFile(const std::filesystem::path& path, const ValuePlace& place) {
+  if (!std::filesystem::exists(path)) {
+    FailFile(path, "the values that the store has in this file are not there");
+  }
+  File file = File::OpenForRead(path);
+  if (place.offset + place.length > file.Size()) FailFile(path, "is shorter than the store says");
+  return file;
+}
+
+void RequireHash(const std::string& hash, const ValuePlace& place,
+                 const std::filesystem::path& path, std::string_view what) {
+  if (hash == place.hash) return;
+  FailFile(path, fmt::format("{} does not have the hash in the store", what));
 }
 
 }  // namespace
@@ -47,17 +66,32 @@ void ValueFileWriter::Finish() {
 std::vector<std::byte> ReadValueFile(const std::filesystem::path& run_dir, const ValuePlace& place,
                                      std::string_view what) {
   const std::filesystem::path path = run_dir / place.file;
-  if (!std::filesystem::exists(path)) {
-    FailFile(path, "the values that the store has in this file are not there");
-  }
-  const File file = File::OpenForRead(path);
-  if (place.offset + place.length > file.Size()) FailFile(path, "is shorter than the store says");
+  const File file = OpenValueFile(path, place);
   std::vector<std::byte> value(place.length);
   file.ReadAt(place.offset, value);
-  if (HashOf(value) != place.hash) {
-    FailFile(path, fmt::format("{} does not have the hash in the store", what));
-  }
+  RequireHash(HashOf(value), place, path, what);
   return value;
+}
+
+void CheckValueFile(const std::filesystem::path& run_dir, const ValuePlace& place,
+                    std::string_view what) {
+  constexpr uint64_t kChunk = 4u << 20u;
+  const std::filesystem::path path = run_dir / place.file;
+  const File file = OpenValueFile(path, place);
+  Hasher hasher;
+  std::vector<std::byte> chunk;
+  for (uint64_t done = 0; done < place.length; done += chunk.size()) {
+    chunk.resize(std::min(kChunk, place.length - done));
+    file.ReadAt(place.offset + done, chunk);
+    hasher.Update(chunk);
+  }
+  RequireHash(hasher.Hex(), place, path, what);
+}
+
+void ReadValuePart(const std::filesystem::path& run_dir, const ValuePlace& place, uint64_t offset,
+                   std::span<std::byte> out) {
+  assert(offset + out.size() <= place.length);
+  OpenValueFile(run_dir / place.file, place).ReadAt(place.offset + offset, out);
 }
 
 }  // namespace vernier::run

@@ -49,6 +49,12 @@ class ValueFileWriter {
 // when it has other bytes.
 std::vector<std::byte> ReadValueFile(const std::filesystem::path& run_dir, const ValuePlace& place,
                                      std::string_view what);
+// The same check, a few MB at a time; and bytes [offset, offset + out.size()) of a value that was
+// checked.
+void CheckValueFile(const std::filesystem::path& run_dir, const ValuePlace& place,
+                    std::string_view what);
+void ReadValuePart(const std::filesystem::path& run_dir, const ValuePlace& place, uint64_t offset,
+                   std::span<std::byte> out);
 
 }  // namespace vernier::run
 

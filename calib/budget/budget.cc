@@ -308,7 +308,10 @@ uint64_t DenseStageBytes(const Work& work, const Choice& sizes) {
   const uint64_t tokens = static_cast<uint64_t>(sizes.batch) * work.length;
   const uint64_t batch =
       DenseBatchBytes(work, sizes) + tokens * solving.dense_columns * work.element;
-  return solving.dense_sums + (solving.dense_sums > 0 ? std::max(batch, solving.workspace) : batch);
+  if (solving.dense_sums == 0) return batch;
+  // Or their copies on the way to the store, which are made on the host.
+  const uint64_t saving = work.on_cpu ? 2 * solving.dense_sums : 0;
+  return solving.dense_sums + std::max({batch, solving.workspace, saving});
 }
 
 // Tokens of which a routed expert computes all rows.
@@ -522,10 +525,11 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
   budget.batch_bytes = work.dense_cast + DenseBatchBytes(work, sizes);
   budget.hidden_bytes = HiddenBytes(work, work.samples);
   budget.checkpoint_bytes = StreamBytes(work, work.samples);
-  budget.layer_bytes = LayerFileBytes(work);
+  budget.layer_bytes = LayerFileBytes(work) + 2 * work.solving.dense_sums;
   budget.device_peak = work.model_copies * DeviceBytes(work, sizes, Routing::kUsual);
-  budget.host_peak =
-      ResidentHidden(work, sizes) + work.ring + (work.on_cpu ? budget.device_peak : 0);
+  budget.host_peak = ResidentHidden(work, sizes) + work.ring +
+                     (work.on_cpu ? budget.device_peak
+                                  : std::max(2 * work.solving.dense_sums, work.solving.workspace));
   return budget;
 }
 

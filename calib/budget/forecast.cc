@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/thread_count.h"
 #include "calib/statistics/registry.h"
 #include "recipes/plan_summary.h"
 #include "run/kept_statistics.h"
@@ -60,12 +61,27 @@ double Tokens(const Workload& workload) {
   return static_cast<double>(workload.samples) * static_cast<double>(workload.sequence_length);
 }
 
+// Hessians on the device, all else on the CPU beside it.
+double SolveSeconds(const SourceModel& source, const Workload& workload,
+                    const ComputeSpeed& speed) {
+  const SolvingSizes& solving = workload.solving;
+  if (solving.solve_flops == 0) return 0;
+  const ModelDims dims = source.family->Dims();
+  double share = dims.experts == 0 || workload.all_experts ? 1 : 0;
+  if (share == 0) {
+    share = static_cast<double>(dims.experts_per_token) / static_cast<double>(dims.experts);
+  }
+  const double host_flops = UsualSpeed("cpu", ComputeThreadCount(0)).compute.dense_flops;
+  return Tokens(workload) * (solving.dense_flops + share * solving.expert_flops) /
+             speed.dense_flops +
+         solving.solve_flops / std::min(host_flops, speed.dense_flops);
+}
+
 double ComputeSeconds(const SourceModel& source, const Workload& workload,
                       const ComputeSpeed& speed) {
   const TokenFlops token = ForwardFlops(source, workload);
-  const SolvingSizes& solving = workload.solving;
   return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops) +
-         (Tokens(workload) * solving.token_flops + solving.solve_flops) / speed.dense_flops;
+         SolveSeconds(source, workload, speed);
 }
 
 // What calibration keeps of the inputs of linear layers beside small numbers.

@@ -11,6 +11,9 @@ namespace vernier::calib {
 // Rows of one product of a routed expert: products of other heights may differ in the last bits.
 inline constexpr int64_t kExpertRows = 4096;
 
+// Rows of a routed expert's inputs that sums of them take together, however they come.
+inline constexpr int64_t kSumRows = 1024;
+
 // On a CPU: rows that are widened, multiplied and rounded together, columns of their product at
 // most, and queries whose scores exist at once on a thread.
 inline constexpr int64_t kProductRows = 512;

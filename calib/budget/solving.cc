@@ -22,10 +22,10 @@ uint64_t SumsOf(uint64_t columns) {
   return bytes;
 }
 
-// Of one weight [N, K]: matrices of F64 while H is factorised, and then its values, what both
-// methods make of them, and their errors in F32.
+// Of one weight [N, K]: matrices of F64 while H is factorised, and its values, what both methods
+// make of them, and what threads or errors take, in F32.
 uint64_t WorkspaceOf(uint64_t rows, uint64_t columns) {
-  constexpr uint64_t kFactorCopies = 5, kBytesPerValue = 2 + 2 + 4;
+  constexpr uint64_t kFactorCopies = 5, kBytesPerValue = 4 + 2 + 4;
   return columns * columns * (kFactorCopies * sizeof(double)) + rows * columns * kBytesPerValue;
 }
 
@@ -64,7 +64,8 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
       dense_columns[weight.layer] += columns;
     }
     if (has_sums) {
-      sizes.token_flops += static_cast<double>(columns) * static_cast<double>(columns);
+      double& flops = weight.expert >= 0 ? sizes.expert_flops : sizes.dense_flops;
+      flops += static_cast<double>(columns) * static_cast<double>(columns);
     }
     sizes.workspace = std::max(sizes.workspace, WorkspaceOf(rows, columns));
     sizes.codes += rows * columns / 2 + rows * columns / 16;

@@ -16,8 +16,11 @@ struct SolvingSizes {
   uint64_t expert_sums = 0;    // the same of one routed expert
   uint64_t workspace = 0;      // while a weight is solved
   uint64_t codes = 0;          // of all layers: what is kept of solved weights
-  double token_flops = 0;      // of all layers: a Hessian's products
-  double solve_flops = 0;      // of all layers: factors, and products of compensation
+  // Of all layers: products of Hessians by token that every weight sees, and that a routed expert's
+  // does.
+  double dense_flops = 0;
+  double expert_flops = 0;
+  double solve_flops = 0;  // of all layers: factors, and products of compensation
 };
 SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes::Plan& plan);
 

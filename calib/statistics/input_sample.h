@@ -1,4 +1,4 @@
-// Some rows of a linear layer's input, F32 [256, K]: every 16th one. What is made of all others can
+// Some rows of a linear layer's input, F32 [256, K]: every 33rd one. What is made of all others can
 // be tried on them.
 #ifndef VERNIER_CALIB_STATISTICS_INPUT_SAMPLE_H_
 #define VERNIER_CALIB_STATISTICS_INPUT_SAMPLE_H_
@@ -15,8 +15,9 @@
 
 namespace vernier::statistics {
 
-// Row s is that of token 16 * s + 15, and 0 where there were fewer. Of no use once its weight is
-// solved, so that no finished layer has one.
+// Row s is row number 33 * s + 32, and 0 where there were fewer: a number that shares no factor
+// with how many groups of a token make rows. Of no use once its weight is solved, so that no
+// finished layer has one.
 struct InputSample : SumOverRows<float> {
   static constexpr std::string_view kName = "input_sample";
   static constexpr int kVersion = 1;
@@ -24,7 +25,7 @@ struct InputSample : SumOverRows<float> {
   static constexpr std::string_view kTensor = "input_sample";
   static constexpr std::string_view kTokens = "input_sample.tokens";
 
-  static constexpr int64_t kRows = 256, kEvery = 16;
+  static constexpr int64_t kRows = 256, kEvery = 33;
   // Whether a token is one of them, by its number; and how many of the first `tokens` are.
   static constexpr bool Has(int64_t token) {
     return token % kEvery == kEvery - 1 && token < kRows * kEvery;

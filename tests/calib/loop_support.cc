@@ -33,7 +33,7 @@ void ShowInput(Tap& tap, std::string_view module, const at::Tensor& x) {
   tap.Observe({.module = module, .weight = x}, x);
 }
 
-std::vector<run::InputAmax> InputsOf(const Recorder& recorder, int64_t layer) {
+std::vector<run::InputAmax> InputsOf(Recorder& recorder, int64_t layer) {
   std::vector<run::InputAmax> inputs;
   for (const run::StatisticRow& row : recorder.Rows(static_cast<int>(layer))) {
     if (const auto input = run::AmaxOf(row)) inputs.push_back(*input);

@@ -31,7 +31,7 @@ datasets::CalibrationSet RandomTokens(int64_t samples, int64_t length, int64_t v
 void ShowInput(Tap& tap, std::string_view module, const at::Tensor& x);
 
 // The amax values that were recorded of a layer.
-std::vector<run::InputAmax> InputsOf(const Recorder& recorder, int64_t layer);
+std::vector<run::InputAmax> InputsOf(Recorder& recorder, int64_t layer);
 // The same, and then nothing more is recorded.
 std::vector<run::InputAmax> TakeInputs(Recorder& recorder, int64_t layer);
 

@@ -210,7 +210,7 @@ TEST(Recorder, GivesAStatisticAway) {
   const auto taken = recorder.Take("m", statistics::InputHessian::kName);
   ASSERT_TRUE(taken);
   EXPECT_EQ(taken->rows, 20);
-  EXPECT_EQ(taken->elements[0].item<float>(), 19.0F);
+  EXPECT_EQ(taken->elements[0].item<float>(), 20.0F);
   EXPECT_EQ(recorder.Rows(0).size(), all - 1);
   EXPECT_FALSE(recorder.Take("m", statistics::InputHessian::kName));
   EXPECT_FALSE(recorder.Take("other", statistics::InputHessian::kName));

@@ -12,15 +12,15 @@
 namespace vernier::run {
 
 // Names of the files that a resume or an export reads: the newest activation checkpoint, the parts
-// of an unfinished layer, and statistics that are too large for their rows.
+// of an unfinished layer, and values that are too large for their rows.
 std::set<std::string> NeededFiles(const Store& store);
 
-// Removes all other files with hidden states or statistics.
+// Removes all other files with hidden states or values.
 void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed);
-// Removes files with statistics that no row names.
+// Removes files with values that no row names.
 void RemoveStaleValues(const Store& store);
 
-// Bytes of the files with hidden states or statistics.
+// Bytes of the files with hidden states or values.
 uint64_t BytesOfFiles(const std::filesystem::path& run_dir);
 
 }  // namespace vernier::run

@@ -2,7 +2,12 @@
 
 #include <cassert>
 #include <cstdint>
+#include <map>
+#include <mutex>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "calib/f32_products.h"
 #include "calib/families/row_tiles.h"
@@ -36,22 +41,30 @@ int64_t PanelColumns(int64_t columns) {
   return panel;
 }
 
-// Of matrices [B, 16, 16] the upper triangles row by row [B, 136].
-at::Tensor Triangles(const at::Tensor& matrices) {
-  const at::Tensor places =
-      at::triu_indices(kBlock, kBlock, 0, at::dtype(at::kLong).device(matrices.device()));
-  return matrices.flatten(1).index_select(1, places[0] * kBlock + places[1]);
+// Where a triangle's elements are in the flat matrix of a panel of `blocks` blocks, block by block
+// [blocks * 136] I64 on `device`. Made once: what is copied to a device is waited for.
+const at::Tensor& TrianglePlaces(int64_t blocks, at::Device device) {
+  static std::mutex mutex;
+  // Never destroyed: the device may be gone by then.
+  static auto& made = *new std::map<std::pair<int64_t, std::string>, at::Tensor>();
+  const std::lock_guard lock(mutex);
+  at::Tensor& places = made[{blocks, device.str()}];
+  if (places.defined()) return places;
+  std::vector<int64_t> indices;
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int64_t i = b * kBlock; i < (b + 1) * kBlock; ++i) {
+      for (int64_t j = i; j < (b + 1) * kBlock; ++j) indices.push_back(i * blocks * kBlock + j);
+    }
+  }
+  return places = at::tensor(indices, at::kLong).to(device);
 }
 
 void AddBlocksOnDevice(const at::Tensor& x, const at::Tensor& sums) {
   const int64_t columns = x.size(1), panel = PanelColumns(columns), blocks = panel / kBlock;
   const at::Tensor panels = x.view({-1, columns / panel, panel});
   const at::Tensor whole = F32Products(panels.permute({1, 2, 0}), panels.permute({1, 0, 2}));
-  const at::Tensor matrices = whole.view({-1, blocks, kBlock, blocks, kBlock})
-                                  .diagonal(0, 1, 3)
-                                  .permute({0, 3, 1, 2})
-                                  .reshape({-1, kBlock, kBlock});
-  sums.add_(Triangles(matrices).flatten().nan_to_num_(0, kMostOfOneCall, -kMostOfOneCall));
+  at::Tensor triangles = whole.flatten(1).index_select(1, TrianglePlaces(blocks, x.device()));
+  sums.add_(triangles.nan_to_num_(0, kMostOfOneCall, -kMostOfOneCall).flatten());
 }
 
 }  // namespace

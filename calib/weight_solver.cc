@@ -36,20 +36,37 @@ struct Encoded {
   std::vector<uint8_t> scales;  // [N * K / 16]
 };
 
+// Calls `run(begin, end)` on threads, for tiles of a weight's rows.
+template <class Run>
+void ForWeightRows(int64_t rows, const Run& run) {
+  ForRowTiles(at::kCPU, rows, quantizers::kGptqRows, run);
+}
+
 // A weight's values [N, K] on the CPU: BF16 where that is exact.
 at::Tensor ReadValues(const checkpoint::SourceModel& source, const checkpoint::WeightReader& reader,
                       const LogicalWeight& weight) {
   const bool is_bf16 = checkpoint::ExactInBf16(source.checkpoint, weight);
-  at::Tensor values =
-      at::empty({weight.rows(), weight.columns()}, is_bf16 ? at::kBFloat16 : at::kFloat);
-  const auto count = static_cast<size_t>(values.numel());
-  if (is_bf16) {
-    auto* bits = reinterpret_cast<uint16_t*>(values.data_ptr<at::BFloat16>());
-    reader.ReadBf16(weight, 0, weight.rows(), {bits, count});
-  } else {
-    reader.ReadF32(weight, 0, weight.rows(), {values.data_ptr<float>(), count});
-  }
+  const int64_t columns = weight.columns();
+  at::Tensor values = at::empty({weight.rows(), columns}, is_bf16 ? at::kBFloat16 : at::kFloat);
+  ForWeightRows(weight.rows(), [&](int64_t begin, int64_t end) {
+    const auto count = static_cast<size_t>((end - begin) * columns);
+    if (is_bf16) {
+      auto* bits = reinterpret_cast<uint16_t*>(values.data_ptr<at::BFloat16>());
+      reader.ReadBf16(weight, begin, end - begin, {bits + begin * columns, count});
+    } else {
+      float* reals = values.data_ptr<float>();
+      reader.ReadF32(weight, begin, end - begin, {reals + begin * columns, count});
+    }
+  });
   return values;
+}
+
+// Of rows [begin, end) of `columns` values, so many to a byte.
+template <class Byte>
+std::span<Byte> BytesOfRows(std::span<Byte> all, int64_t begin, int64_t end, int64_t columns,
+                            int64_t values_per_byte) {
+  return all.subspan(static_cast<size_t>(begin * columns / values_per_byte),
+                     static_cast<size_t>((end - begin) * columns / values_per_byte));
 }
 
 // Calls `encode(rows' values, their codes, their scales)` on threads, for tiles of rows.
@@ -58,13 +75,10 @@ Encoded EncodeRows(const at::Tensor& values, const Encode& encode) {
   const int64_t columns = values.size(1);
   const auto size = static_cast<size_t>(values.numel());
   Encoded encoded{std::vector<uint8_t>(size / 2), std::vector<uint8_t>(size / kBlock)};
-  ForRowTiles(at::kCPU, values.size(0), quantizers::kGptqRows, [&](int64_t begin, int64_t end) {
-    const auto part = [&](std::vector<uint8_t>& all, int64_t values_per_byte) {
-      return std::span(all).subspan(static_cast<size_t>(begin * columns / values_per_byte),
-                                    static_cast<size_t>((end - begin) * columns / values_per_byte));
-    };
-    encode(RealsOf(values, begin * columns, (end - begin) * columns), part(encoded.codes, 2),
-           part(encoded.scales, kBlock));
+  ForWeightRows(values.size(0), [&](int64_t begin, int64_t end) {
+    encode(RealsOf(values, begin * columns, (end - begin) * columns),
+           BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),
+           BytesOfRows(std::span(encoded.scales), begin, end, columns, kBlock));
   });
   return encoded;
 }
@@ -101,14 +115,26 @@ Encoded EncodeByLocalHessian(const at::Tensor& values, float global_scale,
   });
 }
 
+// What became of a weight, less its values [N, K] F32.
+at::Tensor ErrorsOf(const at::Tensor& values, const Encoded& encoded, float global_scale) {
+  const int64_t columns = values.size(1);
+  at::Tensor errors = at::empty(values.sizes(), at::kFloat);
+  ForWeightRows(values.size(0), [&](int64_t begin, int64_t end) {
+    const auto size = static_cast<size_t>((end - begin) * columns);
+    quantizers::DequantizeNvfp4(BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),
+                                BytesOfRows(std::span(encoded.scales), begin, end, columns, kBlock),
+                                columns, global_scale,
+                                std::span(errors.data_ptr<float>() + begin * columns, size));
+    errors.slice(0, begin, end).sub_(values.slice(0, begin, end));
+  });
+  return errors;
+}
+
 // The mean square of the outputs' errors on `inputs` [R, K] F32.
 double OutputError(const at::Tensor& values, const Encoded& encoded, float global_scale,
                    const at::Tensor& inputs) {
-  at::Tensor errors = at::empty(values.sizes(), at::kFloat);
-  const std::span<float> decoded(errors.data_ptr<float>(), static_cast<size_t>(errors.numel()));
-  quantizers::DequantizeNvfp4(encoded.codes, encoded.scales, values.size(1), global_scale, decoded);
-  errors.sub_(values);
-  return inputs.mm(errors.to(inputs.device()).t()).square().mean().item<double>();
+  const at::Tensor errors = ErrorsOf(values, encoded, global_scale).to(inputs.device());
+  return inputs.mm(errors.t()).square().mean().item<double>();
 }
 
 std::vector<std::byte> BytesOf(const Encoded& encoded) {

@@ -1,6 +1,7 @@
 #include "export/input_scales.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -93,7 +94,7 @@ float ScaleOfAmax(const recipes::Plan& plan, const ScaleGroup& group, float amax
 }
 
 std::vector<InputScale> Calibrated(const ModelLayout& layout, const recipes::Plan& plan,
-                                   const std::vector<run::InputAmax>& inputs) {
+                                   const std::vector<run::InputAmax>& inputs, double headroom) {
   InputsByModule by_module;
   for (const run::InputAmax& input : inputs) by_module.emplace(input.module, &input);
 
@@ -112,7 +113,9 @@ std::vector<InputScale> Calibrated(const ModelLayout& layout, const recipes::Pla
                   "its input saw no token, nor did that of any weight that could stand in for it",
                   "Calibrate with more samples, or with all_experts");
     }
-    scales[i].scale = ScaleOfAmax(plan, group, scales[i].amax);
+    const double amax = headroom * double{scales[i].amax};
+    const double most = std::numeric_limits<float>::max();
+    scales[i].scale = ScaleOfAmax(plan, group, static_cast<float>(std::min(amax, most)));
   }
   return scales;
 }
@@ -148,7 +151,7 @@ std::vector<InputScale> ResolveInputScales(const ModelLayout& layout, const reci
                                            const recipes::Recipe& recipe,
                                            const std::vector<run::InputAmax>& inputs) {
   if (recipe.activations == recipes::ActivationScales::kCalibrated) {
-    return Calibrated(layout, plan, inputs);
+    return Calibrated(layout, plan, inputs, recipe.activation_headroom);
   }
   InputScale constant;
   constant.origin = AmaxOrigin::kConstant;

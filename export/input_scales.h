@@ -35,10 +35,11 @@ std::vector<bool> GroupsWithInputScale(const recipes::Plan& plan);
 
 // One entry per group of the plan; meaningful for those whose weights get an input scale.
 //
-// Calibrated: the largest amax of ScaleGroup::inputs. A group of routed experts that saw no token,
-// or only zeros, takes the largest amax among the observed experts of its projection (w1 and w3, or
-// w2) in its layer, then in the model. kNotCalibrated names a group without a record, and one for
-// which there is no such fallback. A constant of the recipe is every group's scale.
+// Calibrated: the largest amax of ScaleGroup::inputs, its scale for activation_headroom times that.
+// A group of routed experts that saw no token, or only zeros, takes the largest amax among the
+// observed experts of its projection (w1 and w3, or w2) in its layer, then in the model.
+// kNotCalibrated names a group without a record, and one for which there is no such fallback. A
+// constant of the recipe is every group's scale.
 std::vector<InputScale> ResolveInputScales(const checkpoint::ModelLayout& layout,
                                            const recipes::Plan& plan, const recipes::Recipe& recipe,
                                            const std::vector<run::InputAmax>& inputs);

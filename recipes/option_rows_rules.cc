@@ -112,7 +112,8 @@ void AppendRuleRows(std::vector<Option>& options) {
                    "local_hessian (nvfp4, calibrated inputs): the scale of smallest error of the "
                    "output, by how a block's 16 inputs go together; gptq (nvfp4, calibrated "
                    "inputs): codes and scales that make up for each other's errors, solved in the "
-                   "calibration; lossless (nvfp4): the same values as an MXFP4 source; auto: for nvfp4 lossless from MXFP4, else mse where "
+                   "calibration; lossless (nvfp4): the same values as an MXFP4 source; auto: for "
+                   "nvfp4 lossless from MXFP4, else mse where "
                    "inputs are calibrated; max for all others.",
         .names = NamesOf(kScaleMethods),
         .group = kWithoutRecipe,
@@ -139,6 +140,17 @@ void AppendRuleRows(std::vector<Option>& options) {
         .schema = {{"type", {"string", "number"}},
                    {"default", "calibrated"},
                    {"examples", {"calibrated", "none", 1.0}}}},
+       {.name = "--activation-headroom",
+        .pointer = "/activation_headroom",
+        .commands = kTakeRecipe,
+        .kind = Kind::kNumber,
+        .help = "How much more than the largest observed input the scales of calibrated inputs "
+                "have room for",
+        .details = "A factor. Up to 2 costs next to nothing in formats with a scale per block, and "
+                   "what is served later may be larger than what was calibrated on.",
+        .minimum = 1,
+        .maximum = 2,
+        .field = Field([](auto& recipe) -> auto& { return recipe.activation_headroom; })},
        {.name = "--importance",
         .pointer = "/importance",
         .commands = "convert",

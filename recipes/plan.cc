@@ -23,6 +23,14 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
     throw Error(ErrorCode::kBadRule, "importance", "no weight is quantised with the scale \"mse\"",
                 "Remove it, or choose that scale");
   }
+  const auto has_input_scale = [](const WeightPlan& weight) {
+    return HasInputScale(weight.format);
+  };
+  if (recipe.activation_headroom != 1 &&
+      (recipe.activations != ActivationScales::kCalibrated || !any(has_input_scale))) {
+    throw Error(ErrorCode::kBadRule, "activation_headroom", "no input scale is calibrated",
+                "Remove it, or choose the format nvfp4 or fp8 with calibrated activations");
+  }
   for (const ScaleMethod method : {ScaleMethod::kLocalHessian, ScaleMethod::kGptq}) {
     if (recipe.activations == ActivationScales::kCalibrated ||
         !any([&](const WeightPlan& weight) { return weight.scale == method; })) {
@@ -33,8 +41,7 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
                 "Use the scale \"mse\", or `vernier run` with a recipe whose activations are "
                 "\"calibrated\"");
   }
-  if (recipe.activations == ActivationScales::kConstant &&
-      !any([](const WeightPlan& weight) { return HasInputScale(weight.format); })) {
+  if (recipe.activations == ActivationScales::kConstant && !any(has_input_scale)) {
     throw Error(ErrorCode::kBadRule, "activations", "no weight gets a format with input scales",
                 "Remove it, or choose the format nvfp4 or fp8");
   }

@@ -109,8 +109,9 @@ int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::
 // weight has already, a method that the format lacks, a lossless cast of a source that is not
 // MXFP4, a fused group or a layer's experts only in part, int4 in the modelopt dialect, dialects
 // mixed in one output, local_hessian or gptq without calibrated inputs; or a field of the recipe
-// that no weight uses: importance without scale mse, a constant input scale without input scales;
-// or a key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
+// that no weight uses: importance without scale mse, headroom without calibrated input scales, a
+// constant input scale without input scales; or a key/value cache that export.kv_cache cannot
+// describe, see plan_kv_cache.h).
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe);
 
 }  // namespace vernier::recipes

@@ -119,6 +119,7 @@ struct Recipe {
   KvCache kv_cache = KvCache::kNone;
   ActivationScales activations = ActivationScales::kCalibrated;
   float constant_input_scale = 1;  // for kConstant
+  double activation_headroom = 1;  // for kCalibrated: scales are of this times amax
   // Safetensors file: module name (or module + ".weight") -> F32 [K], the weight that the method
   // kMse gives to squared errors of each input channel. Empty: all alike.
   std::filesystem::path importance;

@@ -95,6 +95,20 @@ TEST_F(PlanErrorsTest, AMethodMustBeOneOfItsFormats) {
               AllOf(HasSubstr("/quantize/0"), HasSubstr("mxfp8 has no scale method mse")));
 }
 
+TEST_F(PlanErrorsTest, HeadroomIsOfCalibratedInputs) {
+  Recipe recipe = RecipeOf(
+      {NameRule("*", TargetFormat::kBf16), RoleRule(Role::kRoutedExpert, ScaleMethod::kMax)});
+  recipe.activation_headroom = 1.5;
+  MakePlan(source_, recipe);
+  recipe.activations = ActivationScales::kConstant;
+  EXPECT_THAT(ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source_, recipe); }),
+              HasSubstr("activation_headroom"));
+  recipe = RecipeOf({NameRule("*", TargetFormat::kBf16)});
+  recipe.activation_headroom = 1.5;
+  EXPECT_THAT(ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source_, recipe); }),
+              HasSubstr("activation_headroom"));
+}
+
 TEST_F(PlanErrorsTest, HessiansAreOfCalibratedInputs) {
   for (const ScaleMethod method : {ScaleMethod::kLocalHessian, ScaleMethod::kGptq}) {
     Recipe recipe =

@@ -109,6 +109,7 @@ std::string Content(const Recipe& recipe) {
                         KvCacheName(recipe.kv_cache),
                         static_cast<int>(recipe.activations),
                         recipe.constant_input_scale,
+                        recipe.activation_headroom,
                         recipe.importance.string(),
                         static_cast<int>(recipe.non_finite),
                         rules};

@@ -4,7 +4,9 @@
 
 #include "base/file.h"
 #include "base/json.h"
+#include "checkpoint/checkpoint.h"
 #include "tests/support/command.h"
+#include "tests/support/read_tensor.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/recipe_builder.h"
 
@@ -68,6 +70,26 @@ TEST_F(RunTest, BytesDoNotDependOnThreadsOrBudgets) {
   EXPECT_EQ(RunTo("small-device", {"--device-memory", "48MiB"}), reference)
       << "experts in smaller groups";
   EXPECT_EQ(RunTo("spilled", {"--host-memory", "1MiB"}), reference) << "hidden states on disk";
+}
+
+TEST_F(RunTest, HeadroomRaisesEveryInputScale) {
+  RunTo("plain");
+  RunTo("roomy", {"--activation-headroom", "1.5"});
+  const auto plain = checkpoint::Checkpoint::Open(dir_.path() / "plain/out");
+  const auto roomy = checkpoint::Checkpoint::Open(dir_.path() / "roomy/out");
+  const auto scale = [](const checkpoint::Checkpoint& output, const std::string& name) {
+    float value = 0;
+    std::ranges::copy(ReadTensor(output, name), reinterpret_cast<std::byte*>(&value));
+    return value;
+  };
+  int64_t scales = 0;
+  for (const checkpoint::TensorLocation& tensor : plain.tensors()) {
+    const std::string& name = tensor.info.name;
+    if (!name.ends_with(".input_scale")) continue;
+    ++scales;
+    EXPECT_FLOAT_EQ(scale(roomy, name), 1.5F * scale(plain, name)) << name;
+  }
+  EXPECT_GT(scales, 0);
 }
 
 TEST_F(RunTest, ExportWorksFromSavedStateAlone) {

@@ -56,6 +56,12 @@ void RequireFinite(const at::Tensor& elements, std::string_view name, int layer)
   }
 }
 
+// Whether a sum is the same however rows are cut into calls: on a CPU it is, row by row, unless it
+// wants whole sequences.
+bool TakesAnyRows(const Observer& observer, const at::Tensor& x) {
+  return x.is_cpu() && !observer.whole_sequences;
+}
+
 }  // namespace
 
 void Running::Observe(const Observer& observer, const at::Tensor& x) {
@@ -162,28 +168,34 @@ void Recorder::RecordSequences(Entry& entry, const at::Tensor& x,
 
 // Sums take kSumRows of an expert's rows at a time, and what is left behind the last.
 void Recorder::RecordRows(Entry& entry, const at::Tensor& x) {
-  bool any = false;
-  ForSums(entry, [&](const Observer&, Running& running) {
+  bool waits = false;
+  ForSums(entry, [&](const Observer& observer, Running& running) {
     running.rows += x.size(0);
-    any = true;
+    if (TakesAnyRows(observer, x)) {
+      running.AddRows(observer, x);
+    } else {
+      waits = true;
+    }
   });
-  if (!any) return;
+  if (!waits) return;
   at::Tensor& rest = entry.waiting.rest;
   const at::Tensor rows = rest.defined() ? at::cat({rest, x}) : x;
   const int64_t whole = rows.size(0) / kSumRows * kSumRows;
   for (int64_t begin = 0; begin < whole; begin += kSumRows) {
-    ForSums(entry, [&](const Observer& observer, Running& running) {
-      running.AddRows(observer, rows.slice(0, begin, begin + kSumRows));
-    });
+    AddToWaiting(entry, rows.slice(0, begin, begin + kSumRows));
   }
   rest = whole < rows.size(0) ? rows.slice(0, whole).clone() : at::Tensor();
 }
 
+void Recorder::AddToWaiting(Entry& entry, const at::Tensor& rows) {
+  ForSums(entry, [&](const Observer& observer, Running& running) {
+    if (!TakesAnyRows(observer, rows)) running.AddRows(observer, rows);
+  });
+}
+
 void Recorder::AddRest(Entry& entry) {
   const at::Tensor rest = std::exchange(entry.waiting.rest, {});
-  if (!rest.defined()) return;
-  ForSums(entry,
-          [&](const Observer& observer, Running& running) { running.AddRows(observer, rest); });
+  if (rest.defined()) AddToWaiting(entry, rest);
 }
 
 void Recorder::EndBatch() {

@@ -45,7 +45,7 @@ struct Running {
   void AddTo(const Observer& observer, const at::Tensor& x, at::Tensor& sums);
 };
 
-// Rows that wait until sums can take them in one way, however they came.
+// Rows that wait until sums that depend on it can take them in one way, however they came.
 struct WaitingRows {
   std::vector<std::vector<at::Tensor>> of_batch;  // of each sequence, some positions each
   at::Tensor rest;                                // of a routed expert: fewer than kSumRows
@@ -99,6 +99,7 @@ class Recorder final : public Tap {
   // Calls `use` with observer and Running of each sum that is kept.
   template <class Use>
   void ForSums(Entry& entry, Use use);
+  void AddToWaiting(Entry& entry, const at::Tensor& rows);
   void AddRest(Entry& entry);
   // Calls `visit` with name, observer and Running of everything that has rows.
   template <class Visit>

@@ -370,12 +370,22 @@ uint64_t GroupBytes(const Work& work, const Choice& sizes) {
   return (held + 1) * work.expert;
 }
 
+// Rows of a group's inputs that wait to be summed up.
+uint64_t WaitingRowBytes(const Work& work, const Choice& sizes, Routing routing) {
+  const bool none = work.on_cpu && work.solving.expert_sums == 0;
+  if (work.dims.experts == 0 || none) return 0;
+  const uint64_t rows = std::min(static_cast<uint64_t>(kSumRows),
+                                 ExpertRows(work, ChunkTokens(work, sizes), routing));
+  const auto columns = static_cast<uint64_t>(2 * work.dims.hidden_size + work.dims.expert_width);
+  return static_cast<uint64_t>(sizes.experts) * rows * columns * work.element;
+}
+
 // While routed experts run, beside the layer's other weights.
 uint64_t ExpertStageBytes(const Work& work, const Choice& sizes, Routing routing) {
   const uint64_t sums = static_cast<uint64_t>(sizes.experts) * work.solving.expert_sums;
   const uint64_t solving = sums > 0 ? sums + work.solving.workspace : 0;
   return work.expert_cast + ExpertTemporaryBytes(work, sizes, routing) + GroupBytes(work, sizes) +
-         solving;
+         WaitingRowBytes(work, sizes, routing) + solving;
 }
 
 // Hidden states in a device's memory, with those of others and the copy that is saved while the

@@ -71,6 +71,7 @@ const std::map<std::string, Json>& OtherValues() {
       {"/compute/cpu_products", "bf16"},
       {"/compute/save_interval", 2.5},
       {"/activations", "none"},
+      {"/activation_headroom", 1.5},
       {"/importance", "weights.safetensors"},
       {"/non_finite", "clamp"},
       {"/export/dialect", "compressed-tensors"},

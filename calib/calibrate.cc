@@ -208,6 +208,7 @@ class CalibrationRun {
   }
 
   void Solve(const LayerState& state) {
+    if (!solver_.HasWork()) return;
     const StageClock clock(&times_, "solve");
     solver_.Solve(state, recorder_);
   }

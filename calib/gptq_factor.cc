@@ -1,7 +1,6 @@
 #include "calib/gptq_factor.h"
 
 #include <span>
-#include <tuple>
 
 #include "quantizers/nvfp4_gptq.h"
 
@@ -16,19 +15,18 @@ at::Tensor Cholesky(const at::Tensor& matrix) {
 
 }  // namespace
 
-std::optional<GptqFactor> FactorOf(const at::Tensor& hessian, int64_t tokens) {
-  const at::Tensor upper = hessian.triu().to(at::kDouble) / static_cast<double>(tokens);
-  const at::Tensor diagonal = upper.diagonal();
-  const at::Tensor on_host = diagonal.cpu().contiguous();
+std::optional<GptqFactor> FactorOf(const at::Tensor& hessian) {
+  const at::Tensor diagonal = hessian.diagonal().cpu().to(at::kDouble).contiguous();
+  const double mean = diagonal.mean().item<double>();
+  if (mean == 0) return std::nullopt;
   GptqFactor factor;
   factor.order = quantizers::Nvfp4GptqOrder(
-      {on_host.data_ptr<double>(), static_cast<size_t>(on_host.numel())});
-  const double mean = on_host.mean().item<double>();
-  if (mean == 0) return std::nullopt;
+      {diagonal.data_ptr<double>(), static_cast<size_t>(diagonal.numel())});
 
   const at::Tensor order = at::tensor(factor.order, at::kInt).to(at::kLong).to(hessian.device());
+  const at::Tensor upper = hessian.triu().to(at::kDouble).div_(mean);
   at::Tensor matrix = upper + upper.triu(1).t();
-  matrix.diagonal().add_(kGptqDamping * mean);
+  matrix.diagonal().add_(kGptqDamping);
   matrix = matrix.index_select(0, order).index_select(1, order);
   const at::Tensor lower = Cholesky(matrix);
   if (!lower.defined()) return std::nullopt;

@@ -19,11 +19,11 @@ struct GptqFactor {
 // What is added to the diagonal of H, of its mean.
 inline constexpr double kGptqDamping = 0.01;
 
-// Of the sum of x x^T over `tokens` > 0 rows: `hessian` [K, K] F32, of which the upper triangle is
-// read, on any device; 16 divides K. H is that over the tokens, damped, in the order of
-// Nvfp4GptqOrder, and U^T U its inverse; factorised in F64 on the device. Nothing where H is 0 or
-// has no such factor.
-std::optional<GptqFactor> FactorOf(const at::Tensor& hessian, int64_t tokens);
+// Of a sum of x x^T: `hessian` [K, K] F32, of which the upper triangle is read, on any device; 16
+// divides K. H is that to a mean diagonal of 1 (what GPTQ chooses does not depend on its unit),
+// damped, in the order of Nvfp4GptqOrder, and U^T U its inverse; factorised in F64 on the device.
+// Nothing where H is 0 or has no such factor.
+std::optional<GptqFactor> FactorOf(const at::Tensor& hessian);
 
 }  // namespace vernier::calib
 

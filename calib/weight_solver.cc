@@ -221,7 +221,7 @@ void WeightSolver::SolveTogether(size_t first, std::span<const size_t> weights,
     inputs.hessian = hessian->elements.view({columns, columns});
     inputs.sample = sample->elements.view({InputSample::kRows, columns})
                         .slice(0, 0, InputSample::CountOf(sample->rows));
-    inputs.factor = FactorOf(inputs.hessian, inputs.tokens);
+    inputs.factor = FactorOf(inputs.hessian);
   }
   for (const size_t index : weights) {
     unsaved_.push_back(SolveWeight(index, inputs));

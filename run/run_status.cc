@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "run/lock_file.h"
 #include "run/run_files.h"
+#include "run/solved_weight.h"
 #include "run/sqlite.h"
 
 namespace vernier::run {
@@ -65,6 +66,7 @@ RunStatus ReadRunStatus(const Store& store) {
                    .partial = LoadPartialLayer(store),
                    .statistics = CountStatistics(database),
                    .unseen = ModulesWithoutTokens(database),
+                   .solved = CountSolvedWeights(database),
                    .non_finite = LoadNonFinite(database),
                    .exports = Exports(database),
                    .phases = Phases(database),

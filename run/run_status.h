@@ -32,6 +32,7 @@ struct RunStatus {
   std::optional<PartialLayer> partial;
   std::map<std::string, int64_t> statistics;  // of finished layers, by name: "input_amax"
   std::vector<std::string> unseen;            // modules of which one of them saw no token
+  int64_t solved = 0;                         // weights that calibration quantised
   std::vector<NonFiniteRecord> non_finite;
   std::vector<ExportRecord> exports;
   std::vector<PhaseRecord> phases;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "run/layer_record.h"
 #include "run/store.h"
 
@@ -69,6 +71,11 @@ std::vector<SolvedKey> ListSolvedWeights(const Database& database) {
 
 std::vector<SolvedKey> SolvedWeightsOfUnit(const Database& database, int unit) {
   return List(database, "unit = ?1", unit);
+}
+
+int64_t CountSolvedWeights(const Database& database) {
+  return std::ranges::count_if(ListSolvedWeights(database),
+                               [](const SolvedKey& key) { return key.place.length > 0; });
 }
 
 std::vector<std::byte> ReadSolvedWeight(const Store& store, const SolvedKey& key) {

@@ -42,6 +42,9 @@ struct SolvedKey {
 std::vector<SolvedKey> ListSolvedWeights(const Database& database);
 std::vector<SolvedKey> SolvedWeightsOfUnit(const Database& database, int unit);
 
+// Those of finished units that have bytes.
+int64_t CountSolvedWeights(const Database& database);
+
 // kStoreCorrupt when the file that should hold the bytes is not there or has others. Of a key
 // without bytes nothing is read.
 std::vector<std::byte> ReadSolvedWeight(const Store& store, const SolvedKey& key);

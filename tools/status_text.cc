@@ -39,6 +39,7 @@ std::string Calibration(const RunStatus& status) {
                                  status.total_layers.value_or(status.layers.size()),
                                  run::CountOf(status.statistics));
   if (status.statistics.size() > 1) text += fmt::format(" ({})", Names(status.statistics));
+  if (status.solved > 0) text += fmt::format(", {} weights solved", status.solved);
   if (!status.unseen.empty()) {
     text += fmt::format(", {} modules saw no token", status.unseen.size());
   }
@@ -144,6 +145,7 @@ Json CalibrationJson(const RunStatus& status) {
           {"partial", PartialJson(status)},
           {"statistics", run::CountOf(status.statistics)},
           {"statistics_by_name", status.statistics},
+          {"solved_weights", status.solved},
           {"unseen", status.unseen}};
 }
 

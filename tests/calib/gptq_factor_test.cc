@@ -20,15 +20,15 @@ at::Tensor MakeHessian() {
   return x.t().mm(x).triu();
 }
 
-// U^T U = inverse of the damped mean, by positions.
+// U^T U = inverse of the damped matrix, by positions.
 TEST(GptqFactor, IsThatOfTheInverseOnEachDevice) {
   const at::Tensor sum = MakeHessian();
-  const at::Tensor upper = sum.to(at::kDouble) / kTokens;
+  const at::Tensor upper = sum.to(at::kDouble) / sum.diagonal().mean().to(at::kDouble);
   at::Tensor h = upper + upper.triu(1).t();
-  h.diagonal().add_(kGptqDamping * h.diagonal().mean());
+  h.diagonal().add_(kGptqDamping);
   for (const at::DeviceType device : kTestDevices) {
     if (!HasDevice(device)) continue;
-    const std::optional<GptqFactor> factor = FactorOf(sum.to(device), kTokens);
+    const std::optional<GptqFactor> factor = FactorOf(sum.to(device));
     ASSERT_TRUE(factor);
     const at::Tensor order = at::tensor(factor->order, at::kInt).to(at::kLong);
     const at::Tensor permuted = h.index_select(0, order).index_select(1, order);
@@ -39,8 +39,20 @@ TEST(GptqFactor, IsThatOfTheInverseOnEachDevice) {
   }
 }
 
+// Inputs of any size: factors must not leave the range in which F32 has squares.
+TEST(GptqFactor, DoesNotDependOnTheUnit) {
+  const std::optional<GptqFactor> factor = FactorOf(MakeHessian());
+  ASSERT_TRUE(factor);
+  for (const double unit : {0x1p-100, 0x1p60}) {
+    const std::optional<GptqFactor> other = FactorOf(MakeHessian() * unit);
+    ASSERT_TRUE(other);
+    EXPECT_EQ(other->order, factor->order);
+    EXPECT_TRUE(at::allclose(other->upper, factor->upper, 1e-5, 1e-6));
+  }
+}
+
 TEST(GptqFactor, TakesBlocksOfColumnsWhole) {
-  const std::optional<GptqFactor> factor = FactorOf(MakeHessian(), kTokens);
+  const std::optional<GptqFactor> factor = FactorOf(MakeHessian());
   ASSERT_TRUE(factor);
   std::vector<int> seen(kColumns);
   for (size_t i = 0; i < factor->order.size(); ++i) {
@@ -53,9 +65,9 @@ TEST(GptqFactor, TakesBlocksOfColumnsWhole) {
 TEST(GptqFactor, FewTokensAreDampedAndNoneHaveNoFactor) {
   const at::Tensor one = at::zeros({kColumns, kColumns});
   one[3][3] = 4;
-  ASSERT_TRUE(FactorOf(one, 1));
-  EXPECT_TRUE(FactorOf(one, 1)->upper.isfinite().all().item<bool>());
-  EXPECT_FALSE(FactorOf(at::zeros({kColumns, kColumns}), 1));
+  ASSERT_TRUE(FactorOf(one));
+  EXPECT_TRUE(FactorOf(one)->upper.isfinite().all().item<bool>());
+  EXPECT_FALSE(FactorOf(at::zeros({kColumns, kColumns})));
 }
 
 }  // namespace

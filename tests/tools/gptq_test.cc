@@ -77,6 +77,8 @@ TEST_F(GptqTest, TheExportWritesWhatWasSolved) {
   EXPECT_GE(solved, 18) << "better on tokens that it has not seen";
   EXPECT_THAT(result.output,
               HasSubstr("gptq         " + std::to_string(solved) + " of 21 weights"));
+  EXPECT_THAT(RunVernier({"status", (dir_.path() / "a/run").string()}).output,
+              HasSubstr(std::to_string(solved) + " weights solved"));
 }
 
 TEST_F(GptqTest, BytesDoNotDependOnThreadsOrBatches) {

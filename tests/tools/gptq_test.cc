@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/checkpoint.h"
 #include "run/solved_weight.h"
 #include "run/store.h"
@@ -109,6 +110,11 @@ TEST_F(GptqTest, KilledItGoesOnWithTheSameBytes) {
 TEST_F(GptqTest, FewTokensAreLeftToTheExport) {
   const CommandResult result = Run(Arguments("a", "tiny-llama", {}, "gptq", /*samples=*/2));
   EXPECT_THAT(result.output, HasSubstr("gptq         0 of 21 weights"));
+  const Json gptq = ReadJsonFile(dir_.path() / "a/out/vernier_manifest.json").at("gptq");
+  EXPECT_EQ(gptq.at("solved"), 0);
+  ASSERT_EQ(gptq.at("left").size(), 21U);
+  EXPECT_EQ(gptq.at("left")[0].at("why"), "few_tokens");
+  EXPECT_EQ(gptq.at("left")[0].at("tokens"), 2 * 64);
   Run(Arguments("b", "tiny-llama", {}, "local_hessian", /*samples=*/2));
   EXPECT_EQ(Output("a").at("model.safetensors"), Output("b").at("model.safetensors"));
 }
@@ -119,6 +125,21 @@ TEST_F(GptqTest, AnExportNeedsACalibrationThatSolved) {
   arguments[0] = "export";
   fs::remove_all(dir_.path() / "a/out");
   ExpectFailure(RunVernier(arguments), "VN-STORE-004", {"by gptq"});
+}
+
+TEST_F(GptqTest, AnUnfinishedCalibrationIsToBeFinished) {
+  const auto arguments = Arguments("a", "tiny-llama", {"--save-interval", "0"});
+  ASSERT_EQ(RunVernier(arguments, {.kill_when = Past("calibrate", 0.4)}).exit_code, kKilled);
+  std::vector<std::string> only_export = arguments;
+  only_export[0] = "export";
+  ExpectFailure(RunVernier(only_export), "VN-STORE-004", {"is not finished"});
+}
+
+TEST_F(GptqTest, SolvedWeightsAreNotMerged) {
+  Run(Arguments("a", "tiny-llama"));
+  const std::string run = (dir_.path() / "a/run").string();
+  ExpectFailure(RunVernier({"amax", run, "--merge", run, "--into", (dir_.path() / "m").string()}),
+                "VN-STORE-001", {"by gptq"});
 }
 
 TEST_F(GptqTest, TheStatisticsStayForOtherMethods) {

@@ -94,6 +94,16 @@ TEST_F(OldStoreTest, AFinishedCalibrationExportsWhatANewOneDoes) {
   EXPECT_EQ(HashTree(dir_.path() / "out-old"), HashTree(dir_.path() / "out-new"));
 }
 
+TEST_F(OldStoreTest, LocalHessiansThatItLacksAreAskedForByName) {
+  MakeSource("tiny-llama");
+  CopyStore("finished");
+  Json content = ReadJsonFile(kRoot / "recipes/nvfp4.json", JsonComments::kAllow);
+  content["quantize"][0]["scale"] = "local_hessian";
+  const fs::path recipe = WriteRecipe(dir_.path(), content);
+  ExpectFailure(Try("export", recipe, "finished", "out", {"--kv-cache", "fp8"}), "VN-STORE-004",
+                {"local Hessians"});
+}
+
 // It was begun with another arithmetic: what is left would be other products.
 TEST_F(OldStoreTest, AnInterruptedCalibrationIsRefusedByName) {
   MakeSource("tiny-deepseek-v4");

@@ -158,6 +158,7 @@ class CalibrationRun {
         modules.insert(key.weight.module);
       }
     } catch (const Error& error) {
+      if (error.code() != ErrorCode::kStoreCorrupt) throw;
       store_.LogEvent("discard", error.what());
       run::DiscardPartialLayer(store_);
       return {};

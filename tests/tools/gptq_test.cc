@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <string>
@@ -82,12 +83,12 @@ TEST_F(GptqTest, TheExportWritesWhatWasSolved) {
               HasSubstr(std::to_string(solved) + " weights solved"));
 }
 
-TEST_F(GptqTest, BytesDoNotDependOnThreadsOrBatches) {
+// Nor on batches, as far as the inputs do not (RecorderSumsTest): products of other heights have
+// other last bits on some processors.
+TEST_F(GptqTest, BytesDoNotDependOnThreadsOrWhereHiddenStatesAre) {
   Run(Arguments("a", "tiny-qwen3-moe"));
   for (const std::vector<std::string>& options :
-       {std::vector<std::string>{"--threads", "1"},
-        {"--batch-size", "3"},
-        {"--host-memory", "1KiB", "--device-memory", "24MiB"}}) {
+       {std::vector<std::string>{"--threads", "1"}, {"--host-memory", "1KiB"}}) {
     Run(Arguments("b", "tiny-qwen3-moe", options));
     EXPECT_EQ(Output("b"), Output("a")) << options[0];
     fs::remove_all(dir_.path() / "b");
@@ -103,6 +104,30 @@ TEST_F(GptqTest, KilledItGoesOnWithTheSameBytes) {
     if (killed.exit_code == kKilled) ++kills;
   }
   EXPECT_GE(kills, 2);
+  Run(arguments);
+  EXPECT_EQ(Output("killed"), Output("calm"));
+}
+
+// A layer whose saved weights are damaged begins anew.
+TEST_F(GptqTest, DamageInAnUnfinishedLayerCostsThatLayer) {
+  Run(Arguments("calm", "tiny-qwen3-moe", {"--batch-size", "1"}));
+  const auto arguments =
+      Arguments("killed", "tiny-qwen3-moe", {"--save-interval", "0", "--batch-size", "1"});
+  std::vector<run::SolvedKey> saved;
+  for (int attempt = 0; saved.empty() && attempt < 20; ++attempt) {
+    const CommandResult killed = RunVernier(
+        arguments,
+        {.kill_after = std::chrono::milliseconds(40 + 7 * attempt), .kill_after_report = true});
+    if (killed.exit_code != kKilled) break;
+    if (!fs::exists(dir_.path() / "killed/run/vernier.sqlite")) continue;
+    const run::Store store = run::Store::OpenForReading(dir_.path() / "killed/run");
+    saved = run::SolvedWeightsOfUnit(store.database(), store.LastLayer().value_or(-1) + 1);
+    std::erase_if(saved, [](const run::SolvedKey& key) { return key.place.length == 0; });
+  }
+  if (saved.empty()) GTEST_SKIP() << "it was never killed between a save and its layer's end";
+  const std::byte changed[] = {std::byte{0x5A}, std::byte{0xA5}, std::byte{0x5A}};
+  File::OpenForWrite(dir_.path() / "killed/run" / saved[0].place.file, /*truncate=*/false)
+      .WriteAt(saved[0].place.offset, changed);
   Run(arguments);
   EXPECT_EQ(Output("killed"), Output("calm"));
 }

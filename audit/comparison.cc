@@ -57,6 +57,15 @@ ModelLayout ReadableLayout(const Subject& subject) {
   return BuildModelLayout(subject.checkpoint, *subject.family, &told);
 }
 
+// Whether it has a factor for every row and column, or none.
+bool Fits(const checkpoint::Rescaling& rescaling, const LogicalWeight& weight) {
+  const auto is_of = [](const std::vector<float>& factors, int64_t count) {
+    return factors.empty() || factors.size() == static_cast<size_t>(count);
+  };
+  return is_of(rescaling.row_divisors, weight.rows()) &&
+         is_of(rescaling.column_factors, weight.columns());
+}
+
 void PairWeights(const Subject& subject, Comparison* comparison, FindingList* findings) {
   const bool has_errors = findings->HasErrorsOf(kReadingRules);
   comparison->layout = ReadableLayout(subject);
@@ -69,7 +78,7 @@ void PairWeights(const Subject& subject, Comparison* comparison, FindingList* fi
       findings->Add(has_errors ? kNotMeasured : kNoWeight, name);
     } else if (!IsJudged(own->format) || !IsJudged(source->format)) {
       findings->Add(kNotRead, name);
-    } else if (own->shape != source->shape) {
+    } else if (own->shape != source->shape || !Fits(comparison->RescalingOf(name), *own)) {
       findings->Add(kShapesDiffer, name);
     } else {
       comparison->pairs[module] = {IndexOf(comparison->layout, own),
@@ -80,6 +89,12 @@ void PairWeights(const Subject& subject, Comparison* comparison, FindingList* fi
 
 }  // namespace
 
+const checkpoint::Rescaling& Comparison::RescalingOf(const std::string& module) const {
+  static const checkpoint::Rescaling kNone;
+  const auto found = rescalings.find(module);
+  return found == rescalings.end() ? kNone : found->second;
+}
+
 void CheckReadable(const Subject& subject, FindingList* findings) {
   if (findings->HasErrorsOf(kFormatRules)) return;
   std::vector<std::string> problems;
@@ -89,12 +104,13 @@ void CheckReadable(const Subject& subject, FindingList* findings) {
 
 std::optional<Comparison> OpenComparison(const Subject& subject,
                                          const std::filesystem::path& directory,
-                                         const std::set<std::string>& dropped,
-                                         FindingList* findings) {
+                                         const ManifestFacts& manifest, FindingList* findings) {
   std::optional<Subject> source = OpenSource(directory, findings);
   if (!source) return std::nullopt;
-  SourceMatch match = MatchSource(subject, *source, dropped, findings);
-  Comparison comparison{.source = *std::move(source), .match = std::move(match)};
+  Rescalings rescalings = ReadRescalings(subject.checkpoint.directory(), manifest);
+  SourceMatch match = MatchSource(subject, *source, manifest.dropped, rescalings, findings);
+  Comparison comparison{
+      .source = *std::move(source), .match = std::move(match), .rescalings = std::move(rescalings)};
   comparison.carried_from.assign(subject.checkpoint.tensors().size(), kAbsent);
   for (const auto& [tensor, source_tensor] : comparison.match.carried) {
     comparison.carried_from[tensor] = source_tensor;

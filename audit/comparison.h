@@ -5,11 +5,11 @@
 #include <cstddef>
 #include <filesystem>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "audit/manifest_facts.h"
 #include "audit/report.h"
 #include "audit/source_rules.h"
 #include "audit/subject.h"
@@ -30,15 +30,18 @@ struct Comparison {
   checkpoint::ModelLayout layout = {};
   checkpoint::ModelLayout source_layout = {};
   std::unordered_map<size_t, WeightPair> pairs = {};  // by module: the converted weights to compare
+  Rescalings rescalings = {};                         // by name of the module
+
+  // What became of the source's values before they were stored.
+  const checkpoint::Rescaling& RescalingOf(const std::string& module) const;
 };
 
-// Opens the source and matches it with the checkpoint (C01, C02). Nothing, and a finding, when the
-// source cannot be opened; throws as OpenSubject does. A defect of one weight, here or there, keeps
-// no other from being compared.
+// Opens the source and matches it with the checkpoint (C01, C02), whose manifest is given. Nothing,
+// and a finding, when the source cannot be opened; throws as OpenSubject does. A defect of one
+// weight, here or there, keeps no other from being compared.
 std::optional<Comparison> OpenComparison(const Subject& subject,
                                          const std::filesystem::path& directory,
-                                         const std::set<std::string>& dropped,
-                                         FindingList* findings);
+                                         const ManifestFacts& manifest, FindingList* findings);
 
 // Dimensions against config.json (C03), with the reader that calibration and export use. Only where
 // formats are right: the rules say more than the reader's first complaint.

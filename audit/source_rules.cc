@@ -37,8 +37,12 @@ constexpr Defect kBytesChanged = {"C02", Severity::kError,
 class Matcher {
  public:
   Matcher(const Subject& subject, const Subject& source, const std::set<std::string>& dropped,
-          FindingList* findings)
-      : subject_(subject), source_(source), dropped_(dropped), findings_(findings) {}
+          const Rescalings& rescalings, FindingList* findings)
+      : subject_(subject),
+        source_(source),
+        dropped_(dropped),
+        rescalings_(rescalings),
+        findings_(findings) {}
 
   SourceMatch Match() {
     MatchStacks(source_, subject_, &stacks_.source, &stacks_.own);
@@ -67,7 +71,8 @@ class Matcher {
     }
   }
 
-  // Null unless both have the module with a weight, in different formats, dtypes or dialects.
+  // Null unless both have the module with a weight, in different formats, dtypes or dialects, or
+  // rescaled.
   const Module* ConvertedFrom(const Module& source_module) const {
     const Module* module = subject_.index.Find(source_module.name);
     if (module == nullptr || module->weight == kAbsent || source_module.weight == kAbsent) {
@@ -89,6 +94,7 @@ class Matcher {
   // Whether both are stored alike: in one format and dtype and, where that is quantised, as tensors
   // of the same names, dtypes and shapes.
   bool SameTensors(const Module& module, const Module& source_module) const {
+    if (rescalings_.contains(module.name)) return false;
     if (module.format != source_module.format || IsRetyped(module, source_module)) return false;
     if (!IsQuantised(module.format)) return true;
     const std::vector<size_t> own = module.tensors;
@@ -155,6 +161,7 @@ class Matcher {
   const Subject& subject_;
   const Subject& source_;
   const std::set<std::string>& dropped_;
+  const Rescalings& rescalings_;
   FindingList* findings_;
   Stacks stacks_;
   SourceMatch match_;
@@ -163,8 +170,9 @@ class Matcher {
 }  // namespace
 
 SourceMatch MatchSource(const Subject& subject, const Subject& source,
-                        const std::set<std::string>& dropped, FindingList* findings) {
-  return Matcher(subject, source, dropped, findings).Match();
+                        const std::set<std::string>& dropped, const Rescalings& rescalings,
+                        FindingList* findings) {
+  return Matcher(subject, source, dropped, rescalings, findings).Match();
 }
 
 int64_t CheckCarried(const Subject& subject, const SourceMatch& match,

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "audit/manifest_facts.h"
 #include "audit/module_facts.h"
 #include "audit/report.h"
 #include "audit/subject.h"
@@ -25,9 +26,10 @@ struct SourceMatch {
 
 // Accounts for every source tensor (C01): carried, converted, stacked or unstacked (SlicesOf), or
 // among `dropped`, the names that the manifest lists so; and for every tensor that the source does
-// not explain.
+// not explain. What is rescaled is converted, whatever it is stored as.
 SourceMatch MatchSource(const Subject& subject, const Subject& source,
-                        const std::set<std::string>& dropped, FindingList* findings);
+                        const std::set<std::string>& dropped, const Rescalings& rescalings,
+                        FindingList* findings);
 
 // Names the carried tensors whose bytes differ (C02); returns how many are equal. `facts` by
 // module.

@@ -89,7 +89,8 @@ class JobScanner {
       return {.failure = error.what()};
     }
     return CompareRows({plan_.subject().checkpoint, plan_.OwnWeight(job), own},
-                       {source_checkpoint, source_weight, source});
+                       {source_checkpoint, source_weight, source},
+                       plan_.comparison()->RescalingOf(ModuleOf(job).name));
   }
 
   float GlobalScale(const StreamJob& job) const {

@@ -124,7 +124,7 @@ void CheckEverything(const Subject& subject, const AuditOptions& options,
   CheckScalars(subject, readings.scalars, findings);
   std::optional<Comparison> comparison;
   if (!options.source.empty()) {
-    comparison = OpenComparison(subject, options.source, manifest.dropped, findings);
+    comparison = OpenComparison(subject, options.source, manifest, findings);
   }
   meter->Expect(scalar_bytes);
   readings.facts = ReadFacts(subject, comparison ? &*comparison : nullptr, readings.scalars,

@@ -38,7 +38,7 @@ void AddTile(const WeightRows& own, const RawRows& tile, std::span<const float> 
 }
 
 void AddRows(const WeightRows& own, const WeightRows& source, const RawRows& source_raw,
-             SourceFacts* facts) {
+             const checkpoint::Rescaling& rescaling, SourceFacts* facts) {
   const int64_t columns = std::max<int64_t>(1, ColumnsPerRow(own.weight));
   const int64_t step = std::max<int64_t>(1, kTileValues / columns);
   std::vector<float> values, expected;
@@ -51,18 +51,20 @@ void AddRows(const WeightRows& own, const WeightRows& source, const RawRows& sou
     expected.resize(values.size());
     DecodeRows(own.checkpoint, own.weight, tile, std::span(values));
     DecodeRows(source.checkpoint, source.weight, source_tile, std::span(expected));
+    rescaling.Apply(row, columns, expected);
     AddTile(own, tile, values, expected, facts);
   }
 }
 
 }  // namespace
 
-SourceFacts CompareRows(const WeightRows& own, const WeightRows& source) {
+SourceFacts CompareRows(const WeightRows& own, const WeightRows& source,
+                        const checkpoint::Rescaling& rescaling) {
   SourceFacts facts;
   if (own.raw.main.empty()) return facts;
   try {
     const checkpoint::ClampedRows clamped(source.checkpoint, source.weight, source.raw);
-    AddRows(own, source, clamped.rows(), &facts);
+    AddRows(own, source, clamped.rows(), rescaling, &facts);
   } catch (const Error& error) {
     facts.failure = error.what();
   }

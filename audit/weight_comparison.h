@@ -5,6 +5,7 @@
 #include "audit/module_facts.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/logical_weight.h"
+#include "checkpoint/rescaling.h"
 #include "checkpoint/weight_decoder.h"
 
 namespace vernier::audit {
@@ -16,11 +17,12 @@ struct WeightRows {
   checkpoint::RawRows raw;
 };
 
-// Dequantises both, a tile that stays in a core's cache at a time, and compares; both are the same
-// rows of weights of one shape. The source's values that are not finite are replaced first
-// (checkpoint/clamped_rows.h): what was clamped on the way is no error of the result. Sums run in
-// the order of rows. What cannot be decoded becomes `failure`.
-SourceFacts CompareRows(const WeightRows& own, const WeightRows& source);
+// Dequantises both, the source as `rescaling` leaves it, a tile that stays in a core's cache at a
+// time, and compares; both are the same rows of weights of one shape. The source's values that are
+// not finite are replaced first (checkpoint/clamped_rows.h): what was clamped on the way is no
+// error of the result. Sums run in the order of rows. What cannot be decoded becomes `failure`.
+SourceFacts CompareRows(const WeightRows& own, const WeightRows& source,
+                        const checkpoint::Rescaling& rescaling);
 
 }  // namespace vernier::audit
 

@@ -18,13 +18,17 @@
 #include "calib/budget/forecast.h"
 #include "calib/device.h"
 #include "calib/families/decoder.h"
+#include "calib/fold_solver.h"
 #include "calib/layer_committer.h"
 #include "calib/layer_saver.h"
 #include "calib/non_finite_guard.h"
 #include "calib/pass.h"
+#include "calib/quantised_layer.h"
 #include "calib/recorder.h"
 #include "calib/save_policy.h"
+#include "calib/statistics/input_sample.h"
 #include "calib/weight_solver.h"
+#include "run/fold_record.h"
 #include "run/kept_statistics.h"
 #include "run/loop_sizes.h"
 #include "run/partial_layer.h"
@@ -90,8 +94,8 @@ class CalibrationRun {
         committer_(store, ledger_, request.recipe.compute.save_interval),
         policy_(request.recipe.compute.save_interval),
         recorder_(request.plan.observed_modules),
-        solver_(request.source, request.plan,
-                {.clamp = request.recipe.non_finite == recipes::NonFinite::kClamp}),
+        folds_(request.source, request.plan, UnobservedReads()),
+        solver_(request.source, request.plan, folds_.scales(), UnobservedReads()),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
   }
@@ -112,6 +116,7 @@ class CalibrationRun {
     run::SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
                                 .query_chunk = request_.budget.query_chunk});
     PassStart start = Start(first);
+    KeepBefore(start.hidden);
     progress_.BeginPhase("calibrate", static_cast<double>(summary.layers),
                          static_cast<double>(first) + (start.begun ? start.begun->Fraction() : 0));
     pass_.Run(std::move(start), summary.layers, guard_, {progress_},
@@ -124,6 +129,11 @@ class CalibrationRun {
   }
 
  private:
+  // Of weights that are decided about: they were hashed when they were loaded.
+  checkpoint::ReadOptions UnobservedReads() const {
+    return {.clamp = request_.recipe.non_finite == recipes::NonFinite::kClamp};
+  }
+
   // Before hours of work: the files of an earlier run are part of what is needed.
   void RequireRoom() const {
     const uint64_t needed =
@@ -135,11 +145,11 @@ class CalibrationRun {
   // Where an earlier run left layer `first`, or its beginning.
   PassStart Start(int64_t first) {
     PassStart start{.layer = first, .hidden = HiddenBefore(first)};
-    solver_.BeginLayer(static_cast<int>(first), SolvedBefore(static_cast<int>(first)));
+    BeginLayer(static_cast<int>(first), /*resumes=*/true);
     std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, pass_.loop(), start.hidden);
     StartClock();
     if (!resumed) {
-      solver_.BeginLayer(static_cast<int>(first), {});
+      BeginLayer(static_cast<int>(first), /*resumes=*/false);
       return start;
     }
     recorder_.Restore(resumed->so_far.statistics, device_);
@@ -147,6 +157,15 @@ class CalibrationRun {
     seconds_before_ = resumed->so_far.seconds;
     start.begun = std::move(resumed->state);
     return start;
+  }
+
+  // `resumes`: what was decided in it before its last save stands.
+  void BeginLayer(int layer, bool resumes) {
+    const std::set<std::string> solved = resumes ? SolvedBefore(layer) : std::set<std::string>();
+    std::vector<run::FoldRecord> folds;
+    if (resumes) folds = run::FoldsOfUnit(store_.database(), layer);
+    folds_.BeginLayer(layer, folds);
+    solver_.BeginLayer(layer, solved);
   }
 
   // Modules of an unfinished layer. It is begun anew where their files are damaged.
@@ -199,23 +218,54 @@ class CalibrationRun {
     const int number = static_cast<int>(layer);
     committer_.Wait();
     ledger_.Commit();
-    saver_.Save(state, {.seconds = LayerSeconds(),
-                        .statistics = recorder_.Rows(number),
-                        .non_finites = guard_.NonFinites(number),
-                        .solved = solver_.TakeSolved()});
+    saver_.Save(state,
+                {.seconds = LayerSeconds(),
+                 .statistics = recorder_.Rows(number),
+                 .non_finites = guard_.NonFinites(number),
+                 .decided = {.solved = solver_.TakeSolved(), .folds = folds_.TakeDecided()}});
     policy_.Saved(bytes, SecondsSince(start));
     unit_start_ = Clock::now();
     progress_.ThrowIfStopped();
   }
 
+  // Folds first: weights are solved as they leave them.
   void Solve(const LayerState& state) {
+    if (folds_.HasWork()) {
+      const StageClock clock(&times_, "choose folds");
+      for (const std::string& module : folds_.Solve(state, recorder_)) {
+        const bool needed = solver_.NeedsInputsOf(module);
+        if (!needed) recorder_.Take(module, statistics::InputSample::kName);
+      }
+    }
     if (!solver_.HasWork()) return;
     const StageClock clock(&times_, "solve");
     solver_.Solve(state, recorder_);
   }
 
+  // What the layer under way reads, where it is to run twice: in memory it works in place.
+  void KeepBefore(const std::shared_ptr<SampleBuffer>& hidden) {
+    if (!request_.plan.propagates) return;
+    before_ = hidden->in_file() ? hidden : std::make_shared<SampleBuffer>(hidden->Clone());
+  }
+
+  // Runs the layer again, as the export will have it: `state` is then what that passes on. Nothing
+  // of it is saved before its end.
+  void RunQuantised(int64_t layer, LayerState& state) {
+    committer_.Wait();
+    const QuantisedWeights weights(request_.source, request_.plan, folds_.scales(), solver_, store_,
+                                   static_cast<int>(layer), UnobservedReads());
+    QuantisedInputs inputs(request_.source, request_.plan, folds_.scales(), recorder_,
+                           request_.recipe.activation_headroom);
+    NonFiniteGuard guard(inputs, PolicyOf(request_.recipe));
+    state = pass_.loop().MakeState(layer, std::exchange(before_, nullptr));
+    const TensorLoader::Substituting substituting(loader_, weights);
+    pass_.loop().RunLayer(layer, state, guard, [&](LayerState&) { progress_.ThrowIfStopped(); });
+    saver_.BeginLayer(layer);
+  }
+
   // Returns what the next layer reads.
   std::shared_ptr<SampleBuffer> AfterLayer(int64_t layer, LayerState& state) {
+    if (request_.plan.propagates) RunQuantised(layer, state);
     const StageClock clock(&times_, "commit");
     const int number = static_cast<int>(layer);
     run::LayerResult result{.layer = number,
@@ -223,7 +273,8 @@ class CalibrationRun {
                             .statistics = WithUnseenModules(number, recorder_.Rows(number)),
                             .activations = {},
                             .non_finites = guard_.NonFinites(number),
-                            .solved = {}};
+                            .solved = {},
+                            .folds = folds_.TakeDecided()};
     waiting_bytes_ += solver_.UnsavedBytes();
     result.solved = solver_.TakeSolved();
     const bool last = layer + 1 == decoder_->Layers();
@@ -242,7 +293,8 @@ class CalibrationRun {
     if (stop) committer_.Wait();
     progress_.ThrowIfStopped();
     saver_.BeginLayer(layer + 1);
-    solver_.BeginLayer(number + 1, {});
+    BeginLayer(number + 1, /*resumes=*/false);
+    if (!last) KeepBefore(out);
     StartClock();
     return out;
   }
@@ -255,7 +307,7 @@ class CalibrationRun {
       if (recipes::ObservedLayer(request_.source.layout, request_.plan, module) != layer) continue;
       for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
         if (statistic.site != SiteOf(module) || !Keeps(module, statistic)) continue;
-        if (statistic.purpose == statistics::Purpose::kGptq) continue;
+        if (statistics::IsTransient(statistic.purpose)) continue;
         rows[{module, std::string(statistic.name)}] = {layer, module, std::string(statistic.name),
                                                        statistic.version,
                                                        statistics::ToBytes(statistic.nothing())};
@@ -269,7 +321,11 @@ class CalibrationRun {
 
   // Of those that belong to its site.
   bool Keeps(std::string_view module, const statistics::Statistic& statistic) const {
-    if (statistic.purpose == statistics::Purpose::kGptq) return solver_.NeedsInputsOf(module);
+    const bool for_solver = solver_.NeedsInputsOf(module);
+    if (statistic.purpose == statistics::Purpose::kGptq) return for_solver;
+    if (statistic.purpose == statistics::Purpose::kSample) {
+      return for_solver || folds_.NeedsInputsOf(module);
+    }
     return run::KeepsStatistic(statistic, request_.source.layout, request_.plan, module);
   }
 
@@ -293,8 +349,10 @@ class CalibrationRun {
   LayerCommitter committer_;
   SavePolicy policy_;
   Recorder recorder_;
+  FoldSolver folds_;
   WeightSolver solver_;
-  uint64_t waiting_bytes_ = 0;  // of solved weights of layers that wait to be committed
+  std::shared_ptr<SampleBuffer> before_;  // null but where layers run twice
+  uint64_t waiting_bytes_ = 0;            // of solved weights of layers that wait to be committed
   NonFiniteGuard guard_;
   // Of the current layer.
   double seconds_before_ = 0;  // spent by earlier runs

@@ -186,7 +186,7 @@ void LayerSaver::Save(LayerState& state, SoFar so_far) {
     saved[part] = {needed, file_name, state.sum_version()};
   }
   SyncDirectory(store_.run_dir());
-  run::SavePartialLayer(store_, partial, so_far.statistics, so_far.solved);
+  run::SavePartialLayer(store_, partial, so_far.statistics, so_far.decided);
   for (const auto& [part, old] : std::exchange(saved_, std::move(saved))) {
     std::error_code ignored;  // it only takes room
     if (!saved_.contains(part)) std::filesystem::remove(store_.run_dir() / old.file_name, ignored);

@@ -29,7 +29,7 @@ class LayerSaver {
     double seconds = 0;
     std::vector<run::StatisticRow> statistics = {};
     std::vector<run::NonFiniteRecord> non_finites = {};
-    std::vector<run::SolvedWeight> solved = {};  // since the last save
+    run::Decided decided = {};  // since the last save
   };
 
   // Whether a statistic of a module's site is recorded of it.

@@ -262,16 +262,27 @@ std::vector<run::StatisticRow> Recorder::Rows(int layer) {
   return rows;
 }
 
-std::optional<Recorder::Taken> Recorder::Take(std::string_view name, std::string_view statistic) {
+Running* Recorder::FindComplete(std::string_view name, std::string_view statistic) {
   const auto entry = entries_.find(name);
   const auto observer = std::ranges::find(observers_, statistic,
                                           [](const Observer& each) { return each.statistic.name; });
-  if (entry == entries_.end() || observer == observers_.end()) return std::nullopt;
+  if (entry == entries_.end() || observer == observers_.end()) return nullptr;
   AddRest(entry->second);
-  Running& running = entry->second.statistics[static_cast<size_t>(observer - observers_.begin())];
-  running.kept = false;
-  if (!running.elements.defined()) return std::nullopt;
-  return Taken{std::exchange(running.elements, {}), std::exchange(running.rows, 0)};
+  return &entry->second.statistics[static_cast<size_t>(observer - observers_.begin())];
+}
+
+std::optional<Recorder::Taken> Recorder::Look(std::string_view name, std::string_view statistic) {
+  const Running* running = FindComplete(name, statistic);
+  if (running == nullptr || !running->elements.defined()) return std::nullopt;
+  return Taken{running->elements, running->rows};
+}
+
+std::optional<Recorder::Taken> Recorder::Take(std::string_view name, std::string_view statistic) {
+  Running* running = FindComplete(name, statistic);
+  if (running == nullptr) return std::nullopt;
+  running->kept = false;
+  if (!running->elements.defined()) return std::nullopt;
+  return Taken{std::exchange(running->elements, {}), std::exchange(running->rows, 0)};
 }
 
 uint64_t Recorder::Bytes() const {

@@ -76,11 +76,13 @@ class Recorder final : public Tap {
   // Goes on from what Rows returned, on `device`. kStoreCorrupt for a statistic that is not among
   // the observers: a newer program saved it.
   void Restore(std::span<const run::StatisticRow> rows, at::Device device);
-  // Takes one statistic of a module out; nothing when it has no row.
+  // One statistic of a module, all of whose rows were seen; nothing when it has no row. Take ends
+  // it: no more is recorded.
   struct Taken {
     at::Tensor elements;
     int64_t rows = 0;
   };
+  std::optional<Taken> Look(std::string_view name, std::string_view statistic);
   std::optional<Taken> Take(std::string_view name, std::string_view statistic);
   // Before the next layer.
   void Clear() { entries_.clear(); }
@@ -104,6 +106,9 @@ class Recorder final : public Tap {
   // Calls `visit` with name, observer and Running of everything that has rows.
   template <class Visit>
   void ForEach(Visit visit) const;
+
+  // Null where the module was not seen or nobody observes it.
+  Running* FindComplete(std::string_view name, std::string_view statistic);
 
   // A module's or cache's, nothing kept at first.
   Entry& EntryOf(std::string_view name, statistics::Site site);

@@ -71,7 +71,7 @@ bool TensorLoader::Has(std::string_view name) const {
 }
 
 bool TensorLoader::ReadAhead(const UpcomingWeights& next) const {
-  if (!stream_) return false;
+  if (!stream_ || substitutes_ != nullptr) return false;
   if (!streamed_) {
     streamed_ = std::make_unique<StreamedWeights>(*source_, read_.observer, device_, *stream_);
   }
@@ -91,7 +91,8 @@ at::Tensor TensorLoader::Load(std::string_view name) const {
 
 at::Tensor TensorLoader::LoadAhead(std::string_view name) const {
   const LogicalWeight& weight = Find(name);
-  return stream_ ? LoadTo(weight, compute_dtype_) : LoadToHost(weight, compute_dtype_);
+  const bool streams = stream_ && substitutes_ == nullptr;
+  return streams ? LoadTo(weight, compute_dtype_) : LoadToHost(weight, compute_dtype_);
 }
 
 at::Tensor TensorLoader::LoadExact(std::string_view name) const {
@@ -103,11 +104,15 @@ at::Tensor TensorLoader::LoadExact(std::string_view name) const {
 }
 
 at::Tensor TensorLoader::LoadToHost(const LogicalWeight& weight, at::ScalarType dtype) const {
+  if (substitutes_ != nullptr) {
+    if (const std::optional<at::Tensor> values = substitutes_->Of(weight)) return values->to(dtype);
+  }
   return ReadRows(weight, 0, weight.rows(), dtype);
 }
 
 at::Tensor TensorLoader::LoadTo(const LogicalWeight& weight, at::ScalarType dtype) const {
-  if (streamed_ && streamed_->Expects(weight)) return streamed_->Take(weight, dtype);
+  const bool streams = streamed_ && substitutes_ == nullptr;
+  if (streams && streamed_->Expects(weight)) return streamed_->Take(weight, dtype);
   return LoadToHost(weight, dtype).to(device_);
 }
 

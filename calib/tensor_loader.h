@@ -16,6 +16,14 @@
 
 namespace vernier::calib {
 
+// Values that are loaded in place of the checkpoint's. Thread-safe.
+class Substitutes {
+ public:
+  virtual ~Substitutes() = default;
+  // BF16 or F32 of the weight's shape, on the host; nothing: as the checkpoint has them.
+  virtual std::optional<at::Tensor> Of(const checkpoint::LogicalWeight& weight) const = 0;
+};
+
 // Names are those of main tensors ("layers.0.attn.wq_a.weight"). A name that the checkpoint lacks
 // is kMissingTensor. On a CPU it is thread-safe; on another device, where weights are read ahead
 // and decoded there, it belongs to one thread.
@@ -33,6 +41,20 @@ class TensorLoader {
   const checkpoint::SourceModel& source() const { return *source_; }
 
   bool Has(std::string_view name) const;
+
+  // While it lives, the loader loads these; nothing is read ahead then.
+  class Substituting {
+   public:
+    Substituting(TensorLoader& loader, const Substitutes& substitutes) : loader_(loader) {
+      loader.substitutes_ = &substitutes;
+    }
+    ~Substituting() { loader_.substitutes_ = nullptr; }
+    Substituting(const Substituting&) = delete;
+    Substituting& operator=(const Substituting&) = delete;
+
+   private:
+    TensorLoader& loader_;
+  };
 
   // What will be loaded from now on, so that it is read meanwhile: of what was said before, only
   // that is kept. False: nothing is read ahead.
@@ -65,6 +87,7 @@ class TensorLoader {
                     at::Tensor rows) const;
 
   const checkpoint::SourceModel* source_;
+  const Substitutes* substitutes_ = nullptr;
   checkpoint::ReadOptions read_;
   checkpoint::WeightReader reader_;
   at::Device device_;

@@ -5,13 +5,11 @@
 #include <span>
 #include <utility>
 
-#include "calib/families/row_tiles.h"
+#include "calib/encoded_weight.h"
 #include "calib/gptq_factor.h"
-#include "calib/reals.h"
+#include "calib/inputs_seen.h"
 #include "calib/statistics/input_hessian.h"
 #include "calib/statistics/input_sample.h"
-#include "checkpoint/weight_decoder.h"
-#include "quantizers/amax.h"
 #include "quantizers/nvfp4.h"
 #include "quantizers/nvfp4_gptq.h"
 
@@ -30,65 +28,12 @@ constexpr const char* kGptqMethod = "gptq";
 constexpr const char* kLeftMethod = "local_hessian";
 constexpr const char* kFewTokensMethod = "few_tokens";
 
-// A weight in NVFP4, rows of both.
-struct Encoded {
-  std::vector<uint8_t> codes;   // [N * K / 2]
-  std::vector<uint8_t> scales;  // [N * K / 16]
-};
-
-// Calls `run(begin, end)` on threads, for tiles of a weight's rows.
-template <class Run>
-void ForWeightRows(int64_t rows, const Run& run) {
-  ForRowTiles(at::kCPU, rows, quantizers::kGptqRows, run);
-}
-
-// A weight's values [N, K] on the CPU: BF16 where that is exact.
-at::Tensor ReadValues(const checkpoint::SourceModel& source, const checkpoint::WeightReader& reader,
-                      const LogicalWeight& weight) {
-  const bool is_bf16 = checkpoint::ExactInBf16(source.checkpoint, weight);
-  const int64_t columns = weight.columns();
-  at::Tensor values = at::empty({weight.rows(), columns}, is_bf16 ? at::kBFloat16 : at::kFloat);
-  ForWeightRows(weight.rows(), [&](int64_t begin, int64_t end) {
-    const auto count = static_cast<size_t>((end - begin) * columns);
-    if (is_bf16) {
-      auto* bits = reinterpret_cast<uint16_t*>(values.data_ptr<at::BFloat16>());
-      reader.ReadBf16(weight, begin, end - begin, {bits + begin * columns, count});
-    } else {
-      float* reals = values.data_ptr<float>();
-      reader.ReadF32(weight, begin, end - begin, {reals + begin * columns, count});
-    }
-  });
-  return values;
-}
-
-// Of rows [begin, end) of `columns` values, so many to a byte.
-template <class Byte>
-std::span<Byte> BytesOfRows(std::span<Byte> all, int64_t begin, int64_t end, int64_t columns,
-                            int64_t values_per_byte) {
-  return all.subspan(static_cast<size_t>(begin * columns / values_per_byte),
-                     static_cast<size_t>((end - begin) * columns / values_per_byte));
-}
-
-// Calls `encode(rows' values, their codes, their scales)` on threads, for tiles of rows.
-template <class Encode>
-Encoded EncodeRows(const at::Tensor& values, const Encode& encode) {
-  const int64_t columns = values.size(1);
-  const auto size = static_cast<size_t>(values.numel());
-  Encoded encoded{std::vector<uint8_t>(size / 2), std::vector<uint8_t>(size / kBlock)};
-  ForWeightRows(values.size(0), [&](int64_t begin, int64_t end) {
-    encode(RealsOf(values, begin * columns, (end - begin) * columns),
-           BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),
-           BytesOfRows(std::span(encoded.scales), begin, end, columns, kBlock));
-  });
-  return encoded;
-}
-
-Encoded EncodeByGptq(const at::Tensor& values, float global_scale, const GptqFactor& factor) {
+EncodedWeight EncodeByGptq(const at::Tensor& values, float global_scale, const GptqFactor& factor) {
   const auto size = static_cast<size_t>(factor.upper.numel());
   const quantizers::Nvfp4GptqOptions options = {.global_scale = global_scale,
                                                 .order = factor.order,
                                                 .factor = {factor.upper.data_ptr<float>(), size}};
-  return EncodeRows(values, [&](auto rows, auto codes, auto scales) {
+  return Encode(values, [&](auto rows, auto codes, auto scales) {
     quantizers::QuantizeNvfp4Gptq(rows, values.size(1), options, codes, scales);
   });
 }
@@ -103,55 +48,21 @@ at::Tensor DiagonalBlocks(const at::Tensor& hessian) {
   return (whole / whole.abs().max()).cpu().contiguous();
 }
 
-Encoded EncodeByLocalHessian(const at::Tensor& values, float global_scale,
-                             const at::Tensor& hessian) {
+EncodedWeight EncodeByLocalHessian(const at::Tensor& values, float global_scale,
+                                   const at::Tensor& hessian) {
   const at::Tensor blocks = DiagonalBlocks(hessian);
   const quantizers::Nvfp4Options options = {
       .global_scale = global_scale,
       .search = Nvfp4Search::kLocalHessian,
       .local_hessian = {blocks.data_ptr<float>(), static_cast<size_t>(blocks.numel())}};
-  return EncodeRows(values, [&](auto rows, auto codes, auto scales) {
-    quantizers::QuantizeNvfp4(rows, values.size(1), options, codes, scales);
-  });
-}
-
-// What became of a weight, less its values [N, K] F32.
-at::Tensor ErrorsOf(const at::Tensor& values, const Encoded& encoded, float global_scale) {
-  const int64_t columns = values.size(1);
-  at::Tensor errors = at::empty(values.sizes(), at::kFloat);
-  ForWeightRows(values.size(0), [&](int64_t begin, int64_t end) {
-    const auto size = static_cast<size_t>((end - begin) * columns);
-    quantizers::DequantizeNvfp4(BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),
-                                BytesOfRows(std::span(encoded.scales), begin, end, columns, kBlock),
-                                columns, global_scale,
-                                std::span(errors.data_ptr<float>() + begin * columns, size));
-    errors.slice(0, begin, end).sub_(values.slice(0, begin, end));
-  });
-  return errors;
+  return Encode(values, options);
 }
 
 // The mean square of the outputs' errors on `inputs` [R, K] F32.
-double OutputError(const at::Tensor& values, const Encoded& encoded, float global_scale,
+double OutputError(const at::Tensor& values, const EncodedWeight& encoded, float global_scale,
                    const at::Tensor& inputs) {
-  const at::Tensor errors = ErrorsOf(values, encoded, global_scale).to(inputs.device());
-  return inputs.mm(errors.t()).square().mean().item<double>();
-}
-
-std::vector<std::byte> BytesOf(const Encoded& encoded) {
-  std::vector<std::byte> bytes(encoded.codes.size() + encoded.scales.size());
-  const auto codes = std::as_bytes(std::span(encoded.codes));
-  const auto scales = std::as_bytes(std::span(encoded.scales));
-  std::ranges::copy(scales, std::ranges::copy(codes, bytes.begin()).out);
-  return bytes;
-}
-
-// Whether all that a weight's inputs are was seen.
-bool IsReady(const LogicalWeight& weight, const LayerState& state) {
-  if (state.Fraction() >= 1) return true;
-  const LayerPlace& place = state.place();
-  if (place.stage == LayerStage::kDense) return false;
-  if (weight.expert < 0 || place.stage == LayerStage::kFinish) return true;
-  return weight.expert < place.next;
+  const at::Tensor errors = Decode(encoded, values.size(1), global_scale).sub_(values);
+  return inputs.mm(errors.to(inputs.device()).t()).square().mean().item<double>();
 }
 
 }  // namespace
@@ -165,8 +76,8 @@ struct WeightSolver::Inputs {
 };
 
 WeightSolver::WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                           checkpoint::ReadOptions read)
-    : source_(source), plan_(plan), reader_(source.checkpoint, read) {
+                           const recipes::FoldScales& folds, checkpoint::ReadOptions read)
+    : source_(source), plan_(plan), folds_(folds), reader_(source.checkpoint, read) {
   for (const std::string& module : plan.observed_modules) {
     if (!recipes::IsScaledBy(recipes::ScaleMethod::kGptq, source.layout, plan, module)) continue;
     const size_t index = source.layout.by_module.at(module);
@@ -198,7 +109,9 @@ void WeightSolver::BeginLayer(int layer, const std::set<std::string>& solved) {
 }
 
 void WeightSolver::Solve(const LayerState& state, Recorder& recorder) {
-  const auto is_ready = [&](size_t index) { return IsReady(source_.layout.weights[index], state); };
+  const auto is_ready = [&](size_t index) {
+    return AllInputsSeen(source_.layout.weights[index], state);
+  };
   std::map<size_t, std::vector<size_t>> ready;
   for (const size_t index : waiting_) {
     if (is_ready(index)) ready[first_of_.at(index)].push_back(index);
@@ -221,6 +134,7 @@ void WeightSolver::SolveTogether(size_t first, std::span<const size_t> weights,
     inputs.hessian = hessian->elements.view({columns, columns});
     inputs.sample = sample->elements.view({InputSample::kRows, columns})
                         .slice(0, 0, InputSample::CountOf(sample->rows));
+    Fold(first, inputs);
     inputs.factor = FactorOf(inputs.hessian);
   }
   for (const size_t index : weights) {
@@ -229,23 +143,43 @@ void WeightSolver::SolveTogether(size_t first, std::span<const size_t> weights,
   }
 }
 
+// As inputs are behind the weight's fold: divided by its factors.
+void WeightSolver::Fold(size_t weight, Inputs& inputs) const {
+  const std::vector<float> factors = recipes::RescalingOf(plan_, folds_, weight).column_factors;
+  if (factors.empty()) return;
+  const at::Tensor divisors = at::tensor(factors).to(inputs.hessian.device());
+  inputs.sample = inputs.sample / divisors;
+  inputs.hessian.div_(divisors).div_(divisors.unsqueeze(1));
+}
+
 run::SolvedWeight WeightSolver::SolveWeight(size_t index, const Inputs& inputs) {
   run::SolvedWeight solved{.module = ModuleOf(index),
                            .method = inputs.hessian.defined() ? kLeftMethod : kFewTokensMethod,
                            .tokens = inputs.tokens,
                            .bytes = {}};
   if (!inputs.factor) return solved;
-  const at::Tensor values = ReadValues(source_, reader_, source_.layout.weights[index]);
+  const at::Tensor values = ReadValues(index);
   const float scale = solved.global_scale = GlobalScaleOf(index);
-  const Encoded by_blocks = EncodeByLocalHessian(values, scale, inputs.hessian);
+  const EncodedWeight by_blocks = EncodeByLocalHessian(values, scale, inputs.hessian);
   solved.other_error = solved.error = OutputError(values, by_blocks, scale, inputs.sample);
-  const Encoded by_gptq = EncodeByGptq(values, scale, *inputs.factor);
+  const EncodedWeight by_gptq = EncodeByGptq(values, scale, *inputs.factor);
   const double error = OutputError(values, by_gptq, scale, inputs.sample);
-  if (!(error < solved.other_error)) return solved;
+  if (!(error < solved.other_error)) {
+    // The next layer is to see what the export will write.
+    if (plan_.propagates) solved.bytes = by_blocks.Bytes();
+    return solved;
+  }
   solved.method = kGptqMethod;
   solved.error = error;
-  solved.bytes = BytesOf(by_gptq);
+  solved.bytes = by_gptq.Bytes();
   return solved;
+}
+
+// As folds leave them.
+at::Tensor WeightSolver::ReadValues(size_t index) const {
+  const LogicalWeight& weight = source_.layout.weights[index];
+  return ReadWeightRows(source_, reader_, weight, recipes::RescalingOf(plan_, folds_, index), 0,
+                        weight.rows());
 }
 
 // Of the weight's group, as the export has it.
@@ -255,8 +189,7 @@ float WeightSolver::GlobalScaleOf(size_t weight) {
   if (!is_new) return place->second;
   float amax = 0;
   for (const size_t member : group->weights) {
-    const at::Tensor values = ReadValues(source_, reader_, source_.layout.weights[member]);
-    amax = std::max(amax, quantizers::FindAmax(RealsOf(values, 0, values.numel())).value);
+    amax = std::max(amax, AmaxOf(ReadValues(member)));
   }
   return place->second = quantizers::Nvfp4GlobalScale(amax, Nvfp4Search::kLocalHessian);
 }
@@ -271,6 +204,11 @@ uint64_t WeightSolver::CodeBytesOf(int layer) const {
     bytes += values / 2 + values / kBlock;
   }
   return bytes;
+}
+
+const run::SolvedWeight* WeightSolver::Unsaved(std::string_view module) const {
+  const auto found = std::ranges::find(unsaved_, module, &run::SolvedWeight::module);
+  return found == unsaved_.end() ? nullptr : &*found;
 }
 
 std::vector<run::SolvedWeight> WeightSolver::TakeSolved() {

@@ -16,6 +16,7 @@
 #include "calib/recorder.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_reader.h"
+#include "recipes/fold_scales.h"
 #include "recipes/plan.h"
 #include "run/solved_weight.h"
 
@@ -30,9 +31,10 @@ inline constexpr int64_t kFewestGptqTokens = 256;
 // tokens. Factors are made on the device, the rest on the CPU. Not thread-safe.
 class WeightSolver {
  public:
-  // `source` and `plan` must outlive it. `read` is how weights are read.
+  // `source`, `plan` and `folds` must outlive it; the folds of a layer's weights are in `folds`
+  // when they are solved. `read` is how weights are read.
   WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-               checkpoint::ReadOptions read);
+               const recipes::FoldScales& folds, checkpoint::ReadOptions read);
 
   // `solved`: modules of the layer that were solved and saved before.
   void BeginLayer(int layer, const std::set<std::string>& solved);
@@ -45,6 +47,8 @@ class WeightSolver {
   // Solves the weights all of whose inputs `recorder` has seen, and takes what it kept of them.
   void Solve(const LayerState& state, Recorder& recorder);
 
+  // Of what was solved and not taken yet; null: not this module.
+  const run::SolvedWeight* Unsaved(std::string_view module) const;
   // What was solved since this was called last, and its bytes.
   std::vector<run::SolvedWeight> TakeSolved();
   uint64_t UnsavedBytes() const { return unsaved_bytes_; }
@@ -56,11 +60,14 @@ class WeightSolver {
 
   void SolveTogether(size_t first, std::span<const size_t> weights, Recorder& recorder);
   run::SolvedWeight SolveWeight(size_t index, const Inputs& inputs);
+  void Fold(size_t weight, Inputs& inputs) const;
+  at::Tensor ReadValues(size_t index) const;
   float GlobalScaleOf(size_t weight);
   const std::string& ModuleOf(size_t weight) const { return source_.layout.weights[weight].module; }
 
   const checkpoint::SourceModel& source_;
   const recipes::Plan& plan_;
+  const recipes::FoldScales& folds_;
   checkpoint::WeightReader reader_;
   std::map<int, std::vector<size_t>> by_layer_;  // indices of weights that are to be solved
   std::map<size_t, const recipes::ScaleGroup*> groups_;

@@ -6,6 +6,17 @@ using checkpoint::LogicalWeight;
 using checkpoint::ModelLayout;
 using recipes::ScaleMethod;
 
+void ErrorWeight::Rescale(std::span<const float> factors) {
+  if (factors.empty()) return;
+  for (size_t i = 0; i < importance.size(); ++i) importance[i] /= factors[i] * factors[i];
+  constexpr size_t kBlock = statistics::InputBlockHessian::kBlock;
+  for (size_t i = 0; i < local_hessian.size(); ++i) {
+    const size_t block = i / (kBlock * kBlock) * kBlock;
+    const float row = factors[block + i / kBlock % kBlock], column = factors[block + i % kBlock];
+    local_hessian[i] /= row * column;
+  }
+}
+
 ErrorWeights::ErrorWeights(const recipes::Recipe& recipe, const ModelLayout& layout,
                            const recipes::Plan& plan, const run::Store& store)
     : importance_(MakeImportance(recipe, layout, plan, store)), hessians_(layout, plan, store) {}

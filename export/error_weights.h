@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,11 @@ inline bool IsSearchedByError(const recipes::WeightPlan& weight) {
 struct ErrorWeight {
   std::vector<float> importance;     // [columns]
   std::vector<float> local_hessian;  // [columns / 16, 16, 16]
+
+  // For a weight whose columns are multiplied by `factors` [columns], its inputs divided by them:
+  // squares of an input are over the factor's square, and products over both factors. Empty: as
+  // they are.
+  void Rescale(std::span<const float> factors);
 };
 
 // Of all weights of a plan, each by its scale method. Thread-safe.

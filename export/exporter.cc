@@ -17,6 +17,7 @@
 #include "export/copied_files.h"
 #include "export/directory_lock.h"
 #include "export/error_weights.h"
+#include "export/folds.h"
 #include "export/manifest.h"
 #include "export/output_directory.h"
 #include "export/quant_config.h"
@@ -81,16 +82,17 @@ class ExportJob {
         output_(fs::weakly_canonical(fs::absolute(request.output))),
         error_weights_(request.recipe, request.source.layout, request.plan, request.store),
         solved_(request.source.layout, request.plan, request.store),
+        folds_(request.source.layout, request.plan, request.store),
         ledger_(request.store, request.source.checkpoint),
         weight_scales_(request.plan.scale_groups.size()) {}
 
   ExportSummary Run() {
     summary_.weighted_weights = error_weights_.CountUses(request_.source.layout, request_.plan);
-    input_scales_ =
-        ResolveInputScales(request_.source.layout, request_.plan, request_.recipe, request_.inputs);
+    input_scales_ = ResolveInputScales(request_.source.layout, request_.plan, request_.recipe,
+                                       folds_.Fold(request_.inputs));
     kv_scales_ = ResolveKvScales(request_.plan, request_.inputs);
-    const std::string plan_hash =
-        PlanHash(request_, input_scales_, kv_scales_, error_weights_.hash() + solved_.hash());
+    const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_,
+                                           error_weights_.hash() + solved_.hash() + folds_.hash());
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
     const std::vector<run::ShardRecord> records = request_.store.FinishedShards(plan_hash);
@@ -147,7 +149,7 @@ class ExportJob {
     ResolveWeightScales(
         request_.source, request_.plan,
         GroupsToResolve(request_.source, request_.plan, unfinished, request_.settings.limits),
-        ReadOptions(), request_.settings, report, weight_scales_);
+        folds_, ReadOptions(), request_.settings, report, weight_scales_);
   }
 
   checkpoint::ReadOptions ReadOptions() {
@@ -209,6 +211,7 @@ class ExportJob {
             .kv_scales = kv_scales_,
             .error_weights = error_weights_,
             .solved = solved_,
+            .folds = folds_,
             .read = ReadOptions(),
             .settings = request_.settings,
             .pool = pool_};
@@ -264,6 +267,7 @@ class ExportJob {
       WriteText(kHfQuantConfigFileName, configs.hf_quant_config.dump(2) + "\n");
     }
     WriteText(kConfigFileName, configs.config.dump(2) + "\n");
+    if (folds_.CountUsed() > 0) WriteText(kFoldsFileName, folds_.Bytes());
 
     const std::vector<checkpoint::ClampedElements> clamped = ClampedOfConverted();
     summary_.clamped_tensors = static_cast<int64_t>(clamped.size());
@@ -279,6 +283,7 @@ class ExportJob {
                                                         .config_patches = configs.patches,
                                                         .error_weights = error_weights_,
                                                         .solved = solved_,
+                                                        .folds = folds_,
                                                         .cast = summary_.cast,
                                                         .clamped = clamped,
                                                         .written = written_,
@@ -294,6 +299,8 @@ class ExportJob {
     summary_.gptq_weights = std::ranges::count(request_.plan.weights, recipes::ScaleMethod::kGptq,
                                                &recipes::WeightPlan::scale);
     summary_.solved_weights = solved_.size();
+    summary_.folds = static_cast<int64_t>(request_.plan.folds.size());
+    summary_.folds_used = folds_.CountUsed();
     summary_.blended = error_weights_.Blended();
     summary_.source_tensor_bytes = request_.source.checkpoint.TensorBytes();
     summary_.output_tensor_bytes = request_.plan.tensor_bytes;
@@ -311,6 +318,7 @@ class ExportJob {
   fs::path output_;
   ErrorWeights error_weights_;
   SolvedWeights solved_;
+  Folds folds_;
   run::SourceLedger ledger_;
   std::shared_ptr<BufferPool> pool_ = BufferPool::Make(request_.settings.limits.spare_bytes);
   std::vector<WeightScale> weight_scales_;

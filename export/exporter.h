@@ -64,6 +64,8 @@ struct ExportSummary {
   // Weights that were to be quantised by GPTQ, and those of them that calibration solved.
   int64_t gptq_weights = 0;
   int64_t solved_weights = 0;
+  int64_t folds = 0;                   // that calibration could choose, and
+  int64_t folds_used = 0;              // those that change anything
   std::vector<BlendedExpert> blended;  // of those, experts with few tokens
   // Elements of converted weights that were not finite, and the tensors that held them.
   int64_t clamped_elements = 0;

@@ -51,10 +51,11 @@ void Extremes::Merge(const Extremes& other) {
 }
 
 Extremes FindExtremes(const Checkpoint& checkpoint, const LogicalWeight& weight,
-                      const recipes::ScaleGroup& group, const checkpoint::RawRows& rows) {
+                      const checkpoint::Rescaling& rescaling, const recipes::ScaleGroup& group,
+                      const checkpoint::RawRows& rows) {
   if (group.scale == ScaleMethod::kLossless) return FindExponents(checkpoint, weight, rows);
   Extremes extremes;
-  ForEachTile(checkpoint, weight, rows, 1, [&](const checkpoint::RawRows&, auto values) {
+  ForEachTile(checkpoint, weight, rescaling, rows, 1, [&](const checkpoint::RawRows&, auto values) {
     extremes.amax = std::max(extremes.amax, quantizers::FindAmax(values).value);
   });
   return extremes;

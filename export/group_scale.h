@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "checkpoint/rescaling.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_decoder.h"
 #include "quantizers/amax.h"
@@ -37,10 +38,11 @@ struct Extremes {
   void Merge(const Extremes& other);
 };
 
-// Of a lossless cast only the rows' block scales are looked at: `rows.main` may be empty. Memory:
-// one tile. kBadWeightValue names a tensor with NaN or Inf.
+// Of values as `rescaling` leaves them. Of a lossless cast only the rows' block scales are looked
+// at: `rows.main` may be empty. Memory: one tile. kBadWeightValue names a tensor with NaN or Inf.
 Extremes FindExtremes(const checkpoint::Checkpoint& checkpoint,
-                      const checkpoint::LogicalWeight& weight, const recipes::ScaleGroup& group,
+                      const checkpoint::LogicalWeight& weight,
+                      const checkpoint::Rescaling& rescaling, const recipes::ScaleGroup& group,
                       const checkpoint::RawRows& rows);
 
 WeightScale ScaleOf(const recipes::Plan& plan, const recipes::ScaleGroup& group,

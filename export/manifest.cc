@@ -80,6 +80,10 @@ Json RuleTexts(const recipes::Recipe& recipe) {
 std::string DecidedBy(const ManifestContent& content, size_t weight) {
   const recipes::WeightPlan& plan = content.plan.weights[weight];
   if (plan.dropped) return "kv_cache " + std::string(recipes::KvCacheName(content.plan.kv_cache));
+  if (plan.folded() && plan.format == recipes::TargetFormat::kBf16 &&
+      !recipes::IsQuantised(content.source.layout.weights[weight])) {
+    return "smooth";
+  }
   if (plan.rule >= 0) return content.recipe.rules[static_cast<size_t>(plan.rule)].Describe();
   const std::string_view skipped = checkpoint::SkippedBecause(
       content.source.layout.weights[weight].name, content.source.checkpoint.config());
@@ -122,14 +126,35 @@ Json GptqJson(const SolvedWeights& solved) {
   return {{"solved", solved.size()}, {"left", std::move(left)}};
 }
 
+Json ModuleNames(const ManifestContent& content, const std::vector<size_t>& weights) {
+  Json names = Json::array();
+  for (const size_t weight : weights) names.push_back(content.source.layout.weights[weight].module);
+  return names;
+}
+
+// `offset`: of its factors in the file of all of them.
+Json FoldEntry(const ManifestContent& content, size_t index, uint64_t offset) {
+  const checkpoint::Fold& fold = content.plan.folds[index].fold;
+  const run::FoldRecord& record = content.folds.records()[index];
+  Json entry = {{"kind", checkpoint::FoldKindName(fold.kind)},
+                {"producers", ModuleNames(content, fold.producers)},
+                {"consumers", ModuleNames(content, fold.consumers)},
+                {"exponent", record.exponent},
+                {"tokens", record.tokens},
+                {"error", record.error},
+                {"error_without", record.other_error}};
+  if (record.scales.empty()) return entry;
+  entry["channels"] = fold.channels;
+  entry["head_dim"] = fold.head_dim;
+  entry["repeats"] = fold.repeats;
+  entry["offset"] = offset;
+  return entry;
+}
+
 Json GroupEntry(const ManifestContent& content, size_t index) {
   const recipes::ScaleGroup& group = content.plan.scale_groups[index];
-  Json modules = Json::array();
-  for (const size_t weight : group.weights) {
-    modules.push_back(content.source.layout.weights[weight].module);
-  }
   Json entry = {
-      {"modules", std::move(modules)},
+      {"modules", ModuleNames(content, group.weights)},
       {"format", recipes::TargetFormatName(content.plan.weights[group.weights.front()].format)},
       {"scale", recipes::ScaleMethodName(group.scale)}};
   if (HasGroupScale(content.plan, group)) {
@@ -233,6 +258,15 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
   }
   if (content.solved.size() > 0 || !content.solved.left().empty()) {
     writer.Field("gptq", GptqJson(content.solved));
+  }
+  if (!content.plan.folds.empty()) {
+    writer.Array("smooth", [&](auto add) {
+      uint64_t offset = 0;
+      for (size_t i = 0; i < content.plan.folds.size(); ++i) {
+        add(FoldEntry(content, i, offset));
+        offset += content.folds.records()[i].scales.size() * sizeof(float);
+      }
+    });
   }
   writer.Field("lossless_cast", {{"blocks", content.cast.blocks},
                                  {"reencoded_blocks", content.cast.requantised},

@@ -12,6 +12,7 @@
 #include "checkpoint/source_model.h"
 #include "export/copied_files.h"
 #include "export/error_weights.h"
+#include "export/folds.h"
 #include "export/group_scale.h"
 #include "export/input_scales.h"
 #include "export/kv_scales.h"
@@ -34,6 +35,7 @@ struct ManifestContent {
   const std::vector<checkpoint::ConfigPatch>& config_patches;
   const ErrorWeights& error_weights;
   const SolvedWeights& solved;
+  const Folds& folds;
   quantizers::CastStats cast;
   std::vector<checkpoint::ClampedElements> clamped;  // in converted weights
   std::vector<OutputFile> written;                   // shards, config files, index

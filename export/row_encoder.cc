@@ -154,8 +154,9 @@ uint64_t ScaleBytes(const RowTarget& target, int64_t rows, int64_t columns) {
   return count * static_cast<uint64_t>(DTypeBits(target.scale_dtype)) / 8;
 }
 
-EncodedRows RowEncoder::Encode(const LogicalWeight& weight, const RowTarget& target,
-                               const WeightScale& scale, const RawRows& rows) const {
+EncodedRows RowEncoder::Encode(size_t index, const RowTarget& target, const WeightScale& scale,
+                               const RawRows& rows) const {
+  const LogicalWeight& weight = source_.layout.weights[index];
   const int64_t columns = weight.columns();
   EncodedRows result{.codes = pool_->Take(CodeBytes(target.format, rows.row_count, columns)),
                      .scales = pool_->Take(ScaleBytes(target, rows.row_count, columns))};
@@ -170,8 +171,10 @@ EncodedRows RowEncoder::Encode(const LogicalWeight& weight, const RowTarget& tar
                    result.scales.codes())) {
     return result;
   }
-  const ErrorWeight errors = error_weights_.Of(weight, target.method);
-  ForEachTile(source_.checkpoint, weight, rows, target.Quantum(),
+  const checkpoint::Rescaling rescaling = folds_.Of(index);
+  ErrorWeight errors = error_weights_.Of(weight, target.method);
+  errors.Rescale(rescaling.column_factors);
+  ForEachTile(source_.checkpoint, weight, rescaling, rows, target.Quantum(),
               [&](const RawRows& tile, auto values) {
                 const int64_t row = tile.row_begin - rows.row_begin;
                 const TileOutput out{

@@ -2,6 +2,7 @@
 #ifndef VERNIER_EXPORT_ROW_ENCODER_H_
 #define VERNIER_EXPORT_ROW_ENCODER_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 
@@ -9,6 +10,7 @@
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_decoder.h"
 #include "export/error_weights.h"
+#include "export/folds.h"
 #include "export/group_scale.h"
 #include "export/solved_weights.h"
 #include "quantizers/mxfp4.h"
@@ -44,18 +46,23 @@ uint64_t ScaleBytes(const RowTarget& target, int64_t rows, int64_t columns);
 class RowEncoder {
  public:
   RowEncoder(const checkpoint::SourceModel& source, const ErrorWeights& error_weights,
-             const SolvedWeights& solved, std::shared_ptr<BufferPool> pool)
-      : source_(source), error_weights_(error_weights), solved_(solved), pool_(std::move(pool)) {}
+             const SolvedWeights& solved, const Folds& folds, std::shared_ptr<BufferPool> pool)
+      : source_(source),
+        error_weights_(error_weights),
+        solved_(solved),
+        folds_(folds),
+        pool_(std::move(pool)) {}
 
-  // `rows` begin at a multiple of target.Quantum(). kBadWeightValue names a tensor with
-  // NaN or Inf.
-  EncodedRows Encode(const checkpoint::LogicalWeight& weight, const RowTarget& target,
-                     const WeightScale& scale, const checkpoint::RawRows& rows) const;
+  // `rows` are of layout.weights[weight] and begin at a multiple of target.Quantum().
+  // kBadWeightValue names a tensor with NaN or Inf.
+  EncodedRows Encode(size_t weight, const RowTarget& target, const WeightScale& scale,
+                     const checkpoint::RawRows& rows) const;
 
  private:
   const checkpoint::SourceModel& source_;
   const ErrorWeights& error_weights_;
   const SolvedWeights& solved_;
+  const Folds& folds_;
   std::shared_ptr<BufferPool> pool_;
 };
 

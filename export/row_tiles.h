@@ -3,20 +3,24 @@
 #define VERNIER_EXPORT_ROW_TILES_H_
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <vector>
 
+#include "checkpoint/rescaling.h"
 #include "checkpoint/weight_decoder.h"
 #include "export/stream_limits.h"
 
 namespace vernier::exporter {
 
-// Calls visit(tile, values) for consecutive tiles of `quantum` rows or a multiple; `values` are the
-// tile's values as BF16 (uint16_t) where that is exact, as F32 otherwise.
+// Calls visit(tile, values) for consecutive tiles of `quantum` rows or a multiple; `values` are
+// what `rescaling` makes of the tile's values, as BF16 (uint16_t) where that is exact, as F32
+// otherwise.
 template <typename Visit>
 void ForEachTile(const checkpoint::Checkpoint& checkpoint, const checkpoint::LogicalWeight& weight,
-                 const checkpoint::RawRows& rows, int64_t quantum, Visit visit) {
+                 const checkpoint::Rescaling& rescaling, const checkpoint::RawRows& rows,
+                 int64_t quantum, Visit visit) {
   const int64_t columns = weight.columns();
   const int64_t step =
       std::max<int64_t>(1, kTileValues / std::max<int64_t>(1, columns * quantum)) * quantum;
@@ -27,10 +31,11 @@ void ForEachTile(const checkpoint::Checkpoint& checkpoint, const checkpoint::Log
           SubRows(checkpoint, weight, rows, rows.row_begin + done, count);
       values.resize(static_cast<size_t>(count * columns));
       DecodeRows(checkpoint, weight, tile, std::span<Value>(values));
+      if constexpr (std::same_as<Value, float>) rescaling.Apply(tile.row_begin, columns, values);
       visit(tile, std::span<const Value>(values));
     }
   };
-  if (ExactInBf16(checkpoint, weight)) {
+  if (rescaling.empty() && ExactInBf16(checkpoint, weight)) {
     visit_as(std::vector<uint16_t>());
   } else {
     visit_as(std::vector<float>());

@@ -52,7 +52,7 @@ class ShardJobRunner {
         shard_(shard),
         weight_scales_(weight_scales),
         converted_(FindConverted(shard)),
-        encoder_(inputs.source, inputs.error_weights, inputs.solved, inputs.pool),
+        encoder_(inputs.source, inputs.error_weights, inputs.solved, inputs.folds, inputs.pool),
         output_(output),
         hash_(shard),
         digests_(inputs.source.checkpoint, inputs.read.observer) {}
@@ -89,7 +89,7 @@ class ShardJobRunner {
       const size_t weight = encode->rows[i].weight;
       const RowTarget target = TargetOf(inputs_.plan, shard_, weight, converted_.at(weight));
       result.converted.push_back(
-          {encode->rows[i], encoder_.Encode(Weight(weight), target, result.scale, raw[i])});
+          {encode->rows[i], encoder_.Encode(weight, target, result.scale, raw[i])});
     }
     return result;
   }
@@ -149,8 +149,9 @@ class ShardJobRunner {
     const recipes::ScaleGroup& group = inputs_.plan.scale_groups[GroupOf(work)];
     Extremes extremes;
     for (size_t i = 0; i < raw.size(); ++i) {
-      extremes.Merge(
-          FindExtremes(inputs_.source.checkpoint, Weight(work.rows[i].weight), group, raw[i]));
+      const size_t weight = work.rows[i].weight;
+      extremes.Merge(FindExtremes(inputs_.source.checkpoint, Weight(weight),
+                                  inputs_.folds.Of(weight), group, raw[i]));
     }
     return ScaleOf(inputs_.plan, group, extremes);
   }

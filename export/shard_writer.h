@@ -11,6 +11,7 @@
 #include "checkpoint/read_observer.h"
 #include "checkpoint/source_model.h"
 #include "export/error_weights.h"
+#include "export/folds.h"
 #include "export/group_scale.h"
 #include "export/input_scales.h"
 #include "export/kv_scales.h"
@@ -30,6 +31,7 @@ struct ShardInputs {
   const std::vector<KvScale>& kv_scales;
   const ErrorWeights& error_weights;
   const SolvedWeights& solved;
+  const Folds& folds;
   checkpoint::ReadOptions read;
   StreamSettings settings;
   std::shared_ptr<BufferPool> pool;

@@ -105,9 +105,9 @@ uint64_t WeightScaleBytes(const SourceModel& source, const recipes::Plan& plan,
 }
 
 void ResolveWeightScales(const SourceModel& source, const recipes::Plan& plan,
-                         const std::vector<size_t>& groups, const checkpoint::ReadOptions& read,
-                         const StreamSettings& settings, const OnBytes& on_bytes,
-                         std::vector<WeightScale>& scales) {
+                         const std::vector<size_t>& groups, const Folds& folds,
+                         const checkpoint::ReadOptions& read, const StreamSettings& settings,
+                         const OnBytes& on_bytes, std::vector<WeightScale>& scales) {
   std::vector<Extremes> found(plan.scale_groups.size());
   std::deque<GroupRows> being_read;
   RowWalk walk(source, plan, groups);
@@ -137,8 +137,9 @@ void ResolveWeightScales(const SourceModel& source, const recipes::Plan& plan,
     const ScaleGroup& group = plan.scale_groups[rows.what.group];
     const bool lossless = group.scale == ScaleMethod::kLossless;
     const checkpoint::RawRows raw = RawRowsOf(source, rows.what.rows, rows.blocks);
+    const checkpoint::Rescaling rescaling = folds.Of(rows.what.rows.weight);
     const auto find = [&](const checkpoint::RawRows& finite) {
-      return FindExtremes(source.checkpoint, weight, group, finite);
+      return FindExtremes(source.checkpoint, weight, rescaling, group, finite);
     };
     return RowResult{rows.what.group, rows.blocks[lossless ? 1 : 0].bytes().size(),
                      read.clamp

@@ -106,15 +106,16 @@ void AppendRuleRows(std::vector<Option>& options) {
         .commands = "convert",
         .kind = Kind::kName,
         .help = "How scales are chosen",
-        .details = "max: from the largest magnitude; four_over_six (nvfp4): the better of two "
-                   "scales per block, by squared error; mse (nvfp4, mxfp4): the scale of smallest "
-                   "squared error, weighted by how much each input channel counts; "
-                   "local_hessian (nvfp4, calibrated inputs): the scale of smallest error of the "
-                   "output, by how a block's 16 inputs go together; gptq (nvfp4, calibrated "
-                   "inputs): codes and scales that make up for each other's errors, solved in the "
-                   "calibration; lossless (nvfp4): the same values as an MXFP4 source; auto: for "
-                   "nvfp4 lossless from MXFP4, else mse where "
-                   "inputs are calibrated; max for all others.",
+        .details =
+            "max: from the largest magnitude; four_over_six (nvfp4): the better of two "
+            "scales per block, by squared error; mse (nvfp4, mxfp4): the scale of smallest "
+            "squared error, weighted by how much each input channel counts; "
+            "local_hessian (nvfp4, calibrated inputs): the scale of smallest error of the "
+            "output, by how a block's 16 inputs go together; gptq (nvfp4, calibrated "
+            "inputs): codes and scales that make up for each other's errors, solved in the "
+            "calibration; lossless (nvfp4): the same values as an MXFP4 source; auto: for "
+            "nvfp4 lossless from MXFP4, else, where inputs are calibrated, what effort says; "
+            "max for all others.",
         .names = NamesOf(kScaleMethods),
         .group = kWithoutRecipe,
         .excludes = "--recipe",
@@ -122,6 +123,18 @@ void AppendRuleRows(std::vector<Option>& options) {
                     return NameOf(kScaleMethods, recipe.rules.back().scale);
                   },
                   .write = WriteScale}},
+       {.pointer = "/quantize/*/smooth",
+        .kind = Kind::kName,
+        .help = "Whether factors per channel move from the norm or layer before into the weights",
+        .details =
+            "auto (nvfp4; calibrated inputs; norms and routers in BF16): from a norm into all that "
+            "reads it, from v_proj into o_proj, from up_proj into down_proj, each by the "
+            "power of the channels' size that leaves the smallest error of the outputs; what "
+            "is stored computes the same, and no engine needs to know. none: as released. effort: "
+            "auto with the effort balanced or best, wherever it is possible.",
+        .names = NamesOf(kSmooth),
+        .field = NamedField(
+            kSmooth, [](auto& recipe) -> auto& { return recipe.rules.back().smooth; })},
        {.name = "--input-scale",
         .pointer = "/activations",
         .commands = "convert",
@@ -151,6 +164,29 @@ void AppendRuleRows(std::vector<Option>& options) {
         .minimum = 1,
         .maximum = 2,
         .field = Field([](auto& recipe) -> auto& { return recipe.activation_headroom; })},
+       {.name = "--effort",
+        .pointer = "/effort",
+        .commands = kTakeRecipe,
+        .kind = Kind::kName,
+        .help = "How much time may be spent on accuracy, where rules do not say it",
+        .details =
+            "For nvfp4 with calibrated inputs, of scales \"auto\" and smooth \"effort\". fast: "
+            "the scale mse; balanced: local_hessian, and factors that move into weights "
+            "(smooth); best: gptq, smooth, and layers calibrated on what the quantised "
+            "layers before them pass on (propagate).",
+        .names = NamesOf(kEfforts),
+        .field = NamedField(
+            kEfforts, [](auto& recipe) -> auto& { return recipe.effort; })},
+       {.pointer = "/propagate",
+        .kind = Kind::kName,
+        .help = "What calibration passes on from a layer to the next",
+        .details = "none: what the model computes; quantised (needs the scale gptq): what it "
+                   "computes with the weights and activations that were decided, so that later "
+                   "layers see the errors of earlier ones; a layer then runs twice. effort: "
+                   "quantised with the effort best.",
+        .names = NamesOf(kPropagate),
+        .field = NamedField(
+            kPropagate, [](auto& recipe) -> auto& { return recipe.propagate; })},
        {.name = "--importance",
         .pointer = "/importance",
         .commands = "convert",

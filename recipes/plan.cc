@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "checkpoint/readable.h"
+#include "recipes/plan_folds.h"
 #include "recipes/plan_kv_cache.h"
 #include "recipes/plan_rules.h"
 #include "recipes/plan_shards.h"
@@ -14,6 +15,23 @@
 
 namespace vernier::recipes {
 namespace {
+
+// Whether a rule that decides over a weight says less than effort does.
+bool LeavesToEffort(const Recipe& recipe, const Plan& plan) {
+  if (recipe.activations != ActivationScales::kCalibrated) return false;
+  return std::ranges::any_of(plan.weights, [&](const WeightPlan& weight) {
+    if (weight.rule < 0 || weight.format != TargetFormat::kNvfp4) return false;
+    const Rule& rule = recipe.rules[static_cast<size_t>(weight.rule)];
+    return rule.scale == ScaleMethod::kAuto || rule.smooth == Smooth::kEffort;
+  });
+}
+
+bool Propagates(const Recipe& recipe, const Plan& plan) {
+  const bool solves = std::ranges::any_of(
+      plan.weights, [](const WeightPlan& weight) { return weight.scale == ScaleMethod::kGptq; });
+  if (recipe.propagate != Propagate::kEffort) return recipe.propagate == Propagate::kQuantised;
+  return solves && recipe.effort == Effort::kBest;
+}
 
 // A field that changes nothing was meant to change something.
 void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
@@ -26,6 +44,17 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
   const auto has_input_scale = [](const WeightPlan& weight) {
     return HasInputScale(weight.format);
   };
+  if (recipe.effort != Effort::kFast && !LeavesToEffort(recipe, plan)) {
+    throw Error(ErrorCode::kBadRule, "effort",
+                "no weight with the format nvfp4, the scale \"auto\" and calibrated inputs leaves "
+                "anything to it",
+                "Remove it, or a rule's scale");
+  }
+  if (recipe.propagate == Propagate::kQuantised &&
+      !any([](const WeightPlan& weight) { return weight.scale == ScaleMethod::kGptq; })) {
+    throw Error(ErrorCode::kBadRule, "propagate", "no weight is quantised with the scale \"gptq\"",
+                "Remove it, or choose that scale");
+  }
   if (recipe.activation_headroom != 1 &&
       (recipe.activations != ActivationScales::kCalibrated || !any(has_input_scale))) {
     throw Error(ErrorCode::kBadRule, "activation_headroom", "no input scale is calibrated",
@@ -67,7 +96,8 @@ std::vector<std::string> ObservedModules(const checkpoint::ModelLayout& layout,
   std::vector<std::string> modules;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     if (recipe.activations != ActivationScales::kCalibrated) break;
-    if (HasInputScale(plan.weights[i].format)) modules.push_back(layout.weights[i].module);
+    const bool seen = HasInputScale(plan.weights[i].format) || plan.weights[i].observed_fold >= 0;
+    if (seen) modules.push_back(layout.weights[i].module);
   }
   for (const checkpoint::KvCacheEntry& entry : plan.kv_entries) {
     if (recipe.kv_cache == KvCache::kFp8) modules.push_back(entry.observed);
@@ -105,6 +135,8 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
   plan.weights = DecideWeights(source.layout, recipe);
   plan.scale_groups = MakeScaleGroups(source.layout, recipe, plan.weights);
   PlanKvCache(source, recipe, plan);
+  PlanFolds(source, recipe, plan);
+  plan.propagates = Propagates(recipe, plan);
   CheckConventions(source, recipe, plan);
   CheckFieldsAreUsed(recipe, plan);
   CheckStaticScales(recipe, plan);
@@ -127,6 +159,16 @@ bool IsScaledBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const
                 std::string_view module) {
   const WeightPlan* weight = FindWeight(layout, plan, module);
   return weight != nullptr && weight->scale == method;
+}
+
+bool ChoosesFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module) {
+  const WeightPlan* weight = FindWeight(layout, plan, module);
+  return weight != nullptr && weight->observed_fold >= 0;
+}
+
+bool ReadsFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module) {
+  const WeightPlan* weight = FindWeight(layout, plan, module);
+  return weight != nullptr && weight->column_fold >= 0;
 }
 
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan,

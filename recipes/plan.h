@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/families/fold.h"
 #include "checkpoint/source_model.h"
 #include "recipes/recipe.h"
 
@@ -21,6 +22,17 @@ struct WeightPlan {
   int rule = -1;                           // index of the rule that decided, -1: no rule matched
   size_t scale_group = 0;                  // index into Plan::scale_groups, for quantised formats
   bool dropped = false;  // not in the output: a scale of the cache that kv_cache replaces
+  // Indices into Plan::folds, -1 for none: whose producer it is, whose consumer, and for which
+  // calibration looks at its input.
+  int row_fold = -1, column_fold = -1, observed_fold = -1;
+
+  bool folded() const { return row_fold >= 0 || column_fold >= 0; }
+};
+
+// A fold whose factors calibration chooses, from what it sees of the input of one of its consumers.
+struct PlannedFold {
+  checkpoint::Fold fold;
+  size_t observed = 0;  // index into ModelLayout::weights
 };
 
 // Quantised weights that share one global weight scale: the members of a fused group that becomes
@@ -74,15 +86,19 @@ struct Plan {
   Dialect dialect = Dialect::kModelopt;
   Fp8Blocks fp8_blocks;
   KvCache kv_cache = KvCache::kNone;
+  // A layer's calibration sees what the quantised layers before it pass on.
+  bool propagates = false;
   // What attention caches, where the output holds new scales of it.
   std::vector<checkpoint::KvCacheEntry> kv_entries;
   std::vector<WeightPlan> weights;
   std::vector<ScaleGroup> scale_groups;
+  std::vector<PlannedFold> folds;
   std::vector<OutputShard> shards;
   uint64_t tensor_bytes = 0;  // the index's total_size
 
-  // Modules whose input amax calibration must observe, in layout order, then the caches
-  // (KvCacheEntry::observed) of which it must. Empty when no scale comes from calibration.
+  // Modules whose input amax calibration must observe, in layout order (routers, where a fold goes
+  // by them, among them), then the caches (KvCacheEntry::observed) of which it must. Empty when no
+  // scale comes from calibration.
   std::vector<std::string> observed_modules;
 
   uint64_t OutputFileBytes() const;
@@ -101,6 +117,10 @@ bool CanScaleBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const
 bool IsScaledBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const Plan& plan,
                 std::string_view module);
 
+// Whether calibration chooses a fold by the module's input; whether a fold changes that.
+bool ChoosesFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
+bool ReadsFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
+
 // The decoder layer of one of plan.observed_modules.
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 
@@ -108,10 +128,11 @@ int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::
 // rule for what cannot be: not linear, columns that blocks do not divide, MTP, a format that the
 // weight has already, a method that the format lacks, a lossless cast of a source that is not
 // MXFP4, a fused group or a layer's experts only in part, int4 in the modelopt dialect, dialects
-// mixed in one output, local_hessian or gptq without calibrated inputs; or a field of the recipe
-// that no weight uses: importance without scale mse, headroom without calibrated input scales, a
-// constant input scale without input scales; or a key/value cache that export.kv_cache cannot
-// describe, see plan_kv_cache.h).
+// mixed in one output, local_hessian, gptq or smooth without calibrated inputs, smooth where
+// nothing can be folded; or a field of the recipe that no weight uses: importance without scale
+// mse, effort without a weight that leaves it anything, propagate without scale gptq, headroom
+// without calibrated input scales, a constant input scale without input scales; or a
+// key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe);
 
 }  // namespace vernier::recipes

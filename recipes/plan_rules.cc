@@ -200,13 +200,26 @@ std::vector<TogetherSet> ExpertLayers(const ModelLayout& layout) {
   return sets;
 }
 
-// What "auto" is: where calibration observes inputs it also learns how much their channels count.
+// What "auto" is for weights whose inputs are observed: calibration then knows how much their
+// channels count.
+ScaleMethod ObservedScale(TargetFormat format, Effort effort) {
+  if (format != TargetFormat::kNvfp4) return ScaleMethod::kMax;
+  switch (effort) {
+    case Effort::kFast:
+      return ScaleMethod::kMse;
+    case Effort::kBalanced:
+      return ScaleMethod::kLocalHessian;
+    case Effort::kBest:
+      return ScaleMethod::kGptq;
+  }
+  return ScaleMethod::kMse;
+}
+
 ScaleMethod AutomaticScale(TargetFormat format, const Recipe& recipe, bool all_mxfp4) {
   if (all_mxfp4 && HasScaleMethod(format, ScaleMethod::kLossless)) return ScaleMethod::kLossless;
   const bool observed =
       recipe.activations == ActivationScales::kCalibrated && HasInputScale(format);
-  return observed && HasScaleMethod(format, ScaleMethod::kMse) ? ScaleMethod::kMse
-                                                               : ScaleMethod::kMax;
+  return observed ? ObservedScale(format, recipe.effort) : ScaleMethod::kMax;
 }
 
 ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,

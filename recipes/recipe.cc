@@ -66,7 +66,7 @@ std::string Rule::Describe() const {
     text += fmt::format("role {} ", JoinNames(names));
   }
   if (!name_glob.empty()) text += fmt::format("name \"{}\" ", name_glob);
-  return text + "-> " + TargetText(format, scale);
+  return text + "-> " + TargetText(format, scale) + (smooth == Smooth::kAuto ? ", smooth" : "");
 }
 
 std::string_view DialectName(Dialect dialect) { return NameOf(kDialects, dialect); }

@@ -40,6 +40,29 @@ enum class ScaleMethod {
   kGptq,          // NVFP4: codes and block scales of GPTQ, by calibration itself
 };
 
+// How much may be spent on accuracy, where rules leave it open (ScaleMethod::kAuto, Smooth and
+// Propagate::kEffort).
+enum class Effort {
+  kFast,      // "fast": scales of smallest weighted squared error
+  kBalanced,  // "balanced": by local Hessians, and folds
+  kBest,      // "best": GPTQ, and folds, on what quantised layers pass on
+};
+
+// Whether factors per channel move from what makes inputs into weights, where that lowers the error
+// (checkpoint/families/fold.h).
+enum class Smooth {
+  kEffort,  // "effort": where effort says so, and where it is possible
+  kNone,    // "none"
+  kAuto,    // "auto"
+};
+
+// What calibration passes on from a layer to the next.
+enum class Propagate {
+  kEffort,     // "effort": quantised where effort is best
+  kNone,       // "none": what the model computes
+  kQuantised,  // "quantised": what it computes with the weights and activations that it will have
+};
+
 // Whose names for scales, and whose quantisation config.
 enum class Dialect { kModelopt, kCompressedTensors };
 std::string_view DialectName(Dialect dialect);  // "modelopt", "compressed-tensors"
@@ -66,8 +89,9 @@ struct Rule {
   std::string name_glob;                // on the module name; empty: any
   TargetFormat format = TargetFormat::kKeep;
   ScaleMethod scale = ScaleMethod::kAuto;
+  Smooth smooth = Smooth::kEffort;
 
-  std::string Describe() const;  // "role attention, dense_mlp -> nvfp4 (max)"
+  std::string Describe() const;  // "role attention, dense_mlp -> nvfp4 (max)"; ", smooth"
 };
 
 enum class ComputeDtype { kBFloat16, kFloat32 };
@@ -123,6 +147,8 @@ struct Recipe {
   // Safetensors file: module name (or module + ".weight") -> F32 [K], the weight that the method
   // kMse gives to squared errors of each input channel. Empty: all alike.
   std::filesystem::path importance;
+  Effort effort = Effort::kFast;
+  Propagate propagate = Propagate::kEffort;
   NonFinite non_finite = NonFinite::kStop;
   bool default_run_dir = false;  // run_dir was not given: it follows output
 };

@@ -68,6 +68,21 @@ inline constexpr std::array<ValueName<ScaleMethod>, 7> kScaleMethods = {{
     {"local_hessian", ScaleMethod::kLocalHessian},
     {"gptq", ScaleMethod::kGptq},
 }};
+inline constexpr std::array<ValueName<Effort>, 3> kEfforts = {{
+    {"fast", Effort::kFast},
+    {"balanced", Effort::kBalanced},
+    {"best", Effort::kBest},
+}};
+inline constexpr std::array<ValueName<Smooth>, 3> kSmooth = {{
+    {"effort", Smooth::kEffort},
+    {"none", Smooth::kNone},
+    {"auto", Smooth::kAuto},
+}};
+inline constexpr std::array<ValueName<Propagate>, 3> kPropagate = {{
+    {"effort", Propagate::kEffort},
+    {"none", Propagate::kNone},
+    {"quantised", Propagate::kQuantised},
+}};
 inline constexpr std::array<ValueName<Dialect>, 2> kDialects = {{
     {"modelopt", Dialect::kModelopt},
     {"compressed-tensors", Dialect::kCompressedTensors},

@@ -93,7 +93,8 @@ class PartList {
   }
 
   std::vector<TargetPart> Bf16() {
-    Add(OutputPart::kCodes, ".weight", DType::kBF16, {rows_, columns_});
+    parts_.push_back(
+        {OutputPart::kCodes, request_.weight.name, DType::kBF16, request_.weight.shape});
     return std::move(parts_);
   }
 

@@ -9,9 +9,15 @@ bool KeepsStatistic(const statistics::Statistic& statistic, const checkpoint::Mo
     case statistics::Purpose::kAny:
       return true;
     case statistics::Purpose::kMse:
-      return recipes::CanScaleBy(ScaleMethod::kMse, layout, plan, module);
+      return recipes::CanScaleBy(ScaleMethod::kMse, layout, plan, module) ||
+             recipes::ChoosesFold(layout, plan, module);
     case statistics::Purpose::kLocalHessian:
       return recipes::CanScaleBy(ScaleMethod::kLocalHessian, layout, plan, module);
+    case statistics::Purpose::kFold:
+      return recipes::ReadsFold(layout, plan, module);
+    case statistics::Purpose::kSample:
+      return recipes::IsScaledBy(ScaleMethod::kGptq, layout, plan, module) ||
+             recipes::ChoosesFold(layout, plan, module);
     case statistics::Purpose::kGptq:
       return recipes::IsScaledBy(ScaleMethod::kGptq, layout, plan, module);
   }

@@ -11,7 +11,7 @@
 namespace vernier::run {
 
 // Whether it keeps this one of a linear layer or cache that is observed, if it is one of its site:
-// of sums, whether the plan has a use of them there.
+// of those with a purpose, whether the plan has it there.
 bool KeepsStatistic(const statistics::Statistic& statistic, const checkpoint::ModelLayout& layout,
                     const recipes::Plan& plan, std::string_view module);
 

@@ -63,6 +63,12 @@ Parent OpenParent(const std::filesystem::path& path) {
                 "it quantised weights by gptq, which cannot be made of several calibrations",
                 "Merge calibrations of recipes without gptq");
   }
+  if (!ListFolds(store.database()).empty()) {
+    throw Error(ErrorCode::kStoreIdentity, path.string(),
+                "it chose folds by its own samples (smooth), which cannot be made of several "
+                "calibrations",
+                "Merge calibrations of recipes without smooth");
+  }
   RunIdentity identity = store.Identity();
   std::vector<StatisticKey> statistics = ListStatistics(store.database());
   std::string fingerprint = Fingerprint(store, identity, statistics);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "run/clamped_element.h"
+#include "run/fold_record.h"
 #include "run/input_amax.h"
 #include "run/non_finite_record.h"
 #include "run/run_log.h"
@@ -54,7 +55,8 @@ void MigrateFrom2(const Database& database) {
 
 void MigrateTables(const Database& database, int64_t version) {
   if (version == 2) MigrateFrom2(database);
-  database.Execute(kSolvedWeightTable);
+  if (version <= 3) database.Execute(kSolvedWeightTable);
+  database.Execute(kFoldTable);
   LogEvent(database, "migrate",
            fmt::format("from schema version {} to {}", version, kSchemaVersion));
 }

@@ -15,7 +15,7 @@ inline constexpr int kOldestVersion = 2;
 // From version 2: what had tables of its own becomes rows of statistics: input_amax of finished
 // layers and partial_amax of the one under way, as input_amax or cache_amax by the module's name.
 // Rows of non_finite for elements of source tensors (layer -1) become those of clamped_element.
-// From version 3: the table solved_weight is added.
+// From version 3: the table solved_weight is added. From version 4: the table fold.
 void MigrateTables(const Database& database, int64_t version);
 
 }  // namespace vernier::run

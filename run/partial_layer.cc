@@ -80,18 +80,19 @@ void DiscardPartialLayer(const Store& store) {
   Transaction transaction(store.database());
   ClearPartialLayer(store.database());
   DeleteUnfinishedSolvedWeights(store.database());
+  DeleteUnfinishedFolds(store.database());
   transaction.Commit();
   RemoveStaleValues(store);
 }
 
 void SavePartialLayer(const Store& store, const PartialLayer& partial,
-                      std::span<const StatisticRow> statistics,
-                      std::span<const SolvedWeight> solved) {
+                      std::span<const StatisticRow> statistics, const Decided& decided) {
   Transaction transaction(store.database());
   ClearPartialLayer(store.database());
   Insert(store.database(), partial);
   AddStatistics(store, partial.layer, statistics);
-  AddSolvedWeights(store, partial.layer, solved);
+  AddSolvedWeights(store, partial.layer, decided.solved);
+  AddFolds(store.database(), partial.layer, decided.folds);
   ReplaceNonFinite(store.database(), partial.layer, partial.non_finites);
   transaction.Commit();
   RemoveStaleValues(store);

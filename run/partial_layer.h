@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "run/fold_record.h"
 #include "run/non_finite_record.h"
 #include "run/solved_weight.h"
 #include "run/statistic_rows.h"
@@ -43,16 +44,21 @@ std::optional<PartialLayer> LoadPartialLayer(const Store& store);
 // The files that belong to it.
 std::vector<SavedPart> SavedParts(const Database& database);
 
-// Replaces what was saved before, in one transaction, and adds `solved` to the weights that were.
-// The files of parts must be durable already.
-void SavePartialLayer(const Store& store, const PartialLayer& partial,
-                      std::span<const StatisticRow> statistics,
-                      std::span<const SolvedWeight> solved = {});
+// What a layer's inputs have decided.
+struct Decided {
+  std::vector<SolvedWeight> solved;
+  std::vector<FoldRecord> folds;
+};
 
-// Forgets it, and the weights of it that were solved: the layer begins anew.
+// Replaces what was saved before, in one transaction, and adds what was `decided` since. The files
+// of parts must be durable already.
+void SavePartialLayer(const Store& store, const PartialLayer& partial,
+                      std::span<const StatisticRow> statistics, const Decided& decided = {});
+
+// Forgets it, and what was decided in it: the layer begins anew.
 void DiscardPartialLayer(const Store& store);
 
-// Empties the tables of an unfinished layer, but for its solved weights, within the caller's
+// Empties the tables of an unfinished layer, but for what was decided, within the caller's
 // transaction.
 void ClearPartialLayer(const Database& database);
 

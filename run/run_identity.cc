@@ -15,6 +15,7 @@ namespace {
 
 const std::string kNumerics = "numerics";
 const std::string kWeightedModules = "weighted_modules";
+const std::string kPropagates = "propagates";
 
 // "/data/0/path" -> "calibration.data.0.path"
 std::string FieldName(std::string pointer) {
@@ -22,12 +23,13 @@ std::string FieldName(std::string pointer) {
   return std::string(kCalibrationPrefix) + pointer.substr(1);
 }
 
-// Of the sums that are kept, by module.
-std::string HashOfSums(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
+// Of the statistics with a purpose that are kept, by module.
+std::string HashOfKept(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
   Hasher hasher;
   for (const std::string& module : plan.observed_modules) {
     for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
-      if (!statistic.is_sum || !KeepsStatistic(statistic, layout, plan, module)) continue;
+      const bool always = statistic.purpose == statistics::Purpose::kAny;
+      if (always || !KeepsStatistic(statistic, layout, plan, module)) continue;
       const bool first = statistic.purpose == statistics::Purpose::kMse;  // as it always was
       hasher.Update(first ? module + "\n" : fmt::format("{} {}\n", module, statistic.name));
     }
@@ -61,7 +63,8 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
                           {"observed_modules", observed.Hex()}};
   if (!recipes::ObservesInputs(recipe)) return identity;
   AddCalibration(recipe, identity);
-  identity[kWeightedModules] = HashOfSums(source.layout, plan);
+  identity[kWeightedModules] = HashOfKept(source.layout, plan);
+  if (plan.propagates) identity[kPropagates] = "quantised";
   if (const std::string products = ProductsOf(recipe); !products.empty()) {
     identity[std::string(kProductsField)] = products;
   }
@@ -77,6 +80,8 @@ RunIdentity AsFinished(RunIdentity identity, const Store& store) {
     if (found != stored.end()) identity[field] = found->second;
     if (found == stored.end() && field == kWeightedModules) identity.erase(field);
   }
+  // Scales of other methods can come from what quantised layers passed on, too.
+  if (const auto found = stored.find(kPropagates); found != stored.end()) identity.insert(*found);
   return identity;
 }
 

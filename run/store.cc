@@ -123,6 +123,7 @@ void Store::AddLayers(std::span<const LayerResult> results) {
     InsertLayer(database, result.layer, result.seconds, result.activations);
     AddStatistics(*this, result.layer, result.statistics);
     AddSolvedWeights(*this, result.layer, result.solved);
+    AddFolds(database, result.layer, result.folds);
     ReplaceNonFinite(database, result.layer, result.non_finites);
   }
 }

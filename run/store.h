@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "run/export_record.h"
+#include "run/fold_record.h"
 #include "run/identity.h"
 #include "run/input_amax.h"
 #include "run/layer_record.h"
@@ -29,7 +30,9 @@ struct LayerResult {
   std::vector<StatisticRow> statistics;  // of unit `layer`
   ActivationCheckpoint activations;
   std::vector<NonFiniteRecord> non_finites = {};
-  std::vector<SolvedWeight> solved = {};  // beside those of saves within the layer
+  // Beside those of saves within the layer.
+  std::vector<SolvedWeight> solved = {};
+  std::vector<FoldRecord> folds = {};
 };
 
 inline constexpr std::string_view kStoreFileName = "vernier.sqlite";

@@ -128,6 +128,10 @@ void PrintExport(const jobs::ExportOutcome& exported) {
     fmt::print("gptq         {} of {} weights, the others by local_hessian\n", done.solved_weights,
                done.gptq_weights);
   }
+  if (done.folds > 0) {
+    fmt::print("smooth       {} of {} factors per channel moved into weights\n", done.folds_used,
+               done.folds);
+  }
   if (!done.blended.empty()) {
     fmt::print(
         "             {} of experts with fewer than {} tokens, blended with their layer's, listed "

@@ -130,7 +130,7 @@ uint64_t LargestStatistics(const ModelLayout& layout) {
   for (const LogicalWeight& weight : layout.weights) {
     if (!IsInLoop(weight) || !weight.linear) continue;
     for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
-      if (!statistic.is_sum || statistic.purpose == statistics::Purpose::kGptq) continue;
+      if (!statistic.is_sum || statistics::IsTransient(statistic.purpose)) continue;
       layers[weight.layer] += statistic.PayloadBytes(static_cast<size_t>(weight.columns()));
     }
   }

@@ -80,8 +80,9 @@ double SolveSeconds(const SourceModel& source, const Workload& workload,
 double ComputeSeconds(const SourceModel& source, const Workload& workload,
                       const ComputeSpeed& speed) {
   const TokenFlops token = ForwardFlops(source, workload);
-  return Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops) +
-         SolveSeconds(source, workload, speed);
+  const double once =
+      Tokens(workload) * (token.dense / speed.dense_flops + token.experts / speed.expert_flops);
+  return static_cast<double>(workload.layer_runs) * once + SolveSeconds(source, workload, speed);
 }
 
 // What calibration keeps of the inputs of linear layers beside small numbers.
@@ -91,7 +92,7 @@ uint64_t SumBytes(const ModelLayout& layout, const recipes::Plan& plan) {
     const LogicalWeight* weight = layout.FindModule(module);
     if (weight == nullptr) continue;
     for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
-      if (statistic.purpose == statistics::Purpose::kGptq) continue;  // gone by then
+      if (statistics::IsTransient(statistic.purpose)) continue;
       if (!statistic.is_sum || !run::KeepsStatistic(statistic, layout, plan, module)) continue;
       bytes += statistic.PayloadBytes(static_cast<size_t>(weight->columns()));
     }

@@ -13,10 +13,12 @@ namespace {
 
 using checkpoint::LogicalWeight;
 
-uint64_t SumsOf(uint64_t columns) {
+// Of what is gone when it was made use of: for a fold alone, samples.
+uint64_t SumsOf(uint64_t columns, bool solved) {
   uint64_t bytes = 0;
   for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
-    if (statistic.purpose != statistics::Purpose::kGptq) continue;
+    if (!statistics::IsTransient(statistic.purpose)) continue;
+    if (statistic.purpose == statistics::Purpose::kGptq && !solved) continue;
     bytes += statistic.PayloadBytes(columns);
   }
   return bytes;
@@ -33,6 +35,12 @@ uint64_t WorkspaceOf(uint64_t rows, uint64_t columns) {
 double FlopsOf(double rows, double columns) {
   constexpr double kFactorFlops = 4.0 / 3, kSearched = 12 * 136.0 / 16;
   return kFactorFlops * columns * columns * columns + rows * columns * (columns + 2 * kSearched);
+}
+
+// Searches of some rows of three consumers for each exponent, and their products with the sample.
+double FoldFlopsOf(double columns) {
+  constexpr double kTried = 7, kRows = 3 * 512, kSearched = 12 * 16, kSample = 256;
+  return kTried * kRows * columns * (kSearched + 2 * kSample);
 }
 
 // Weights that an engine fuses have the same inputs: those of the first count.
@@ -52,17 +60,21 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
   std::map<int, uint64_t> dense_sums, dense_columns;
   std::map<std::pair<int, int>, uint64_t> expert_sums;
   for (const std::string& module : plan.observed_modules) {
-    if (!recipes::IsScaledBy(recipes::ScaleMethod::kGptq, layout, plan, module)) continue;
+    const bool solved = recipes::IsScaledBy(recipes::ScaleMethod::kGptq, layout, plan, module);
+    const bool chooses = recipes::ChoosesFold(layout, plan, module);
+    if (!solved && !chooses) continue;
     const LogicalWeight& weight = *layout.FindModule(module);
     const auto rows = static_cast<uint64_t>(weight.rows());
     const auto columns = static_cast<uint64_t>(weight.columns());
-    const bool has_sums = !without_sums.contains(layout.by_module.at(module));
+    const bool has_sums = chooses || !without_sums.contains(layout.by_module.at(module));
     if (has_sums && weight.expert >= 0) {
-      expert_sums[{weight.layer, weight.expert}] += SumsOf(columns);
+      expert_sums[{weight.layer, weight.expert}] += SumsOf(columns, solved);
     } else if (has_sums) {
-      dense_sums[weight.layer] += SumsOf(columns);
+      dense_sums[weight.layer] += SumsOf(columns, solved);
       dense_columns[weight.layer] += columns;
     }
+    if (chooses) sizes.solve_flops += FoldFlopsOf(static_cast<double>(columns));
+    if (!solved) continue;
     if (has_sums) {
       double& flops = weight.expert >= 0 ? sizes.expert_flops : sizes.dense_flops;
       flops += static_cast<double>(columns) * static_cast<double>(columns);

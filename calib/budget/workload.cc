@@ -17,6 +17,8 @@ Workload WorkloadOf(const recipes::Recipe& recipe, const checkpoint::ModelLayout
   return {.samples = recipe.calibration.data.samples,
           .sequence_length = recipe.calibration.data.sequence_length,
           .all_experts = recipe.calibration.all_experts,
+          .hidden_copies = plan.propagates ? 2 : 1,
+          .layer_runs = plan.propagates ? 2 : 1,
           .solving = MeasureSolving(layout, plan)};
 }
 

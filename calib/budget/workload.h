@@ -32,6 +32,7 @@ struct Workload {
   bool all_experts = false;     // every expert observes every token, beside what it computes
   uint64_t held_bytes = 0;      // somebody else's meanwhile, where hidden states in memory are
   int64_t hidden_copies = 1;    // hidden states of all samples that exist at once
+  int64_t layer_runs = 1;       // how often the sequences run through each layer
   int64_t model_copies = 1;     // models of which weights and a batch exist at once
   SolvingSizes solving = {};    // of weights that are solved meanwhile
 };

@@ -64,7 +64,8 @@ class ResidualLayer final : public DecoderLayer {
       mlp_.emplace(loader, ffn, config.names, config.mlp_bias);
       return;
     }
-    router_ = parts.router(ffn + ".gate");
+    router_module_ = ffn + ".gate";
+    router_ = parts.router(router_module_);
     if (config.experts.shared_width > 0) {
       mlp_.emplace(loader, ffn + ".shared_experts", config.names, /*bias=*/false);
     }
@@ -88,7 +89,9 @@ class ResidualLayer final : public DecoderLayer {
     stage.x = RmsNorm(hidden, ffn_norm_, norm_eps_).flatten(0, 1);
     stage.y = mlp_ ? mlp_->Run(stage.x, batch, tap).to(at::kFloat)
                    : at::zeros(stage.x.sizes(), stage.x.options().dtype(at::kFloat));
-    if (router_) stage.routing = router_->Route(stage.x);
+    if (!router_) return stage;
+    const LinearSite site = {.module = router_module_, .weight = router_->weight()};
+    stage.routing = router_->Route(TakeInput(tap, site, batch, stage.x));
     return stage;
   }
 
@@ -100,8 +103,9 @@ class ResidualLayer final : public DecoderLayer {
   double norm_eps_;
   at::Tensor input_norm_, ffn_norm_;  // F32
   std::unique_ptr<Attention> attention_;
-  std::optional<SwigluMlp> mlp_;    // dense MLP or shared experts
-  std::unique_ptr<Router> router_;  // of a layer with routed experts
+  std::optional<SwigluMlp> mlp_;  // dense MLP or shared experts
+  std::string router_module_;     // of a layer with routed experts
+  std::unique_ptr<Router> router_;
 };
 
 class ResidualHead final : public Head {

@@ -35,6 +35,9 @@ class Router {
 
   // x [T, D] -> experts and weights [T, k].
   virtual Routing Route(const at::Tensor& x) const = 0;
+
+  // What makes scores of x: [E, D].
+  virtual const at::Tensor& weight() const = 0;
 };
 
 // Make a part of one layer. `module`: where its weights are ("model.layers.3.self_attn",

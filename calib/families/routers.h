@@ -20,6 +20,7 @@ class SoftmaxRouter final : public Router {
                 const std::string& module);
 
   Routing Route(const at::Tensor& x) const override;
+  const at::Tensor& weight() const override { return weight_; }
 
  private:
   checkpoint::ExpertsConfig config_;
@@ -34,6 +35,7 @@ class GroupLimitedRouter final : public Router {
                      const std::string& module);
 
   Routing Route(const at::Tensor& x) const override;
+  const at::Tensor& weight() const override { return weight_; }
 
  private:
   // scores [T, E] with those outside the chosen groups at minus infinity.

@@ -16,12 +16,12 @@
 namespace vernier::statistics {
 
 // Row s is row number 33 * s + 32, and 0 where there were fewer: a number that shares no factor
-// with how many groups of a token make rows. Of no use once its weight is solved, so that no
-// finished layer has one.
+// with how many groups of a token make rows. Of no use once its weight is solved and its fold
+// chosen, so that no finished layer has one.
 struct InputSample : SumOverRows<float> {
   static constexpr std::string_view kName = "input_sample";
   static constexpr int kVersion = 1;
-  static constexpr Purpose kPurpose = Purpose::kGptq;
+  static constexpr Purpose kPurpose = Purpose::kSample;
   static constexpr std::string_view kTensor = "input_sample";
   static constexpr std::string_view kTokens = "input_sample.tokens";
 

@@ -9,6 +9,7 @@
 #include "calib/statistics/cache_amax.h"
 #include "calib/statistics/input_amax.h"
 #include "calib/statistics/input_block_hessian.h"
+#include "calib/statistics/input_channel_amax.h"
 #include "calib/statistics/input_hessian.h"
 #include "calib/statistics/input_sample.h"
 #include "calib/statistics/input_square_sum.h"
@@ -19,8 +20,8 @@ namespace vernier::statistics {
 template <IsStatistic... S>
 struct List {};
 
-using All =
-    List<InputAmax, CacheAmax, InputSquareSum, InputBlockHessian, InputHessian, InputSample>;
+using All = List<InputAmax, CacheAmax, InputSquareSum, InputBlockHessian, InputChannelAmax,
+                 InputHessian, InputSample>;
 
 // Those that a program works with. Its rows live as long as the program.
 using Registry = std::span<const Statistic>;

@@ -34,7 +34,10 @@ enum class Purpose {
   kAny,           // scales of inputs and caches, and whatever else
   kMse,           // squared errors weighted by input channel
   kLocalHessian,  // errors of blocks weighted by their local Hessians
-  kGptq,          // weights that calibration solves itself: it is gone when they are
+  kFold,          // scales of inputs behind a fold
+  // What is gone when calibration has made use of it:
+  kSample,  // of weights that it solves itself, and of folds
+  kGptq,    // of weights that it solves itself
 };
 
 // Element types of payloads.
@@ -44,8 +47,15 @@ inline constexpr ElementType kElementType = std::same_as<Element, float>    ? El
                                             : std::same_as<Element, double> ? ElementType::kF64
                                                                             : ElementType::kI64;
 
-// Whether a statistic is a sum over rows: it has kIsSum, and then further
+// Whether a statistic is gone when calibration has made use of it, and no finished layer has it.
+constexpr bool IsTransient(Purpose purpose) {
+  return purpose == Purpose::kSample || purpose == Purpose::kGptq;
+}
+
+// A statistic may have
 //   static constexpr Purpose kPurpose;
+// and is for kAny without. Whether one is a sum over rows: it has kIsSum, a purpose, and then
+// further
 //   static constexpr size_t Elements(size_t columns);
 //     How many it has of inputs [rows, columns]; 0 where it is of no inputs of that width.
 template <class S>
@@ -142,8 +152,8 @@ constexpr Statistic DescribeCommon() {
 template <IsStatistic S>
 constexpr Statistic Describe() {
   Statistic statistic = DescribeCommon<S>();
+  if constexpr (requires { S::kPurpose; }) statistic.purpose = S::kPurpose;
   if constexpr (kIsSum<S>) {
-    statistic.purpose = S::kPurpose;
     statistic.elements = [](size_t columns) { return S::Elements(columns); };
   }
   return statistic;

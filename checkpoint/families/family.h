@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/families/fold.h"
 #include "checkpoint/logical_weight.h"
 
 namespace vernier::checkpoint {
@@ -89,6 +90,10 @@ class Family {
   // pass gives it to the observer under KvCacheEntry::observed. Empty: engines read no scales of
   // this family's cache.
   virtual std::vector<KvCacheEntry> KvCache(const ModelLayout& /*layout*/) const { return {}; }
+
+  // Where factors may move into linear layers. Never across what is not linear in a channel (a
+  // clamp, a norm of heads) or what engines compute from a weight themselves.
+  virtual std::vector<Fold> Folds(const ModelLayout& /*layout*/) const { return {}; }
 
   // Applies what the engines need to `config` (the source's) and returns what changed.
   virtual std::vector<ConfigPatch> PatchConfig(Json& config) const = 0;

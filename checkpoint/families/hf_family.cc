@@ -6,6 +6,7 @@
 
 #include "checkpoint/families/generic_names.h"
 #include "checkpoint/families/kv_cache.h"
+#include "checkpoint/model_layout.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -103,6 +104,81 @@ class HfInventory {
   std::vector<ExpectedTensor> tensors_;
 };
 
+class HfFolds {
+ public:
+  HfFolds(const DecoderConfig& config, const ModelLayout& layout)
+      : config_(config), layout_(layout) {}
+
+  std::vector<Fold> Take() && {
+    for (int64_t layer = 0; layer < config_.layers; ++layer) {
+      const std::string prefix = DecoderLayerPrefix(layer);
+      AddAttention(prefix);
+      const std::string ffn = prefix + config_.names.module + ".";
+      const std::string norm = prefix + "post_attention_layernorm";
+      if (config_.routed[static_cast<size_t>(layer)]) {
+        AddExperts(norm, ffn);
+      } else {
+        AddNorm(norm, config_.hidden_size, {ffn + config_.names.gate, ffn + config_.names.up});
+        AddUp(ffn, config_.dense_mlp_width);
+      }
+    }
+    return std::move(folds_);
+  }
+
+ private:
+  void AddNorm(const std::string& norm, int64_t channels,
+               const std::vector<std::string>& consumers) {
+    AddFold(layout_, {.kind = FoldKind::kNorm, .channels = channels}, norm, consumers, folds_);
+  }
+
+  void AddUp(const std::string& mlp, int64_t width) {
+    AddFold(layout_, {.kind = FoldKind::kUp, .channels = width}, mlp + config_.names.up,
+            {mlp + config_.names.down}, folds_);
+  }
+
+  void AddAttention(const std::string& prefix) {
+    const std::string attention = prefix + "self_attn.";
+    if (config_.latent_attention) return AddLatentAttention(prefix, attention);
+    AddNorm(prefix + "input_layernorm", config_.hidden_size,
+            {attention + "q_proj", attention + "k_proj", attention + "v_proj"});
+    const GroupedQueryConfig& heads = config_.grouped_query;
+    AddFold(layout_,
+            {.kind = FoldKind::kValue,
+             .channels = heads.key_value_heads * heads.head_dim,
+             .head_dim = heads.head_dim,
+             .repeats = config_.heads / heads.key_value_heads},
+            attention + "v_proj", {attention + "o_proj"}, folds_);
+  }
+
+  // Not from kv_b_proj into o_proj: engines absorb it into what stands before and behind.
+  void AddLatentAttention(const std::string& prefix, const std::string& attention) {
+    const bool low_rank = config_.latent.q_lora_rank > 0;
+    AddNorm(prefix + "input_layernorm", config_.hidden_size,
+            {attention + (low_rank ? "q_a_proj" : "q_proj"), attention + "kv_a_proj_with_mqa"});
+    if (!low_rank) return;
+    AddNorm(attention + "q_a_layernorm", config_.latent.q_lora_rank, {attention + "q_b_proj"});
+  }
+
+  void AddExperts(const std::string& norm, const std::string& ffn) {
+    std::vector<std::string> consumers = {ffn + "gate"};
+    const auto add = [&](const std::string& mlp, int64_t width) {
+      consumers.push_back(mlp + config_.names.gate);
+      consumers.push_back(mlp + config_.names.up);
+      AddUp(mlp, width);
+    };
+    const ExpertsConfig& experts = config_.experts;
+    if (experts.shared_width > 0) add(ffn + "shared_experts.", experts.shared_width);
+    for (int64_t expert = 0; expert < experts.count; ++expert) {
+      add(ffn + "experts." + std::to_string(expert) + ".", experts.width);
+    }
+    AddNorm(norm, config_.hidden_size, consumers);
+  }
+
+  const DecoderConfig& config_;
+  const ModelLayout& layout_;
+  std::vector<Fold> folds_;
+};
+
 ModelDims DimsOf(const DecoderConfig& config) {
   ModelDims dims;
   dims.hidden_size = config.hidden_size;
@@ -149,6 +225,9 @@ class HfFamily final : public Family {
   ModelDims Dims() const override { return DimsOf(config_); }
   std::vector<KvCacheEntry> KvCache(const ModelLayout& layout) const override {
     return HfKvCache(layout);
+  }
+  std::vector<Fold> Folds(const ModelLayout& layout) const override {
+    return HfFolds(config_, layout).Take();
   }
   std::vector<ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
   std::vector<std::string> RequiredTensors() const override { return NamesOf(tensors_); }

@@ -63,6 +63,7 @@ const std::map<std::string, Json>& OtherValues() {
       {"/quantize/0/name", "layers.*"},
       {"/quantize/0/format", "keep"},
       {"/quantize/0/scale", "max"},
+      {"/quantize/0/smooth", "auto"},
       {"/compute/device", "cuda:2"},
       {"/compute/device_memory", "9GiB"},
       {"/compute/host_memory", "9%"},
@@ -72,6 +73,8 @@ const std::map<std::string, Json>& OtherValues() {
       {"/compute/save_interval", 2.5},
       {"/activations", "none"},
       {"/activation_headroom", 1.5},
+      {"/effort", "best"},
+      {"/propagate", "quantised"},
       {"/importance", "weights.safetensors"},
       {"/non_finite", "clamp"},
       {"/export/dialect", "compressed-tensors"},
@@ -92,7 +95,9 @@ const std::set<std::string>& NotVaried() {
 // Everything that a recipe holds, as text.
 std::string Content(const Recipe& recipe) {
   Json rules = Json::array();
-  for (const Rule& rule : recipe.rules) rules.push_back(rule.Describe());
+  for (const Rule& rule : recipe.rules) {
+    rules.push_back({rule.Describe(), static_cast<int>(rule.smooth)});
+  }
   const Json content = {CalibrationIdentity(recipe),
                         recipe.calibration.batch_size,
                         recipe.description,
@@ -111,6 +116,8 @@ std::string Content(const Recipe& recipe) {
                         static_cast<int>(recipe.activations),
                         recipe.constant_input_scale,
                         recipe.activation_headroom,
+                        static_cast<int>(recipe.effort),
+                        static_cast<int>(recipe.propagate),
                         recipe.importance.string(),
                         static_cast<int>(recipe.non_finite),
                         rules};

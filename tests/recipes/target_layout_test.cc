@@ -53,6 +53,7 @@ class TargetPartsTest : public ::testing::TestWithParam<Row> {};
 TEST_P(TargetPartsTest, AreTheDialects) {
   const Row& row = GetParam();
   checkpoint::LogicalWeight weight;
+  weight.name = "X.weight";
   weight.module = "X";
   weight.shape = {200, 256};
   Fp8Blocks blocks;

@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "run/amax_file.h"
 #include "run/clamped_element.h"
+#include "run/fold_record.h"
 #include "run/merge.h"
 #include "run/non_finite_record.h"
 #include "run/partial_layer.h"
@@ -116,16 +117,31 @@ TEST_F(MigrationTest, ClampedElementsGetATableOfTheirOwn) {
   EXPECT_EQ(clamped[0].count, 2);
 }
 
-TEST_F(MigrationTest, TheVersionBeforeLacksATableOnly) {
+TEST_F(MigrationTest, VersionThreeLacksTablesOnly) {
   const fs::path run_dir = dir_.path() / "v3";
   fs::copy(fs::path(VERNIER_TEST_DATA) / "stores/v3/finished", run_dir);
   const std::string before = ReadWholeFile(kStores / "../v3/finished_amax.json");
   EXPECT_EQ(AmaxJson(Store::OpenForReading(run_dir)), ParseJson(before, "amax"));
-  EXPECT_EQ(VersionOf(run_dir), kSchemaVersion - 1);
+  EXPECT_EQ(VersionOf(run_dir), 3);
   const Store store = Store::Open(run_dir);
   EXPECT_EQ(AmaxJson(store), ParseJson(before, "amax"));
   EXPECT_EQ(VersionOf(run_dir), kSchemaVersion);
   EXPECT_THAT(ListSolvedWeights(store.database()), IsEmpty());
+  EXPECT_THAT(ListFolds(store.database()), IsEmpty());
+  EXPECT_EQ(Tables(store.database()), Tables(Store::Open(dir_.path() / "new").database()));
+}
+
+TEST_F(MigrationTest, VersionFourLacksFoldsOnly) {
+  const fs::path run_dir = dir_.path() / "v4";
+  {
+    const Store store = Store::Open(run_dir);
+    store.database().Execute("DROP TABLE fold; PRAGMA user_version = 4");
+    StoreRowHashes(store.database());
+  }
+  EXPECT_THAT(ListFolds(Store::OpenForReading(run_dir).database()), IsEmpty());
+  EXPECT_EQ(VersionOf(run_dir), 4);
+  const Store store = Store::Open(run_dir);
+  EXPECT_EQ(VersionOf(run_dir), kSchemaVersion);
   EXPECT_EQ(Tables(store.database()), Tables(Store::Open(dir_.path() / "new").database()));
 }
 

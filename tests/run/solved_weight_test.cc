@@ -68,8 +68,8 @@ TEST_F(SolvedWeightTest, ComesBackAsItWas) {
 // Each save adds to those before; a layer that begins anew has none of them.
 TEST_F(SolvedWeightTest, OfAnUnfinishedLayerStayUntilItBeginsAnew) {
   const PartialLayer place = AtExpert(0);
-  SavePartialLayer(store_, place, {}, std::vector{Make("a", 100)});
-  SavePartialLayer(store_, place, {}, std::vector{Make("b", 100)});
+  SavePartialLayer(store_, place, {}, {.solved = {Make("a", 100)}, .folds = {}});
+  SavePartialLayer(store_, place, {}, {.solved = {Make("b", 100)}, .folds = {}});
   EXPECT_THAT(SolvedWeightsOfUnit(store_.database(), 0), SizeIs(2));
   EXPECT_THAT(ListSolvedWeights(store_.database()), IsEmpty()) << "it is not finished";
   RemoveStaleFiles(dir_.path(), NeededFiles(store_));
@@ -78,7 +78,7 @@ TEST_F(SolvedWeightTest, OfAnUnfinishedLayerStayUntilItBeginsAnew) {
   ASSERT_THAT(keys, SizeIs(3));
   for (const SolvedKey& key : keys) EXPECT_THAT(ReadSolvedWeight(store_, key), SizeIs(100));
 
-  SavePartialLayer(store_, AtExpert(1), {}, std::vector{Make("d", 100)});
+  SavePartialLayer(store_, AtExpert(1), {}, {.solved = {Make("d", 100)}, .folds = {}});
   DiscardPartialLayer(store_);
   EXPECT_THAT(SolvedWeightsOfUnit(store_.database(), 1), IsEmpty());
   EXPECT_FALSE(std::filesystem::exists(dir_.path() / "solved-0001-0.values"));

@@ -1,0 +1,93 @@
+#include "calib/encoded_weight.h"
+
+#include <algorithm>
+
+#include "checkpoint/weight_decoder.h"
+#include "quantizers/amax.h"
+
+namespace vernier::calib {
+namespace {
+
+constexpr int64_t kBlock = quantizers::kNvfp4BlockSize;
+
+// Calls `run(begin, end)` on threads, for tiles of rows.
+template <class Run>
+void ForWeightRows(int64_t rows, const Run& run) {
+  ForRowTiles(at::kCPU, rows, quantizers::kGptqRows, run);
+}
+
+// Of rows [begin, end) of `columns` values, so many to a byte.
+template <class Byte>
+std::span<Byte> BytesOfRows(std::span<Byte> all, int64_t begin, int64_t end, int64_t columns,
+                            int64_t values_per_byte) {
+  return all.subspan(static_cast<size_t>(begin * columns / values_per_byte),
+                     static_cast<size_t>((end - begin) * columns / values_per_byte));
+}
+
+}  // namespace
+
+std::vector<std::byte> EncodedWeight::Bytes() const {
+  std::vector<std::byte> bytes(codes.size() + scales.size());
+  const auto code_bytes = std::as_bytes(std::span(codes));
+  const auto scale_bytes = std::as_bytes(std::span(scales));
+  std::ranges::copy(scale_bytes, std::ranges::copy(code_bytes, bytes.begin()).out);
+  return bytes;
+}
+
+at::Tensor ReadWeightRows(const checkpoint::SourceModel& source,
+                          const checkpoint::WeightReader& reader,
+                          const checkpoint::LogicalWeight& weight,
+                          const checkpoint::Rescaling& rescaling, int64_t first, int64_t rows) {
+  const bool is_bf16 = rescaling.empty() && checkpoint::ExactInBf16(source.checkpoint, weight);
+  const int64_t columns = weight.columns();
+  at::Tensor values = at::empty({rows, columns}, is_bf16 ? at::kBFloat16 : at::kFloat);
+  ForWeightRows(rows, [&](int64_t begin, int64_t end) {
+    const auto count = static_cast<size_t>((end - begin) * columns);
+    if (is_bf16) {
+      auto* bits = reinterpret_cast<uint16_t*>(values.data_ptr<at::BFloat16>());
+      reader.ReadBf16(weight, first + begin, end - begin, {bits + begin * columns, count});
+      return;
+    }
+    const std::span<float> reals(values.data_ptr<float>() + begin * columns, count);
+    reader.ReadF32(weight, first + begin, end - begin, reals);
+    rescaling.Apply(first + begin, columns, reals);
+  });
+  return values;
+}
+
+EncodedWeight Encode(const at::Tensor& values, const EncodeRows& encode) {
+  const int64_t columns = values.size(1);
+  const auto size = static_cast<size_t>(values.numel());
+  EncodedWeight encoded{std::vector<uint8_t>(size / 2), std::vector<uint8_t>(size / kBlock)};
+  ForWeightRows(values.size(0), [&](int64_t begin, int64_t end) {
+    encode(RealsOf(values, begin * columns, (end - begin) * columns),
+           BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),
+           BytesOfRows(std::span(encoded.scales), begin, end, columns, kBlock));
+  });
+  return encoded;
+}
+
+EncodedWeight Encode(const at::Tensor& values, const quantizers::Nvfp4Options& options) {
+  return Encode(values, [&](auto rows, auto codes, auto scales) {
+    quantizers::QuantizeNvfp4(rows, values.size(1), options, codes, scales);
+  });
+}
+
+at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_scale) {
+  const auto rows = static_cast<int64_t>(encoded.codes.size()) * 2 / columns;
+  at::Tensor values = at::empty({rows, columns}, at::kFloat);
+  ForWeightRows(rows, [&](int64_t begin, int64_t end) {
+    quantizers::DequantizeNvfp4(BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),
+                                BytesOfRows(std::span(encoded.scales), begin, end, columns, kBlock),
+                                columns, global_scale,
+                                std::span(values.data_ptr<float>() + begin * columns,
+                                          static_cast<size_t>((end - begin) * columns)));
+  });
+  return values;
+}
+
+float AmaxOf(const at::Tensor& values) {
+  return quantizers::FindAmax(RealsOf(values, 0, values.numel())).value;
+}
+
+}  // namespace vernier::calib

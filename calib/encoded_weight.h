@@ -1,0 +1,52 @@
+// Weights in NVFP4 while a calibration decides about them.
+#ifndef VERNIER_CALIB_ENCODED_WEIGHT_H_
+#define VERNIER_CALIB_ENCODED_WEIGHT_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "calib/families/row_tiles.h"
+#include "calib/reals.h"
+#include "checkpoint/logical_weight.h"
+#include "checkpoint/rescaling.h"
+#include "checkpoint/source_model.h"
+#include "checkpoint/weight_reader.h"
+#include "quantizers/nvfp4.h"
+#include "quantizers/nvfp4_gptq.h"
+
+namespace vernier::calib {
+
+// Rows [N, K] as codes and block scales.
+struct EncodedWeight {
+  std::vector<uint8_t> codes;   // [N * K / 2]
+  std::vector<uint8_t> scales;  // [N * K / 16]
+
+  std::vector<std::byte> Bytes() const;  // codes, then scales
+};
+
+// Values [rows, K] on the CPU: BF16 where that is exact, else F32. `rescaling` is the weight's.
+at::Tensor ReadWeightRows(const checkpoint::SourceModel& source,
+                          const checkpoint::WeightReader& reader,
+                          const checkpoint::LogicalWeight& weight,
+                          const checkpoint::Rescaling& rescaling, int64_t first, int64_t rows);
+
+// Calls `encode(rows' values, their codes, their scales)` on threads, for tiles of the rows of
+// `values` [N, K].
+using EncodeRows = std::function<void(quantizers::RealSpan values, std::span<uint8_t> codes,
+                                      std::span<uint8_t> scales)>;
+EncodedWeight Encode(const at::Tensor& values, const EncodeRows& encode);
+EncodedWeight Encode(const at::Tensor& values, const quantizers::Nvfp4Options& options);
+
+// What the encoded weight is [N, K] F32, on the CPU.
+at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_scale);
+
+// The largest magnitude; values BF16 or F32, on the CPU.
+float AmaxOf(const at::Tensor& values);
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_ENCODED_WEIGHT_H_

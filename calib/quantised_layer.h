@@ -1,0 +1,73 @@
+// A layer as the export will have it, while its calibration still knows it.
+#ifndef VERNIER_CALIB_QUANTISED_LAYER_H_
+#define VERNIER_CALIB_QUANTISED_LAYER_H_
+
+#include <ATen/ATen.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "calib/recorder.h"
+#include "calib/tap.h"
+#include "calib/tensor_loader.h"
+#include "calib/weight_solver.h"
+#include "checkpoint/source_model.h"
+#include "checkpoint/weight_reader.h"
+#include "recipes/fold_scales.h"
+#include "recipes/plan.h"
+#include "run/solved_weight.h"
+#include "run/store.h"
+
+namespace vernier::calib {
+
+// Its weights: what was solved as its codes say, what a fold changes as that leaves it (not
+// quantised where it was not solved), all others as they are.
+class QuantisedWeights final : public Substitutes {
+ public:
+  // `layer`'s, of which `solver` and `store` have what was solved. All must outlive it.
+  QuantisedWeights(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+                   const recipes::FoldScales& folds, const WeightSolver& solver,
+                   const run::Store& store, int layer, checkpoint::ReadOptions read);
+
+  std::optional<at::Tensor> Of(const checkpoint::LogicalWeight& weight) const override;
+
+ private:
+  std::optional<at::Tensor> Solved(const checkpoint::LogicalWeight& weight) const;
+
+  const checkpoint::SourceModel& source_;
+  const recipes::Plan& plan_;
+  const recipes::FoldScales& folds_;
+  const WeightSolver& solver_;
+  const run::Store& store_;
+  checkpoint::WeightReader reader_;
+  std::map<std::string, run::SolvedKey> saved_;  // by module
+};
+
+// Its activations: inputs of NVFP4 weights are quantised with the input scales that calibration
+// has seen, all others stay.
+class QuantisedInputs final : public Tap {
+ public:
+  // `recorder` has seen the layer. All must outlive it.
+  QuantisedInputs(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+                  const recipes::FoldScales& folds, Recorder& recorder, double headroom)
+      : source_(source), plan_(plan), folds_(folds), recorder_(recorder), headroom_(headroom) {}
+
+  at::Tensor Replace(std::string_view module, const at::Tensor& x) override;
+
+ private:
+  // Of the input as folds leave it; nothing: it is not quantised.
+  std::optional<float> ScaleOf(std::string_view module);
+
+  const checkpoint::SourceModel& source_;
+  const recipes::Plan& plan_;
+  const recipes::FoldScales& folds_;
+  Recorder& recorder_;
+  double headroom_;
+  std::map<std::string, std::optional<float>, std::less<>> scales_;
+};
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_QUANTISED_LAYER_H_

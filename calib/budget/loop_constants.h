@@ -15,8 +15,12 @@ inline constexpr int64_t kExpertRows = 4096;
 inline constexpr int64_t kSumRows = 1024;
 
 // On a CPU: rows that are widened, multiplied and rounded together, columns of their product at
-// most, and queries whose scores exist at once on a thread.
-inline constexpr int64_t kProductRows = 512;
+// most, and queries whose scores exist at once on a thread. Products in F32 have a multiple of
+// kProductRowUnit rows, what is missing being zeros: a BLAS adds up the rows that its kernel does
+// not divide in another order (OpenBLAS has kernels of 12 and 16), and a row must not depend on
+// how many there are.
+inline constexpr int64_t kProductRowUnit = 48;
+inline constexpr int64_t kProductRows = 10 * kProductRowUnit;
 inline constexpr int64_t kProductColumns = 1024;
 inline constexpr int64_t kQueryTile = 64;
 

@@ -58,21 +58,25 @@ void MultiplyInto(const at::Tensor& rows, const at::Tensor& columns, const at::T
   if (rounds) out.copy_(product);
 }
 
-// MultiplyInto, kDeviceProductRows rows at a time: what rows the last product lacks are zeros.
+// MultiplyInto of `height` rows: those that are missing are zeros.
+void MultiplyAtHeight(int64_t height, const at::Tensor& rows, const at::Tensor& columns,
+                      const at::Tensor& bias, const at::Tensor& out) {
+  const int64_t missing = height - rows.size(0);
+  if (missing == 0) return MultiplyInto(rows, columns, bias, out);
+  const at::Tensor full = at::cat({rows, at::zeros({missing, rows.size(1)}, rows.options())});
+  const at::Tensor full_out = at::empty({height, out.size(1)}, out.options());
+  MultiplyInto(full, columns, bias, full_out);
+  at::Tensor(out).copy_(full_out.slice(0, 0, rows.size(0)));
+}
+
+// MultiplyInto, kDeviceProductRows rows at a time.
 void MultiplyAtFixedHeight(const at::Tensor& rows, const at::Tensor& columns,
                            const at::Tensor& bias, const at::Tensor& out) {
   for (int64_t begin = 0; begin < rows.size(0); begin += kDeviceProductRows) {
-    const at::Tensor tile = rows.slice(0, begin, begin + kDeviceProductRows);
-    const at::Tensor tile_out = out.slice(0, begin, begin + kDeviceProductRows);
-    const int64_t missing = kDeviceProductRows - tile.size(0);
-    if (missing == 0) {
-      MultiplyInto(tile, columns, bias, tile_out);
-      continue;
-    }
-    const at::Tensor full = at::cat({tile, at::zeros({missing, tile.size(1)}, tile.options())});
-    const at::Tensor full_out = at::empty({kDeviceProductRows, out.size(1)}, out.options());
-    MultiplyInto(full, columns, bias, full_out);
-    tile_out.copy_(full_out.slice(0, 0, tile.size(0)));
+    const auto tile = [&](const at::Tensor& all) {
+      return all.slice(0, begin, begin + kDeviceProductRows);
+    };
+    MultiplyAtHeight(kDeviceProductRows, tile(rows), columns, bias, tile(out));
   }
 }
 
@@ -120,8 +124,10 @@ at::Tensor Multiply(const at::Tensor& x, const at::Tensor& w, const at::Tensor& 
     const auto of_columns = [&](const at::Tensor& all, int64_t axis) {
       return all.slice(axis, column, column + tile.size(1));
     };
-    MultiplyInto(rows.slice(0, row, row + tile.size(0)).to(product_dtype), of_columns(columns, 1),
-                 sums.defined() ? of_columns(sums, 0) : sums, tile);
+    const bool pads = tile.is_cpu() && product_dtype == at::kFloat;
+    MultiplyAtHeight(pads ? RoundUp(tile.size(0), kProductRowUnit) : tile.size(0),
+                     rows.slice(0, row, row + tile.size(0)).to(product_dtype),
+                     of_columns(columns, 1), sums.defined() ? of_columns(sums, 0) : sums, tile);
   });
   return out.view(shape);
 }
@@ -152,7 +158,8 @@ at::Tensor LinearF32(const at::Tensor& x, const at::Tensor& w) {
 at::Tensor GroupedLinear(const at::Tensor& x, const at::Tensor& w) {
   const int64_t tokens = x.size(0), groups = x.size(1), k = x.size(2);
   const at::ScalarType product_dtype = ProductDtype(x);
-  if (DependsOnHeight(tokens, w.size(0) / groups, product_dtype, x.device())) {
+  const bool on_cpu = x.is_cpu() && product_dtype == at::kFloat;
+  if (on_cpu || DependsOnHeight(tokens, w.size(0) / groups, product_dtype, x.device())) {
     std::vector<at::Tensor> products;
     for (int64_t g = 0; g < groups; ++g) {
       products.push_back(Linear(x.select(1, g), w.view({groups, -1, k}).select(0, g)));

@@ -71,7 +71,7 @@ void ForRowTiles(at::Device device, int64_t rows, int64_t tile,
   if (rows == 0) return;
   const int64_t tiles = CeilDivide(rows, tile);
   const auto run_tile = [&](int64_t i) { run(i * tile, std::min((i + 1) * tile, rows)); };
-  if (device.is_cpu() && tiles > 1) return OnAllThreads(tiles, run_tile);
+  if (device.is_cpu()) return OnAllThreads(tiles, run_tile);
   for (int64_t i = 0; i < tiles; ++i) run_tile(i);
 }
 

@@ -33,7 +33,7 @@ std::optional<GptqFactor> FactorOf(const at::Tensor& hessian) {
   // U^T U = L' L'^T of the inverse.
   const at::Tensor of_inverse = Cholesky(at::cholesky_inverse(lower));
   if (!of_inverse.defined()) return std::nullopt;
-  factor.upper = of_inverse.t().to(at::kFloat).cpu().contiguous();
+  factor.upper = of_inverse.t().to(at::kFloat).contiguous();
   return factor;
 }
 

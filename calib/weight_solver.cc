@@ -28,11 +28,12 @@ constexpr const char* kGptqMethod = "gptq";
 constexpr const char* kLeftMethod = "local_hessian";
 constexpr const char* kFewTokensMethod = "few_tokens";
 
-EncodedWeight EncodeByGptq(const at::Tensor& values, float global_scale, const GptqFactor& factor) {
-  const auto size = static_cast<size_t>(factor.upper.numel());
+EncodedWeight EncodeOnHost(const at::Tensor& values, float global_scale, const GptqFactor& factor) {
+  const at::Tensor upper = factor.upper.cpu();
+  const auto size = static_cast<size_t>(upper.numel());
   const quantizers::Nvfp4GptqOptions options = {.global_scale = global_scale,
                                                 .order = factor.order,
-                                                .factor = {factor.upper.data_ptr<float>(), size}};
+                                                .factor = {upper.data_ptr<float>(), size}};
   return Encode(values, [&](auto rows, auto codes, auto scales) {
     quantizers::QuantizeNvfp4Gptq(rows, values.size(1), options, codes, scales);
   });
@@ -173,6 +174,17 @@ run::SolvedWeight WeightSolver::SolveWeight(size_t index, const Inputs& inputs) 
   solved.error = error;
   solved.bytes = by_gptq.Bytes();
   return solved;
+}
+
+// On the device of the factor, where that can.
+EncodedWeight WeightSolver::EncodeByGptq(const at::Tensor& values, float global_scale,
+                                         const GptqFactor& factor) {
+  if (factor.upper.is_cuda() && !tried_device_) {
+    tried_device_ = true;
+    on_device_ = GptqOnDevice::Make(device_problem_);
+  }
+  if (factor.upper.is_cuda() && on_device_) return on_device_->Encode(values, global_scale, factor);
+  return EncodeOnHost(values, global_scale, factor);
 }
 
 // As folds leave them.

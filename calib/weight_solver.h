@@ -6,12 +6,16 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "calib/encoded_weight.h"
+#include "calib/gptq_device.h"
+#include "calib/gptq_factor.h"
 #include "calib/layer_state.h"
 #include "calib/recorder.h"
 #include "checkpoint/source_model.h"
@@ -28,7 +32,8 @@ inline constexpr int64_t kFewestGptqTokens = 256;
 // Solves those that the plan scales by kGptq, a layer at a time: codes and block scales by GPTQ
 // with the Hessian of most tokens, kept where the error of the outputs on the others
 // (statistics/input_sample.h) is smaller than that of a search by local Hessians of the same
-// tokens. Factors are made on the device, the rest on the CPU. Not thread-safe.
+// tokens. Factors are made on the device, and so is GPTQ where the device can compile its kernels
+// (device_problem); the rest runs on the CPU. Not thread-safe.
 class WeightSolver {
  public:
   // `source`, `plan` and `folds` must outlive it; the folds of a layer's weights are in `folds`
@@ -52,6 +57,8 @@ class WeightSolver {
   // What was solved since this was called last, and its bytes.
   std::vector<run::SolvedWeight> TakeSolved();
   uint64_t UnsavedBytes() const { return unsaved_bytes_; }
+  // Why the device does not do GPTQ itself; empty: it does, or nobody asked it.
+  const std::string& device_problem() const { return device_problem_; }
   // What of a layer's weights will be, at most.
   uint64_t CodeBytesOf(int layer) const;
 
@@ -59,6 +66,8 @@ class WeightSolver {
   struct Inputs;
 
   void SolveTogether(size_t first, std::span<const size_t> weights, Recorder& recorder);
+  EncodedWeight EncodeByGptq(const at::Tensor& values, float global_scale,
+                             const GptqFactor& factor);
   run::SolvedWeight SolveWeight(size_t index, const Inputs& inputs);
   void Fold(size_t weight, Inputs& inputs) const;
   at::Tensor ReadValues(size_t index) const;
@@ -75,6 +84,9 @@ class WeightSolver {
   std::map<const recipes::ScaleGroup*, float> global_scales_;  // of this layer
   std::vector<size_t> waiting_;                                // of this layer
   std::set<std::string, std::less<>> needed_;
+  bool tried_device_ = false;
+  std::unique_ptr<GptqOnDevice> on_device_;  // null: GPTQ runs on the CPU
+  std::string device_problem_;
   std::vector<run::SolvedWeight> unsaved_;
   uint64_t unsaved_bytes_ = 0;
 };

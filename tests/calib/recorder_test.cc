@@ -246,15 +246,16 @@ TEST(Recorder, KeepsOnlyWhatIsSaid) {
   const std::vector<std::string> names = {"a", "b"};
   Recorder recorder(names);
   recorder.KeepOnly([](std::string_view name, const statistics::Statistic& statistic) {
-    return name == "b" || !statistic.is_sum;
+    return name == "b" || statistic.purpose == statistics::Purpose::kAny;
   });
   for (const std::string& name : names) ShowInput(recorder, name, at::ones({2, 16}));
   const std::vector<run::StatisticRow> rows = recorder.Rows(0);
-  ASSERT_EQ(rows.size(), 6U);
+  ASSERT_EQ(rows.size(), 7U);
   EXPECT_EQ(rows[0].module + " " + rows[0].name, "a input_amax");
   EXPECT_EQ(rows[1].module + " " + rows[1].name, "b input_amax");
   EXPECT_EQ(rows[2].module + " " + rows[2].name, "b input_square_sum");
   EXPECT_EQ(rows[3].module + " " + rows[3].name, "b input_block_hessian");
+  EXPECT_EQ(rows[4].module + " " + rows[4].name, "b input_channel_amax");
 }
 
 // The square of the largest BF16 is no F32.
@@ -268,7 +269,7 @@ TEST(Recorder, FiniteValuesHaveFiniteSums) {
     signs.slice(0, 2, 4).slice(1, 0, 1).neg_();
     for (int i = 0; i < 3; ++i) ShowInput(recorder, "m", (signs * 3e38F).to(at::kBFloat16));
     EXPECT_TRUE(recorder.Finite());
-    EXPECT_EQ(recorder.Rows(0).size(), 5U);
+    EXPECT_EQ(recorder.Rows(0).size(), 6U);
   }
 }
 

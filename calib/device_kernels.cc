@@ -1,0 +1,132 @@
+#include "calib/device_kernels.h"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <cstddef>
+#include <map>
+#include <utility>
+
+#include "base/error.h"
+
+namespace vernier::calib {
+namespace {
+
+// libtorch's own door to the run-time compiler and the driver, which brings both along.
+constexpr const char* kLibrary = "libcaffe2_nvrtc.so";
+
+// Functions of NVRTC and of the CUDA driver by their documented signatures; 0 is success.
+struct Functions {
+  int (*nvrtcCreateProgram)(void** program, const char* source, const char* name, int headers,
+                            const char* const* contents, const char* const* names) = nullptr;
+  int (*nvrtcCompileProgram)(void* program, int options, const char* const* texts) = nullptr;
+  int (*nvrtcGetPTXSize)(void* program, size_t* size) = nullptr;
+  int (*nvrtcGetPTX)(void* program, char* ptx) = nullptr;
+  int (*nvrtcDestroyProgram)(void** program) = nullptr;
+  int (*cuCtxGetDevice)(int* device) = nullptr;
+  int (*cuDeviceGetAttribute)(int* value, int attribute, int device) = nullptr;
+  int (*cuModuleLoadData)(void** module, const void* image) = nullptr;
+  int (*cuModuleGetFunction)(void** function, void* module, const char* name) = nullptr;
+  int (*cuModuleUnload)(void* module) = nullptr;
+  int (*cuLaunchKernel)(void* function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
+                        unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
+                        void* stream, void** arguments, void** extra) = nullptr;
+};
+
+template <class Function>
+bool Find(void* library, const char* name, Function& function) {
+  function = reinterpret_cast<Function>(dlsym(library, name));
+  return function != nullptr;
+}
+
+bool FindAll(void* library, Functions& f) {
+  return Find(library, "nvrtcCreateProgram", f.nvrtcCreateProgram) &&
+         Find(library, "nvrtcCompileProgram", f.nvrtcCompileProgram) &&
+         Find(library, "nvrtcGetPTXSize", f.nvrtcGetPTXSize) &&
+         Find(library, "nvrtcGetPTX", f.nvrtcGetPTX) &&
+         Find(library, "nvrtcDestroyProgram", f.nvrtcDestroyProgram) &&
+         Find(library, "cuCtxGetDevice", f.cuCtxGetDevice) &&
+         Find(library, "cuDeviceGetAttribute", f.cuDeviceGetAttribute) &&
+         Find(library, "cuModuleLoadData", f.cuModuleLoadData) &&
+         Find(library, "cuModuleGetFunction", f.cuModuleGetFunction) &&
+         Find(library, "cuModuleUnload", f.cuModuleUnload) &&
+         Find(library, "cuLaunchKernel", f.cuLaunchKernel);
+}
+
+// "--gpu-architecture=compute_90": of the device that is current. Empty: there is none.
+std::string Architecture(const Functions& f) {
+  constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
+  int device = 0, major = 0, minor = 0;
+  if (f.cuCtxGetDevice(&device) != 0 || f.cuDeviceGetAttribute(&major, kMajor, device) != 0 ||
+      f.cuDeviceGetAttribute(&minor, kMinor, device) != 0) {
+    return {};
+  }
+  return fmt::format("--gpu-architecture=compute_{}{}", major, minor);
+}
+
+// Empty where it does not compile. Products and sums stay apart: sources say where they are fused.
+std::string CompileToPtx(const Functions& f, const std::string& source,
+                         const std::string& architecture) {
+  void* program = nullptr;
+  if (f.nvrtcCreateProgram(&program, source.c_str(), "kernels.cu", 0, nullptr, nullptr) != 0) {
+    return {};
+  }
+  const char* options[] = {architecture.c_str(), "--fmad=false"};
+  std::string ptx;
+  size_t size = 0;
+  if (f.nvrtcCompileProgram(program, 2, options) == 0 && f.nvrtcGetPTXSize(program, &size) == 0) {
+    ptx.resize(size);
+    if (f.nvrtcGetPTX(program, ptx.data()) != 0) ptx.clear();
+  }
+  f.nvrtcDestroyProgram(&program);
+  return ptx;
+}
+
+}  // namespace
+
+struct DeviceKernels::Impl {
+  Functions f;
+  void* module = nullptr;
+  mutable std::map<std::string, void*> functions;
+};
+
+DeviceKernels::DeviceKernels(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+DeviceKernels::~DeviceKernels() {
+  if (impl_->module != nullptr) impl_->f.cuModuleUnload(impl_->module);
+}
+
+std::unique_ptr<DeviceKernels> DeviceKernels::Compile(const std::string& source,
+                                                      std::string& problem) {
+  void* library = dlopen(kLibrary, RTLD_NOW);  // stays, as libtorch's does
+  auto impl = std::make_unique<Impl>();
+  Functions& f = impl->f;
+  if (library == nullptr || !FindAll(library, f)) {
+    problem = fmt::format("{} does not give NVRTC and the CUDA driver", kLibrary);
+    return nullptr;
+  }
+  const std::string architecture = Architecture(f);
+  const std::string ptx = architecture.empty() ? "" : CompileToPtx(f, source, architecture);
+  if (ptx.empty() || f.cuModuleLoadData(&impl->module, ptx.data()) != 0) {
+    problem = fmt::format("NVRTC or the driver refused a kernel ({})", architecture);
+    return nullptr;
+  }
+  return std::unique_ptr<DeviceKernels>(new DeviceKernels(std::move(impl)));
+}
+
+void DeviceKernels::Launch(const char* name, Grid grid, std::vector<void*> arguments) const {
+  const Functions& f = impl_->f;
+  void*& function = impl_->functions[name];
+  int failure = 0;
+  if (function == nullptr) failure = f.cuModuleGetFunction(&function, impl_->module, name);
+  if (failure == 0) {
+    failure = f.cuLaunchKernel(function, grid.x, grid.y, 1, grid.threads, 1, 1, /*shared_bytes=*/0,
+                               /*stream=*/nullptr, arguments.data(), /*extra=*/nullptr);
+  }
+  if (failure == 0) return;
+  throw Error(ErrorCode::kBadDevice, name,
+              fmt::format("the CUDA driver refused the kernel with error {}", failure),
+              "Start again: the same command goes on; report it if it comes back");
+}
+
+}  // namespace vernier::calib

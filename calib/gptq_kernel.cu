@@ -1,0 +1,126 @@
+// GPTQ of NVFP4 on a device (quantizers/nvfp4_gptq.h has the definition, and the bytes are its):
+// CUDA C that is compiled when it is first needed, and C++ that a test compiles (with functions of
+// its own for the intrinsics). Everything is laid out by position, rows side by side: w [K, N].
+
+#define BLOCK 16
+#define CODES_BELOW 4
+#define CODES_ABOVE 7
+
+// The magnitude of an E4M3 code from 1 to 126.
+__device__ float E4m3Value(int code) {
+  const int exponent = code >> 3;
+  if (exponent == 0) return (float)code * 0.001953125f;
+  return __int_as_float(((exponent + 120) << 23) | ((code & 7) << 20));
+}
+
+// Of a value from 2^-9 to 448, to nearest even.
+__device__ int E4m3Code(float value) {
+  const int bits = __float_as_int(value);
+  if (value < 0.015625f) return __float_as_int(__fadd_rn(value, 16384.0f)) - __float_as_int(16384.0f);
+  const int rounded = bits + 0x7FFFF + ((bits >> 20) & 1);
+  return (rounded >> 20) - (120 << 3);
+}
+
+// As ModelOpt encodes: ties to the even code, beyond 6 and NaN as 6, code 8 for what is negative
+// and rounds to 0.
+__device__ int E2m1Code(float value) {
+  const int negative = value < 0.0f;
+  const float a = negative ? -value : value;
+  const int code = !(a <= 0.25f) + !(a < 0.75f) + !(a <= 1.25f) + !(a < 1.75f) + !(a <= 2.5f) +
+                   !(a < 3.5f) + !(a <= 5.0f);
+  return code | (negative << 3);
+}
+
+__device__ float E2m1Value(int code) {
+  const int magnitude = code & 7;
+  const float value = magnitude < 4   ? 0.5f * (float)magnitude
+                      : magnitude < 6 ? (float)(magnitude - 2)
+                                      : (float)(2 * magnitude - 8);
+  return code & 8 ? 0.0f - value : value;
+}
+
+__device__ int RuleCode(const float* v, float global_scale) {
+  float amax = 0.0f;
+  int is_finite = 1;
+  for (int i = 0; i < BLOCK; ++i) {
+    const float magnitude = v[i] < 0.0f ? -v[i] : v[i];
+    if (!(magnitude <= 3.402823466e+38f)) is_finite = 0;
+    if (magnitude > amax) amax = magnitude;
+  }
+  if (!is_finite) return 126;
+  const float quotient = __fdiv_rn(amax, __fmul_rn(6.0f, global_scale));
+  const float scale = quotient == 0.0f ? 1.0f : quotient;
+  return E4m3Code(scale < 0.001953125f ? 0.001953125f : scale > 448.0f ? 448.0f : scale);
+}
+
+// The sum of squared errors under one scale. u: the block's part of U, in rows of `stride`.
+__device__ float CostOf(const float* values, const float* u, long long stride, float scale) {
+  float v[BLOCK];
+  for (int i = 0; i < BLOCK; ++i) v[i] = values[i];
+  float cost = 0.0f;
+  for (int i = 0; i < BLOCK; ++i) {
+    const float n = E2m1Value(E2m1Code(__fdiv_rn(v[i], scale)));
+    const float inverse = __fdiv_rn(1.0f, u[i * stride + i]);
+    const float error = __fmul_rn(__fmaf_rn(-n, scale, v[i]), inverse);
+    cost = __fmaf_rn(error, error, cost);
+    for (int k = i + 1; k < BLOCK; ++k) v[k] = __fmaf_rn(-error, u[i * stride + k], v[k]);
+  }
+  return cost;
+}
+
+// Quantises a block: w [16, rows] -> nibbles [16, rows], codes [rows], errors [16, rows].
+extern "C" __global__ void gptq_block(const float* w, const float* u, long long stride,
+                                      float global_scale, int rows, unsigned char* nibbles,
+                                      unsigned char* codes, float* errors) {
+  const int row = blockIdx.x * blockDim.x + threadIdx.x;
+  if (row >= rows) return;
+  float v[BLOCK];
+  for (int i = 0; i < BLOCK; ++i) v[i] = w[(long long)i * rows + row];
+  const int rule = RuleCode(v, global_scale);
+  int best = rule;
+  const float infinity = __int_as_float(0x7F800000);
+  float least = infinity;
+  // The rule's code first: of equals, the first one stays.
+  for (int c = -CODES_BELOW - 1; c <= CODES_ABOVE; ++c) {
+    const int code = c < -CODES_BELOW ? rule : rule + c;
+    if (code < 1 || code > 126) continue;
+    const float cost = CostOf(v, u, stride, __fmul_rn(E4m3Value(code), global_scale));
+    if (cost < least) {
+      least = cost;
+      best = code;
+    }
+  }
+  const int compensates = least < infinity;
+  const float scale = __fmul_rn(E4m3Value(best), global_scale);
+  codes[row] = (unsigned char)best;
+  for (int i = 0; i < BLOCK; ++i) {
+    const int nibble = E2m1Code(__fdiv_rn(v[i], scale));
+    const float inverse = __fdiv_rn(1.0f, u[i * stride + i]);
+    float error = __fmul_rn(__fmaf_rn(-E2m1Value(nibble), scale, v[i]), inverse);
+    if (!compensates) error = 0.0f;
+    nibbles[(long long)i * rows + row] = (unsigned char)nibble;
+    errors[(long long)i * rows + row] = error;
+    for (int k = i + 1; k < BLOCK && compensates; ++k) {
+      v[k] = __fmaf_rn(-error, u[i * stride + k], v[k]);
+    }
+  }
+}
+
+#define TILE 16
+
+// Makes up for a block's errors in the `rest` positions behind it: w [rest, rows]. u: U's rows of
+// the block, from the first of these columns on.
+extern "C" __global__ void gptq_update(float* w, const float* u, long long stride, int rows,
+                                       int rest, const float* errors) {
+  const int row = blockIdx.x * blockDim.x + threadIdx.x;
+  if (row >= rows) return;
+  float error[BLOCK];
+  for (int i = 0; i < BLOCK; ++i) error[i] = errors[(long long)i * rows + row];
+  const int first = blockIdx.y * TILE;
+  const int end = first + TILE < rest ? first + TILE : rest;
+  for (int j = first; j < end; ++j) {
+    float value = w[(long long)j * rows + row];
+    for (int i = 0; i < BLOCK; ++i) value = __fmaf_rn(-error[i], u[i * stride + j], value);
+    w[(long long)j * rows + row] = value;
+  }
+}

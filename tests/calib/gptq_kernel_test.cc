@@ -1,0 +1,171 @@
+// The device's GPTQ kernels, as C++ on the CPU: byte for byte what quantizers/ makes. With a CUDA
+// device also there.
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "calib/encoded_weight.h"
+#include "calib/gptq_device.h"
+#include "calib/gptq_factor.h"
+#include "quantizers/float_formats.h"
+#include "quantizers/nvfp4_gptq.h"
+#include "tests/calib/loop_support.h"
+
+namespace vernier::calib {
+namespace {
+
+// What CUDA has of its own: the place of a thread, and arithmetic that rounds once.
+namespace cuda {
+
+struct Place {
+  unsigned x = 0, y = 0;
+};
+Place blockIdx, blockDim, threadIdx;
+
+float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
+float __fmul_rn(float a, float b) { return a * b; }
+float __fadd_rn(float a, float b) { return a + b; }
+float __fdiv_rn(float a, float b) { return a / b; }
+float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
+int __float_as_int(float value) { return std::bit_cast<int>(value); }
+
+#define __device__ static
+#define __global__
+#include "calib/gptq_kernel.cu"
+#undef __device__
+#undef __global__
+#undef BLOCK
+#undef TILE
+
+}  // namespace cuda
+
+constexpr int64_t kGptqColumns = 96, kGptqWeightRows = 70;
+
+struct Problem {
+  at::Tensor values;
+  GptqFactor factor;
+  float global_scale = 0.002F;
+};
+
+Problem MakeProblem(at::Device device = at::kCPU) {
+  at::manual_seed(1);
+  const at::Tensor mix =
+      at::randn({kGptqColumns, kGptqColumns}) * at::rand({kGptqColumns}).mul(3).exp();
+  const at::Tensor x = at::randn({500, kGptqColumns}).mm(mix);
+  Problem problem;
+  problem.values = at::randn({kGptqWeightRows, kGptqColumns}) *
+                   at::rand({kGptqWeightRows, 1}).mul(6).sub(4).exp();
+  problem.values[3].zero_();
+  problem.values[4][17] = 1e6;  // saturates
+  problem.values[5][40] = std::numeric_limits<float>::quiet_NaN();
+  problem.factor = FactorOf(x.t().mm(x).triu().to(device)).value();
+  return problem;
+}
+
+EncodedWeight Expected(const Problem& problem) {
+  const at::Tensor upper = problem.factor.upper.cpu();
+  const quantizers::Nvfp4GptqOptions options = {
+      .global_scale = problem.global_scale,
+      .order = problem.factor.order,
+      .factor = {upper.data_ptr<float>(), static_cast<size_t>(upper.numel())}};
+  return Encode(problem.values, [&](auto rows, auto codes, auto scales) {
+    quantizers::QuantizeNvfp4Gptq(rows, kGptqColumns, options, codes, scales);
+  });
+}
+
+// Runs the kernels thread by thread, as GptqOnDevice launches them.
+EncodedWeight Emulate(const Problem& problem) {
+  const auto& order = problem.factor.order;
+  const int rows = static_cast<int>(kGptqWeightRows);
+  const at::Tensor w =
+      problem.values.t().index_select(0, at::tensor(order, at::kInt).to(at::kLong)).contiguous();
+  std::vector<unsigned char> nibbles(static_cast<size_t>(w.numel())), codes(nibbles.size() / 16);
+  std::vector<float> errors(16 * static_cast<size_t>(rows));
+  const auto* upper = problem.factor.upper.data_ptr<float>();
+  const auto for_rows = [&](auto run) {
+    cuda::blockDim.x = 32;
+    for (unsigned thread = 0; thread < 96; ++thread) {  // more than there are rows
+      cuda::blockIdx.x = thread / 32;
+      cuda::threadIdx.x = thread % 32;
+      run();
+    }
+  };
+  for (int64_t first = 0; first < kGptqColumns; first += 16) {
+    auto* block = w.data_ptr<float>() + first * rows;
+    const auto* u = upper + first * kGptqColumns + first;
+    for_rows([&] {
+      cuda::gptq_block(block, u, kGptqColumns, problem.global_scale, rows,
+                       nibbles.data() + first * rows, codes.data() + first / 16 * rows,
+                       errors.data());
+    });
+    const int rest = static_cast<int>(kGptqColumns - first - 16);
+    for (cuda::blockIdx.y = 0; static_cast<int>(cuda::blockIdx.y) * 16 < rest; ++cuda::blockIdx.y) {
+      for_rows([&] {
+        cuda::gptq_update(block + 16 * rows, u + 16, kGptqColumns, rows, rest, errors.data());
+      });
+    }
+  }
+  EncodedWeight encoded{std::vector<uint8_t>(nibbles.size() / 2),
+                        std::vector<uint8_t>(codes.size())};
+  for (int64_t p = 0; p < kGptqColumns; ++p) {
+    const int64_t column = order[static_cast<size_t>(p)];
+    for (int64_t row = 0; row < rows; ++row) {
+      encoded.codes[static_cast<size_t>((row * kGptqColumns + column) / 2)] |=
+          static_cast<uint8_t>(nibbles[static_cast<size_t>(p * rows + row)] << (column % 2 * 4));
+      encoded.scales[static_cast<size_t>((row * kGptqColumns + column) / 16)] =
+          codes[static_cast<size_t>(p / 16 * rows + row)];
+    }
+  }
+  return encoded;
+}
+
+TEST(GptqKernel, MakesTheBytesOfTheDefinition) {
+  const Problem problem = MakeProblem();
+  const EncodedWeight expected = Expected(problem), emulated = Emulate(problem);
+  EXPECT_EQ(emulated.scales, expected.scales);
+  EXPECT_EQ(emulated.codes, expected.codes);
+}
+
+TEST(GptqKernel, EveryScaleAndEveryNibbleIsUnderstood) {
+  for (int code = 1; code <= 126; ++code) {
+    const float value = cuda::E4m3Value(code);
+    EXPECT_EQ(value, quantizers::E4m3ToFloat(static_cast<uint8_t>(code)));
+    EXPECT_EQ(cuda::E4m3Code(value), code);
+    const float above = value + (code < 126 ? cuda::E4m3Value(code + 1) - value : 0) * 0.5F;
+    EXPECT_EQ(cuda::E4m3Code(above), quantizers::FloatToE4m3(above)) << above;
+  }
+  for (int code = 0; code < 16; ++code) {
+    EXPECT_EQ(cuda::E2m1Value(code), quantizers::kE2m1Values[static_cast<size_t>(code)]);
+  }
+}
+
+TEST(GptqKernel, MakesThemOnCudaToo) {
+  if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
+  const Problem problem = MakeProblem(at::kCUDA);
+  std::string problem_text;
+  const auto on_device = GptqOnDevice::Make(problem_text);
+  ASSERT_TRUE(on_device) << problem_text;
+  const EncodedWeight expected = Expected(problem);
+  for (const at::Tensor& values : {problem.values, problem.values.cuda()}) {
+    const EncodedWeight made = on_device->Encode(values, problem.global_scale, problem.factor);
+    EXPECT_EQ(made.scales, expected.scales);
+    EXPECT_EQ(made.codes, expected.codes);
+  }
+}
+
+// The machine that tests usually run on has none.
+TEST(GptqKernel, WithoutCudaItSaysSo) {
+  if (HasDevice(at::kCUDA)) GTEST_SKIP() << "there is a CUDA device";
+  std::string problem;
+  EXPECT_EQ(GptqOnDevice::Make(problem), nullptr);
+  EXPECT_NE(problem, "");
+}
+
+}  // namespace
+}  // namespace vernier::calib

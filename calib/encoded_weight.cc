@@ -4,6 +4,7 @@
 
 #include "checkpoint/weight_decoder.h"
 #include "quantizers/amax.h"
+#include "quantizers/float_formats.h"
 
 namespace vernier::calib {
 namespace {
@@ -22,6 +23,34 @@ std::span<Byte> BytesOfRows(std::span<Byte> all, int64_t begin, int64_t end, int
                             int64_t values_per_byte) {
   return all.subspan(static_cast<size_t>(begin * columns / values_per_byte),
                      static_cast<size_t>((end - begin) * columns / values_per_byte));
+}
+
+at::Tensor BytesOn(at::Device device, const std::vector<uint8_t>& bytes) {
+  auto* data = const_cast<uint8_t*>(bytes.data());  // from_blob takes no other, and nobody writes
+  return at::from_blob(data, {static_cast<int64_t>(bytes.size())}, at::kByte).to(device);
+}
+
+// Values of all codes, [256, 2] for the two of a byte of E2M1, [256] for E4M3.
+at::Tensor PairsOn(at::Device device) {
+  at::Tensor pairs = at::empty({256, 2}, at::kFloat);
+  auto* values = pairs.data_ptr<float>();
+  for (size_t code = 0; code < 256; ++code) {
+    values[2 * code] = quantizers::kE2m1Values[code & 0xF];
+    values[2 * code + 1] = quantizers::kE2m1Values[code >> 4];
+  }
+  return pairs.to(device);
+}
+at::Tensor ScalesOn(at::Device device) {
+  return at::tensor(at::ArrayRef<float>(quantizers::kE4m3Values)).to(device);
+}
+
+at::Tensor DecodeOn(at::Device device, const EncodedWeight& encoded, int64_t rows, int64_t columns,
+                    float global_scale) {
+  const at::Tensor codes = BytesOn(device, encoded.codes).to(at::kInt);
+  const at::Tensor scales = BytesOn(device, encoded.scales).to(at::kInt);
+  at::Tensor values = PairsOn(device).index_select(0, codes).view({rows, columns / kBlock, kBlock});
+  values.mul_(ScalesOn(device).index_select(0, scales).mul_(global_scale).view({rows, -1, 1}));
+  return values.view({rows, columns});
 }
 
 }  // namespace
@@ -73,8 +102,10 @@ EncodedWeight Encode(const at::Tensor& values, const quantizers::Nvfp4Options& o
   });
 }
 
-at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_scale) {
+at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_scale,
+                  at::Device device) {
   const auto rows = static_cast<int64_t>(encoded.codes.size()) * 2 / columns;
+  if (!device.is_cpu()) return DecodeOn(device, encoded, rows, columns, global_scale);
   at::Tensor values = at::empty({rows, columns}, at::kFloat);
   ForWeightRows(rows, [&](int64_t begin, int64_t end) {
     quantizers::DequantizeNvfp4(BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),

@@ -41,8 +41,9 @@ using EncodeRows = std::function<void(quantizers::RealSpan values, std::span<uin
 EncodedWeight Encode(const at::Tensor& values, const EncodeRows& encode);
 EncodedWeight Encode(const at::Tensor& values, const quantizers::Nvfp4Options& options);
 
-// What the encoded weight is [N, K] F32, on the CPU.
-at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_scale);
+// What the encoded weight is [N, K] F32, on a device: decoded there.
+at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_scale,
+                  at::Device device = at::kCPU);
 
 // The largest magnitude; values BF16 or F32, on the CPU.
 float AmaxOf(const at::Tensor& values);

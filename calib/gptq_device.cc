@@ -27,8 +27,8 @@ std::unique_ptr<GptqOnDevice> GptqOnDevice::Make(std::string& problem) {
   return std::unique_ptr<GptqOnDevice>(new GptqOnDevice(std::move(kernels)));
 }
 
-EncodedWeight GptqOnDevice::Encode(const at::Tensor& values, float global_scale,
-                                   const GptqFactor& factor) const {
+GptqOnDevice::Pending GptqOnDevice::Start(const at::Tensor& values, float global_scale,
+                                          const GptqFactor& factor) const {
   assert(factor.upper.is_cuda());
   const at::Device device = factor.upper.device();
   const int64_t columns = values.size(1);
@@ -64,7 +64,9 @@ EncodedWeight GptqOnDevice::Encode(const at::Tensor& values, float global_scale,
   const at::Tensor natural = nibbles.index_select(0, position).view({columns / 2, 2, rows});
   const at::Tensor packed = natural.select(1, 0) + natural.select(1, 1) * 16;
   const at::Tensor block_order = order.slice(0, 0, columns, kScaleBlock).div(kScaleBlock, "floor");
-  return {HostBytes(packed.t()), HostBytes(codes.index_select(0, block_order.argsort()).t())};
+  return {packed.t(), codes.index_select(0, block_order.argsort()).t()};
 }
+
+EncodedWeight GptqOnDevice::Pending::Fetch() const { return {HostBytes(codes), HostBytes(scales)}; }
 
 }  // namespace vernier::calib

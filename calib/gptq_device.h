@@ -23,10 +23,15 @@ class GptqOnDevice {
   // Null, and why in `problem`, where the device cannot compile kernels.
   static std::unique_ptr<GptqOnDevice> Make(std::string& problem);
 
-  // `values` [N, K] BF16 or F32, on any device; the factor on this one. Memory on the device: F32
-  // copies of `values` and of what it passes through, three at once.
-  EncodedWeight Encode(const at::Tensor& values, float global_scale,
-                       const GptqFactor& factor) const;
+  // What the device is at work on.
+  struct Pending {
+    at::Tensor codes, scales;  // U8 [N, K / 2] and [N, K / 16]
+
+    EncodedWeight Fetch() const;  // waits for the device
+  };
+  // `values` [N, K] BF16 or F32, on any device; the factor on this one. Memory on the device: an
+  // F32 copy of `values`, one in the making, and a byte for each.
+  Pending Start(const at::Tensor& values, float global_scale, const GptqFactor& factor) const;
 
  private:
   explicit GptqOnDevice(std::unique_ptr<DeviceKernels> kernels) : kernels_(std::move(kernels)) {}

@@ -1,5 +1,6 @@
 #include "calib/recorder.h"
 
+#include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -193,7 +194,9 @@ void Recorder::AddToWaiting(Entry& entry, const at::Tensor& rows) {
   });
 }
 
+// Rows were shown in a pass; who asks for sums may be outside of one.
 void Recorder::AddRest(Entry& entry) {
+  const c10::InferenceMode inference;
   const at::Tensor rest = std::exchange(entry.waiting.rest, {});
   if (rest.defined()) AddToWaiting(entry, rest);
 }

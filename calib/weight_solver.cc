@@ -59,11 +59,12 @@ EncodedWeight EncodeByLocalHessian(const at::Tensor& values, float global_scale,
   return Encode(values, options);
 }
 
-// The mean square of the outputs' errors on `inputs` [R, K] F32.
+// The mean square of the outputs' errors on `inputs` [R, K] F32, on one device with `values`.
 double OutputError(const at::Tensor& values, const EncodedWeight& encoded, float global_scale,
                    const at::Tensor& inputs) {
-  const at::Tensor errors = Decode(encoded, values.size(1), global_scale).sub_(values);
-  return inputs.mm(errors.to(inputs.device()).t()).square().mean().item<double>();
+  const at::Tensor errors =
+      Decode(encoded, values.size(1), global_scale, inputs.device()).sub_(values);
+  return inputs.mm(errors.t()).square().mean().item<double>();
 }
 
 }  // namespace
@@ -142,6 +143,7 @@ void WeightSolver::SolveTogether(size_t first, std::span<const size_t> weights,
     unsaved_.push_back(SolveWeight(index, inputs));
     unsaved_bytes_ += unsaved_.back().bytes.size();
   }
+  read_.clear();
 }
 
 // As inputs are behind the weight's fold: divided by its factors.
@@ -159,12 +161,14 @@ run::SolvedWeight WeightSolver::SolveWeight(size_t index, const Inputs& inputs) 
                            .tokens = inputs.tokens,
                            .bytes = {}};
   if (!inputs.factor) return solved;
-  const at::Tensor values = ReadValues(index);
   const float scale = solved.global_scale = GlobalScaleOf(index);
+  const at::Tensor values = ReadValues(index);
+  const at::Tensor on_device = values.to(inputs.sample.device());
+  const auto finish_gptq = BeginGptq(values, on_device, scale, *inputs.factor);
   const EncodedWeight by_blocks = EncodeByLocalHessian(values, scale, inputs.hessian);
-  solved.other_error = solved.error = OutputError(values, by_blocks, scale, inputs.sample);
-  const EncodedWeight by_gptq = EncodeByGptq(values, scale, *inputs.factor);
-  const double error = OutputError(values, by_gptq, scale, inputs.sample);
+  solved.other_error = solved.error = OutputError(on_device, by_blocks, scale, inputs.sample);
+  const EncodedWeight by_gptq = finish_gptq();
+  const double error = OutputError(on_device, by_gptq, scale, inputs.sample);
   if (!(error < solved.other_error)) {
     // The next layer is to see what the export will write.
     if (plan_.propagates) solved.bytes = by_blocks.Bytes();
@@ -176,19 +180,26 @@ run::SolvedWeight WeightSolver::SolveWeight(size_t index, const Inputs& inputs) 
   return solved;
 }
 
-// On the device of the factor, where that can.
-EncodedWeight WeightSolver::EncodeByGptq(const at::Tensor& values, float global_scale,
-                                         const GptqFactor& factor) {
+// On the device of the factor, where that can: beside what the CPU does until the result is asked
+// for.
+std::function<EncodedWeight()> WeightSolver::BeginGptq(const at::Tensor& values,
+                                                       const at::Tensor& on_device,
+                                                       float global_scale,
+                                                       const GptqFactor& factor) {
   if (factor.upper.is_cuda() && !tried_device_) {
     tried_device_ = true;
     on_device_ = GptqOnDevice::Make(device_problem_);
   }
-  if (factor.upper.is_cuda() && on_device_) return on_device_->Encode(values, global_scale, factor);
-  return EncodeOnHost(values, global_scale, factor);
+  if (factor.upper.is_cuda() && on_device_) {
+    return
+        [pending = on_device_->Start(on_device, global_scale, factor)] { return pending.Fetch(); };
+  }
+  return [=, &factor] { return EncodeOnHost(values, global_scale, factor); };
 }
 
 // As folds leave them.
 at::Tensor WeightSolver::ReadValues(size_t index) const {
+  if (const auto read = read_.find(index); read != read_.end()) return read->second;
   const LogicalWeight& weight = source_.layout.weights[index];
   return ReadWeightRows(source_, reader_, weight, recipes::RescalingOf(plan_, folds_, index), 0,
                         weight.rows());
@@ -201,7 +212,9 @@ float WeightSolver::GlobalScaleOf(size_t weight) {
   if (!is_new) return place->second;
   float amax = 0;
   for (const size_t member : group->weights) {
-    amax = std::max(amax, AmaxOf(ReadValues(member)));
+    const at::Tensor values = ReadValues(member);
+    amax = std::max(amax, AmaxOf(values));
+    read_.emplace(member, values);
   }
   return place->second = quantizers::Nvfp4GlobalScale(amax, Nvfp4Search::kLocalHessian);
 }

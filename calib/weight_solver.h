@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -66,8 +67,8 @@ class WeightSolver {
   struct Inputs;
 
   void SolveTogether(size_t first, std::span<const size_t> weights, Recorder& recorder);
-  EncodedWeight EncodeByGptq(const at::Tensor& values, float global_scale,
-                             const GptqFactor& factor);
+  std::function<EncodedWeight()> BeginGptq(const at::Tensor& values, const at::Tensor& on_device,
+                                           float global_scale, const GptqFactor& factor);
   run::SolvedWeight SolveWeight(size_t index, const Inputs& inputs);
   void Fold(size_t weight, Inputs& inputs) const;
   at::Tensor ReadValues(size_t index) const;
@@ -82,7 +83,8 @@ class WeightSolver {
   std::map<size_t, const recipes::ScaleGroup*> groups_;
   std::map<size_t, size_t> first_of_;                          // by weight: whose inputs count
   std::map<const recipes::ScaleGroup*, float> global_scales_;  // of this layer
-  std::vector<size_t> waiting_;                                // of this layer
+  std::map<size_t, at::Tensor> read_;  // values of weights of one group that are being solved
+  std::vector<size_t> waiting_;        // of this layer
   std::set<std::string, std::less<>> needed_;
   bool tried_device_ = false;
   std::unique_ptr<GptqOnDevice> on_device_;  // null: GPTQ runs on the CPU

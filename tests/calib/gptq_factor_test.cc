@@ -32,7 +32,7 @@ TEST(GptqFactor, IsThatOfTheInverseOnEachDevice) {
     ASSERT_TRUE(factor);
     const at::Tensor order = at::tensor(factor->order, at::kInt).to(at::kLong);
     const at::Tensor permuted = h.index_select(0, order).index_select(1, order);
-    const at::Tensor u = factor->upper.to(at::kDouble);
+    const at::Tensor u = factor->upper.cpu().to(at::kDouble);
     EXPECT_EQ((u.tril(-1) != 0).sum().item<int64_t>(), 0);
     const at::Tensor identity = u.t().mm(u).mm(permuted);
     EXPECT_LT((identity - at::eye(kColumns, at::kDouble)).abs().max().item<double>(), 1e-3);

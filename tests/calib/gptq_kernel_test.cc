@@ -153,7 +153,8 @@ TEST(GptqKernel, MakesThemOnCudaToo) {
   ASSERT_TRUE(on_device) << problem_text;
   const EncodedWeight expected = Expected(problem);
   for (const at::Tensor& values : {problem.values, problem.values.cuda()}) {
-    const EncodedWeight made = on_device->Encode(values, problem.global_scale, problem.factor);
+    const EncodedWeight made =
+        on_device->Start(values, problem.global_scale, problem.factor).Fetch();
     EXPECT_EQ(made.scales, expected.scales);
     EXPECT_EQ(made.codes, expected.codes);
   }

@@ -273,6 +273,27 @@ TEST(Recorder, FiniteValuesHaveFiniteSums) {
   }
 }
 
+// Tensors of a pass are those of inference mode, and saves and solvers stand outside of it.
+TEST(Recorder, RowsThatWaitAreAddedOutsideOfAPassToo) {
+  for (const at::DeviceType device : kTestDevices) {
+    if (!HasDevice(device)) continue;
+    const std::vector<std::string> names = {"m"};
+    Recorder recorder(names), taken(names);
+    {
+      const c10::InferenceMode inference;
+      for (int64_t rows : {int64_t{5}, kSumRows, int64_t{7}}) {
+        const at::Tensor x = at::ones({rows, 16}, at::device(device));
+        ShowInput(recorder, "m", x);
+        ShowInput(taken, "m", x);
+      }
+    }
+    for (const run::StatisticRow& row : recorder.Rows(0)) {
+      EXPECT_EQ(statistics::FromBytes(row.bytes).tokens, kSumRows + 12) << row.name;
+    }
+    EXPECT_EQ(taken.Take("m", statistics::InputHessian::kName).value().rows, kSumRows + 12);
+  }
+}
+
 // 300 ones are more than BF16 can count.
 TEST(Recorder, SumsInF32WhenAStatisticAsksForIt) {
   const std::vector<std::string> names = {"m"};

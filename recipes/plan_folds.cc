@@ -80,8 +80,11 @@ class FoldPlanner {
         !std::ranges::all_of(fold.consumers, rewritable)) {
       return false;
     }
+    // A matrix that could get fewer bits and does not is one that is to stay as it is.
     const auto agrees = [&](size_t weight) {
-      return IsSmoothed(weight) || !IsQuantised(plan_.weights[weight].format);
+      const bool is_router_or_such = !source_.layout.weights[weight].quantisable();
+      return IsSmoothed(weight) ||
+             (is_router_or_such && !IsQuantised(plan_.weights[weight].format));
     };
     if (!std::ranges::all_of(fold.consumers, agrees)) return false;
     if (!std::ranges::any_of(fold.consumers, [&](size_t w) { return IsSmoothed(w); })) return false;

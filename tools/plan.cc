@@ -99,12 +99,12 @@ std::string GigaFlops(double flops) {
 // "computes 100 GFLOP/s in layers, 90 GFLOP/s in their routed experts, and "
 std::string ComputeText(const PlanReport& report) {
   if (report.plan.observed_modules.empty()) return {};
-  const auto& [dense, experts] = report.speed.compute;
+  const calib::ComputeSpeed& speed = report.speed.compute;
   if (report.source.family->Dims().experts == 0) {
-    return fmt::format("computes {} and ", GigaFlops(dense));
+    return fmt::format("computes {} and ", GigaFlops(speed.dense_flops));
   }
-  return fmt::format("computes {} in layers, {} in their routed experts, and ", GigaFlops(dense),
-                     GigaFlops(experts));
+  return fmt::format("computes {} in layers, {} in their routed experts, and ",
+                     GigaFlops(speed.dense_flops), GigaFlops(speed.expert_flops));
 }
 
 // Of a source of which memory holds a part that is worth a word.

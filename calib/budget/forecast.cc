@@ -61,7 +61,6 @@ double Tokens(const Workload& workload) {
   return static_cast<double>(workload.samples) * static_cast<double>(workload.sequence_length);
 }
 
-// Hessians on the device, all else on the CPU beside it.
 double SolveSeconds(const SourceModel& source, const Workload& workload,
                     const ComputeSpeed& speed) {
   const SolvingSizes& solving = workload.solving;
@@ -72,9 +71,11 @@ double SolveSeconds(const SourceModel& source, const Workload& workload,
     share = static_cast<double>(dims.experts_per_token) / static_cast<double>(dims.experts);
   }
   const double host_flops = UsualSpeed("cpu", ComputeThreadCount(0)).compute.dense_flops;
+  const double solve_flops =
+      speed.solve_flops > 0 ? speed.solve_flops : std::min(host_flops, speed.dense_flops);
   return Tokens(workload) * (solving.dense_flops + share * solving.expert_flops) /
              speed.dense_flops +
-         solving.solve_flops / std::min(host_flops, speed.dense_flops);
+         solving.solve_flops / solve_flops;
 }
 
 double ComputeSeconds(const SourceModel& source, const Workload& workload,
@@ -126,8 +127,10 @@ TokenFlops ForwardFlops(const SourceModel& source, const Workload& workload) {
 MachineSpeed UsualSpeed(std::string_view device, int threads) {
   constexpr double kThreadFlops = 5e10;
   const double flops = kThreadFlops * threads;
-  if (device == "cpu") return {.compute = {flops, flops}, .bytes_per_second = 1e9};
-  return {.compute = {.dense_flops = 1.5e14, .expert_flops = 3e14},
+  if (device == "cpu")
+    return {.compute = {.dense_flops = flops, .expert_flops = flops}, .bytes_per_second = 1e9};
+  // Of solving seen on an H200 with 16 cores beside it.
+  return {.compute = {.dense_flops = 1.5e14, .expert_flops = 3e14, .solve_flops = 1e13},
           .bytes_per_second = 2e9,
           .start_seconds = 1};
 }

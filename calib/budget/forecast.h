@@ -25,6 +25,7 @@ TokenFlops ForwardFlops(const checkpoint::SourceModel& source, const Workload& w
 struct ComputeSpeed {
   double dense_flops = 0;
   double expert_flops = 0;
+  double solve_flops = 0;  // of weights that calibration solves; 0: as the CPU's dense ones
 };
 
 // Speeds measured or assumed for a forecast.

@@ -107,6 +107,63 @@ TensorMeaning ClassifyOutsideLayers(std::string_view name) {
   return {};
 }
 
+// Norms, into all that reads them. Not w3 into w2: the product of both is clamped in between.
+class DeepseekV4Folds {
+ public:
+  DeepseekV4Folds(const DeepseekV4Config& config, const ModelLayout& layout)
+      : config_(config), layout_(layout) {}
+
+  std::vector<Fold> Take() && {
+    for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
+      const std::string prefix = "layers." + std::to_string(layer) + ".";
+      AddAttention(prefix, config_.compress_ratios[static_cast<size_t>(layer)]);
+      AddFfn(prefix);
+    }
+    return std::move(folds_);
+  }
+
+ private:
+  void AddNorm(const std::string& norm, int64_t channels,
+               const std::vector<std::string>& consumers) {
+    AddFold(layout_, {.kind = FoldKind::kNorm, .channels = channels}, norm, consumers, folds_);
+  }
+
+  void AddAttention(const std::string& prefix, int64_t ratio) {
+    const std::string attention = prefix + "attn.";
+    std::vector<std::string> of_input = {attention + "wq_a", attention + "wkv"};
+    std::vector<std::string> of_queries = {attention + "wq_b"};
+    const auto add_compressor = [&](const std::string& compressor) {
+      of_input.push_back(compressor + "wkv");
+      of_input.push_back(compressor + "wgate");
+    };
+    if (ratio != 0) add_compressor(attention + "compressor.");
+    if (ratio == kSparseRatio) {
+      add_compressor(attention + "indexer.compressor.");
+      of_input.push_back(attention + "indexer.weights_proj");
+      of_queries.push_back(attention + "indexer.wq_b");
+    }
+    AddNorm(prefix + "attn_norm", config_.hidden_size, of_input);
+    AddNorm(attention + "q_norm", config_.q_lora_rank, of_queries);
+  }
+
+  void AddFfn(const std::string& prefix) {
+    std::vector<std::string> consumers = {prefix + "ffn.gate"};
+    const auto add = [&](const std::string& expert) {
+      consumers.push_back(expert + ".w1");
+      consumers.push_back(expert + ".w3");
+    };
+    if (config_.n_shared_experts > 0) add(prefix + "ffn.shared_experts");
+    for (int64_t expert = 0; expert < config_.n_routed_experts; ++expert) {
+      add(prefix + "ffn.experts." + std::to_string(expert));
+    }
+    AddNorm(prefix + "ffn_norm", config_.hidden_size, consumers);
+  }
+
+  const DeepseekV4Config& config_;
+  const ModelLayout& layout_;
+  std::vector<Fold> folds_;
+};
+
 class DeepseekV4Family : public Family {
  public:
   explicit DeepseekV4Family(const Json& config) : config_(ParseDeepseekV4Config(config)) {}
@@ -145,6 +202,10 @@ class DeepseekV4Family : public Family {
           dims.key_compression == 0 ? ratio : std::min(dims.key_compression, ratio);
     }
     return dims;
+  }
+
+  std::vector<Fold> Folds(const ModelLayout& layout) const override {
+    return DeepseekV4Folds(config_, layout).Take();
   }
 
   std::vector<ConfigPatch> PatchConfig(Json& config) const override {

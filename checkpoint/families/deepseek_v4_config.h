@@ -9,6 +9,9 @@
 
 namespace vernier::checkpoint {
 
+// The compression ratio of layers whose attention has an indexer.
+inline constexpr int64_t kSparseRatio = 4;
+
 struct YarnScaling {
   double factor = 1.0;  // 1: no scaling
   double beta_fast = 32.0;

@@ -8,7 +8,6 @@
 namespace vernier::checkpoint {
 namespace {
 
-constexpr int64_t kSparseRatio = 4;
 constexpr int64_t kFp8Block = 128;
 constexpr int64_t kMxfp4Block = 32;
 

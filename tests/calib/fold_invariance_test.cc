@@ -47,6 +47,13 @@ void WriteFolded(const SourceModel& source, const RandomFolds& folds,
   std::vector<testing::TestTensor> tensors;
   for (size_t i = 0; i < source.layout.weights.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];
+    if (weight.format == checkpoint::WeightFormat::kInteger) {
+      const checkpoint::TensorInfo& info = source.checkpoint.tensor(weight.main).info;
+      tensors.push_back(
+          {{info.name, info.dtype, info.shape}, std::vector<std::byte>(info.Bytes())});
+      source.checkpoint.Read(weight.main, 0, tensors.back().bytes);
+      continue;
+    }
     std::vector<float> values(testing::ElementsOf(weight.shape));
     reader.ReadF32(weight, 0, weight.rows(), values);
     recipes::RescalingOf(folds.plan, folds.scales, i).Apply(0, weight.columns(), values);

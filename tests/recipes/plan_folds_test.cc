@@ -102,13 +102,24 @@ TEST(PlanFolds, ExpertsShareTheNormsFactors) {
 
 TEST(PlanFolds, OnlyWhereAllThatReadAreSmooth) {
   const SourceModel source = OpenModel("tiny-llama");
-  Rule keep_q = SmoothRule({}, Smooth::kNone);
-  keep_q.name_glob = "*.0.self_attn.o_proj";
-  const Plan plan = MakePlan(source, RecipeOf({SmoothRule({Role::kAttention}), keep_q}));
+  Rule not_smooth = SmoothRule({}, Smooth::kNone);
+  not_smooth.name_glob = "*.0.self_attn.o_proj";
+  const Plan plan = MakePlan(source, RecipeOf({SmoothRule({Role::kAttention}), not_smooth}));
   EXPECT_THAT(Names(plan),
               ElementsAre("model.layers.0.input_layernorm", "model.layers.1.input_layernorm",
                           "model.layers.1.self_attn.v_proj", "model.layers.2.input_layernorm",
                           "model.layers.2.self_attn.v_proj"));
+}
+
+// Experts alone: what reads the same norm and is to stay as released stays.
+TEST(PlanFolds, MatricesThatKeepTheirBitsKeepTheirValues) {
+  const SourceModel source = OpenModel("tiny-deepseek-v3");
+  const Plan plan = MakePlan(source, RecipeOf({SmoothRule({Role::kRoutedExpert})}));
+  EXPECT_THAT(Names(plan), Each(HasSubstr(".experts.")));
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    if (source.layout.weights[i].role == Role::kRoutedExpert) continue;
+    EXPECT_EQ(plan.weights[i].format, TargetFormat::kKeep) << source.layout.weights[i].name;
+  }
 }
 
 TEST(PlanFolds, CachedValuesKeepTheirScales) {

@@ -73,7 +73,9 @@ class GeneralRecipeTest : public ::testing::TestWithParam<GeneralRecipe> {
         for (size_t i = 0; i < plan.weights.size(); ++i) {
           const bool taken =
               source.layout.weights[i].linear && roles.contains(source.layout.weights[i].role);
-          EXPECT_EQ(plan.weights[i].format, taken ? GetParam().format : TargetFormat::kKeep)
+          const TargetFormat kept =
+              plan.weights[i].folded() ? TargetFormat::kBf16 : TargetFormat::kKeep;
+          EXPECT_EQ(plan.weights[i].format, taken ? GetParam().format : kept)
               << source.layout.weights[i].name;
         }
         EXPECT_EQ(plan.kv_cache == KvCache::kNone, kv_cache == "none");

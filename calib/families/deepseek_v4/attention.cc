@@ -42,8 +42,7 @@ Attention::Attention(const TensorLoader& loader, int64_t layer,
   rope_frequencies_ = RopeFrequencies(config, ratio);
   if (ratio == 0) return;
   compressor_.emplace(loader, prefix_ + "compressor.", rope_frequencies_, norm_eps_);
-  constexpr int64_t kSparseRatio = 4;  // the layers whose entries an indexer chooses
-  if (ratio == kSparseRatio) {
+  if (ratio == checkpoint::kSparseRatio) {
     indexer_.emplace(loader, prefix_ + "indexer.", rope_frequencies_, config);
   }
 }

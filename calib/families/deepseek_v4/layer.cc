@@ -13,6 +13,7 @@ std::string LayerPrefix(int64_t layer) { return "layers." + std::to_string(layer
 Layer::Layer(const TensorLoader& loader, int64_t layer, const checkpoint::DeepseekV4Config& config,
              int64_t query_chunk)
     : shared_module_(LayerPrefix(layer) + "ffn.shared_experts"),
+      router_module_(LayerPrefix(layer) + "ffn.gate"),
       norm_eps_(config.rms_norm_eps),
       swiglu_limit_(config.swiglu_limit),
       attn_norm_(loader.LoadExact(LayerPrefix(layer) + "attn_norm.weight")),
@@ -48,7 +49,8 @@ FfnStage Layer::BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap&
   stage.mix = ffn.mix.Pack();
   stage.x = RmsNorm(ffn.x, ffn_norm_, norm_eps_).flatten(0, 1);
   stage.y = RunSharedExperts(stage.x, batch, tap);
-  stage.routing = router_.Route(stage.x, batch.ids.reshape({-1}));
+  const LinearSite router = {.module = router_module_, .weight = router_.weight()};
+  stage.routing = router_.Route(TakeInput(tap, router, batch, stage.x), batch.ids.reshape({-1}));
   return stage;
 }
 

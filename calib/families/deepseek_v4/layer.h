@@ -31,6 +31,7 @@ class Layer final : public DecoderLayer {
   at::Tensor RunSharedExperts(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
 
   std::string shared_module_;  // "layers.0.ffn.shared_experts"
+  std::string router_module_;  // "layers.0.ffn.gate"
   double norm_eps_, swiglu_limit_;
   at::Tensor attn_norm_, ffn_norm_;  // F32
   HyperConnection attn_site_, ffn_site_;

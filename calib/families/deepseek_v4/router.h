@@ -22,6 +22,9 @@ class Router {
   // sqrt(softplus(gate.weight x)), computed in F32.
   Routing Route(const at::Tensor& x, const at::Tensor& ids) const;
 
+  // What makes scores of x: [E, D].
+  const at::Tensor& weight() const { return weight_; }
+
  private:
   at::Tensor weight_;   // [E, D], compute dtype
   at::Tensor bias_;     // [E] F32; undefined in a hash layer

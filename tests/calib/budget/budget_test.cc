@@ -338,7 +338,8 @@ TEST_F(BudgetTest, ForecastKnowsWhatIsReadAlreadyAndThatADeviceStarts) {
                    .name_glob = {},
                    .format = recipes::TargetFormat::kNvfp4}};
   const recipes::Plan plan = recipes::MakePlan(source_, recipe);
-  MachineSpeed speed = {.compute = {1e18, 1e18}, .bytes_per_second = 1e6};
+  MachineSpeed speed = {.compute = {.dense_flops = 1e18, .expert_flops = 1e18},
+                        .bytes_per_second = 1e6};
   const auto forecast = [&] { return ForecastTime(source_, workload_, plan, speed); };
   const TimeForecast from_disk = forecast();
   speed.cached_share = 1;

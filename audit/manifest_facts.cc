@@ -59,7 +59,7 @@ void ReadFold(const Json& entry, std::string_view origin, ManifestFacts* facts) 
 }
 
 bool IsPossible(const checkpoint::Fold& fold) {
-  constexpr int64_t kMost = int64_t{1} << 31;
+  constexpr int64_t kMost = int64_t{1} << 24;
   const auto within = [](int64_t value, int64_t least) { return value >= least && value <= kMost; };
   return within(fold.channels, 1) && within(fold.head_dim, 0) && within(fold.repeats, 1) &&
          within(fold.columns(), 1) &&
@@ -73,15 +73,15 @@ std::vector<float> ReadFactors(const std::filesystem::path& path, const FoldFact
     throw Error(ErrorCode::kBadJson, manifest, "has factors of no possible shape under \"smooth\"",
                 kRemedy);
   }
-  std::vector<float> factors(static_cast<size_t>(fold.channels.channels));
-  const uint64_t bytes = factors.size() * sizeof(float);
+  const auto count = static_cast<size_t>(fold.channels.channels);
+  const uint64_t bytes = count * sizeof(float);
   std::error_code error;
   const uint64_t size = std::filesystem::file_size(path, error);
   if (error || bytes > size || fold.offset > size - bytes) {
     throw Error(ErrorCode::kBadJson, path.string(),
-                fmt::format("does not hold the {} factors that {} names", factors.size(), manifest),
-                kRemedy);
+                fmt::format("does not hold the {} factors that {} names", count, manifest), kRemedy);
   }
+  std::vector<float> factors(count);
   File::OpenForRead(path).ReadAt(fold.offset, std::as_writable_bytes(std::span(factors)));
   return factors;
 }

@@ -116,7 +116,6 @@ class CalibrationRun {
     run::SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
                                 .query_chunk = request_.budget.query_chunk});
     PassStart start = Start(first);
-    KeepBefore(start.hidden);
     progress_.BeginPhase("calibrate", static_cast<double>(summary.layers),
                          static_cast<double>(first) + (start.begun ? start.begun->Fraction() : 0));
     pass_.Run(std::move(start), summary.layers, guard_, {progress_},
@@ -145,6 +144,7 @@ class CalibrationRun {
   // Where an earlier run left layer `first`, or its beginning.
   PassStart Start(int64_t first) {
     PassStart start{.layer = first, .hidden = HiddenBefore(first)};
+    KeepBefore(start.hidden);  // what was saved of the layer takes its place in memory
     BeginLayer(static_cast<int>(first), /*resumes=*/true);
     std::optional<LayerSaver::Resumed> resumed = saver_.Resume(first, pass_.loop(), start.hidden);
     StartClock();

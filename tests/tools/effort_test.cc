@@ -122,12 +122,13 @@ TEST_F(EffortTest, LaterLayersSeeWhatQuantisedOnesPassOn) {
 }
 
 TEST_F(EffortTest, KilledItGoesOnWithTheSameBytes) {
-  const std::vector<std::string> effort = {"--effort", "best"};
-  Run(Arguments("calm", "tiny-qwen3-moe", effort));
-  const auto arguments =
-      Arguments("killed", "tiny-qwen3-moe", {"--effort", "best", "--save-interval", "0"});
+  // Small batches, so that saves fall into every stage of a layer.
+  const std::vector<std::string> options = {"--effort", "best", "--batch-size", "1"};
+  Run(Arguments("calm", "tiny-qwen3-moe", options));
+  std::vector<std::string> arguments = Arguments("killed", "tiny-qwen3-moe", options);
+  arguments.insert(arguments.end(), {"--save-interval", "0"});
   int kills = 0;
-  for (const double fraction : {0.1, 0.4, 0.6, 0.8}) {
+  for (const double fraction : {0.1, 0.25, 0.45, 0.6, 0.8}) {
     const CommandResult killed = RunVernier(arguments, {.kill_when = Past("calibrate", fraction)});
     if (killed.exit_code == kKilled) ++kills;
   }

@@ -127,11 +127,12 @@ TEST_F(SmoothTest, AnAuditFindsOtherFactors) {
 }
 
 TEST_F(SmoothTest, KilledItGoesOnWithTheSameBytes) {
-  Run(Arguments("calm", "tiny-qwen3-moe", "auto", "gptq"));
-  const auto arguments =
-      Arguments("killed", "tiny-qwen3-moe", "auto", "gptq", {"--save-interval", "0"});
+  // Small batches, so that saves fall into every stage of a layer.
+  Run(Arguments("calm", "tiny-qwen3-moe", "auto", "gptq", {"--batch-size", "1"}));
+  const auto arguments = Arguments("killed", "tiny-qwen3-moe", "auto", "gptq",
+                                   {"--batch-size", "1", "--save-interval", "0"});
   int kills = 0;
-  for (const double fraction : {0.1, 0.4, 0.6, 0.8}) {
+  for (const double fraction : {0.2, 0.45, 0.7}) {
     const CommandResult killed = RunVernier(arguments, {.kill_when = Past("calibrate", fraction)});
     if (killed.exit_code == kKilled) ++kills;
   }

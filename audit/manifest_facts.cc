@@ -17,7 +17,6 @@ namespace vernier::audit {
 namespace {
 
 constexpr std::string_view kManifestFileName = "vernier_manifest.json";
-constexpr std::string_view kFoldsFileName = "vernier_folds.bin";
 constexpr const char* kRemedy = "Export again, or validate without a source";
 constexpr std::array<std::string_view, 2> kFirstProjections = {".w1", ".gate_proj"};
 
@@ -79,10 +78,15 @@ std::vector<float> ReadFactors(const std::filesystem::path& path, const FoldFact
   const uint64_t size = std::filesystem::file_size(path, error);
   if (error || bytes > size || fold.offset > size - bytes) {
     throw Error(ErrorCode::kBadJson, path.string(),
-                fmt::format("does not hold the {} factors that {} names", count, manifest), kRemedy);
+                fmt::format("does not hold the {} factors that {} names", count, manifest),
+                kRemedy);
   }
   std::vector<float> factors(count);
   File::OpenForRead(path).ReadAt(fold.offset, std::as_writable_bytes(std::span(factors)));
+  if (!checkpoint::AreFactors(factors)) {
+    throw Error(ErrorCode::kBadJson, path.string(), "holds factors that are no positive numbers",
+                kRemedy);
+  }
   return factors;
 }
 
@@ -91,7 +95,7 @@ std::vector<float> ReadFactors(const std::filesystem::path& path, const FoldFact
 Rescalings ReadRescalings(const std::filesystem::path& directory, const ManifestFacts& manifest) {
   Rescalings rescalings;
   for (const FoldFacts& fold : manifest.folds) {
-    const std::vector<float> factors = ReadFactors(directory / kFoldsFileName, fold);
+    const std::vector<float> factors = ReadFactors(directory / checkpoint::kFoldsFileName, fold);
     for (const std::string& module : fold.producers) rescalings[module].row_divisors = factors;
     const std::vector<float> columns = checkpoint::ColumnFactors(fold.channels, factors);
     for (const std::string& module : fold.consumers) rescalings[module].column_factors = columns;

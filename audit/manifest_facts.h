@@ -20,7 +20,7 @@ namespace vernier::audit {
 struct FoldFacts {
   checkpoint::Fold channels;  // which column belongs to which
   std::vector<std::string> producers, consumers;
-  uint64_t offset = 0;  // of its factors in vernier_folds.bin
+  uint64_t offset = 0;  // of its factors in vernier_folds.f32
 };
 
 // docs/manifest.md says what the fields mean.

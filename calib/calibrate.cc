@@ -1,5 +1,6 @@
 #include "calib/calibrate.h"
 
+#include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -240,12 +241,18 @@ class CalibrationRun {
     if (!solver_.HasWork()) return;
     const StageClock clock(&times_, "solve");
     solver_.Solve(state, recorder_);
+    const std::string problem = solver_.TakeDeviceProblem();
+    if (!problem.empty()) store_.LogEvent("gptq", "on the CPU: " + problem);
   }
 
   // What the layer under way reads, where it is to run twice: in memory it works in place.
   void KeepBefore(const std::shared_ptr<SampleBuffer>& hidden) {
     if (!request_.plan.propagates) return;
-    before_ = hidden->in_file() ? hidden : std::make_shared<SampleBuffer>(hidden->Clone());
+    before_ = hidden;
+    if (hidden->in_file()) return;
+    const c10::InferenceMode inference;  // as in a pass, whose memory it may be
+    before_ = std::make_shared<SampleBuffer>(pass_.loop().MakeHiddenBuffer({}));
+    before_->CopyFrom(*hidden, 0, hidden->samples());
   }
 
   // Runs the layer again, as the export will have it: `state` is then what that passes on. Nothing

@@ -10,13 +10,9 @@
 #include "base/error.h"
 
 namespace vernier::calib {
-namespace {
-
-// libtorch's own door to the run-time compiler and the driver, which brings both along.
-constexpr const char* kLibrary = "libcaffe2_nvrtc.so";
 
 // Functions of NVRTC and of the CUDA driver by their documented signatures; 0 is success.
-struct Functions {
+struct CudaFunctions {
   int (*nvrtcCreateProgram)(void** program, const char* source, const char* name, int headers,
                             const char* const* contents, const char* const* names) = nullptr;
   int (*nvrtcCompileProgram)(void* program, int options, const char* const* texts) = nullptr;
@@ -33,13 +29,18 @@ struct Functions {
                         void* stream, void** arguments, void** extra) = nullptr;
 };
 
+namespace {
+
+// libtorch's own door to the run-time compiler and the driver, which brings both along.
+constexpr const char* kLibrary = "libcaffe2_nvrtc.so";
+
 template <class Function>
 bool Find(void* library, const char* name, Function& function) {
   function = reinterpret_cast<Function>(dlsym(library, name));
   return function != nullptr;
 }
 
-bool FindAll(void* library, Functions& f) {
+bool FindAll(void* library, CudaFunctions& f) {
   return Find(library, "nvrtcCreateProgram", f.nvrtcCreateProgram) &&
          Find(library, "nvrtcCompileProgram", f.nvrtcCompileProgram) &&
          Find(library, "nvrtcGetPTXSize", f.nvrtcGetPTXSize) &&
@@ -54,7 +55,7 @@ bool FindAll(void* library, Functions& f) {
 }
 
 // "--gpu-architecture=compute_90": of the device that is current. Empty: there is none.
-std::string Architecture(const Functions& f) {
+std::string Architecture(const CudaFunctions& f) {
   constexpr int kMajor = 75, kMinor = 76;  // CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
   int device = 0, major = 0, minor = 0;
   if (f.cuCtxGetDevice(&device) != 0 || f.cuDeviceGetAttribute(&major, kMajor, device) != 0 ||
@@ -65,7 +66,7 @@ std::string Architecture(const Functions& f) {
 }
 
 // Empty where it does not compile. Products and sums stay apart: sources say where they are fused.
-std::string CompileToPtx(const Functions& f, const std::string& source,
+std::string CompileToPtx(const CudaFunctions& f, const std::string& source,
                          const std::string& architecture) {
   void* program = nullptr;
   if (f.nvrtcCreateProgram(&program, source.c_str(), "kernels.cu", 0, nullptr, nullptr) != 0) {
@@ -85,7 +86,7 @@ std::string CompileToPtx(const Functions& f, const std::string& source,
 }  // namespace
 
 struct DeviceKernels::Impl {
-  Functions f;
+  CudaFunctions f;
   void* module = nullptr;
   mutable std::map<std::string, void*> functions;
 };
@@ -100,7 +101,7 @@ std::unique_ptr<DeviceKernels> DeviceKernels::Compile(const std::string& source,
                                                       std::string& problem) {
   void* library = dlopen(kLibrary, RTLD_NOW);  // stays, as libtorch's does
   auto impl = std::make_unique<Impl>();
-  Functions& f = impl->f;
+  CudaFunctions& f = impl->f;
   if (library == nullptr || !FindAll(library, f)) {
     problem = fmt::format("{} does not give NVRTC and the CUDA driver", kLibrary);
     return nullptr;
@@ -115,7 +116,7 @@ std::unique_ptr<DeviceKernels> DeviceKernels::Compile(const std::string& source,
 }
 
 void DeviceKernels::Launch(const char* name, Grid grid, std::vector<void*> arguments) const {
-  const Functions& f = impl_->f;
+  const CudaFunctions& f = impl_->f;
   void*& function = impl_->functions[name];
   int failure = 0;
   if (function == nullptr) failure = f.cuModuleGetFunction(&function, impl_->module, name);

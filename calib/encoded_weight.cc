@@ -1,6 +1,7 @@
 #include "calib/encoded_weight.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "checkpoint/weight_decoder.h"
 #include "quantizers/amax.h"
@@ -119,6 +120,12 @@ at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_sc
 
 float AmaxOf(const at::Tensor& values) {
   return quantizers::FindAmax(RealsOf(values, 0, values.numel())).value;
+}
+
+double SumOfSquares(const at::Tensor& x) {
+  const at::Tensor of_rows = x.square().sum({1}, /*keepdim=*/false, at::kDouble).cpu();
+  const auto* sums = of_rows.data_ptr<double>();
+  return std::accumulate(sums, sums + of_rows.numel(), 0.0);
 }
 
 }  // namespace vernier::calib

@@ -48,6 +48,9 @@ at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_sc
 // The largest magnitude; values BF16 or F32, on the CPU.
 float AmaxOf(const at::Tensor& values);
 
+// Of x [R, N] on any device: rows first, so that it does not depend on threads.
+double SumOfSquares(const at::Tensor& x);
+
 }  // namespace vernier::calib
 
 #endif  // VERNIER_CALIB_ENCODED_WEIGHT_H_

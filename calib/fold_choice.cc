@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "calib/encoded_weight.h"
+#include "calib/families/linear.h"
 #include "calib/round_trip.h"
 #include "quantizers/nvfp4.h"
 
@@ -40,7 +41,7 @@ class Trial {
   explicit Trial(const FoldInputs& inputs) : inputs_(inputs) {
     for (const at::Tensor& weight : inputs.weights) {
       weights_.push_back(weight.to(at::kFloat));
-      outputs_.push_back(inputs.sample.mm(weights_.back().to(inputs.sample.device()).t()));
+      outputs_.push_back(Outputs(inputs.sample, weights_.back()));
     }
   }
 
@@ -53,14 +54,18 @@ class Trial {
     int64_t count = 0;
     for (size_t i = 0; i < weights_.size(); ++i) {
       const at::Tensor weight = Quantized(weights_[i] * columns, importance);
-      const at::Tensor outputs = x.mm(weight.to(x.device()).t());
-      squares += (outputs - outputs_[i]).square().sum(at::kDouble).item<double>();
+      const at::Tensor outputs = Outputs(x, weight);
+      squares += SumOfSquares(outputs - outputs_[i]);
       count += outputs.numel();
     }
     return squares / static_cast<double>(std::max<int64_t>(1, count));
   }
 
  private:
+  static at::Tensor Outputs(const at::Tensor& x, const at::Tensor& weight) {
+    return LinearF32(x, weight.to(x.device()));
+  }
+
   // [K]
   at::Tensor ColumnsOf(const std::vector<float>& scales) const {
     const int64_t columns = inputs_.sample.size(1);

@@ -12,8 +12,9 @@ namespace vernier::calib {
 
 // Powers of the channels' size that are tried; the first is no fold at all.
 inline constexpr std::array kFoldExponents = {0.0, -0.3, -0.15, 0.15, 0.3, 0.45, 0.6};
-// Factors are held within [1 / kLargestFoldFactor, kLargestFoldFactor].
-inline constexpr double kLargestFoldFactor = 1024;
+// Factors are held within [1 / kLargestFoldFactor, kLargestFoldFactor]: a weight's largest value
+// grows by no more, so that the scales of its other blocks stay far from E4M3's smallest.
+inline constexpr double kLargestFoldFactor = 128;
 
 // What is known of the inputs that consumers of a fold share, and of them.
 struct FoldInputs {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/rounding.h"
 #include "calib/encoded_weight.h"
 #include "calib/inputs_seen.h"
 #include "calib/statistics/input_channel_amax.h"
@@ -128,7 +129,7 @@ std::vector<size_t> FoldSolver::LookedAt(const Fold& fold) const {
   for (const size_t weight : fold.consumers) {
     most_experts = std::max(most_experts, source_.layout.weights[weight].expert + 1);
   }
-  const int step = std::max(1, most_experts / static_cast<int>(kFoldExperts));
+  const int step = std::max(1, CeilDivide(most_experts, static_cast<int>(kFoldExperts)));
   for (const size_t weight : fold.consumers) {
     const LogicalWeight& consumer = source_.layout.weights[weight];
     const bool is_fp4 = plan_.weights[weight].format == recipes::TargetFormat::kNvfp4;

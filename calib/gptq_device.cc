@@ -1,5 +1,7 @@
 #include "calib/gptq_device.h"
 
+#include <c10/core/DeviceGuard.h>
+
 #include <cassert>
 #include <utility>
 
@@ -21,7 +23,8 @@ std::vector<uint8_t> HostBytes(const at::Tensor& bytes) {
 
 }  // namespace
 
-std::unique_ptr<GptqOnDevice> GptqOnDevice::Make(std::string& problem) {
+std::unique_ptr<GptqOnDevice> GptqOnDevice::Make(at::Device device, std::string& problem) {
+  const c10::DeviceGuard current(device);
   std::unique_ptr<DeviceKernels> kernels = DeviceKernels::Compile(kGptqKernelSource, problem);
   if (!kernels) return nullptr;
   return std::unique_ptr<GptqOnDevice>(new GptqOnDevice(std::move(kernels)));
@@ -31,6 +34,7 @@ GptqOnDevice::Pending GptqOnDevice::Start(const at::Tensor& values, float global
                                           const GptqFactor& factor) const {
   assert(factor.upper.is_cuda());
   const at::Device device = factor.upper.device();
+  const c10::DeviceGuard current(device);
   const int64_t columns = values.size(1);
   auto rows = static_cast<int>(values.size(0));
   const at::Tensor order = at::tensor(factor.order, at::kInt).to(at::kLong).to(device);

@@ -21,7 +21,7 @@ extern const char kGptqKernelSource[];
 class GptqOnDevice {
  public:
   // Null, and why in `problem`, where the device cannot compile kernels.
-  static std::unique_ptr<GptqOnDevice> Make(std::string& problem);
+  static std::unique_ptr<GptqOnDevice> Make(at::Device device, std::string& problem);
 
   // What the device is at work on.
   struct Pending {

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "calib/encoded_weight.h"
+#include "calib/families/linear.h"
 #include "calib/gptq_factor.h"
 #include "calib/inputs_seen.h"
 #include "calib/statistics/input_hessian.h"
@@ -24,7 +25,6 @@ using statistics::InputSample;
 constexpr int64_t kBlock = quantizers::kNvfp4BlockSize;
 
 // What the store calls that which became of a weight.
-constexpr const char* kGptqMethod = "gptq";
 constexpr const char* kLeftMethod = "local_hessian";
 constexpr const char* kFewTokensMethod = "few_tokens";
 
@@ -64,7 +64,8 @@ double OutputError(const at::Tensor& values, const EncodedWeight& encoded, float
                    const at::Tensor& inputs) {
   const at::Tensor errors =
       Decode(encoded, values.size(1), global_scale, inputs.device()).sub_(values);
-  return inputs.mm(errors.t()).square().mean().item<double>();
+  const at::Tensor outputs = LinearF32(inputs, errors);
+  return SumOfSquares(outputs) / static_cast<double>(std::max<int64_t>(1, outputs.numel()));
 }
 
 }  // namespace
@@ -102,6 +103,7 @@ void WeightSolver::BeginLayer(int layer, const std::set<std::string>& solved) {
   global_scales_.clear();
   unsaved_.clear();
   unsaved_bytes_ = 0;
+  read_.clear();
   waiting_.clear();
   for (const size_t index : by_layer_[layer]) {
     if (solved.contains(ModuleOf(index))) continue;
@@ -136,7 +138,7 @@ void WeightSolver::SolveTogether(size_t first, std::span<const size_t> weights,
     inputs.hessian = hessian->elements.view({columns, columns});
     inputs.sample = sample->elements.view({InputSample::kRows, columns})
                         .slice(0, 0, InputSample::CountOf(sample->rows));
-    Fold(first, inputs);
+    DivideByFold(first, inputs);
     inputs.factor = FactorOf(inputs.hessian);
   }
   for (const size_t index : weights) {
@@ -147,7 +149,7 @@ void WeightSolver::SolveTogether(size_t first, std::span<const size_t> weights,
 }
 
 // As inputs are behind the weight's fold: divided by its factors.
-void WeightSolver::Fold(size_t weight, Inputs& inputs) const {
+void WeightSolver::DivideByFold(size_t weight, Inputs& inputs) const {
   const std::vector<float> factors = recipes::RescalingOf(plan_, folds_, weight).column_factors;
   if (factors.empty()) return;
   const at::Tensor divisors = at::tensor(factors).to(inputs.hessian.device());
@@ -174,7 +176,7 @@ run::SolvedWeight WeightSolver::SolveWeight(size_t index, const Inputs& inputs) 
     if (plan_.propagates) solved.bytes = by_blocks.Bytes();
     return solved;
   }
-  solved.method = kGptqMethod;
+  solved.method = run::kGptqMethod;
   solved.error = error;
   solved.bytes = by_gptq.Bytes();
   return solved;
@@ -188,7 +190,7 @@ std::function<EncodedWeight()> WeightSolver::BeginGptq(const at::Tensor& values,
                                                        const GptqFactor& factor) {
   if (factor.upper.is_cuda() && !tried_device_) {
     tried_device_ = true;
-    on_device_ = GptqOnDevice::Make(device_problem_);
+    on_device_ = GptqOnDevice::Make(factor.upper.device(), device_problem_);
   }
   if (factor.upper.is_cuda() && on_device_) {
     return
@@ -230,6 +232,8 @@ uint64_t WeightSolver::CodeBytesOf(int layer) const {
   }
   return bytes;
 }
+
+std::string WeightSolver::TakeDeviceProblem() { return std::exchange(device_problem_, {}); }
 
 const run::SolvedWeight* WeightSolver::Unsaved(std::string_view module) const {
   const auto found = std::ranges::find(unsaved_, module, &run::SolvedWeight::module);

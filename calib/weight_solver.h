@@ -34,7 +34,7 @@ inline constexpr int64_t kFewestGptqTokens = 256;
 // with the Hessian of most tokens, kept where the error of the outputs on the others
 // (statistics/input_sample.h) is smaller than that of a search by local Hessians of the same
 // tokens. Factors are made on the device, and so is GPTQ where the device can compile its kernels
-// (device_problem); the rest runs on the CPU. Not thread-safe.
+// (TakeDeviceProblem); the rest runs on the CPU. Not thread-safe.
 class WeightSolver {
  public:
   // `source`, `plan` and `folds` must outlive it; the folds of a layer's weights are in `folds`
@@ -58,8 +58,8 @@ class WeightSolver {
   // What was solved since this was called last, and its bytes.
   std::vector<run::SolvedWeight> TakeSolved();
   uint64_t UnsavedBytes() const { return unsaved_bytes_; }
-  // Why the device does not do GPTQ itself; empty: it does, or nobody asked it.
-  const std::string& device_problem() const { return device_problem_; }
+  // Why the device does not do GPTQ itself, once; empty: it does, or nobody asked it.
+  std::string TakeDeviceProblem();
   // What of a layer's weights will be, at most.
   uint64_t CodeBytesOf(int layer) const;
 
@@ -70,7 +70,7 @@ class WeightSolver {
   std::function<EncodedWeight()> BeginGptq(const at::Tensor& values, const at::Tensor& on_device,
                                            float global_scale, const GptqFactor& factor);
   run::SolvedWeight SolveWeight(size_t index, const Inputs& inputs);
-  void Fold(size_t weight, Inputs& inputs) const;
+  void DivideByFold(size_t weight, Inputs& inputs) const;
   at::Tensor ReadValues(size_t index) const;
   float GlobalScaleOf(size_t weight);
   const std::string& ModuleOf(size_t weight) const { return source_.layout.weights[weight].module; }

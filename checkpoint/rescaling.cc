@@ -1,5 +1,8 @@
 #include "checkpoint/rescaling.h"
 
+#include <algorithm>
+#include <cmath>
+
 namespace vernier::checkpoint {
 
 void Rescaling::Apply(int64_t row_begin, int64_t columns, std::span<float> values) const {
@@ -13,6 +16,10 @@ void Rescaling::Apply(int64_t row_begin, int64_t columns, std::span<float> value
     if (column_factors.empty()) continue;
     for (size_t column = 0; column < width; ++column) row_values[column] *= column_factors[column];
   }
+}
+
+bool AreFactors(std::span<const float> scales) {
+  return std::ranges::all_of(scales, [](float scale) { return std::isnormal(scale) && scale > 0; });
 }
 
 std::vector<float> ColumnFactors(const Fold& fold, std::span<const float> scales) {

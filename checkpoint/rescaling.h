@@ -21,6 +21,9 @@ struct Rescaling {
   void Apply(int64_t row_begin, int64_t columns, std::span<float> values) const;
 };
 
+// Whether all are positive normal numbers.
+bool AreFactors(std::span<const float> scales);
+
 // The factors of the columns of a fold's consumers, from those of its channels.
 std::vector<float> ColumnFactors(const Fold& fold, std::span<const float> scales);
 

@@ -267,7 +267,7 @@ class ExportJob {
       WriteText(kHfQuantConfigFileName, configs.hf_quant_config.dump(2) + "\n");
     }
     WriteText(kConfigFileName, configs.config.dump(2) + "\n");
-    if (folds_.CountUsed() > 0) WriteText(kFoldsFileName, folds_.Bytes());
+    if (folds_.CountUsed() > 0) WriteText(checkpoint::kFoldsFileName, folds_.Bytes());
 
     const std::vector<checkpoint::ClampedElements> clamped = ClampedOfConverted();
     summary_.clamped_tensors = static_cast<int64_t>(clamped.size());

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <span>
 #include <utility>
@@ -45,8 +44,9 @@ std::map<std::string, std::vector<float>> ChannelAmax(const run::Store& store) {
 Folds::Folds(const checkpoint::ModelLayout& layout, const recipes::Plan& plan,
              const run::Store& store)
     : layout_(layout), plan_(plan), store_(store), scales_(plan.folds.size()) {
-  if (plan.folds.empty()) return;
   std::map<std::string, run::FoldRecord> chosen = Chosen(store);
+  RequireAllOfSolved(chosen);
+  if (plan.folds.empty()) return;
   Hasher hasher;
   for (size_t i = 0; i < plan.folds.size(); ++i) {
     const std::string& name = plan.folds[i].fold.name;
@@ -67,12 +67,30 @@ Folds::Folds(const checkpoint::ModelLayout& layout, const recipes::Plan& plan,
   hash_ = hasher.Hex();
 }
 
+// Weights that calibration solved are solved as all of its folds leave them.
+void Folds::RequireAllOfSolved(const std::map<std::string, run::FoldRecord>& chosen) const {
+  if (!std::ranges::any_of(plan_.weights, [](const recipes::WeightPlan& weight) {
+        return weight.scale == recipes::ScaleMethod::kGptq;
+      })) {
+    return;
+  }
+  for (const auto& [name, record] : chosen) {
+    const bool planned = std::ranges::any_of(
+        plan_.folds, [&](const recipes::PlannedFold& fold) { return fold.fold.name == name; });
+    if (planned || record.scales.empty()) continue;
+    throw Error(ErrorCode::kNotCalibrated, store_.run_dir().string(),
+                fmt::format("its weights were solved behind a fold of {}, which this plan does not "
+                            "make",
+                            name),
+                kAgain);
+  }
+}
+
 void Folds::Check(size_t fold) const {
   const std::vector<float>& scales = scales_[fold];
   const bool fits =
       scales.empty() || static_cast<int64_t>(scales.size()) == plan_.folds[fold].fold.channels;
-  const auto is_factor = [](float scale) { return std::isnormal(scale) && scale > 0; };
-  if (fits && std::ranges::all_of(scales, is_factor)) return;
+  if (fits && checkpoint::AreFactors(scales)) return;
   throw Error(ErrorCode::kStoreCorrupt, store_.run_dir().string(),
               fmt::format("its {} factors of {} are not those of {} channels", scales.size(),
                           plan_.folds[fold].fold.name, plan_.folds[fold].fold.channels),

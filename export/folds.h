@@ -3,8 +3,8 @@
 #define VERNIER_EXPORT_FOLDS_H_
 
 #include <cstddef>
+#include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "checkpoint/model_layout.h"
@@ -16,14 +16,11 @@
 
 namespace vernier::exporter {
 
-// A file beside the checkpoint with the factors, by which an audit tells the source's values from
-// the output's. Not named as a file of tensors: engines read all of those that they find.
-inline constexpr std::string_view kFoldsFileName = "vernier_folds.bin";
-
 // Thread-safe. Memory: four bytes a channel of every fold, 0.03 % of what the weights take.
 class Folds {
  public:
-  // kNotCalibrated when the calibration did not choose one that the plan makes; kStoreCorrupt when
+  // kNotCalibrated when the calibration did not choose one that the plan makes, or solved weights
+  // that the plan uses behind one that it does not make; kStoreCorrupt when
   // it chose another number of factors than it has channels, or one that is not a positive number.
   Folds(const checkpoint::ModelLayout& layout, const recipes::Plan& plan, const run::Store& store);
 
@@ -47,6 +44,7 @@ class Folds {
   std::string Bytes() const;
 
  private:
+  void RequireAllOfSolved(const std::map<std::string, run::FoldRecord>& chosen) const;
   void Check(size_t fold) const;
 
   const checkpoint::ModelLayout& layout_;

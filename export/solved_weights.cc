@@ -23,10 +23,12 @@ SolvedWeights::SolvedWeights(const checkpoint::ModelLayout& layout, const recipe
     const std::string module = key.weight.module;
     if (!recipes::IsScaledBy(recipes::ScaleMethod::kGptq, layout, plan, module)) continue;
     tried.insert(module);
-    if (key.place.length == 0) {
+    if (key.weight.method != run::kGptqMethod) {
       left_.push_back({module, key.weight.method, key.weight.tokens});
-      continue;
+    } else {
+      ++by_gptq_;
     }
+    if (key.place.length == 0) continue;
     hasher.Update(fmt::format("{} {}\n", module, key.place.hash));
     solved_.emplace(module, std::move(key));
   }

@@ -18,7 +18,7 @@
 
 namespace vernier::exporter {
 
-// One that was left to the export: "few_tokens", or "local_hessian" where that was better.
+// One that GPTQ did not quantise: "few_tokens", or "local_hessian" where that was better.
 struct LeftWeight {
   std::string module, why;
   int64_t tokens = 0;
@@ -40,7 +40,8 @@ class SolvedWeights {
             std::span<uint8_t> codes, std::span<uint8_t> scales) const;
 
   const std::vector<LeftWeight>& left() const { return left_; }
-  int64_t size() const { return static_cast<int64_t>(solved_.size()); }
+  // Of those that GPTQ quantised.
+  int64_t size() const { return by_gptq_; }
   // Of all of them; empty where there are none.
   const std::string& hash() const { return hash_; }
 
@@ -50,6 +51,7 @@ class SolvedWeights {
 
   const run::Store& store_;
   std::map<std::string, run::SolvedKey> solved_;  // by module
+  int64_t by_gptq_ = 0;
   std::vector<LeftWeight> left_;
   mutable std::mutex mutex_;               // of checked_
   mutable std::set<std::string> checked_;  // modules whose bytes are what they should be

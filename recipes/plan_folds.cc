@@ -74,26 +74,27 @@ class FoldPlanner {
            Smooths(*RuleOf(weight));
   }
 
+  // A matrix that could get fewer bits and does not, or whose rule says no, is to stay as it is.
+  bool Agrees(size_t weight) const {
+    if (IsSmoothed(weight)) return true;
+    const bool is_norm_or_such = !source_.layout.weights[weight].quantisable();
+    return is_norm_or_such && !IsQuantised(plan_.weights[weight].format);
+  }
+
   bool IsPossible(const Fold& fold) const {
     const auto rewritable = [&](size_t weight) { return IsRewritable(weight); };
-    if (!std::ranges::all_of(fold.producers, rewritable) ||
-        !std::ranges::all_of(fold.consumers, rewritable)) {
-      return false;
+    const auto agrees = [&](size_t weight) { return Agrees(weight); };
+    for (const std::vector<size_t>& weights : {fold.producers, fold.consumers}) {
+      if (!std::ranges::all_of(weights, rewritable)) return false;
+      if (!std::ranges::all_of(weights, agrees)) return false;
     }
-    // A matrix that could get fewer bits and does not is one that is to stay as it is.
-    const auto agrees = [&](size_t weight) {
-      const bool is_router_or_such = !source_.layout.weights[weight].quantisable();
-      return IsSmoothed(weight) ||
-             (is_router_or_such && !IsQuantised(plan_.weights[weight].format));
-    };
-    if (!std::ranges::all_of(fold.consumers, agrees)) return false;
     if (!std::ranges::any_of(fold.consumers, [&](size_t w) { return IsSmoothed(w); })) return false;
     return fold.kind != FoldKind::kValue || !CachesScales(fold.layer);
   }
 
-  // Scales of the values that attention caches are of values as they are.
+  // Scales of the values that attention caches, calibrated or 1, are of values as they are.
   bool CachesScales(int layer) const {
-    if (!plan_.kv_entries.empty()) return true;
+    if (plan_.kv_cache != KvCache::kNone) return true;
     return std::ranges::any_of(source_.layout.weights, [&](const LogicalWeight& weight) {
       return weight.layer == layer && checkpoint::IsKvCacheScale(weight.name);
     });

@@ -64,7 +64,9 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
   if (!recipes::ObservesInputs(recipe)) return identity;
   AddCalibration(recipe, identity);
   identity[kWeightedModules] = HashOfKept(source.layout, plan);
-  if (plan.propagates) identity[kPropagates] = "quantised";
+  if (plan.propagates) {
+    identity[kPropagates] = fmt::format("quantised, headroom {}", recipe.activation_headroom);
+  }
   if (const std::string products = ProductsOf(recipe); !products.empty()) {
     identity[std::string(kProductsField)] = products;
   }

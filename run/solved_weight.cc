@@ -74,8 +74,9 @@ std::vector<SolvedKey> SolvedWeightsOfUnit(const Database& database, int unit) {
 }
 
 int64_t CountSolvedWeights(const Database& database) {
-  return std::ranges::count_if(ListSolvedWeights(database),
-                               [](const SolvedKey& key) { return key.place.length > 0; });
+  return std::ranges::count_if(ListSolvedWeights(database), [](const SolvedKey& key) {
+    return key.weight.method == kGptqMethod;
+  });
 }
 
 std::vector<std::byte> ReadSolvedWeight(const Store& store, const SolvedKey& key) {

@@ -8,6 +8,7 @@
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "run/sqlite.h"
@@ -19,6 +20,9 @@ class Store;
 
 extern const char kSolvedWeightTable[];
 
+// The method of weights that GPTQ quantised.
+inline constexpr std::string_view kGptqMethod = "gptq";
+
 // What became of a weight.
 struct SolvedWeight {
   std::string module;
@@ -28,7 +32,9 @@ struct SolvedWeight {
   // Mean squared errors of its outputs on tokens that it was not solved for: as it is, and as the
   // export would have made it.
   double error = 0, other_error = 0;
-  std::vector<std::byte> bytes;  // codes, then block scales; none: left to the export
+  // Codes, then block scales; none: left to the export. One that another method was better for has
+  // its codes where the next layer had to see them (propagate).
+  std::vector<std::byte> bytes;
 };
 
 // A row without its bytes, and where those are.
@@ -42,7 +48,7 @@ struct SolvedKey {
 std::vector<SolvedKey> ListSolvedWeights(const Database& database);
 std::vector<SolvedKey> SolvedWeightsOfUnit(const Database& database, int unit);
 
-// Those of finished units that have bytes.
+// Those of finished units that GPTQ quantised.
 int64_t CountSolvedWeights(const Database& database);
 
 // kStoreCorrupt when the file that should hold the bytes is not there or has others. Of a key

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cassert>
+#include <mutex>
 
 #include "base/rounding.h"
 #include "calib/budget/loop_constants.h"
@@ -25,31 +26,48 @@ Function* FindBlas(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_DEFAULT, name));
 }
 
-// While it lives, an OpenBLAS with threads of its own uses none of them: the callers are several.
+// While one lives, an OpenBLAS with threads of its own uses none of them: the callers are several.
 // One that uses OpenMP, and MKL, notice that by themselves.
 class OneBlasThread {
  public:
   OneBlasThread() {
-    static const auto parallel = FindBlas<int()>("openblas_get_parallel");
-    static const auto get = FindBlas<int()>("openblas_get_num_threads");
-    static const auto set = FindBlas<void(int)>("openblas_set_num_threads");
-    constexpr int kOwnThreads = 1;
-    if (parallel == nullptr || get == nullptr || parallel() != kOwnThreads) return;
-    before_ = get();
-    set_ = set;
-    Set(1);
+    const std::lock_guard lock(Mutex());
+    if (++Alive() == 1) Before() = SetThreads(1);
   }
-  ~OneBlasThread() { Set(before_); }
+  ~OneBlasThread() {
+    const std::lock_guard lock(Mutex());
+    if (--Alive() == 0) SetThreads(Before());
+  }
   OneBlasThread(const OneBlasThread&) = delete;
   OneBlasThread& operator=(const OneBlasThread&) = delete;
 
  private:
-  void Set(int threads) const {
-    if (set_ != nullptr && before_ > 1) set_(threads);
+  static std::mutex& Mutex() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  static int& Alive() {
+    static int alive = 0;
+    return alive;
+  }
+  static int& Before() {
+    static int before = 1;
+    return before;
   }
 
-  void (*set_)(int) = nullptr;
-  int before_ = 1;
+  // Returns how many they were; 1 of any other BLAS.
+  static int SetThreads(int threads) {
+    static const auto parallel = FindBlas<int()>("openblas_get_parallel");
+    static const auto get = FindBlas<int()>("openblas_get_num_threads");
+    static const auto set = FindBlas<void(int)>("openblas_set_num_threads");
+    constexpr int kOwnThreads = 1;
+    if (parallel == nullptr || get == nullptr || set == nullptr || parallel() != kOwnThreads) {
+      return 1;
+    }
+    const int before = get();
+    if (before != threads) set(threads);
+    return before;
+  }
 };
 
 // `work(i)` for i in [0, count), the next one to whichever thread is free.

@@ -13,6 +13,10 @@ namespace vernier::checkpoint {
 
 struct ModelLayout;
 
+// A file beside a checkpoint with the factors of its folds, F32: by it an audit tells the source's
+// values from the output's. Named unlike files of tensors, all of which some engines read.
+inline constexpr std::string_view kFoldsFileName = "vernier_folds.f32";
+
 enum class FoldKind {
   kNorm,   // the weight of a norm, into all that reads what it makes
   kValue,  // rows of v_proj, into o_proj: attention is linear in them
@@ -24,14 +28,14 @@ std::string_view FoldKindName(FoldKind kind);  // "norm", "value", "up"
 // computes does not change, but in the rounding of what is stored.
 struct Fold {
   FoldKind kind = FoldKind::kNorm;
-  std::string name;  // the module of the first producer: no two folds have the same
+  std::string name = {};  // the module of the first producer: no two folds have the same
   int layer = -1;
   int64_t channels = 0;
   // Indices into ModelLayout::weights: vectors of `channels` elements, or matrices of so many rows.
-  std::vector<size_t> producers;
+  std::vector<size_t> producers = {};
   // The same: matrices of `channels` columns, or `repeats` times as many. All that reads the
   // producer's output.
-  std::vector<size_t> consumers;
+  std::vector<size_t> consumers = {};
   // Query heads share the values of a head: column c of o_proj belongs to channel ChannelOf(c).
   int64_t head_dim = 0;  // 0: columns are channels
   int64_t repeats = 1;

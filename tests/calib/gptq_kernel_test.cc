@@ -149,7 +149,7 @@ TEST(GptqKernel, MakesThemOnCudaToo) {
   if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
   const Problem problem = MakeProblem(at::kCUDA);
   std::string problem_text;
-  const auto on_device = GptqOnDevice::Make(problem_text);
+  const auto on_device = GptqOnDevice::Make(at::Device(at::kCUDA, 0), problem_text);
   ASSERT_TRUE(on_device) << problem_text;
   const EncodedWeight expected = Expected(problem);
   for (const at::Tensor& values : {problem.values, problem.values.cuda()}) {
@@ -164,7 +164,7 @@ TEST(GptqKernel, MakesThemOnCudaToo) {
 TEST(GptqKernel, WithoutCudaItSaysSo) {
   if (HasDevice(at::kCUDA)) GTEST_SKIP() << "there is a CUDA device";
   std::string problem;
-  EXPECT_EQ(GptqOnDevice::Make(problem), nullptr);
+  EXPECT_EQ(GptqOnDevice::Make(at::kCPU, problem), nullptr);
   EXPECT_NE(problem, "");
 }
 

@@ -122,11 +122,29 @@ TEST(PlanFolds, MatricesThatKeepTheirBitsKeepTheirValues) {
   }
 }
 
+// Nor are rows divided of what is to stay as released.
+TEST(PlanFolds, ProducersThatKeepTheirBitsKeepTheirValues) {
+  const SourceModel source = OpenModel("tiny-llama");
+  Rule only = SmoothRule({});
+  only.name_glob = "*.o_proj";
+  EXPECT_THAT(ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, RecipeOf({only})); }),
+              HasSubstr("no norm or layer before"));
+  only.smooth = Smooth::kEffort;
+  Recipe recipe = RecipeOf({only});
+  recipe.effort = Effort::kBalanced;
+  EXPECT_THAT(MakePlan(source, recipe).folds, IsEmpty());
+}
+
 TEST(PlanFolds, CachedValuesKeepTheirScales) {
   const SourceModel source = OpenModel("tiny-llama");
   Recipe recipe = RecipeOf({SmoothRule({Role::kAttention})});
-  recipe.kv_cache = KvCache::kFp8;
-  EXPECT_THAT(Names(MakePlan(source, recipe)), Each(HasSubstr("input_layernorm")));
+  for (const KvCache kv_cache : {KvCache::kFp8, KvCache::kFp8Cast}) {
+    for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {
+      recipe.kv_cache = kv_cache;
+      recipe.dialect = dialect;
+      EXPECT_THAT(Names(MakePlan(source, recipe)), Each(HasSubstr("input_layernorm")));
+    }
+  }
 }
 
 TEST(PlanFolds, ARuleWithoutAFoldIsRefused) {

@@ -121,6 +121,19 @@ TEST_F(EffortTest, LaterLayersSeeWhatQuantisedOnesPassOn) {
   EXPECT_NE(amax_in(none, 1), amax_in(best, 1));
 }
 
+// Hidden states in files: a second run makes files anew that the first one's save named.
+TEST_F(EffortTest, KilledWithHiddenStatesInFilesItGoesOnToo) {
+  const std::vector<std::string> options = {"--effort", "best", "--host-memory", "1KiB"};
+  Run(Arguments("calm", "tiny-qwen3-moe", options));
+  std::vector<std::string> arguments = Arguments("killed", "tiny-qwen3-moe", options);
+  arguments.insert(arguments.end(), {"--save-interval", "0"});
+  for (const double fraction : {0.3, 0.6}) {
+    RunVernier(arguments, {.kill_when = Past("calibrate", fraction)});
+  }
+  Run(arguments);
+  EXPECT_EQ(Output("killed"), Output("calm"));
+}
+
 TEST_F(EffortTest, KilledItGoesOnWithTheSameBytes) {
   // Small batches, so that saves fall into every stage of a layer.
   const std::vector<std::string> options = {"--effort", "best", "--batch-size", "1"};

@@ -109,7 +109,7 @@ TEST_F(OldStoreTest, AnInterruptedCalibrationIsRefusedByName) {
   MakeSource("tiny-deepseek-v4");
   CopyStore("interrupted");
   ExpectOneLine(Try("calibrate", kStores / "interrupted_recipe.json", "interrupted", "out", {}),
-                "VN-STORE-001", {"numerics: stored 1, now 3"});
+                "VN-STORE-001", {"numerics: stored 1, now 4"});
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ TEST_F(SmoothTest, TheManifestSaysWhatWasFolded) {
 
 TEST_F(SmoothTest, AnAuditFindsOtherFactors) {
   Run(Arguments("a", "tiny-llama"));
-  const fs::path factors = Place("a", "out/vernier_folds.bin");
+  const fs::path factors = Place("a", "out/vernier_folds.f32");
   std::string bytes = ReadWholeFile(factors);
   const std::vector<std::string> validate = {"validate", Place("a", "out"), "--source",
                                              Source("tiny-llama").string()};
@@ -122,7 +122,7 @@ TEST_F(SmoothTest, AnAuditFindsOtherFactors) {
   const CommandResult refused = RunVernier(validate);
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.errors, AllOf(HasSubstr("vernier: VN-FILE-005: "),
-                                    HasSubstr("vernier_folds.bin: does not hold the 128 factors")));
+                                    HasSubstr("vernier_folds.f32: does not hold the 128 factors")));
   EXPECT_EQ(RunVernier({"validate", Place("a", "out")}).exit_code, 0) << "without a source";
 }
 
@@ -155,6 +155,13 @@ TEST_F(SmoothTest, BytesDoNotDependOnThreadsOrWhereHiddenStatesAre) {
 TEST_F(SmoothTest, AnExportNeedsACalibrationThatChose) {
   Run(Arguments("a", "tiny-llama", "none"));
   ExpectFailure(Export(Arguments("a", "tiny-llama"), "a"), "VN-STORE-004", {"smooth"});
+}
+
+TEST_F(SmoothTest, WeightsSolvedBehindAFoldNeedIt) {
+  Run(Arguments("a", "tiny-llama", "auto", "gptq"));
+  ExpectFailure(Export(Arguments("a", "tiny-llama", "none", "gptq"), "a"), "VN-STORE-004",
+                {"solved behind a fold"});
+  EXPECT_EQ(Export(Arguments("a", "tiny-llama", "none"), "a").exit_code, 0) << "local_hessian";
 }
 
 TEST_F(SmoothTest, FoldsAreNotMerged) {

@@ -242,7 +242,9 @@ class CalibrationRun {
     const StageClock clock(&times_, "solve");
     solver_.Solve(state, recorder_);
     const std::string problem = solver_.TakeDeviceProblem();
-    if (!problem.empty()) store_.LogEvent("gptq", "on the CPU: " + problem);
+    if (problem.empty()) return;
+    committer_.Wait();
+    store_.LogEvent("gptq", "on the CPU: " + problem);
   }
 
   // What the layer under way reads, where it is to run twice: in memory it works in place.

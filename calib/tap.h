@@ -19,6 +19,8 @@ struct LinearSite {
   // Of a batch's sequences, in order, how many of the rows that are shown belong to each. Empty:
   // the rows follow those shown before in the order of all samples.
   std::span<const int64_t> sequences = {};
+  // It scores experts: of no concern to those who compare what is quantised.
+  bool is_router = false;
 };
 
 // Sees the inputs of linear layers and what attention caches, and may replace them. A plain Tap is

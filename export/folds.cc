@@ -17,7 +17,9 @@ namespace {
 
 using statistics::InputChannelAmax;
 
-constexpr const char* kAgain = "Calibrate with this recipe in another run directory";
+constexpr const char* kAgain =
+    "Calibrate with this recipe in another run directory, or set \"smooth\" to \"none\" (or "
+    "--effort fast)";
 
 // By name.
 std::map<std::string, run::FoldRecord> Chosen(const run::Store& store) {

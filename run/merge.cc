@@ -67,7 +67,7 @@ Parent OpenParent(const std::filesystem::path& path) {
     throw Error(ErrorCode::kStoreIdentity, path.string(),
                 "it chose folds by its own samples (smooth), which cannot be made of several "
                 "calibrations",
-                "Merge calibrations of recipes without smooth");
+                "Merge calibrations of recipes without smooth (--effort fast)");
   }
   RunIdentity identity = store.Identity();
   std::vector<StatisticKey> statistics = ListStatistics(store.database());

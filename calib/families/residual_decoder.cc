@@ -90,7 +90,8 @@ class ResidualLayer final : public DecoderLayer {
     stage.y = mlp_ ? mlp_->Run(stage.x, batch, tap).to(at::kFloat)
                    : at::zeros(stage.x.sizes(), stage.x.options().dtype(at::kFloat));
     if (!router_) return stage;
-    const LinearSite site = {.module = router_module_, .weight = router_->weight()};
+    const LinearSite site = {
+        .module = router_module_, .weight = router_->weight(), .is_router = true};
     stage.routing = router_->Route(TakeInput(tap, site, batch, stage.x));
     return stage;
   }

@@ -14,6 +14,7 @@ constexpr int64_t kOutputsAtOnce = int64_t{1} << 24;
 }  // namespace
 
 void WeightCollector::Observe(const LinearSite& site, const at::Tensor&) {
+  if (site.is_router) return;
   weights_.insert_or_assign(std::string(site.module), site.weight);
 }
 
@@ -34,6 +35,7 @@ LinearErrors::Entry& LinearErrors::EntryOf(const LinearSite& site) {
 }
 
 void LinearErrors::Observe(const LinearSite& site, const at::Tensor& x) {
+  if (site.is_router) return;
   if (x.numel() == 0) return;
   assert(weights_ != nullptr);
   Entry& entry = EntryOf(site);

@@ -158,6 +158,8 @@ class SquareSumTest : public ::testing::Test {
                                           "2",
                                           "--sequence-length",
                                           "32",
+                                          "--effort",
+                                          "fast",
                                           "--progress",
                                           "none"};
     arguments.insert(arguments.end(), more.begin(), more.end());

@@ -34,12 +34,8 @@ class EffortTest : public ::testing::Test {
   std::vector<std::string> Arguments(const std::string& name, const std::string& model,
                                      std::vector<std::string> options,
                                      const Json& fields = Json::object()) {
-    const fs::path place = dir_.path() / name, source = dir_.path() / (model + "-source");
+    const fs::path place = dir_.path() / name, source = CopyTestModel(dir_.path(), model);
     fs::create_directories(place);
-    if (!fs::exists(source)) {
-      fs::copy(fs::path(VERNIER_TEST_DATA) / "models" / model, source);
-      AddTokenizer(source);
-    }
     Json recipe = SyntheticRecipe(place, source, /*vocab=*/512, /*samples=*/16,
                                   /*sequence_length=*/64);
     recipe["quantize"] = {

@@ -30,12 +30,8 @@ class GptqTest : public ::testing::Test {
   std::vector<std::string> Arguments(const std::string& name, const std::string& model,
                                      std::vector<std::string> options = {},
                                      const std::string& method = "gptq", int samples = 16) {
-    const fs::path place = dir_.path() / name, source = dir_.path() / (model + "-source");
+    const fs::path place = dir_.path() / name, source = CopyTestModel(dir_.path(), model);
     fs::create_directories(place);
-    if (!fs::exists(source)) {
-      fs::copy(fs::path(VERNIER_TEST_DATA) / "models" / model, source);
-      AddTokenizer(source);
-    }
     Json recipe = SyntheticRecipe(place, source, /*vocab=*/512, samples, /*sequence_length=*/64);
     recipe["quantize"] = {{{"role", {"attention", "dense_mlp", "routed_expert"}},
                            {"format", "nvfp4"},

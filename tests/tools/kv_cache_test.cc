@@ -92,8 +92,8 @@ class KvCacheCommandTest : public ::testing::Test {
 };
 
 TEST_F(KvCacheCommandTest, LlamaGetsCalibratedScalesAsModeloptWritesThem) {
-  const CommandResult result =
-      Run(kSourceTree / "recipes/nvfp4.json", Source("tiny-llama"), {"--kv-cache", "fp8"});
+  const CommandResult result = Run(kSourceTree / "recipes/nvfp4.json", Source("tiny-llama"),
+                                   {"--kv-cache", "fp8", "--effort", "fast"});
   EXPECT_THAT(result.output, HasSubstr("KV cache     fp8: scales of 6 caches"));
   const std::map<std::string, float> amax = Amax();
   for (const std::string layer : {"0", "1", "2"}) {

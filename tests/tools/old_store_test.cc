@@ -85,6 +85,8 @@ TEST_F(OldStoreTest, AFinishedCalibrationExportsWhatANewOneDoes) {
   // It lacks the sums that searches by error are weighted with.
   Json content = ReadJsonFile(kRoot / "recipes/nvfp4.json", JsonComments::kAllow);
   content["quantize"][0]["scale"] = "max";
+  content["quantize"][0]["smooth"] = "none";
+  content["effort"] = "fast";
   const fs::path recipe = WriteRecipe(dir_.path(), content);
   Run("export", recipe, "finished", "out-old", {"--kv-cache", "fp8"});
   // Nor did it know other products than these.

@@ -52,6 +52,15 @@ std::string WriteRecipe(const std::filesystem::path& directory, const Json& reci
   return path.string();
 }
 
+std::filesystem::path CopyTestModel(const std::filesystem::path& directory,
+                                    const std::string& model) {
+  const std::filesystem::path copy = directory / (model + "-source");
+  if (std::filesystem::exists(copy)) return copy;
+  std::filesystem::copy(std::filesystem::path(VERNIER_TEST_DATA) / "models" / model, copy);
+  AddTokenizer(copy);
+  return copy;
+}
+
 void AddTokenizer(const std::filesystem::path& checkpoint) {
   for (const char* file : {"tokenizer.json", "tokenizer_config.json"}) {
     std::filesystem::copy_file(kSourceTree / "examples/mini-deepseek-v4" / file, checkpoint / file);

@@ -21,6 +21,10 @@ Json SyntheticRecipe(const std::filesystem::path& directory, const std::filesyst
 std::string WriteRecipe(const std::filesystem::path& directory, const Json& recipe,
                         const std::string& file_name = "recipe.json");
 
+// Copies a model of tests/data/models to `directory`, once, with a tokenizer; returns where it is.
+std::filesystem::path CopyTestModel(const std::filesystem::path& directory,
+                                    const std::string& model);
+
 // Copies the byte-level tokenizer of the example model to a checkpoint that has none.
 void AddTokenizer(const std::filesystem::path& checkpoint);
 

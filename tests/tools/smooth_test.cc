@@ -28,19 +28,14 @@ class SmoothTest : public ::testing::Test {
   std::string Place(const std::string& name, const std::string& part) const {
     return (dir_.path() / name / part).string();
   }
-  fs::path Source(const std::string& model) const { return dir_.path() / (model + "-source"); }
 
   // Arguments of a run in the folder `name`, of a model of tests/data/models.
   std::vector<std::string> Arguments(const std::string& name, const std::string& model,
                                      const std::string& smooth = "auto",
                                      const std::string& method = "local_hessian",
                                      std::vector<std::string> options = {}) {
-    const fs::path place = dir_.path() / name, source = Source(model);
+    const fs::path place = dir_.path() / name, source = CopyTestModel(dir_.path(), model);
     fs::create_directories(place);
-    if (!fs::exists(source)) {
-      fs::copy(fs::path(VERNIER_TEST_DATA) / "models" / model, source);
-      AddTokenizer(source);
-    }
     const Json config = ReadJsonFile(source / "config.json");
     Json recipe = SyntheticRecipe(place, source, config.at("vocab_size"), /*samples=*/16,
                                   /*sequence_length=*/64);
@@ -113,7 +108,7 @@ TEST_F(SmoothTest, AnAuditFindsOtherFactors) {
   const fs::path factors = Place("a", "out/vernier_folds.f32");
   std::string bytes = ReadWholeFile(factors);
   const std::vector<std::string> validate = {"validate", Place("a", "out"), "--source",
-                                             Source("tiny-llama").string()};
+                                             CopyTestModel(dir_.path(), "tiny-llama").string()};
   EXPECT_EQ(RunVernier(validate).exit_code, 0);
   for (size_t i = 3; i < 256; i += 4) bytes[i] = static_cast<char>(bytes[i] + 1);  // four times
   WriteFileAtomically(factors, bytes);

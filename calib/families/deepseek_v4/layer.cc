@@ -49,7 +49,8 @@ FfnStage Layer::BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap&
   stage.mix = ffn.mix.Pack();
   stage.x = RmsNorm(ffn.x, ffn_norm_, norm_eps_).flatten(0, 1);
   stage.y = RunSharedExperts(stage.x, batch, tap);
-  const LinearSite router = {.module = router_module_, .weight = router_.weight()};
+  const LinearSite router = {
+      .module = router_module_, .weight = router_.weight(), .is_router = true};
   stage.routing = router_.Route(TakeInput(tap, router, batch, stage.x), batch.ids.reshape({-1}));
   return stage;
 }

@@ -7,9 +7,9 @@ BUILD: a build of Vernier against the PyTorch that this Python has (with CUDA). 
 room, where the models are made (and found again). CONFIG: config.json of a DeepSeek-V4-Pro. Prints, of one run:
 seconds of the second of two layers, 384 MXFP4 experts over 128 x 512 tokens, with the source in the page cache
 and from the disk (medians of three), against (a) PyTorch that brings the same experts to the device through
-pinned memory, decodes, multiplies and observes them there, and (b) the disk's rate around the page cache; and of
-a Llama against transformers with a hook on every linear layer, its loading included. Needs root to empty the
-page cache.
+pinned memory, decodes, multiplies and observes them there, and (b) the disk's rate around the page cache; of a
+Llama against transformers with a hook on every linear layer, its loading included; and of both what statistics
+for a better choice of scales cost beside the largest magnitudes alone. Needs root to empty the page cache.
 """
 
 import json
@@ -271,6 +271,26 @@ def transformers_seconds(folder, tokens):
     return loading, statistics.median(forward() for _ in range(REPEATS))
 
 
+def write_recipe(shipped, name, **rule_fields):
+    """A shipped recipe, as made-up tokens go through it, with `rule_fields` in every rule."""
+    recipe = json.loads("\n".join(line for line in (ROOT / "recipes" / shipped).read_text().splitlines()
+                                  if not line.strip().startswith("//")))
+    recipe["calibration"].pop("chat_format", None)
+    del recipe["$schema"]
+    if rule_fields:
+        recipe.pop("effort", None)  # what rules leave open
+    for rule in recipe["quantize"]:
+        rule.update(rule_fields)
+    path = WORK / f"{name}.json"
+    path.write_text(json.dumps(recipe))
+    return path
+
+
+def median_seconds(recipe, source, tokens, of_layer=None):
+    runs = [calibrate(recipe, source, tokens) for _ in range(REPEATS)]
+    return statistics.median(wall if of_layer is None else layers[of_layer] for wall, layers in runs)
+
+
 def report(what, value, against, bound):
     print(f"{what:<44} {value:8.3f}   {against:<34} {bound:8.3f}   ratio {value / bound:.2f}", flush=True)
 
@@ -279,35 +299,42 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     print(torch.cuda.get_device_name(), "PyTorch", torch.__version__, os.cpu_count(), "processors", flush=True)
     tokens, pro = write_tokens(), make_pro()
-    recipe = json.loads("\n".join(line for line in (ROOT / "recipes/deepseek-v4-nvfp4-experts.json").read_text()
-                                  .splitlines() if not line.strip().startswith("//")))
-    del recipe["calibration"]["chat_format"], recipe["$schema"]
-    (WORK / "recipe.json").write_text(json.dumps(recipe))
+    experts_recipe = write_recipe("deepseek-v4-nvfp4-experts.json", "experts")
     read_all(pro)
     experts = Experts(pro)
     experts.run()
     pytorch = statistics.median(experts.run() for _ in range(REPEATS))
     del experts
     torch.cuda.empty_cache()
-    warm = statistics.median(calibrate(WORK / "recipe.json", pro, tokens)[1][1] for _ in range(REPEATS))
+    warm = median_seconds(experts_recipe, pro, tokens, of_layer=1)
     report("V4-Pro layer, page cache warm, s", warm, "PyTorch's experts + 0.3 s", pytorch + 0.3)
     rates, cold = [], []
     for _ in range(REPEATS):
         drop_page_cache()
         rates.append(direct_rate(pro))
         drop_page_cache()
-        cold.append(calibrate(WORK / "recipe.json", pro, tokens)[1][1])
+        cold.append(calibrate(experts_recipe, pro, tokens)[1][1])
     floor = bytes_of_layer(pro, 1) / statistics.median(rates)
     report("V4-Pro layer, from the disk, s", statistics.median(cold), "its bytes at the disk's rate, s", floor)
+    read_all(pro)
+    weighted = median_seconds(write_recipe("deepseek-v4-nvfp4-experts.json", "weighted", scale="local_hessian"), pro,
+                              tokens, of_layer=1)
+    report("V4-Pro layer, local Hessians, s", weighted, "largest magnitudes alone, s", warm)
 
     llama = make_llama()
     read_all(llama)
-    wall = statistics.median(calibrate(ROOT / "recipes/nvfp4.json", llama, tokens)[0] for _ in range(REPEATS))
+    plain = median_seconds(write_recipe("nvfp4.json", "max", scale="max", smooth="none"), llama, tokens)
+    weighted = median_seconds(write_recipe("nvfp4.json", "hessian", scale="local_hessian", smooth="none"), llama, tokens)
+    balanced = median_seconds(write_recipe("nvfp4.json", "balanced"), llama, tokens)
     # A process of its own, as Vernier's is: the device is made ready in it.
     output = subprocess.run([sys.executable, __file__, BUILD, WORK, CONFIG, "transformers"], check=True,
                             capture_output=True, text=True).stdout
     loading, forward = json.loads(output.splitlines()[-1])
-    report("Llama 2.8 B, whole command, s", wall, "transformers with hooks, loaded, s", loading + forward)
+    report("Llama 2.8 B, largest magnitudes, s", plain, "transformers with hooks, loaded, s", loading + forward)
+    report("Llama 2.8 B, local Hessians, s", weighted, "transformers with hooks, loaded, s", loading + forward)
+    report("Llama 2.8 B, local Hessians, s", weighted, "largest magnitudes alone, s", plain)
+    report("Llama 2.8 B, as shipped (folds too), s", balanced, "transformers with hooks, loaded, s",
+           loading + forward)
 
 
 if __name__ == "__main__":

@@ -99,6 +99,9 @@ class CalibrationRun {
         solver_(request.source, request.plan, folds_.scales(), UnobservedReads()),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
+    for (const recipes::ScaleGroup& group : request.plan.scale_groups) {
+      recorder_.ShareInputs(ObservedInputs(group));
+    }
   }
 
   CalibrationSummary Run() {
@@ -336,6 +339,16 @@ class CalibrationRun {
       return for_solver || folds_.NeedsInputsOf(module);
     }
     return run::KeepsStatistic(statistic, request_.source.layout, request_.plan, module);
+  }
+
+  // Of what an engine fuses and feeds one input, the modules that are observed.
+  std::vector<std::string> ObservedInputs(const recipes::ScaleGroup& group) const {
+    std::vector<std::string> modules;
+    for (const size_t weight : group.inputs) {
+      const std::string& module = request_.source.layout.weights[weight].module;
+      if (recorder_.Wants(module)) modules.push_back(module);
+    }
+    return modules;
   }
 
   statistics::Site SiteOf(const std::string& module) const {

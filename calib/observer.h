@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "calib/block_hessians.h"
+#include "calib/device_statistics.h"
 #include "calib/hessians.h"
 #include "calib/square_sums.h"
 #include "calib/statistics/registry.h"
@@ -28,7 +29,18 @@ struct Observer {
   void (*add)(const at::Tensor& x, int64_t first, const at::Tensor& sums) = nullptr;
   // Whether a sequence's rows must come in one call, because sums differ with those of a call.
   bool whole_sequences = false;
+  // What else makes it on a device that can.
+  OneLook one_look = OneLook::kNo;
 };
+
+template <class S>
+inline constexpr OneLook kOneLook = OneLook::kNo;
+template <>
+inline constexpr OneLook kOneLook<statistics::InputAmax> = OneLook::kAmax;
+template <>
+inline constexpr OneLook kOneLook<statistics::CacheAmax> = OneLook::kAmax;
+template <>
+inline constexpr OneLook kOneLook<statistics::InputChannelAmax> = OneLook::kChannelAmax;
 
 template <statistics::IsStatistic S>
 Observer MakeObserver() {
@@ -39,23 +51,25 @@ Observer MakeObserver() {
                 const bool widen = S::kPrecision == statistics::Precision::kF32;
                 return S::Observe(widen ? x.to(at::kFloat) : x).flatten();
               },
-          .join = [](const at::Tensor& a, const at::Tensor& b) { return S::Join(a, b); }};
+          .join = [](const at::Tensor& a, const at::Tensor& b) { return S::Join(a, b); },
+          .one_look = kOneLook<S>};
 }
 
 template <>
 inline Observer MakeObserver<statistics::InputSquareSum>() {
   return {.statistic = statistics::Describe<statistics::InputSquareSum>(),
           .element = at::kDouble,
-          .add = [](const at::Tensor& x, int64_t, const at::Tensor& sums) { AddSquares(x, sums); }};
+          .add = [](const at::Tensor& x, int64_t, const at::Tensor& sums) { AddSquares(x, sums); },
+          .one_look = OneLook::kSquares};
 }
 
 template <>
 inline Observer MakeObserver<statistics::InputBlockHessian>() {
   return {.statistic = statistics::Describe<statistics::InputBlockHessian>(),
           .element = at::kFloat,
-          .add = [](const at::Tensor& x, int64_t, const at::Tensor& sums) {
-            AddBlockHessians(x, sums);
-          }};
+          .add = [](const at::Tensor& x, int64_t,
+                    const at::Tensor& sums) { AddBlockHessians(x, sums); },
+          .one_look = OneLook::kBlockHessian};
 }
 
 template <>

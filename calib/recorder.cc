@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstdlib>
 #include <numeric>
 #include <utility>
 
@@ -57,10 +58,55 @@ void RequireFinite(const at::Tensor& elements, std::string_view name, int layer)
   }
 }
 
-// Whether a sum is the same however rows are cut into calls: on a CPU it is, row by row, unless it
+// What looks at x once for everything that it can make; null: there is no such thing.
+const DeviceStatistics* LookingAt(const at::Tensor& x) {
+  const bool known = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat;
+  return known ? DeviceStatistics::Find(x.device()) : nullptr;
+}
+
+bool IsLookedAt(const Observer& observer, const at::Tensor& x) {
+  return observer.one_look != OneLook::kNo && LookingAt(x) != nullptr;
+}
+
+// Whether a sum is the same however rows are cut into calls: where it is made row by row, unless it
 // wants whole sequences.
 bool TakesAnyRows(const Observer& observer, const at::Tensor& x) {
-  return x.is_cpu() && !observer.whole_sequences;
+  return IsLookedAt(observer, x) || (x.is_cpu() && !observer.whole_sequences);
+}
+
+at::Tensor& TargetOf(OneLook what, DeviceStatistics::Targets& targets) {
+  switch (what) {
+    case OneLook::kNo:
+      break;
+    case OneLook::kAmax:
+      return targets.amax;
+    case OneLook::kChannelAmax:
+      return targets.channel_amax;
+    case OneLook::kSquares:
+      return targets.squares;
+    case OneLook::kBlockHessian:
+      return targets.triangles;
+  }
+  std::abort();
+}
+
+// Rows of each part of a batch whose sums are kept apart.
+std::vector<int64_t> PartsOf(std::span<const int64_t> sequences, bool on_cpu) {
+  const size_t together = on_cpu ? 1 : static_cast<size_t>(kLeastEqualBatch);
+  std::vector<int64_t> parts;
+  for (size_t first = 0; first < sequences.size(); first += together) {
+    const auto some = sequences.subspan(first, std::min(together, sequences.size() - first));
+    parts.push_back(std::accumulate(some.begin(), some.end(), int64_t{0}));
+  }
+  return parts;
+}
+
+// Of `rows` of which only maxima are made: as many as keep a device busy.
+std::vector<int64_t> AnyParts(int64_t rows) {
+  constexpr int64_t kRows = 512;
+  std::vector<int64_t> parts(static_cast<size_t>(rows / kRows), kRows);
+  if (rows % kRows != 0) parts.push_back(rows % kRows);
+  return parts;
 }
 
 }  // namespace
@@ -71,49 +117,74 @@ void Running::Observe(const Observer& observer, const at::Tensor& x) {
   elements = elements.defined() ? observer.join(elements, seen) : seen;
 }
 
+at::Tensor Running::Target(const Observer& observer, const at::Tensor& x, size_t parts) {
+  const auto columns = static_cast<size_t>(x.size(1));
+  const bool sum = observer.statistic.is_sum, channels = observer.one_look == OneLook::kChannelAmax;
+  const auto count = static_cast<int64_t>(sum        ? observer.statistic.elements(columns)
+                                          : channels ? columns
+                                                     : 1);
+  if (count == 0) return {};
+  at::Tensor& target = parts > 0 ? of_batch : elements;
+  if (!target.defined()) {
+    target = at::zeros({static_cast<int64_t>(std::max<size_t>(parts, 1)), count},
+                       x.options().dtype(observer.element));
+    if (parts == 0) target = target.flatten();
+  }
+  assert(parts == 0 || target.size(0) == static_cast<int64_t>(parts));
+  return target;
+}
+
 void Running::AddSequences(const Observer& observer, const at::Tensor& x,
                            std::span<const int64_t> sequences) {
-  const size_t together = x.is_cpu() ? 1 : static_cast<size_t>(kLeastEqualBatch);
+  const std::vector<int64_t> parts = PartsOf(sequences, x.is_cpu());
+  const at::Tensor sums = Target(observer, x, parts.size());
+  if (!sums.defined()) return;
   int64_t begin = 0;
-  for (size_t first = 0; first < sequences.size(); first += together) {
-    const auto some = sequences.subspan(first, std::min(together, sequences.size() - first));
-    const int64_t end = std::accumulate(some.begin(), some.end(), begin);
-    const size_t place = first / together;
-    if (of_batch.size() == place) of_batch.emplace_back();
-    if (end > begin) AddTo(observer, x.slice(0, begin, end), of_batch[place]);
-    begin = end;
+  for (size_t i = 0; i < parts.size(); begin += parts[i++]) {
+    if (parts[i] == 0) continue;
+    const at::Tensor rows = x.slice(0, begin, begin + parts[i]);
+    observer.add(rows, added, sums.select(0, static_cast<int64_t>(i)));
+    added += parts[i];
   }
   assert(begin == x.size(0));
 }
 
 void Running::AddRows(const Observer& observer, const at::Tensor& x) {
-  AddTo(observer, x, elements);
-}
-
-void Running::AddTo(const Observer& observer, const at::Tensor& x, at::Tensor& sums) {
-  const size_t count = observer.statistic.elements(static_cast<size_t>(x.size(1)));
-  if (count == 0) return;
-  if (!sums.defined()) {
-    sums = at::zeros({static_cast<int64_t>(count)}, x.options().dtype(observer.element));
-  }
+  const at::Tensor sums = Target(observer, x);
+  if (!sums.defined()) return;
   observer.add(x, added, sums);
   added += x.size(0);
 }
 
 void Running::EndBatch() {
-  for (const at::Tensor& sums : of_batch) {
-    if (!sums.defined()) continue;
-    if (elements.defined()) {
-      elements.add_(sums);
-    } else {
-      elements = sums;
-    }
+  if (!of_batch.defined()) return;
+  const at::Tensor parts = std::exchange(of_batch, {});
+  if (!elements.defined()) elements = at::zeros({parts.size(1)}, parts.options());
+  if (const DeviceStatistics* device = DeviceStatistics::Find(parts.device())) {
+    return device->AddParts(parts, elements);
   }
-  of_batch.clear();
+  for (int64_t i = 0; i < parts.size(0); ++i) elements.add_(parts.select(0, i));
 }
 
 Recorder::Recorder(std::span<const std::string> names, std::vector<Observer> observers)
     : wanted_(names.begin(), names.end()), observers_(std::move(observers)) {}
+
+void Recorder::ShareInputs(std::span<const std::string> names) {
+  if (names.size() < 2) return;
+  std::vector<std::string>& modules = sharing_[names[0]];
+  modules.assign(names.begin(), names.end());
+  for (const std::string& name : names) entry_names_[name] = names[0];
+}
+
+std::string_view Recorder::EntryName(std::string_view module) const {
+  const auto found = entry_names_.find(module);
+  return found == entry_names_.end() ? module : std::string_view(found->second);
+}
+
+std::vector<std::string> Recorder::ModulesOf(std::string_view entry) const {
+  const auto found = sharing_.find(entry);
+  return found == sharing_.end() ? std::vector{std::string(entry)} : found->second;
+}
 
 void Recorder::Observe(const LinearSite& site, const at::Tensor& x) {
   Record(statistics::Site::kLinearInput, site.module, x, site.sequences);
@@ -125,18 +196,45 @@ void Recorder::ObserveCache(std::string_view entry, const at::Tensor& x) {
 
 void Recorder::Record(statistics::Site site, std::string_view name, const at::Tensor& x,
                       std::span<const int64_t> sequences) {
-  if (x.numel() == 0 || !Wants(name)) return;
+  if (x.numel() == 0 || !Wants(name) || EntryName(name) != name) return;
   Entry& entry = EntryOf(name, site);
   const at::Tensor rows = x.flatten(0, -2);
+  if (const DeviceStatistics* device = LookingAt(rows)) LookOnce(*device, entry, rows, sequences);
   for (size_t i = 0; i < observers_.size(); ++i) {
     Running& running = entry.statistics[i];
-    if (running.kept && !observers_[i].statistic.is_sum) running.Observe(observers_[i], rows);
+    if (!running.kept || observers_[i].statistic.is_sum || IsLookedAt(observers_[i], rows))
+      continue;
+    running.Observe(observers_[i], rows);
   }
   if (sequences.empty()) {
     RecordRows(entry, rows);
   } else {
     RecordSequences(entry, rows, sequences);
   }
+}
+
+void Recorder::LookOnce(const DeviceStatistics& device, Entry& entry, const at::Tensor& x,
+                        std::span<const int64_t> sequences) {
+  std::vector<int64_t> parts = PartsOf(sequences, /*on_cpu=*/false);
+  DeviceStatistics::Targets targets;
+  bool wanted = false, sums = false;
+  for (size_t i = 0; i < observers_.size(); ++i) {
+    const Observer& observer = observers_[i];
+    Running& running = entry.statistics[i];
+    if (!running.kept || observer.one_look == OneLook::kNo) continue;
+    const bool sum = observer.statistic.is_sum;
+    running.rows += x.size(0);
+    const at::Tensor target = running.Target(observer, x, sum ? parts.size() : 0);
+    wanted = wanted || target.defined();
+    sums = sums || (sum && target.defined());
+    TargetOf(observer.one_look, targets) = target;
+  }
+  if (!sums) {
+    parts = AnyParts(x.size(0));
+  } else if (parts.empty()) {
+    parts = {x.size(0)};
+  }
+  if (wanted) device.Look(x, parts, targets);
 }
 
 template <class Use>
@@ -152,6 +250,7 @@ void Recorder::RecordSequences(Entry& entry, const at::Tensor& x,
                                std::span<const int64_t> sequences) {
   bool whole = false;
   ForSums(entry, [&](const Observer& observer, Running& running) {
+    if (IsLookedAt(observer, x)) return;
     running.rows += x.size(0);
     whole = whole || observer.whole_sequences;
     if (!observer.whole_sequences) running.AddSequences(observer, x, sequences);
@@ -171,6 +270,7 @@ void Recorder::RecordSequences(Entry& entry, const at::Tensor& x,
 void Recorder::RecordRows(Entry& entry, const at::Tensor& x) {
   bool waits = false;
   ForSums(entry, [&](const Observer& observer, Running& running) {
+    if (IsLookedAt(observer, x)) return;
     running.rows += x.size(0);
     if (TakesAnyRows(observer, x)) {
       running.AddRows(observer, x);
@@ -220,10 +320,20 @@ Recorder::Entry& Recorder::EntryOf(std::string_view name, statistics::Site site)
   Entry& entry = entries_[std::string(name)];
   for (const Observer& observer : observers_) {
     const statistics::Statistic& statistic = observer.statistic;
-    entry.statistics.emplace_back().kept =
-        statistic.site == site && (!keeps_ || keeps_(name, statistic));
+    entry.statistics.emplace_back().kept = statistic.site == site && IsKeptForAny(name, statistic);
   }
   return entry;
+}
+
+bool Recorder::IsKept(std::string_view name, const statistics::Statistic& statistic) const {
+  return !keeps_ || keeps_(name, statistic);
+}
+
+bool Recorder::IsKeptForAny(std::string_view entry, const statistics::Statistic& statistic,
+                            std::string_view except) const {
+  return std::ranges::any_of(ModulesOf(entry), [&](const std::string& module) {
+    return module != except && IsKept(module, statistic);
+  });
 }
 
 template <class Visit>
@@ -253,36 +363,45 @@ std::vector<run::StatisticRow> Recorder::Rows(int layer) {
   });
   const std::vector<at::Tensor> values = ToHost(device_values);
   std::vector<run::StatisticRow> rows;
+  auto elements = values.begin();
   ForEach([&](const std::string& name, const Observer& observer, const Running& running) {
-    const at::Tensor& elements = values[rows.size()];
-    RequireFinite(elements, name, layer);
-    rows.push_back({.unit = layer,
-                    .module = name,
-                    .name = std::string(observer.statistic.name),
-                    .version = observer.statistic.version,
-                    .bytes = statistics::ToBytes({running.rows, BytesOf(elements)})});
+    RequireFinite(*elements, name, layer);
+    const statistics::Bytes bytes = statistics::ToBytes({running.rows, BytesOf(*elements++)});
+    for (const std::string& module : ModulesOf(name)) {
+      if (!IsKept(module, observer.statistic)) continue;
+      rows.push_back({.unit = layer,
+                      .module = module,
+                      .name = std::string(observer.statistic.name),
+                      .version = observer.statistic.version,
+                      .bytes = bytes});
+    }
   });
+  std::ranges::stable_sort(rows, {}, &run::StatisticRow::module);
   return rows;
 }
 
-Running* Recorder::FindComplete(std::string_view name, std::string_view statistic) {
-  const auto entry = entries_.find(name);
+Recorder::Found Recorder::FindComplete(std::string_view name, std::string_view statistic) {
+  const auto entry = entries_.find(EntryName(name));
   const auto observer = std::ranges::find(observers_, statistic,
                                           [](const Observer& each) { return each.statistic.name; });
-  if (entry == entries_.end() || observer == observers_.end()) return nullptr;
+  if (entry == entries_.end() || observer == observers_.end()) return {};
   AddRest(entry->second);
-  return &entry->second.statistics[static_cast<size_t>(observer - observers_.begin())];
+  return {&*observer,
+          &entry->second.statistics[static_cast<size_t>(observer - observers_.begin())]};
 }
 
 std::optional<Recorder::Taken> Recorder::Look(std::string_view name, std::string_view statistic) {
-  const Running* running = FindComplete(name, statistic);
+  const Running* running = FindComplete(name, statistic).running;
   if (running == nullptr || !running->elements.defined()) return std::nullopt;
   return Taken{running->elements, running->rows};
 }
 
 std::optional<Recorder::Taken> Recorder::Take(std::string_view name, std::string_view statistic) {
-  Running* running = FindComplete(name, statistic);
+  const auto [observer, running] = FindComplete(name, statistic);
   if (running == nullptr) return std::nullopt;
+  if (IsKeptForAny(EntryName(name), observer->statistic, /*except=*/name)) {
+    return Look(name, statistic);
+  }
   running->kept = false;
   if (!running->elements.defined()) return std::nullopt;
   return Taken{std::exchange(running->elements, {}), std::exchange(running->rows, 0)};
@@ -290,8 +409,8 @@ std::optional<Recorder::Taken> Recorder::Take(std::string_view name, std::string
 
 uint64_t Recorder::Bytes() const {
   uint64_t bytes = 0;
-  ForEach([&](const std::string&, const Observer&, const Running& running) {
-    bytes += running.elements.nbytes();
+  ForEach([&](const std::string& name, const Observer&, const Running& running) {
+    bytes += running.elements.nbytes() * ModulesOf(name).size();
   });
   return bytes;
 }
@@ -304,7 +423,7 @@ void Recorder::Restore(std::span<const run::StatisticRow> rows, at::Device devic
     const statistics::Statistic& statistic =
         statistics::RequireStatistic(known, row.name, row.version, row.module);
     const size_t place = static_cast<size_t>(&statistic - known.data());
-    Running& running = EntryOf(row.module, statistic.site).statistics[place];
+    Running& running = EntryOf(EntryName(row.module), statistic.site).statistics[place];
     const statistics::Value value = statistics::Parse(statistic, row.bytes, row.module);
     running.elements = ElementsOf(value, observers_[place], device);
     running.rows = running.added = value.tokens;

@@ -26,12 +26,15 @@ struct Running {
   int64_t rows = 0;
   bool kept = false;  // whether there is anything to add at all
   int64_t added = 0;  // rows that a sum has
-  // Sums of the batch under way: of each sequence, on a device that is not the CPU of
-  // kLeastEqualBatch sequences.
-  std::vector<at::Tensor> of_batch = {};
+  // Sums of the batch under way [parts, elements]: of each sequence, on a device that is not the
+  // CPU of kLeastEqualBatch sequences.
+  at::Tensor of_batch = {};
 
   // `x` [rows, K], at least one row.
   void Observe(const Observer& observer, const at::Tensor& x);
+  // Where rows of inputs like `x` go, zeros at first: undefined where the statistic is of none
+  // such. With `parts` of a batch: [parts, elements], which wait for EndBatch.
+  at::Tensor Target(const Observer& observer, const at::Tensor& x, size_t parts = 0);
   // Of `sequences` as LinearSite has them: waits for EndBatch.
   void AddSequences(const Observer& observer, const at::Tensor& x,
                     std::span<const int64_t> sequences);
@@ -40,9 +43,6 @@ struct Running {
   // Adds the batch's sums, in order of sequences: so that results do not depend on which sequences
   // and which positions of them came together.
   void EndBatch();
-
- private:
-  void AddTo(const Observer& observer, const at::Tensor& x, at::Tensor& sums);
 };
 
 // Rows that wait until sums that depend on it can take them in one way, however they came.
@@ -61,6 +61,9 @@ class Recorder final : public Tap {
   // Of what is observed at a site only what `keeps` says is kept; without it all.
   using Keeps = std::function<bool(std::string_view name, const statistics::Statistic& statistic)>;
   void KeepOnly(Keeps keeps) { keeps_ = std::move(keeps); }
+  // Linear layers that always see one input: what one of them is shown is taken in once, and is a
+  // row of each.
+  void ShareInputs(std::span<const std::string> names);
 
   bool Wants(std::string_view name) const override { return wanted_.contains(name); }
   void Observe(const LinearSite& site, const at::Tensor& x) override;
@@ -77,7 +80,7 @@ class Recorder final : public Tap {
   // the observers: a newer program saved it.
   void Restore(std::span<const run::StatisticRow> rows, at::Device device);
   // One statistic of a module, all of whose rows were seen; nothing when it has no row. Take ends
-  // it: no more is recorded.
+  // it: no more is recorded, unless it is kept for another module with the same input.
   struct Taken {
     at::Tensor elements;
     int64_t rows = 0;
@@ -96,6 +99,9 @@ class Recorder final : public Tap {
 
   void Record(statistics::Site site, std::string_view name, const at::Tensor& x,
               std::span<const int64_t> sequences);
+  // Everything that `device` can make of x.
+  void LookOnce(const DeviceStatistics& device, Entry& entry, const at::Tensor& x,
+                std::span<const int64_t> sequences);
   void RecordSequences(Entry& entry, const at::Tensor& x, std::span<const int64_t> sequences);
   void RecordRows(Entry& entry, const at::Tensor& x);
   // Calls `use` with observer and Running of each sum that is kept.
@@ -108,12 +114,26 @@ class Recorder final : public Tap {
   void ForEach(Visit visit) const;
 
   // Null where the module was not seen or nobody observes it.
-  Running* FindComplete(std::string_view name, std::string_view statistic);
+  struct Found {
+    const Observer* observer = nullptr;
+    Running* running = nullptr;
+  };
+  Found FindComplete(std::string_view name, std::string_view statistic);
 
   // A module's or cache's, nothing kept at first.
   Entry& EntryOf(std::string_view name, statistics::Site site);
+  bool IsKept(std::string_view name, const statistics::Statistic& statistic) const;
+  // Whether it is kept for a module of the entry that is not `except`.
+  bool IsKeptForAny(std::string_view entry, const statistics::Statistic& statistic,
+                    std::string_view except = {}) const;
+  // Whose entry is the module's.
+  std::string_view EntryName(std::string_view module) const;
+  // The modules whose input an entry is of.
+  std::vector<std::string> ModulesOf(std::string_view entry) const;
 
   std::set<std::string, std::less<>> wanted_;
+  std::map<std::string, std::string, std::less<>> entry_names_;  // of modules that share an input
+  std::map<std::string, std::vector<std::string>, std::less<>> sharing_;  // by entry
   Keeps keeps_;
   std::vector<Observer> observers_;
   std::map<std::string, Entry, std::less<>> entries_;

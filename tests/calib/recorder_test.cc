@@ -258,6 +258,45 @@ TEST(Recorder, KeepsOnlyWhatIsSaid) {
   EXPECT_EQ(rows[4].module + " " + rows[4].name, "b input_channel_amax");
 }
 
+// One of them is looked at; each has its own rows, with what is kept of it.
+TEST(Recorder, TakesASharedInputInOnce) {
+  const std::vector<std::string> names = {"k", "other", "q"}, shared = {"q", "k"};
+  Recorder recorder(names);
+  recorder.KeepOnly([](std::string_view name, const statistics::Statistic& statistic) {
+    return name == "q" || statistic.purpose == statistics::Purpose::kAny ||
+           statistic.purpose == statistics::Purpose::kSample;
+  });
+  recorder.ShareInputs(shared);
+  for (const std::string& name : names) {
+    ShowInput(recorder, name, at::full({20, 16}, name == "other" ? 3.0F : 2.0F));
+  }
+  std::vector<std::string> found;
+  const std::vector<run::StatisticRow> rows = recorder.Rows(0);
+  for (const run::StatisticRow& row : rows) {
+    found.push_back(row.module + " " + row.name);
+    EXPECT_EQ(statistics::FromBytes(row.bytes).tokens, 20) << found.back();
+  }
+  EXPECT_THAT(found, ::testing::ElementsAre(
+                         "k input_amax", "k input_sample", "other input_amax", "other input_sample",
+                         "q input_amax", "q input_square_sum", "q input_block_hessian",
+                         "q input_channel_amax", "q input_hessian", "q input_sample"));
+  EXPECT_EQ(rows[0].bytes, rows[4].bytes);
+  EXPECT_NE(rows[0].bytes, rows[2].bytes);
+
+  Recorder restored(names);
+  restored.ShareInputs(shared);
+  restored.Restore(rows, at::kCPU);
+  EXPECT_EQ(restored.Look("k", statistics::InputAmax::kName)->elements.item<float>(), 2);
+  EXPECT_EQ(restored.Look("k", statistics::InputAmax::kName)->rows, 20);
+
+  // Taken of one, it goes on for the other.
+  EXPECT_EQ(recorder.Take("k", statistics::InputSample::kName)->rows, 20);
+  ShowInput(recorder, "q", at::ones({1, 16}));
+  EXPECT_EQ(recorder.Look("q", statistics::InputSample::kName)->rows, 21);
+  EXPECT_EQ(recorder.Take("q", statistics::InputHessian::kName)->rows, 21);
+  EXPECT_FALSE(recorder.Look("q", statistics::InputHessian::kName));
+}
+
 // The square of the largest BF16 is no F32.
 TEST(Recorder, FiniteValuesHaveFiniteSums) {
   for (const at::DeviceType device : kTestDevices) {

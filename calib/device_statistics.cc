@@ -1,0 +1,90 @@
+#include "calib/device_statistics.h"
+
+#include <c10/core/DeviceGuard.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <map>
+#include <mutex>
+#include <utility>
+
+#include "base/rounding.h"
+
+namespace vernier::calib {
+namespace {
+
+// As the kernels have them.
+constexpr int64_t kMostRanges = 64, kColumnsAtOnce = 64;
+constexpr unsigned kThreads = 160 + 64, kPartThreads = 256;
+struct Ranges {
+  std::array<long long, kMostRanges + 1> begin = {};
+};
+
+// Of a range that begins at number `first`; null where nothing is wanted.
+template <class Element>
+Element* Place(const at::Tensor& target, int64_t first) {
+  if (!target.defined()) return nullptr;
+  assert(target.is_contiguous());
+  return target.data_ptr<Element>() + (target.dim() > 1 ? first * target.stride(0) : 0);
+}
+
+}  // namespace
+
+const DeviceStatistics* DeviceStatistics::Find(at::Device device) {
+  if (!device.is_cuda()) return nullptr;
+  static std::mutex mutex;
+  // Never destroyed: the device may be gone by then.
+  static auto& made = *new std::map<int, std::unique_ptr<DeviceStatistics>>();
+  const std::lock_guard lock(mutex);
+  const auto [place, is_new] = made.try_emplace(device.index());
+  if (is_new) {
+    const c10::DeviceGuard current(device);
+    std::string problem;
+    auto kernels = DeviceKernels::Compile(kStatisticsKernelSource, problem);
+    if (kernels) place->second.reset(new DeviceStatistics(std::move(kernels)));
+  }
+  return place->second.get();
+}
+
+void DeviceStatistics::Look(const at::Tensor& x, std::span<const int64_t> ranges,
+                            const Targets& targets) const {
+  assert(x.dim() == 2 && (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat));
+  const c10::DeviceGuard current(x.device());
+  const at::Tensor rows = x.contiguous();
+  const void* values = rows.data_ptr();
+  auto columns = static_cast<long long>(x.size(1));
+  auto* amax = Place<float>(targets.amax, 0);
+  auto* channel_amax = Place<float>(targets.channel_amax, 0);
+  const char* name = x.scalar_type() == at::kFloat ? "look_at_f32" : "look_at_bf16";
+  long long begin = 0;
+  for (size_t first = 0; first < ranges.size(); first += kMostRanges) {
+    const auto some = ranges.subspan(first, std::min<size_t>(kMostRanges, ranges.size() - first));
+    Ranges these;
+    these.begin[0] = begin;
+    for (size_t i = 0; i < some.size(); ++i) these.begin[i + 1] = begin += some[i];
+    auto* squares = Place<double>(targets.squares, static_cast<int64_t>(first));
+    auto* triangles = Place<float>(targets.triangles, static_cast<int64_t>(first));
+    kernels_->Launch(name,
+                     {.x = static_cast<unsigned>(CeilDivide(int64_t{columns}, kColumnsAtOnce)),
+                      .y = static_cast<unsigned>(some.size()),
+                      .threads = kThreads},
+                     {&values, &these, &columns, &amax, &channel_amax, &squares, &triangles});
+  }
+  assert(begin == x.size(0));
+}
+
+void DeviceStatistics::AddParts(const at::Tensor& parts, const at::Tensor& sums) const {
+  assert(parts.dim() == 2 && parts.is_contiguous() && parts.size(1) == sums.numel());
+  const c10::DeviceGuard current(sums.device());
+  void* into = sums.data_ptr();
+  const void* from = parts.data_ptr();
+  auto count = static_cast<long long>(sums.numel());
+  auto ranges = static_cast<int>(parts.size(0));
+  kernels_->Launch(sums.scalar_type() == at::kDouble ? "add_parts_f64" : "add_parts_f32",
+                   {.x = static_cast<unsigned>(CeilDivide(int64_t{count}, int64_t{kPartThreads})),
+                    .threads = kPartThreads},
+                   {&into, &from, &count, &ranges});
+}
+
+}  // namespace vernier::calib

@@ -1,0 +1,55 @@
+// Statistics of rows on a CUDA device, all that are wanted of an input in one look at it.
+#ifndef VERNIER_CALIB_DEVICE_STATISTICS_H_
+#define VERNIER_CALIB_DEVICE_STATISTICS_H_
+
+#include <ATen/ATen.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "calib/device_kernels.h"
+
+namespace vernier::calib {
+
+// The kernels as text (calib/statistics_kernel.cu).
+extern const char kStatisticsKernelSource[];
+
+// What the kernels can make of rows [R, K].
+enum class OneLook {
+  kNo,            // nothing of it
+  kAmax,          // F32 [1]
+  kChannelAmax,   // F32 [K]
+  kSquares,       // sums, F64 [K]
+  kBlockHessian,  // sums, F32 [K / 16 * 136]
+};
+
+class DeviceStatistics {
+ public:
+  // Null where the device is none of CUDA's or cannot compile kernels: others do the same there.
+  // One for each device, made when it is first asked for.
+  static const DeviceStatistics* Find(at::Device device);
+
+  // Where results go, on the device and contiguous; undefined: not wanted. Maxima begin at 0.
+  struct Targets {
+    at::Tensor amax, channel_amax;
+    at::Tensor squares, triangles;  // [ranges, ...]: each range has its own sums
+  };
+  // Adds x [R, K] (BF16 or F32), whose rows are cut into ranges of so many each, to `targets`. Sums
+  // are those of AddSquares and AddOuterProducts (quantizers/) bit for bit, and it does not matter
+  // how a range's rows are cut into calls. Finite values give finite sums.
+  void Look(const at::Tensor& x, std::span<const int64_t> ranges, const Targets& targets) const;
+
+  // sums [N] += parts [ranges, N], one range after the other.
+  void AddParts(const at::Tensor& parts, const at::Tensor& sums) const;
+
+ private:
+  explicit DeviceStatistics(std::unique_ptr<DeviceKernels> kernels)
+      : kernels_(std::move(kernels)) {}
+  std::unique_ptr<DeviceKernels> kernels_;
+};
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_DEVICE_STATISTICS_H_

@@ -20,6 +20,7 @@
 #include "calib/device.h"
 #include "calib/families/decoder.h"
 #include "calib/fold_solver.h"
+#include "calib/format_trials.h"
 #include "calib/layer_committer.h"
 #include "calib/layer_saver.h"
 #include "calib/non_finite_guard.h"
@@ -96,6 +97,8 @@ class CalibrationRun {
         policy_(request.recipe.compute.save_interval),
         recorder_(request.plan.observed_modules),
         folds_(request.source, request.plan, UnobservedReads()),
+        trials_(request.source, request.plan, folds_.scales(), request.recipe.activation_headroom,
+                UnobservedReads()),
         solver_(request.source, request.plan, folds_.scales(), UnobservedReads()),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
@@ -167,8 +170,13 @@ class CalibrationRun {
   void BeginLayer(int layer, bool resumes) {
     const std::set<std::string> solved = resumes ? SolvedBefore(layer) : std::set<std::string>();
     std::vector<run::FoldRecord> folds;
-    if (resumes) folds = run::FoldsOfUnit(store_.database(), layer);
+    std::vector<recipes::FormatError> errors;
+    if (resumes) {
+      folds = run::FoldsOfUnit(store_.database(), layer);
+      errors = run::FormatErrorsOfUnit(store_.database(), layer);
+    }
     folds_.BeginLayer(layer, folds);
+    trials_.BeginLayer(layer, errors);
     solver_.BeginLayer(layer, solved);
   }
 
@@ -222,24 +230,31 @@ class CalibrationRun {
     const int number = static_cast<int>(layer);
     committer_.Wait();
     ledger_.Commit();
-    saver_.Save(state,
-                {.seconds = LayerSeconds(),
-                 .statistics = recorder_.Rows(number),
-                 .non_finites = guard_.NonFinites(number),
-                 .decided = {.solved = solver_.TakeSolved(), .folds = folds_.TakeDecided()}});
+    saver_.Save(state, {.seconds = LayerSeconds(),
+                        .statistics = recorder_.Rows(number),
+                        .non_finites = guard_.NonFinites(number),
+                        .decided = {.solved = solver_.TakeSolved(),
+                                    .folds = folds_.TakeDecided(),
+                                    .format_errors = trials_.TakeMeasured()}});
     policy_.Saved(bytes, SecondsSince(start));
     unit_start_ = Clock::now();
     progress_.ThrowIfStopped();
   }
 
-  // Folds first: weights are solved as they leave them.
+  // Folds first: formats are tried and weights are solved as they leave them.
   void Solve(const LayerState& state) {
+    std::vector<std::string> seen;
     if (folds_.HasWork()) {
       const StageClock clock(&times_, "choose folds");
-      for (const std::string& module : folds_.Solve(state, recorder_)) {
-        const bool needed = solver_.NeedsInputsOf(module);
-        if (!needed) recorder_.Take(module, statistics::InputSample::kName);
-      }
+      seen = folds_.Solve(state, recorder_);
+    }
+    if (trials_.HasWork()) {
+      const StageClock clock(&times_, "try formats");
+      const std::vector<std::string> tried = trials_.Solve(state, recorder_);
+      seen.insert(seen.end(), tried.begin(), tried.end());
+    }
+    for (const std::string& module : seen) {
+      if (!NeedsSampleOf(module)) recorder_.Take(module, statistics::InputSample::kName);
     }
     if (!solver_.HasWork()) return;
     const StageClock clock(&times_, "solve");
@@ -286,7 +301,8 @@ class CalibrationRun {
                             .activations = {},
                             .non_finites = guard_.NonFinites(number),
                             .solved = {},
-                            .folds = folds_.TakeDecided()};
+                            .folds = folds_.TakeDecided(),
+                            .format_errors = trials_.TakeMeasured()};
     waiting_bytes_ += solver_.UnsavedBytes();
     result.solved = solver_.TakeSolved();
     const bool last = layer + 1 == decoder_->Layers();
@@ -333,11 +349,8 @@ class CalibrationRun {
 
   // Of those that belong to its site.
   bool Keeps(std::string_view module, const statistics::Statistic& statistic) const {
-    const bool for_solver = solver_.NeedsInputsOf(module);
-    if (statistic.purpose == statistics::Purpose::kGptq) return for_solver;
-    if (statistic.purpose == statistics::Purpose::kSample) {
-      return for_solver || folds_.NeedsInputsOf(module);
-    }
+    if (statistic.purpose == statistics::Purpose::kGptq) return solver_.NeedsInputsOf(module);
+    if (statistic.purpose == statistics::Purpose::kSample) return NeedsSampleOf(module);
     return run::KeepsStatistic(statistic, request_.source.layout, request_.plan, module);
   }
 
@@ -349,6 +362,11 @@ class CalibrationRun {
       if (recorder_.Wants(module)) modules.push_back(module);
     }
     return modules;
+  }
+
+  bool NeedsSampleOf(std::string_view module) const {
+    return folds_.NeedsInputsOf(module) || trials_.NeedsInputsOf(module) ||
+           solver_.NeedsInputsOf(module);
   }
 
   statistics::Site SiteOf(const std::string& module) const {
@@ -372,6 +390,7 @@ class CalibrationRun {
   SavePolicy policy_;
   Recorder recorder_;
   FoldSolver folds_;
+  FormatTrials trials_;
   WeightSolver solver_;
   std::shared_ptr<SampleBuffer> before_;  // null but where layers run twice
   uint64_t waiting_bytes_ = 0;            // of solved weights of layers that wait to be committed

@@ -6,13 +6,12 @@
 
 #include "calib/encoded_weight.h"
 #include "calib/families/linear.h"
+#include "calib/nvfp4_trial.h"
 #include "calib/round_trip.h"
 #include "quantizers/nvfp4.h"
 
 namespace vernier::calib {
 namespace {
-
-using quantizers::Nvfp4Search;
 
 double GeometricMeanRms(const std::vector<double>& mean_squares) {
   double logs = 0;
@@ -49,11 +48,11 @@ class Trial {
   double ErrorWith(const std::vector<float>& scales) const {
     const at::Tensor columns = ColumnsOf(scales);
     const at::Tensor x = QuantizedInputs(columns);
-    const std::vector<float> importance = Importance(columns);
+    const std::vector<double> mean_squares = MeanSquares(columns);
     double squares = 0;
     int64_t count = 0;
     for (size_t i = 0; i < weights_.size(); ++i) {
-      const at::Tensor weight = Quantized(weights_[i] * columns, importance);
+      const at::Tensor weight = RoundTripWeight(weights_[i] * columns, mean_squares);
       const at::Tensor outputs = Outputs(x, weight);
       squares += SumOfSquares(outputs - outputs_[i]);
       count += outputs.numel();
@@ -84,8 +83,8 @@ class Trial {
     return RoundTripNvfp4(x, quantizers::Nvfp4GlobalScale(amax));
   }
 
-  // To a largest of 1.
-  std::vector<float> Importance(const at::Tensor& columns) const {
+  // Behind the factors.
+  std::vector<double> MeanSquares(const at::Tensor& columns) const {
     const auto* factors = columns.data_ptr<float>();
     std::vector<double> squares;
     for (int64_t column = 0; column < columns.numel(); ++column) {
@@ -93,19 +92,7 @@ class Trial {
       const double factor = factors[column];
       squares.push_back(inputs_.mean_squares[channel] / (factor * factor));
     }
-    const double largest = *std::ranges::max_element(squares);
-    std::vector<float> importance;
-    for (const double square : squares) {
-      importance.push_back(largest > 0 ? static_cast<float>(square / largest) : 1.0f);
-    }
-    return importance;
-  }
-
-  static at::Tensor Quantized(const at::Tensor& weight, const std::vector<float>& importance) {
-    const float scale = quantizers::Nvfp4GlobalScale(AmaxOf(weight), Nvfp4Search::kMse);
-    const quantizers::Nvfp4Options options = {
-        .global_scale = scale, .search = Nvfp4Search::kMse, .importance = importance};
-    return Decode(Encode(weight, options), weight.size(1), scale);
+    return squares;
   }
 
   const FoldInputs& inputs_;

@@ -8,6 +8,7 @@
 #include "base/rounding.h"
 #include "calib/encoded_weight.h"
 #include "calib/inputs_seen.h"
+#include "calib/sampled_rows.h"
 #include "calib/statistics/input_channel_amax.h"
 #include "calib/statistics/input_sample.h"
 #include "calib/statistics/input_square_sum.h"
@@ -22,9 +23,6 @@ using checkpoint::LogicalWeight;
 using statistics::InputChannelAmax;
 using statistics::InputSample;
 using statistics::InputSquareSum;
-
-// How many stretches of neighbouring rows are looked at.
-constexpr int64_t kStretches = 8;
 
 // [channels] of the sums of squares of columns, over so many tokens.
 std::vector<double> MeanSquares(const Fold& fold, const at::Tensor& sums, int64_t tokens) {
@@ -114,7 +112,10 @@ FoldInputs FoldSolver::InputsOf(const recipes::PlannedFold& planned, Recorder& r
                       .slice(0, 0, InputSample::CountOf(sample->rows));
   inputs.amax = recorder.Look(module, InputChannelAmax::kName)->elements.to(at::kFloat).cpu();
   inputs.channel_of = [&fold](int64_t column) { return fold.ChannelOf(column); };
-  for (const size_t weight : LookedAt(fold)) inputs.weights.push_back(SomeRows(weight));
+  // Rows are not divided here: what an input's rounding costs does not depend on it.
+  for (const size_t weight : LookedAt(fold)) {
+    inputs.weights.push_back(SampleWeightRows(source_, reader_, weight));
+  }
   if (fold.kind == checkpoint::FoldKind::kNorm) {
     inputs.store = [norm = Values(fold.producers.front())](std::vector<float>& scales) {
       StoreInNorm(norm, scales);
@@ -136,21 +137,6 @@ std::vector<size_t> FoldSolver::LookedAt(const Fold& fold) const {
     if (is_fp4 && (consumer.expert < 0 || consumer.expert % step == 0)) looked_at.push_back(weight);
   }
   return looked_at;
-}
-
-// Rows are not divided here: what an input's rounding costs does not depend on it.
-at::Tensor FoldSolver::SomeRows(size_t weight) const {
-  const LogicalWeight& source = source_.layout.weights[weight];
-  if (source.rows() <= kFoldRows) {
-    return ReadWeightRows(source_, reader_, source, {}, 0, source.rows());
-  }
-  constexpr int64_t kLength = kFoldRows / kStretches;
-  std::vector<at::Tensor> parts;
-  for (int64_t i = 0; i < kStretches; ++i) {
-    const int64_t first = (source.rows() - kLength) * i / (kStretches - 1);
-    parts.push_back(ReadWeightRows(source_, reader_, source, {}, first, kLength));
-  }
-  return at::cat(parts);
 }
 
 std::vector<float> FoldSolver::Values(size_t weight) const {

@@ -23,8 +23,7 @@ namespace vernier::calib {
 
 // Tokens below which a layer is not folded: too few to know its channels by.
 inline constexpr int64_t kFewestFoldTokens = 256;
-// Of the consumers, the rows and the routed experts that a choice looks at: spread evenly.
-inline constexpr int64_t kFoldRows = 512;
+// Routed experts among the consumers that a choice looks at: spread evenly.
 inline constexpr size_t kFoldExperts = 4;
 
 // Chooses the factors of a plan's folds, a layer at a time. Not thread-safe.
@@ -54,7 +53,6 @@ class FoldSolver {
   FoldInputs InputsOf(const recipes::PlannedFold& planned, Recorder& recorder, int64_t rows) const;
   // Consumers that get fewer bits, of routed experts some.
   std::vector<size_t> LookedAt(const checkpoint::Fold& fold) const;
-  at::Tensor SomeRows(size_t weight) const;
   std::vector<float> Values(size_t weight) const;
   const std::string& ModuleOf(size_t weight) const { return source_.layout.weights[weight].module; }
 

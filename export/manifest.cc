@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "checkpoint/families/skipped_tensors.h"
 #include "export/output_directory.h"
+#include "recipes/budget_json.h"
 #include "recipes/target_format.h"
 #include "recipes/target_layout.h"
 
@@ -84,6 +85,7 @@ std::string DecidedBy(const ManifestContent& content, size_t weight) {
       !recipes::IsQuantised(content.source.layout.weights[weight])) {
     return "smooth";
   }
+  if (plan.promoted) return "budget: keeps more bits than its rule asks for";
   if (plan.rule >= 0) return content.recipe.rules[static_cast<size_t>(plan.rule)].Describe();
   const std::string_view skipped = checkpoint::SkippedBecause(
       content.source.layout.weights[weight].name, content.source.checkpoint.config());
@@ -258,6 +260,9 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
   }
   if (content.solved.size() > 0 || !content.solved.left().empty()) {
     writer.Field("gptq", GptqJson(content.solved));
+  }
+  if (content.plan.budget) {
+    writer.Field("budget", recipes::BudgetOutcomeJson(*content.plan.budget));
   }
   if (!content.plan.folds.empty()) {
     writer.Array("smooth", [&](auto add) {

@@ -12,6 +12,7 @@
 #include "calib/budget/forecast.h"
 #include "export/output_directory.h"
 #include "jobs/audit_step.h"
+#include "jobs/budget.h"
 #include "recipes/convert_recipe.h"
 #include "recipes/plan.h"
 #include "report/audit_record.h"
@@ -191,6 +192,7 @@ class Pipeline {
   }
 
   void Export() {
+    if (auto chosen = SpendBudget(source_, recipe_, plan_, store_)) plan_ = std::move(*chosen);
     summary_.exported = {
         .done = exporter::Export({.source = source_,
                                   .plan = plan_,
@@ -205,7 +207,8 @@ class Pipeline {
         .scale_groups = static_cast<int64_t>(plan_.scale_groups.size()),
         .calibrated_inputs = !plan_.observed_modules.empty() &&
                              recipe_.activations == recipes::ActivationScales::kCalibrated,
-        .kv_cache = plan_.kv_cache};
+        .kv_cache = plan_.kv_cache,
+        .budget = plan_.budget};
   }
 
   void Validate() {

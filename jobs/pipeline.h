@@ -16,6 +16,7 @@
 #include "export/exporter.h"
 #include "export/layout_packs.h"
 #include "jobs/model_jobs.h"
+#include "recipes/plan.h"
 #include "recipes/recipe.h"
 #include "run/non_finite_record.h"
 
@@ -46,6 +47,7 @@ struct ExportOutcome {
   int64_t scale_groups = 0;
   bool calibrated_inputs = false;  // so that fallbacks are counted
   recipes::KvCache kv_cache = recipes::KvCache::kNone;
+  std::optional<recipes::BudgetOutcome> budget = {};
 };
 
 struct LayoutOutcome {

@@ -9,7 +9,9 @@
 #include "checkpoint/read_speed.h"
 #include "export/stream_settings.h"
 #include "export/weight_scales.h"
+#include "jobs/budget.h"
 #include "jobs/pipeline.h"
+#include "recipes/budget_json.h"
 #include "recipes/convert_recipe.h"
 
 namespace vernier::jobs {
@@ -34,8 +36,8 @@ uint64_t ScaleBytes(const PlanReport& report) {
   std::vector<size_t> shards(report.plan.shards.size());
   std::iota(shards.begin(), shards.end(), size_t{0});
   return exporter::WeightScaleBytes(
-      report.source, report.plan,
-      exporter::GroupsToResolve(report.source, report.plan, shards, limits));
+      report.source, report.OutputPlan(),
+      exporter::GroupsToResolve(report.source, report.OutputPlan(), shards, limits));
 }
 
 calib::MachineSpeed SpeedFor(const PlanReport& report, const ModelJobs* models) {
@@ -122,7 +124,8 @@ PlanReport MakePlanReport(recipes::Recipe recipe, SpeedFrom speed_from, const Mo
                        .probed = speed_from == SpeedFrom::kProbe};
   report.plan = recipes::MakePlan(report.source, report.recipe);
   recipes::RequireConversion(report.source, report.plan);
-  report.summary = recipes::SummarizePlan(report.source, report.plan);
+  report.spent = SpendBudgetIfMeasured(report.source, report.recipe, report.plan);
+  report.summary = recipes::SummarizePlan(report.source, report.OutputPlan());
   report.passes = recipes::CountPasses(report.source, report.plan);
   report.scale_bytes = ScaleBytes(report);
   const calib::Workload workload =
@@ -151,7 +154,8 @@ Json PlanJson(const PlanReport& report) {
           {"total", TotalsJson(report.summary.totals)},
           {"left_out", report.source.checkpoint.left_out()},
           {"output_files", report.plan.shards.size()},
-          {"output_file_bytes", report.plan.OutputFileBytes()},
+          {"output_file_bytes", report.OutputPlan().OutputFileBytes()},
+          {"budget", report.spent ? BudgetOutcomeJson(*report.spent->budget) : Json()},
           {"passes",
            {{"calibration_bytes", report.passes.calibration},
             {"weight_scale_bytes", report.scale_bytes},

@@ -3,6 +3,7 @@
 #define VERNIER_JOBS_PLAN_REPORT_H_
 
 #include <cstdint>
+#include <optional>
 
 #include "base/json.h"
 #include "calib/budget/budget.h"
@@ -19,6 +20,7 @@ struct PlanReport {
   recipes::Recipe recipe;
   checkpoint::SourceModel source;
   recipes::Plan plan = {};
+  std::optional<recipes::Plan> spent = {};  // what a budget makes of it, where that is known
   recipes::PlanSummary summary = {};
   recipes::DataPasses passes = {};
   uint64_t scale_bytes = 0;  // read by the export before everything else
@@ -29,6 +31,7 @@ struct PlanReport {
   calib::TimeForecast time = {};
 
   int64_t ExpertGroups() const;  // of a layer
+  const recipes::Plan& OutputPlan() const { return spent ? *spent : plan; }
 };
 
 enum class SpeedFrom {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "audit/report_json.h"
+#include "recipes/budget_json.h"
 
 namespace vernier::jobs {
 namespace {
@@ -58,6 +59,7 @@ Json ExportJson(const ExportOutcome& exported) {
           {"scale_groups", exported.scale_groups},
           {"fallbacks", FallbacksJson(done)},
           {"kv_cache", recipes::KvCacheName(exported.kv_cache)},
+          {"budget", exported.budget ? recipes::BudgetOutcomeJson(*exported.budget) : Json()},
           {"clamped_elements", done.clamped_elements}};
 }
 

@@ -43,6 +43,17 @@ void WriteScale(const Json& value, const FieldContext& context, Recipe& recipe) 
       rule.format, ValueOf(kScaleMethods, value.get_ref<const std::string&>()), context.source);
 }
 
+Json ReadBudget(const Recipe& recipe) {
+  const SizeBudget& budget = recipe.budget;
+  if (budget.bytes > 0) return fmt::format("{}B", budget.bytes);
+  return budget.given() ? ValueToJson(budget.bits) : Json();
+}
+
+void WriteBudget(const Json& value, const FieldContext& context, Recipe& recipe) {
+  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  recipe.budget = ParseSizeBudget(text, context.source);
+}
+
 // "calibrated", "none", or the constant itself.
 void WriteActivations(const Json& value, const FieldContext& context, Recipe& recipe) {
   if (value.is_number()) {
@@ -187,6 +198,24 @@ void AppendRuleRows(std::vector<Option>& options) {
         .names = NamesOf(kPropagate),
         .field = NamedField(
             kPropagate, [](auto& recipe) -> auto& { return recipe.propagate; })},
+       {.name = "--budget",
+        .pointer = "/budget",
+        .commands = kTakeRecipe,
+        .kind = Kind::kText,
+        .help =
+            "What weights that become nvfp4 may take, where those that lose most by it are to "
+            "keep more bits: bits a weight such as 5.0, or the size of the output such as 24GiB",
+        .details =
+            "Calibration measures the error that nvfp4 and fp8 make in the output of each layer; "
+            "formats among nvfp4, fp8 and the released one are then chosen, for all weights "
+            "together that an engine fuses and for all routed experts of a layer, so that the sum "
+            "of errors is smallest. `vernier plan` shows the choice before anything is written. "
+            "Bits count codes and scales.",
+        .metavar = "BITS|SIZE",
+        .above = 0,
+        .maximum = 32,
+        .field = {.read = ReadBudget, .write = WriteBudget},
+        .schema = {{"type", {"number", "string"}}, {"examples", {5.0, "24GiB"}}}},
        {.name = "--importance",
         .pointer = "/importance",
         .commands = "convert",

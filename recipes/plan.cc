@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "checkpoint/readable.h"
+#include "recipes/format_choice.h"
 #include "recipes/plan_folds.h"
 #include "recipes/plan_kv_cache.h"
 #include "recipes/plan_rules.h"
@@ -127,24 +128,31 @@ bool ObservesInputs(const Recipe& recipe) {
                              [](const Rule& rule) { return HasInputScale(rule.format); });
 }
 
-Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe) {
+Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
+              const Promotions& promotions) {
   checkpoint::RequireComplete(*source.family, source.layout);
   Plan plan;
   plan.dialect = recipe.dialect;
   plan.fp8_blocks = Fp8BlocksOf(source, recipe.dialect);
   plan.weights = DecideWeights(source.layout, recipe);
+  for (const auto& [weight, format] : promotions) {
+    plan.weights[weight].format = format;
+    plan.weights[weight].scale = ScaleMethod::kAuto;
+    plan.weights[weight].promoted = true;
+  }
   plan.scale_groups = MakeScaleGroups(source.layout, recipe, plan.weights);
   PlanKvCache(source, recipe, plan);
   PlanFolds(source, recipe, plan);
   plan.propagates = Propagates(recipe, plan);
   CheckConventions(source, recipe, plan);
-  CheckFieldsAreUsed(recipe, plan);
+  if (promotions.empty()) CheckFieldsAreUsed(recipe, plan);
   CheckStaticScales(recipe, plan);
   LayOutShards(source, recipe.activations != ActivationScales::kNone, plan);
   for (const OutputShard& shard : plan.shards) {
     for (const OutputTensor& tensor : shard.tensors) plan.tensor_bytes += tensor.info.Bytes();
   }
   plan.observed_modules = ObservedModules(source.layout, recipe, plan);
+  if (recipe.budget.given() && promotions.empty()) PlanTrials(source, recipe, plan);
   return plan;
 }
 
@@ -169,6 +177,12 @@ bool ChoosesFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::s
 bool ReadsFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module) {
   const WeightPlan* weight = FindWeight(layout, plan, module);
   return weight != nullptr && weight->column_fold >= 0;
+}
+
+bool TriesFormats(const checkpoint::ModelLayout& layout, const Plan& plan,
+                  std::string_view module) {
+  const WeightPlan* weight = FindWeight(layout, plan, module);
+  return weight != nullptr && weight->tried;
 }
 
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan,

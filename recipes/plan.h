@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +27,8 @@ struct WeightPlan {
   // Indices into Plan::folds, -1 for none: whose producer it is, whose consumer, and for which
   // calibration looks at its input.
   int row_fold = -1, column_fold = -1, observed_fold = -1;
+  bool promoted = false;  // a budget lets it keep more bits than its rule asks for
+  bool tried = false;     // calibration measures by it what formats cost
 
   bool folded() const { return row_fold >= 0 || column_fold >= 0; }
 };
@@ -82,6 +86,26 @@ struct Fp8Blocks {
   bool native = false;          // the source's convention, which its quantization_config describes
 };
 
+// Formats of weights that keep more bits than their rules ask for, by index into
+// ModelLayout::weights.
+using Promotions = std::map<size_t, TargetFormat>;
+
+// What a budget was spent on.
+struct BudgetOutcome {
+  struct Promoted {
+    std::string name;  // of what got one format together
+    TargetFormat format = TargetFormat::kKeep;
+    double error = 0, error_in_nvfp4 = 0;  // of the sums below
+  };
+
+  double bits = 0, bits_in_nvfp4 = 0;  // a weight of those that rules make NVFP4
+  int64_t units = 0;                   // that could be promoted
+  std::vector<Promoted> promoted;
+  // Sums over linear layers of the errors of their outputs, relative to the outputs: of the choice,
+  // and with everything in NVFP4.
+  double error = 0, error_in_nvfp4 = 0;
+};
+
 struct Plan {
   Dialect dialect = Dialect::kModelopt;
   Fp8Blocks fp8_blocks;
@@ -93,6 +117,7 @@ struct Plan {
   std::vector<WeightPlan> weights;
   std::vector<ScaleGroup> scale_groups;
   std::vector<PlannedFold> folds;
+  std::optional<BudgetOutcome> budget;  // of a plan with promotions
   std::vector<OutputShard> shards;
   uint64_t tensor_bytes = 0;  // the index's total_size
 
@@ -121,6 +146,9 @@ bool IsScaledBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const
 bool ChoosesFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 bool ReadsFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 
+// Whether calibration measures by the module what formats cost.
+bool TriesFormats(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
+
 // The decoder layer of one of plan.observed_modules.
 int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 
@@ -128,12 +156,15 @@ int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::
 // rule for what cannot be: not linear, columns that blocks do not divide, MTP, a format that the
 // weight has already, a method that the format lacks, a lossless cast of a source that is not
 // MXFP4, a fused group or a layer's experts only in part, int4 in the modelopt dialect, dialects
-// mixed in one output, local_hessian, gptq or smooth without calibrated inputs, smooth where
+// mixed in one output, local_hessian, gptq, smooth or a budget without calibrated inputs, a budget
+// that is too small or that nothing can use, smooth where
 // nothing can be folded; or a field of the recipe that no weight uses: importance without scale
 // mse, effort without a weight that leaves it anything, propagate without scale gptq, headroom
 // without calibrated input scales, a constant input scale without input scales; or a
 // key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
-Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe);
+// `promotions` are decided on after all rules.
+Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
+              const Promotions& promotions = {});
 
 }  // namespace vernier::recipes
 

@@ -70,8 +70,10 @@ class FoldPlanner {
 
   // Whether its rule asks for it: every consumer of fewer bits must.
   bool IsSmoothed(size_t weight) const {
-    return IsEncodedAnew(weight) && plan_.weights[weight].format == TargetFormat::kNvfp4 &&
-           Smooths(*RuleOf(weight));
+    const WeightPlan& planned = plan_.weights[weight];
+    const bool becomes_nvfp4 = IsEncodedAnew(weight) && planned.format == TargetFormat::kNvfp4;
+    // What keeps more bits is folded as it would have been: the calibration did so.
+    return (becomes_nvfp4 || planned.promoted) && Smooths(*RuleOf(weight));
   }
 
   // A matrix that could get fewer bits and does not, or whose rule says no, is to stay as it is.

@@ -124,6 +124,15 @@ struct ComputeSection {
                               // but the batch or group of experts in flight
 };
 
+// How much the weights that rules make NVFP4 may take, where some of them are to keep more bits.
+struct SizeBudget {
+  double bits = 0;     // a weight of those, codes and scales; 0: not said
+  uint64_t bytes = 0;  // all files of the output; 0: not said
+
+  bool given() const { return bits > 0 || bytes > 0; }
+  bool operator==(const SizeBudget&) const = default;
+};
+
 // What happens when a value that is read or computed is NaN or infinite.
 enum class NonFinite {
   kStop,   // "stop": an error that names it
@@ -149,6 +158,7 @@ struct Recipe {
   std::filesystem::path importance;
   Effort effort = Effort::kFast;
   Propagate propagate = Propagate::kEffort;
+  SizeBudget budget;
   NonFinite non_finite = NonFinite::kStop;
   bool default_run_dir = false;  // run_dir was not given: it follows output
 };

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <span>
 #include <string>
@@ -38,6 +39,21 @@ MemoryBound ParseMemory(std::string_view text, const ValueSource& source) {
   if (const std::optional<MemoryBound> bound = ParseMemoryBound(text)) return *bound;
   throw Error(source.code, source.subject, fmt::format("\"{}\" is no size", text),
               std::string(kMemoryBoundHint));
+}
+
+SizeBudget ParseSizeBudget(std::string_view text, const ValueSource& source) {
+  constexpr double kMostBits = 32;
+  double bits = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bits);
+  if (error == std::errc() && end == text.data() + text.size()) {
+    if (bits > 0 && bits <= kMostBits) return {.bits = bits};
+  } else if (const auto bytes = ParseByteSize(text); bytes && *bytes > 0) {
+    return {.bytes = *bytes};
+  }
+  throw Error(source.code, source.subject,
+              fmt::format("\"{}\" is neither bits a weight nor a size", text),
+              "Write a number of bits up to 32 such as 5.0, or a size with its unit such as "
+              "\"24GiB\"");
 }
 
 std::string ParseDevice(std::string_view text, const ValueSource& source) {

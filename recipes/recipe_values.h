@@ -133,6 +133,9 @@ uint64_t ParseSize(std::string_view text, const ValueSource& source);
 // Those, or a share of what is free such as "70%".
 MemoryBound ParseMemory(std::string_view text, const ValueSource& source);
 
+// "5.0" (bits a weight, at most 32), or a size with its unit such as "24GiB".
+SizeBudget ParseSizeBudget(std::string_view text, const ValueSource& source);
+
 // `text` itself when it is "cpu", "cuda" or "cuda:N".
 std::string ParseDevice(std::string_view text, const ValueSource& source);
 

@@ -17,7 +17,8 @@ bool KeepsStatistic(const statistics::Statistic& statistic, const checkpoint::Mo
       return recipes::ReadsFold(layout, plan, module);
     case statistics::Purpose::kSample:
       return recipes::IsScaledBy(ScaleMethod::kGptq, layout, plan, module) ||
-             recipes::ChoosesFold(layout, plan, module);
+             recipes::ChoosesFold(layout, plan, module) ||
+             recipes::TriesFormats(layout, plan, module);
     case statistics::Purpose::kGptq:
       return recipes::IsScaledBy(ScaleMethod::kGptq, layout, plan, module);
   }

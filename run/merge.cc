@@ -69,6 +69,12 @@ Parent OpenParent(const std::filesystem::path& path) {
                 "calibrations",
                 "Merge calibrations of recipes without smooth (--effort fast)");
   }
+  if (!ListFormatErrors(store.database()).empty()) {
+    throw Error(ErrorCode::kStoreIdentity, path.string(),
+                "it measured formats by its own samples (budget), which cannot be made of several "
+                "calibrations",
+                "Merge calibrations of recipes without a budget");
+  }
   RunIdentity identity = store.Identity();
   std::vector<StatisticKey> statistics = ListStatistics(store.database());
   std::string fingerprint = Fingerprint(store, identity, statistics);

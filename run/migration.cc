@@ -7,6 +7,7 @@
 
 #include "run/clamped_element.h"
 #include "run/fold_record.h"
+#include "run/format_error_record.h"
 #include "run/input_amax.h"
 #include "run/non_finite_record.h"
 #include "run/run_log.h"
@@ -56,7 +57,8 @@ void MigrateFrom2(const Database& database) {
 void MigrateTables(const Database& database, int64_t version) {
   if (version == 2) MigrateFrom2(database);
   if (version <= 3) database.Execute(kSolvedWeightTable);
-  database.Execute(kFoldTable);
+  if (version <= 4) database.Execute(kFoldTable);
+  database.Execute(kFormatErrorTable);
   LogEvent(database, "migrate",
            fmt::format("from schema version {} to {}", version, kSchemaVersion));
 }

@@ -81,6 +81,7 @@ void DiscardPartialLayer(const Store& store) {
   ClearPartialLayer(store.database());
   DeleteUnfinishedSolvedWeights(store.database());
   DeleteUnfinishedFolds(store.database());
+  DeleteUnfinishedFormatErrors(store.database());
   transaction.Commit();
   RemoveStaleValues(store);
 }
@@ -93,6 +94,7 @@ void SavePartialLayer(const Store& store, const PartialLayer& partial,
   AddStatistics(store, partial.layer, statistics);
   AddSolvedWeights(store, partial.layer, decided.solved);
   AddFolds(store.database(), partial.layer, decided.folds);
+  AddFormatErrors(store.database(), partial.layer, decided.format_errors);
   ReplaceNonFinite(store.database(), partial.layer, partial.non_finites);
   transaction.Commit();
   RemoveStaleValues(store);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "run/fold_record.h"
+#include "run/format_error_record.h"
 #include "run/non_finite_record.h"
 #include "run/solved_weight.h"
 #include "run/statistic_rows.h"
@@ -46,8 +47,9 @@ std::vector<SavedPart> SavedParts(const Database& database);
 
 // What a layer's inputs have decided.
 struct Decided {
-  std::vector<SolvedWeight> solved;
-  std::vector<FoldRecord> folds;
+  std::vector<SolvedWeight> solved = {};
+  std::vector<FoldRecord> folds = {};
+  std::vector<recipes::FormatError> format_errors = {};
 };
 
 // Replaces what was saved before, in one transaction, and adds what was `decided` since. The files

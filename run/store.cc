@@ -124,6 +124,7 @@ void Store::AddLayers(std::span<const LayerResult> results) {
     AddStatistics(*this, result.layer, result.statistics);
     AddSolvedWeights(*this, result.layer, result.solved);
     AddFolds(database, result.layer, result.folds);
+    AddFormatErrors(database, result.layer, result.format_errors);
     ReplaceNonFinite(database, result.layer, result.non_finites);
   }
 }

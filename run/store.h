@@ -14,6 +14,7 @@
 
 #include "run/export_record.h"
 #include "run/fold_record.h"
+#include "run/format_error_record.h"
 #include "run/identity.h"
 #include "run/input_amax.h"
 #include "run/layer_record.h"
@@ -33,6 +34,7 @@ struct LayerResult {
   // Beside those of saves within the layer.
   std::vector<SolvedWeight> solved = {};
   std::vector<FoldRecord> folds = {};
+  std::vector<recipes::FormatError> format_errors = {};
 };
 
 inline constexpr std::string_view kStoreFileName = "vernier.sqlite";

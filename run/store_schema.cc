@@ -8,6 +8,7 @@
 #include "run/clamped_element.h"
 #include "run/export_record.h"
 #include "run/fold_record.h"
+#include "run/format_error_record.h"
 #include "run/identity.h"
 #include "run/layer_record.h"
 #include "run/loop_sizes.h"
@@ -28,9 +29,9 @@ constexpr int64_t kApplicationId = 0x56726E72;
 
 // Tables are defined beside the code that reads and writes them.
 constexpr std::array kTables = {
-    kIdentityTable,  kLayerTables,  kStatisticTable,      kLoopSizesTable, kPartialLayerTables,
-    kNonFiniteTable, kSourceTables, kClampedElementTable, kExportTables,   kSolvedWeightTable,
-    kFoldTable,      kLogTables,    kRowHashTable};
+    kIdentityTable,  kLayerTables,      kStatisticTable,      kLoopSizesTable, kPartialLayerTables,
+    kNonFiniteTable, kSourceTables,     kClampedElementTable, kExportTables,   kSolvedWeightTable,
+    kFoldTable,      kFormatErrorTable, kLogTables,           kRowHashTable};
 
 [[noreturn]] void Refuse(
     const std::filesystem::path& path, const std::string& problem,

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "calib/budget/budget.h"
 #include "jobs/plan_report.h"
+#include "tools/budget_text.h"
 #include "tools/command.h"
 #include "tools/read_spec.h"
 #include "tools/torch.h"
@@ -45,6 +46,14 @@ void PrintTensors(const PlanReport& report) {
   }
   const std::string kv_cache = KvCacheText(report.plan);
   if (!kv_cache.empty()) fmt::print("{:<17} {}\n", "KV cache", kv_cache);
+  if (!report.recipe.budget.given()) return;
+  fmt::print("\n");
+  if (!report.spent) {
+    fmt::print("budget       formats are chosen once a calibration has measured what they cost\n");
+    return;
+  }
+  PrintBudget(*report.spent->budget);
+  PrintPromoted(*report.spent->budget);
 }
 
 void PrintPass(std::string_view name, uint64_t bytes, std::string_view what) {

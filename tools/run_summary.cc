@@ -12,6 +12,7 @@
 #include "audit/report_text.h"
 #include "base/text.h"
 #include "export/calibrated_importance.h"
+#include "tools/budget_text.h"
 
 namespace vernier::tools {
 namespace {
@@ -128,6 +129,7 @@ void PrintExport(const jobs::ExportOutcome& exported) {
     fmt::print("gptq         {} of {} weights, the others by local_hessian\n", done.solved_weights,
                done.gptq_weights);
   }
+  if (exported.budget) PrintBudget(*exported.budget);
   if (done.folds > 0) {
     fmt::print("smooth       {} of {} factors per channel moved into weights\n", done.folds_used,
                done.folds);

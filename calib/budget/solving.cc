@@ -13,7 +13,7 @@ namespace {
 
 using checkpoint::LogicalWeight;
 
-// Of what is gone when it was made use of: for a fold alone, samples.
+// Of what is gone when it was made use of: for a fold or a trial alone, samples.
 uint64_t SumsOf(uint64_t columns, bool solved) {
   uint64_t bytes = 0;
   for (const statistics::Statistic& statistic : statistics::AllStatistics()) {
@@ -43,6 +43,12 @@ double FoldFlopsOf(double columns) {
   return kTried * kRows * columns * (kSearched + 2 * kSample);
 }
 
+// A search of some rows, and their products with the sample as it is and in two formats.
+double TrialFlopsOf(double columns) {
+  constexpr double kRows = 512, kSearched = 12 * 16, kSample = 256, kProducts = 3;
+  return kRows * columns * (kSearched + kProducts * 2 * kSample);
+}
+
 // Weights that an engine fuses have the same inputs: those of the first count.
 std::set<size_t> WithoutSums(const recipes::Plan& plan) {
   std::set<size_t> others;
@@ -62,7 +68,8 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
   for (const std::string& module : plan.observed_modules) {
     const bool solved = recipes::IsScaledBy(recipes::ScaleMethod::kGptq, layout, plan, module);
     const bool chooses = recipes::ChoosesFold(layout, plan, module);
-    if (!solved && !chooses) continue;
+    const bool tried = recipes::TriesFormats(layout, plan, module);
+    if (!solved && !chooses && !tried) continue;
     const LogicalWeight& weight = *layout.FindModule(module);
     const auto rows = static_cast<uint64_t>(weight.rows());
     const auto columns = static_cast<uint64_t>(weight.columns());
@@ -74,6 +81,7 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
       dense_columns[weight.layer] += columns;
     }
     if (chooses) sizes.solve_flops += FoldFlopsOf(static_cast<double>(columns));
+    if (tried) sizes.solve_flops += TrialFlopsOf(static_cast<double>(columns));
     if (!solved) continue;
     if (has_sums) {
       double& flops = weight.expert >= 0 ? sizes.expert_flops : sizes.dense_flops;

@@ -75,6 +75,7 @@ const std::map<std::string, Json>& OtherValues() {
       {"/activation_headroom", 1.5},
       {"/effort", "best"},
       {"/propagate", "quantised"},
+      {"/budget", "24GiB"},
       {"/importance", "weights.safetensors"},
       {"/non_finite", "clamp"},
       {"/export/dialect", "compressed-tensors"},
@@ -118,6 +119,8 @@ std::string Content(const Recipe& recipe) {
                         recipe.activation_headroom,
                         static_cast<int>(recipe.effort),
                         static_cast<int>(recipe.propagate),
+                        recipe.budget.bits,
+                        recipe.budget.bytes,
                         recipe.importance.string(),
                         static_cast<int>(recipe.non_finite),
                         rules};

@@ -15,6 +15,7 @@
 #include "run/amax_file.h"
 #include "run/clamped_element.h"
 #include "run/fold_record.h"
+#include "run/format_error_record.h"
 #include "run/merge.h"
 #include "run/non_finite_record.h"
 #include "run/partial_layer.h"
@@ -135,11 +136,25 @@ TEST_F(MigrationTest, VersionFourLacksFoldsOnly) {
   const fs::path run_dir = dir_.path() / "v4";
   {
     const Store store = Store::Open(run_dir);
-    store.database().Execute("DROP TABLE fold; PRAGMA user_version = 4");
+    store.database().Execute("DROP TABLE fold; DROP TABLE format_error; PRAGMA user_version = 4");
     StoreRowHashes(store.database());
   }
   EXPECT_THAT(ListFolds(Store::OpenForReading(run_dir).database()), IsEmpty());
   EXPECT_EQ(VersionOf(run_dir), 4);
+  const Store store = Store::Open(run_dir);
+  EXPECT_EQ(VersionOf(run_dir), kSchemaVersion);
+  EXPECT_EQ(Tables(store.database()), Tables(Store::Open(dir_.path() / "new").database()));
+}
+
+TEST_F(MigrationTest, VersionFiveLacksErrorsOfFormatsOnly) {
+  const fs::path run_dir = dir_.path() / "v5";
+  {
+    const Store store = Store::Open(run_dir);
+    store.database().Execute("DROP TABLE format_error; PRAGMA user_version = 5");
+    StoreRowHashes(store.database());
+  }
+  EXPECT_THAT(ListFormatErrors(Store::OpenForReading(run_dir).database()), IsEmpty());
+  EXPECT_EQ(VersionOf(run_dir), 5);
   const Store store = Store::Open(run_dir);
   EXPECT_EQ(VersionOf(run_dir), kSchemaVersion);
   EXPECT_EQ(Tables(store.database()), Tables(Store::Open(dir_.path() / "new").database()));

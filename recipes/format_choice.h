@@ -1,0 +1,64 @@
+// Which of the weights that rules make NVFP4 keep more bits within a budget.
+#ifndef VERNIER_RECIPES_FORMAT_CHOICE_H_
+#define VERNIER_RECIPES_FORMAT_CHOICE_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "checkpoint/source_model.h"
+#include "recipes/plan.h"
+#include "recipes/recipe.h"
+
+namespace vernier::recipes {
+
+// Routed experts of a layer that stand for all: spread evenly.
+inline constexpr int kTriedExperts = 4;
+
+// Weights that get one format together: what an engine fuses, or all routed experts of a layer.
+struct FormatUnit {
+  struct Option {
+    TargetFormat format = TargetFormat::kNvfp4;
+    uint64_t bytes = 0;  // of all its weights, with their scales
+  };
+
+  std::string name;
+  std::vector<size_t> weights;  // indices into ModelLayout::weights
+  std::vector<Option> options;  // NVFP4 first, then those that take more
+};
+
+// Of the weights that `plan` makes NVFP4 and encodes anew; those that have no other option are
+// among them. Options: fp8, of a source without scales; and as released.
+std::vector<FormatUnit> FormatUnits(const checkpoint::SourceModel& source, const Plan& plan);
+
+// What a format costs a linear layer, with weights and inputs in it, on tokens of the calibration.
+struct FormatError {
+  std::string module;
+  TargetFormat format = TargetFormat::kNvfp4;
+  int64_t tokens = 0;  // that the layer saw
+  // Mean squares of an element of the output and of its error.
+  double energy = 0, error = 0;
+};
+
+struct FormatChoice {
+  Promotions promotions;
+  BudgetOutcome outcome;
+};
+
+// The smallest sum of errors that fits recipe.budget. `plan` is the recipe's without promotions.
+// kStoreIdentity, naming `origin`, when `errors` has nothing of a layer that is to be tried: a
+// calibration without a budget made it.
+FormatChoice ChooseFormats(const checkpoint::SourceModel& source, const Recipe& recipe,
+                           const Plan& plan, std::span<const FormatError> errors,
+                           std::string_view origin);
+
+// Marks the weights on which calibration tries formats. kBadRule where the budget cannot be met, or
+// nothing of it can be spent.
+void PlanTrials(const checkpoint::SourceModel& source, const Recipe& recipe, Plan& plan);
+
+}  // namespace vernier::recipes
+
+#endif  // VERNIER_RECIPES_FORMAT_CHOICE_H_

@@ -1,0 +1,189 @@
+#include "recipes/format_choice.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "tests/recipes/test_recipes.h"
+#include "tests/support/expect_error.h"
+
+namespace vernier::recipes {
+namespace {
+
+using checkpoint::Role;
+using checkpoint::SourceModel;
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using ::vernier::testing::ErrorOf;
+using ::vernier::testing::RecipeOf;
+
+SourceModel OpenTestModel(const std::string& name) {
+  return checkpoint::OpenSourceModel(std::filesystem::path(VERNIER_TEST_DATA) / "models" / name);
+}
+
+Recipe BudgetRecipe(SizeBudget budget, TargetFormat format = TargetFormat::kNvfp4) {
+  Rule rule;
+  rule.roles = {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert};
+  rule.format = format;
+  Recipe recipe = RecipeOf({rule});
+  recipe.budget = budget;
+  return recipe;
+}
+
+// As if everything of `layer` were far worse than all else.
+std::vector<FormatError> MakeErrors(const SourceModel& source, const Plan& plan, int layer) {
+  std::vector<FormatError> errors;
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    if (!plan.weights[i].tried) continue;
+    const checkpoint::LogicalWeight& weight = source.layout.weights[i];
+    const double error = weight.layer == layer ? 0.1 : 0.0001;
+    errors.push_back({weight.module, TargetFormat::kNvfp4, 100, 2.0, 2 * error});
+    errors.push_back({weight.module, TargetFormat::kFp8Tensor, 100, 2.0, 0.2 * error});
+  }
+  return errors;
+}
+
+const FormatUnit& UnitNamed(const std::vector<FormatUnit>& units, const std::string& name) {
+  return *std::ranges::find(units, name, &FormatUnit::name);
+}
+
+std::vector<TargetFormat> FormatsOf(const FormatUnit& unit) {
+  std::vector<TargetFormat> formats;
+  for (const FormatUnit::Option& option : unit.options) formats.push_back(option.format);
+  return formats;
+}
+
+TEST(FormatUnits, AreWhatAnEngineFuses) {
+  const SourceModel source = OpenTestModel("tiny-llama");
+  const Plan plan = MakePlan(source, BudgetRecipe({.bits = 6}));
+  const std::vector<FormatUnit> units = FormatUnits(source, plan);
+  const FormatUnit& qkv = UnitNamed(units, "model.layers.0.self_attn.qkv");
+  EXPECT_THAT(qkv.weights, SizeIs(3));
+  EXPECT_EQ(FormatsOf(qkv),
+            (std::vector{TargetFormat::kNvfp4, TargetFormat::kFp8Tensor, TargetFormat::kKeep}));
+  uint64_t weights = 0;
+  for (const size_t weight : qkv.weights) {
+    weights += static_cast<uint64_t>(source.layout.weights[weight].rows() *
+                                     source.layout.weights[weight].columns());
+  }
+  EXPECT_EQ(qkv.options[0].bytes, weights / 2 + weights / 16 + 3 * 8);
+  EXPECT_EQ(qkv.options[1].bytes, weights + 3 * 8);
+  EXPECT_EQ(qkv.options[2].bytes, weights * 2);
+}
+
+TEST(FormatUnits, AllExpertsOfALayerAreOne) {
+  const SourceModel source = OpenTestModel("mixtral");
+  const Plan plan = MakePlan(source, BudgetRecipe({.bits = 6}));
+  const std::vector<FormatUnit> units = FormatUnits(source, plan);
+  const FormatUnit& experts = UnitNamed(units, "routed experts of layer 0");
+  std::set<int> all, tried;
+  for (const size_t weight : experts.weights) {
+    all.insert(source.layout.weights[weight].expert);
+    if (plan.weights[weight].tried) tried.insert(source.layout.weights[weight].expert);
+  }
+  EXPECT_EQ(experts.weights.size(), 3 * all.size());
+  EXPECT_LE(tried.size(), static_cast<size_t>(kTriedExperts));
+  EXPECT_GE(tried.size(), 1U);
+}
+
+// Its FP8 is what it was released in; fp8 with one scale would be another rounding.
+TEST(FormatUnits, ASourceInFp8IsKeptOrBecomesNvfp4) {
+  const SourceModel source = OpenTestModel("tiny-deepseek-v4");
+  Recipe recipe = BudgetRecipe({.bits = 6});
+  recipe.rules[0].roles = {Role::kAttention};
+  const Plan plan = MakePlan(source, recipe);
+  int found = 0;
+  for (const FormatUnit& unit : FormatUnits(source, plan)) {
+    const bool fp8 =
+        source.layout.weights[unit.weights.front()].format != checkpoint::WeightFormat::kPlain;
+    if (fp8) {
+      ++found;
+      EXPECT_EQ(FormatsOf(unit), (std::vector{TargetFormat::kNvfp4, TargetFormat::kKeep}));
+    }
+  }
+  EXPECT_GT(found, 0);
+}
+
+TEST(FormatChoice, SpendsWhereErrorsAreLargest) {
+  for (const char* model : {"tiny-llama", "mixtral"}) {
+    const SourceModel source = OpenTestModel(model);
+    const Recipe recipe = BudgetRecipe({.bits = 5});
+    const Plan plan = MakePlan(source, recipe);
+    const FormatChoice choice =
+        ChooseFormats(source, recipe, plan, MakeErrors(source, plan, 1), "the store");
+    EXPECT_LE(choice.outcome.bits, 5);
+    EXPECT_GT(choice.outcome.bits, choice.outcome.bits_in_nvfp4);
+    EXPECT_LT(choice.outcome.error, choice.outcome.error_in_nvfp4);
+    ASSERT_FALSE(choice.promotions.empty());
+    const Plan chosen = MakePlan(source, recipe, choice.promotions);
+    for (const FormatUnit& unit : FormatUnits(source, plan)) {
+      std::set<TargetFormat> formats;
+      for (const size_t weight : unit.weights) formats.insert(chosen.weights[weight].format);
+      EXPECT_THAT(formats, SizeIs(1)) << unit.name;
+    }
+    for (const auto& [weight, format] : choice.promotions) {
+      EXPECT_EQ(chosen.weights[weight].format, format);
+      EXPECT_EQ(source.layout.weights[weight].layer, 1) << source.layout.weights[weight].module;
+    }
+  }
+}
+
+// What a plan says is what the files take.
+TEST(FormatChoice, ASizeIsThatOfTheFiles) {
+  const SourceModel source = OpenTestModel("tiny-llama");
+  const uint64_t least = MakePlan(source, BudgetRecipe({})).OutputFileBytes();
+  const Recipe recipe = BudgetRecipe({.bytes = least + 20000});
+  const Plan plan = MakePlan(source, recipe);
+  const FormatChoice choice =
+      ChooseFormats(source, recipe, plan, MakeErrors(source, plan, 1), "the store");
+  const uint64_t bytes = MakePlan(source, recipe, choice.promotions).OutputFileBytes();
+  EXPECT_GT(bytes, least);
+  EXPECT_LE(bytes, least + 20000);
+}
+
+// The calibration was made for them: gptq solved weights behind them.
+TEST(FormatChoice, FoldsStay) {
+  const SourceModel source = OpenTestModel("tiny-llama");
+  Recipe recipe = BudgetRecipe({.bits = 6});
+  recipe.rules[0].smooth = Smooth::kAuto;
+  const Plan plan = MakePlan(source, recipe);
+  const FormatChoice choice =
+      ChooseFormats(source, recipe, plan, MakeErrors(source, plan, 1), "the store");
+  ASSERT_FALSE(choice.promotions.empty());
+  const Plan chosen = MakePlan(source, recipe, choice.promotions);
+  ASSERT_EQ(chosen.folds.size(), plan.folds.size());
+  for (size_t i = 0; i < plan.folds.size(); ++i) {
+    EXPECT_EQ(chosen.folds[i].fold.name, plan.folds[i].fold.name);
+  }
+}
+
+TEST(FormatChoice, AMeasuredCalibrationIsNeeded) {
+  const SourceModel source = OpenTestModel("tiny-llama");
+  const Recipe recipe = BudgetRecipe({.bits = 6});
+  const Plan plan = MakePlan(source, recipe);
+  EXPECT_VERNIER_ERROR(ChooseFormats(source, recipe, plan, {}, "the store"),
+                       ErrorCode::kStoreIdentity, "calibrated without a budget");
+}
+
+TEST(FormatChoice, WhatCannotBeIsSaid) {
+  const SourceModel source = OpenTestModel("tiny-llama");
+  EXPECT_THAT(ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, BudgetRecipe({.bits = 4})); }),
+              HasSubstr("nvfp4 alone takes 4.5"));
+  EXPECT_THAT(
+      ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, BudgetRecipe({.bytes = 1000})); }),
+      HasSubstr("the output takes"));
+  EXPECT_THAT(ErrorOf(ErrorCode::kBadRule,
+                      [&] { MakePlan(source, BudgetRecipe({.bits = 9}, TargetFormat::kMxfp8)); }),
+              HasSubstr("no weight becomes nvfp4"));
+  Recipe recipe = BudgetRecipe({.bits = 6});
+  recipe.activations = ActivationScales::kConstant;
+  EXPECT_THAT(ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, recipe); }),
+              HasSubstr("inputs are not calibrated"));
+}
+
+}  // namespace
+}  // namespace vernier::recipes

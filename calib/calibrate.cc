@@ -95,7 +95,7 @@ class CalibrationRun {
         saver_(store, statistics::AllStatistics(), std::bind_front(&CalibrationRun::Keeps, this)),
         committer_(store, ledger_, request.recipe.compute.save_interval),
         policy_(request.recipe.compute.save_interval),
-        recorder_(request.plan.observed_modules),
+        recorder_(ObservedNames(request.plan)),
         folds_(request.source, request.plan, UnobservedReads()),
         trials_(request.source, request.plan, folds_.scales(), request.recipe.activation_headroom,
                 UnobservedReads()),
@@ -367,6 +367,12 @@ class CalibrationRun {
   bool NeedsSampleOf(std::string_view module) const {
     return folds_.NeedsInputsOf(module) || trials_.NeedsInputsOf(module) ||
            solver_.NeedsInputsOf(module);
+  }
+
+  static std::vector<std::string> ObservedNames(const recipes::Plan& plan) {
+    std::vector<std::string> names = plan.observed_modules;
+    names.insert(names.end(), plan.observed_blocks.begin(), plan.observed_blocks.end());
+    return names;
   }
 
   statistics::Site SiteOf(const std::string& module) const {

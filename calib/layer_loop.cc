@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "calib/bad_input_finder.h"
+#include "calib/block_shares.h"
 #include "calib/budget/loop_constants.h"
 #include "calib/expert_pass.h"
 
@@ -28,6 +29,11 @@ bool MostExpertsAreChosen(const LayerShape& shape) {
   constexpr int64_t kChoicesPerExpert = 4;
   return shape.samples * shape.length * shape.experts_per_token >=
          kChoicesPerExpert * shape.experts;
+}
+
+void ShowBlock(Tap& tap, const std::string& block, const TokenBatch& tokens,
+               const at::Tensor& before, const at::Tensor& after) {
+  if (tap.Wants(block)) tap.ObserveBlock(block, tokens.RealRows(SharesOf(before, after)));
 }
 
 // The parts of a stage that a bad activation inside it reaches.
@@ -174,6 +180,7 @@ void LayerLoop::RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& sta
       } else {
         const at::Tensor out = dense.Finish(stage.hidden, stage.y, stage.mix);
         state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, guard));
+        ShowBlock(guard, recipes::FfnBlock(layer), batches_.Tokens(batch), stage.hidden, out);
       }
     }
     first = batch.end();
@@ -188,6 +195,7 @@ FfnStage LayerLoop::RunDenseBatch(int64_t layer, DecoderLayer& dense, const Batc
   const at::Tensor hidden = batches_.Get(state.in(), batch);
   guard.SetSamples(batches_.SamplesOfTokens(batch));
   FfnStage stage = dense.RunUntilExperts(hidden, tokens, guard);
+  ShowBlock(guard, recipes::AttentionBlock(layer), tokens, hidden, stage.hidden);
   guard.EndBatch();
   guard.SetSamples(batch.Samples());
   for (at::Tensor* part : {&stage.hidden, &stage.x, &stage.y, &stage.routing.weights}) {
@@ -244,6 +252,7 @@ void LayerLoop::FinishBatch(int64_t layer, DecoderLayer& dense, const Batch& bat
   }
   const at::Tensor out = dense.Finish(hidden, y, mix);
   state.part(LayerPart::kOut).Put(batch.first, CheckedOutput(layer, batch, out, guard));
+  ShowBlock(guard, recipes::FfnBlock(layer), batches_.Tokens(batch), hidden, out);
 }
 
 at::Tensor LayerLoop::CheckedOutput(int64_t layer, const Batch& batch, const at::Tensor& hidden,

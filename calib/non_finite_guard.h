@@ -38,6 +38,9 @@ class NonFiniteGuard final : public Tap {
   bool Wants(std::string_view name) const override { return tap_.Wants(name); }
   void Observe(const LinearSite& site, const at::Tensor& x) override;
   void ObserveCache(std::string_view entry, const at::Tensor& x) override;
+  void ObserveBlock(std::string_view block, const at::Tensor& shares) override {
+    tap_.ObserveBlock(block, shares);
+  }
   void EndBatch() override { tap_.EndBatch(); }
   at::Tensor Replace(std::string_view module, const at::Tensor& x) override {
     return tap_.Replace(module, x);

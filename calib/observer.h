@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "calib/block_hessians.h"
+#include "calib/block_shares.h"
 #include "calib/device_statistics.h"
 #include "calib/hessians.h"
 #include "calib/square_sums.h"
@@ -53,6 +54,15 @@ Observer MakeObserver() {
               },
           .join = [](const at::Tensor& a, const at::Tensor& b) { return S::Join(a, b); },
           .one_look = kOneLook<S>};
+}
+
+// Of shares (calib/block_shares.h).
+template <>
+inline Observer MakeObserver<statistics::BlockShare>() {
+  return {.statistic = statistics::Describe<statistics::BlockShare>(),
+          .element = at::kLong,
+          .observe = [](const at::Tensor& x) { return SumOfShares(x).flatten(); },
+          .join = [](const at::Tensor& a, const at::Tensor& b) { return a + b; }};
 }
 
 template <>

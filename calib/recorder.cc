@@ -194,6 +194,10 @@ void Recorder::ObserveCache(std::string_view entry, const at::Tensor& x) {
   Record(statistics::Site::kCache, entry, x, /*sequences=*/{});
 }
 
+void Recorder::ObserveBlock(std::string_view block, const at::Tensor& shares) {
+  Record(statistics::Site::kBlock, block, shares, /*sequences=*/{});
+}
+
 void Recorder::Record(statistics::Site site, std::string_view name, const at::Tensor& x,
                       std::span<const int64_t> sequences) {
   if (x.numel() == 0 || !Wants(name) || EntryName(name) != name) return;

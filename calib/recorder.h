@@ -54,7 +54,7 @@ struct WaitingRows {
 // Holds the statistics of one layer at a time: of each place all that are observed at its site.
 class Recorder final : public Tap {
  public:
-  // `names`: the linear layers and caches that are wanted.
+  // `names`: the linear layers, caches and blocks that are wanted.
   explicit Recorder(std::span<const std::string> names,
                     std::vector<Observer> observers = MakeObservers(statistics::All()));
 
@@ -68,6 +68,7 @@ class Recorder final : public Tap {
   bool Wants(std::string_view name) const override { return wanted_.contains(name); }
   void Observe(const LinearSite& site, const at::Tensor& x) override;
   void ObserveCache(std::string_view entry, const at::Tensor& x) override;
+  void ObserveBlock(std::string_view block, const at::Tensor& shares) override;
   void EndBatch() override;
   bool Finite() const override;
 

@@ -29,8 +29,8 @@ class Tap {
  public:
   virtual ~Tap() = default;
 
-  // Whether the inputs of a linear layer, or the entries of a cache, are to be shown. What nobody
-  // wants costs nothing.
+  // Whether the inputs of a linear layer, the entries of a cache, or a block are to be shown. What
+  // nobody wants costs nothing.
   virtual bool Wants([[maybe_unused]] std::string_view name) const { return false; }
 
   // `x` [rows, K]: inputs that a wanted linear layer is about to see, one row a token; of several
@@ -40,6 +40,11 @@ class Tap {
   // The same for what attention caches as `entry`.
   virtual void ObserveCache([[maybe_unused]] std::string_view entry,
                             [[maybe_unused]] const at::Tensor& x) {}
+
+  // How much of a token's hidden states a wanted block, attention or an FFN, has made: `shares`
+  // [tokens, 1] F32 (calib/block_shares.h). Padding has been left out.
+  virtual void ObserveBlock([[maybe_unused]] std::string_view block,
+                            [[maybe_unused]] const at::Tensor& shares) {}
 
   // Everything of a batch was shown whose rows came with their sequences: perhaps some positions of
   // each sequence after the others.

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <span>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,15 +48,26 @@ struct FormatChoice {
   BudgetOutcome outcome;
 };
 
-// The smallest sum of errors that fits recipe.budget. `plan` is the recipe's without promotions.
-// kStoreIdentity, naming `origin`, when `errors` has nothing of a layer that is to be tried: a
+// What calibration measured: of formats, and of each block (plan.observed_blocks) the mean over
+// tokens of |what it adds to the hidden states|^2 / |hidden states behind it|^2.
+struct MeasuredErrors {
+  std::vector<FormatError> formats;
+  std::map<std::string, double> block_shares;
+};
+
+// The smallest sum of errors that fits recipe.budget, of NVFP4 and FP8; what was released in more
+// bits stays so where all else is FP8 already and room is left. An error is a linear layer's, relative to its
+// output, times the share that its block has in the hidden states (about what the hidden states lose
+// by it, which the rest of the model sees), times 2 in the first and the last layer, 1 in the middle
+// and between them as a parabola. `plan` is the recipe's without promotions.
+// kStoreIdentity, naming `origin`, when `measured` has nothing of a layer that is to be tried: a
 // calibration without a budget made it.
 FormatChoice ChooseFormats(const checkpoint::SourceModel& source, const Recipe& recipe,
-                           const Plan& plan, std::span<const FormatError> errors,
+                           const Plan& plan, const MeasuredErrors& measured,
                            std::string_view origin);
 
-// Marks the weights on which calibration tries formats. kBadRule where the budget cannot be met, or
-// nothing of it can be spent.
+// Marks the weights on which calibration tries formats, and the blocks that it looks at. kBadRule
+// where the budget cannot be met, or nothing of it can be spent.
 void PlanTrials(const checkpoint::SourceModel& source, const Recipe& recipe, Plan& plan);
 
 }  // namespace vernier::recipes

@@ -1,5 +1,7 @@
 #include "recipes/plan.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 
@@ -114,6 +116,9 @@ const WeightPlan* FindWeight(const checkpoint::ModelLayout& layout, const Plan& 
 }
 
 }  // namespace
+
+std::string AttentionBlock(int64_t layer) { return fmt::format("layer {}, attention", layer); }
+std::string FfnBlock(int64_t layer) { return fmt::format("layer {}, FFN", layer); }
 
 uint64_t Plan::OutputFileBytes() const {
   uint64_t bytes = 0;

@@ -101,10 +101,14 @@ struct BudgetOutcome {
   double bits = 0, bits_in_nvfp4 = 0;  // a weight of those that rules make NVFP4
   int64_t units = 0;                   // that could be promoted
   std::vector<Promoted> promoted;
-  // Sums over linear layers of the errors of their outputs, relative to the outputs: of the choice,
-  // and with everything in NVFP4.
+  // Sums of errors relative to the hidden states (ChooseFormats): of the choice, and with
+  // everything in NVFP4.
   double error = 0, error_in_nvfp4 = 0;
 };
+
+// What a layer's attention and its FFN are called among what is observed: no module's name.
+std::string AttentionBlock(int64_t layer);
+std::string FfnBlock(int64_t layer);
 
 struct Plan {
   Dialect dialect = Dialect::kModelopt;
@@ -125,6 +129,8 @@ struct Plan {
   // by them, among them), then the caches (KvCacheEntry::observed) of which it must. Empty when no
   // scale comes from calibration.
   std::vector<std::string> observed_modules;
+  // Blocks of which calibration is to see how much of the hidden states they make.
+  std::vector<std::string> observed_blocks;
 
   uint64_t OutputFileBytes() const;
 };

@@ -17,7 +17,7 @@ void PrintBudget(const recipes::BudgetOutcome& outcome) {
 
 void PrintPromoted(const recipes::BudgetOutcome& outcome) {
   for (const auto& unit : outcome.promoted) {
-    fmt::print("  {:<8} {:<60} relative error {:.2g} rather than {:.2g}\n",
+    fmt::print("  {:<8} {:<60} error {:.2g} rather than {:.2g}\n",
                recipes::TargetFormatName(unit.format), unit.name, unit.error, unit.error_in_nvfp4);
   }
 }

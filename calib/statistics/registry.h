@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "calib/statistics/block_share.h"
 #include "calib/statistics/cache_amax.h"
 #include "calib/statistics/input_amax.h"
 #include "calib/statistics/input_block_hessian.h"
@@ -20,8 +21,8 @@ namespace vernier::statistics {
 template <IsStatistic... S>
 struct List {};
 
-using All = List<InputAmax, CacheAmax, InputSquareSum, InputBlockHessian, InputChannelAmax,
-                 InputHessian, InputSample>;
+using All = List<InputAmax, CacheAmax, BlockShare, InputSquareSum, InputBlockHessian,
+                 InputChannelAmax, InputHessian, InputSample>;
 
 // Those that a program works with. Its rows live as long as the program.
 using Registry = std::span<const Statistic>;

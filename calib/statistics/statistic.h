@@ -21,6 +21,7 @@ namespace vernier::statistics {
 enum class Site {
   kLinearInput,  // what a linear layer is about to see
   kCache,        // what attention caches
+  kBlock,        // hidden states before and behind attention or an FFN
 };
 
 // How the rows [rows, K] come to a statistic's Observe.

@@ -35,8 +35,10 @@ Recipe BudgetRecipe(SizeBudget budget, TargetFormat format = TargetFormat::kNvfp
 }
 
 // As if everything of `layer` were far worse than all else.
-std::vector<FormatError> MakeErrors(const SourceModel& source, const Plan& plan, int layer) {
-  std::vector<FormatError> errors;
+MeasuredErrors MakeErrors(const SourceModel& source, const Plan& plan, int layer) {
+  MeasuredErrors measured;
+  for (const std::string& block : plan.observed_blocks) measured.block_shares[block] = 0.5;
+  std::vector<FormatError>& errors = measured.formats;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     if (!plan.weights[i].tried) continue;
     const checkpoint::LogicalWeight& weight = source.layout.weights[i];
@@ -44,7 +46,7 @@ std::vector<FormatError> MakeErrors(const SourceModel& source, const Plan& plan,
     errors.push_back({weight.module, TargetFormat::kNvfp4, 100, 2.0, 2 * error});
     errors.push_back({weight.module, TargetFormat::kFp8Tensor, 100, 2.0, 0.2 * error});
   }
-  return errors;
+  return measured;
 }
 
 const FormatUnit& UnitNamed(const std::vector<FormatUnit>& units, const std::string& name) {

@@ -179,8 +179,7 @@ void LayerLoop::RunDensePart(int64_t layer, DecoderLayer& dense, LayerState& sta
         KeepFfnStage(batch, stage, state);
       } else {
         const at::Tensor out = dense.Finish(stage.hidden, stage.y, stage.mix);
-        state.part(LayerPart::kOut).Put(first, CheckedOutput(layer, batch, out, guard));
-        ShowBlock(guard, recipes::FfnBlock(layer), batches_.Tokens(batch), stage.hidden, out);
+        PutOutput(layer, batch, stage.hidden, out, state, guard);
       }
     }
     first = batch.end();
@@ -250,9 +249,16 @@ void LayerLoop::FinishBatch(int64_t layer, DecoderLayer& dense, const Batch& bat
   if (state.Has(LayerPart::kMix)) {
     mix = batches_.Get(state.part(LayerPart::kMix), batch).flatten(0, 1);
   }
-  const at::Tensor out = dense.Finish(hidden, y, mix);
-  state.part(LayerPart::kOut).Put(batch.first, CheckedOutput(layer, batch, out, guard));
-  ShowBlock(guard, recipes::FfnBlock(layer), batches_.Tokens(batch), hidden, out);
+  PutOutput(layer, batch, hidden, dense.Finish(hidden, y, mix), state, guard);
+}
+
+void LayerLoop::PutOutput(int64_t layer, const Batch& batch, const at::Tensor& before_ffn,
+                          const at::Tensor& hidden, LayerState& state,
+                          NonFiniteGuard& guard) const {
+  const at::Tensor out = CheckedOutput(layer, batch, hidden, guard);
+  // First: what was before the FFN may lie where the output goes.
+  ShowBlock(guard, recipes::FfnBlock(layer), batches_.Tokens(batch), before_ffn, out);
+  state.part(LayerPart::kOut).Put(batch.first, out);
 }
 
 at::Tensor LayerLoop::CheckedOutput(int64_t layer, const Batch& batch, const at::Tensor& hidden,

@@ -98,6 +98,9 @@ class LayerLoop {
                  const UnitDone& unit_done) const;
   void FinishBatch(int64_t layer, DecoderLayer& dense, const Batch& batch, LayerState& state,
                    NonFiniteGuard& guard) const;
+  // `hidden`: what the FFN made of `before_ffn`.
+  void PutOutput(int64_t layer, const Batch& batch, const at::Tensor& before_ffn,
+                 const at::Tensor& hidden, LayerState& state, NonFiniteGuard& guard) const;
   at::Tensor CheckedOutput(int64_t layer, const Batch& batch, const at::Tensor& hidden,
                            NonFiniteGuard& guard) const;
 

@@ -3,35 +3,17 @@
 #include <filesystem>
 #include <utility>
 
-#include "calib/statistics/block_share.h"
 #include "recipes/format_choice.h"
-#include "run/format_error_record.h"
+#include "run/measured_errors.h"
 #include "run/run_identity.h"
-#include "run/statistic_rows.h"
 
 namespace vernier::jobs {
-namespace {
-
-recipes::MeasuredErrors MeasuredBy(const run::Store& store) {
-  using statistics::BlockShare;
-  recipes::MeasuredErrors measured{.formats = run::ListFormatErrors(store.database()),
-                                   .block_shares = {}};
-  for (const run::StatisticRow& row : run::StatisticsNamed(store, BlockShare::kName)) {
-    const statistics::Value value = statistics::FromBytes(row.bytes);
-    measured.block_shares[row.module] =
-        BlockShare::Mean(statistics::ElementsOf<BlockShare::Element>(value));
-  }
-  return measured;
-}
-
-}  // namespace
-
 std::optional<recipes::Plan> SpendBudget(const checkpoint::SourceModel& source,
                                          const recipes::Recipe& recipe, const recipes::Plan& plan,
                                          const run::Store& store) {
   if (!recipe.budget.given()) return std::nullopt;
-  recipes::FormatChoice choice =
-      recipes::ChooseFormats(source, recipe, plan, MeasuredBy(store), store.run_dir().string());
+  recipes::FormatChoice choice = recipes::ChooseFormats(
+      source, recipe, plan, run::LoadMeasuredErrors(store), store.run_dir().string());
   recipes::Plan chosen = recipes::MakePlan(source, recipe, choice.promotions);
   chosen.budget = std::move(choice.outcome);
   return chosen;

@@ -12,7 +12,9 @@
 #include "calib/layertest/decoders.h"
 #include "calib/non_finite_guard.h"
 #include "calib/recorder.h"
+#include "calib/statistics/block_share.h"
 #include "checkpoint/source_model.h"
+#include "recipes/plan.h"
 #include "tests/calib/loop_support.h"
 #include "tests/support/temp_dir.h"
 
@@ -46,6 +48,10 @@ class LayerLoopTest : public ::testing::TestWithParam<at::DeviceType> {
     for (const auto& weight : source_.layout.weights) {
       if (weight.role == checkpoint::Role::kRoutedExpert) modules.push_back(weight.module);
     }
+    for (int64_t layer = 0; layer < 3; ++layer) {
+      modules.push_back(recipes::AttentionBlock(layer));
+      modules.push_back(recipes::FfnBlock(layer));
+    }
     return modules;
   }();
 };
@@ -77,6 +83,22 @@ TEST_P(LayerLoopTest, PaddingReachesNoExpert) {
     routed += Input(result, "layers.2.ffn.experts." + std::to_string(expert) + ".w2").tokens;
   }
   EXPECT_EQ(routed, (40 + 7 + 40 + 1 + 40) * 3);
+}
+
+TEST_P(LayerLoopTest, BlocksAreSeenOverRealTokens) {
+  tokens_.lengths = {40, 7, 40, 1, 40};
+  const LoopResult result = Run({.batch_size = 2, .experts_per_group = 8});
+  int blocks = 0;
+  for (const run::StatisticRow& row : result.rows) {
+    if (row.name != statistics::BlockShare::kName) continue;
+    ++blocks;
+    const statistics::Value value = statistics::FromBytes(row.bytes);
+    EXPECT_EQ(value.tokens, 40 + 7 + 40 + 1 + 40) << row.module;
+    const double share = statistics::BlockShare::Mean(statistics::ElementsOf<int64_t>(value));
+    EXPECT_GT(share, 0.001) << row.module;
+    EXPECT_LT(share, 2) << row.module;
+  }
+  EXPECT_EQ(blocks, 2 * 3);
 }
 
 TEST_P(LayerLoopTest, AllExpertsObservesEveryTokenAndLeavesOutputsAlone) {

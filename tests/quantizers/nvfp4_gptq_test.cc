@@ -478,6 +478,25 @@ TEST_P(Nvfp4Gptq, GoldenBytesOfNumPy) {
   }
 }
 
+// With the same H, order, damping and block scales, its codes are the same (it does not
+// search scales); a negative value that rounds to 0 is 0 there, and code 8 here.
+TEST_P(Nvfp4Gptq, GoldenCodesOfLlmCompressor) {
+  const GoldenFile cases("numpy_gptq.safetensors"), golden("llmcompressor_gptq.safetensors");
+  ASSERT_EQ(golden.Cases(), cases.Cases());
+  for (const std::string& name : golden.Cases()) {
+    const std::vector<float> values = cases.Floats(name + ".input");
+    const std::vector<float> factor = cases.Floats(name + ".factor");
+    const std::vector<float> positions = cases.Floats(name + ".order");
+    const std::vector<int32_t> order(positions.begin(), positions.end());
+    GptqBytes bytes = RunGptq(values, {cases.Floats(name + ".scale_2").at(0), order, factor});
+    for (uint8_t& pair : bytes.packed) {
+      if ((pair & 0x0F) == 0x08) pair &= 0xF0;
+      if ((pair & 0xF0) == 0x80) pair &= 0x0F;
+    }
+    EXPECT_EQ(bytes.packed, golden.Bytes(name + ".packed")) << name;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Targets, Nvfp4Gptq, ::testing::ValuesIn(SimdTargets()),
                          [](const auto& info) { return SimdTargetName(info.param); });
 

@@ -52,7 +52,7 @@ class Trial {
     double squares = 0;
     int64_t count = 0;
     for (size_t i = 0; i < weights_.size(); ++i) {
-      const at::Tensor weight = RoundTripWeight(weights_[i] * columns, mean_squares);
+      const at::Tensor weight = RoundTripWeight(weights_[i] * columns, mean_squares, x.device());
       const at::Tensor outputs = Outputs(x, weight);
       squares += SumOfSquares(outputs - outputs_[i]);
       count += outputs.numel();

@@ -42,14 +42,16 @@ TrialErrors TryFormats(const TrialInputs& inputs) {
   const at::Tensor squares = x.square().mean(0).to(at::kDouble).cpu();
   const std::vector<double> mean_squares(squares.data_ptr<double>(),
                                          squares.data_ptr<double>() + squares.numel());
-  const at::Tensor outputs = LinearF32(x, weight.to(x.device()));
+  const at::Tensor on_device = weight.to(x.device());
+  const at::Tensor outputs = LinearF32(x, on_device);
   const auto error_of = [&](const at::Tensor& rounded_x, const at::Tensor& rounded_weight) {
-    return MeanSquare(LinearF32(rounded_x, rounded_weight.to(x.device())) - outputs);
+    return MeanSquare(LinearF32(rounded_x, rounded_weight) - outputs);
   };
-  return {.energy = MeanSquare(outputs),
-          .nvfp4 = error_of(RoundTripNvfp4(x, quantizers::Nvfp4GlobalScale(inputs.amax)),
-                            RoundTripWeight(weight, mean_squares)),
-          .fp8 = error_of(RoundTripFp8By(x, inputs.amax), RoundTripFp8By(weight, AmaxOf(weight)))};
+  return {
+      .energy = MeanSquare(outputs),
+      .nvfp4 = error_of(RoundTripNvfp4(x, quantizers::Nvfp4GlobalScale(inputs.amax)),
+                        RoundTripWeight(weight, mean_squares, x.device())),
+      .fp8 = error_of(RoundTripFp8By(x, inputs.amax), RoundTripFp8By(on_device, AmaxOf(weight)))};
 }
 
 FormatTrials::FormatTrials(const checkpoint::SourceModel& source, const recipes::Plan& plan,

@@ -20,13 +20,14 @@ std::vector<float> Importance(const std::vector<double>& mean_squares) {
 
 }  // namespace
 
-at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& mean_squares) {
+at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& mean_squares,
+                           at::Device device) {
   using quantizers::Nvfp4Search;
   const std::vector<float> importance = Importance(mean_squares);
   const float scale = quantizers::Nvfp4GlobalScale(AmaxOf(weight), Nvfp4Search::kMse);
   const quantizers::Nvfp4Options options = {
       .global_scale = scale, .search = Nvfp4Search::kMse, .importance = importance};
-  return Decode(Encode(weight, options), weight.size(1), scale);
+  return Decode(Encode(weight, options), weight.size(1), scale, device);
 }
 
 }  // namespace vernier::calib

@@ -8,10 +8,11 @@
 
 namespace vernier::calib {
 
-// `weight` [n, K] F32 on the CPU, quantised and dequantised: with a global scale of its own, and
-// block scales of the smallest squared error weighted by what each input channel counts (E[x^2],
-// [K], not negative).
-at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& mean_squares);
+// `weight` [n, K] F32 on the CPU, quantised there and dequantised on `device`: with a global scale
+// of its own, and block scales of the smallest squared error weighted by what each input channel
+// counts (E[x^2], [K], not negative).
+at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& mean_squares,
+                           at::Device device);
 
 }  // namespace vernier::calib
 

@@ -1,6 +1,7 @@
 #include "calib/encoded_weight.h"
 
 #include <algorithm>
+#include <mutex>
 #include <numeric>
 
 #include "checkpoint/weight_decoder.h"
@@ -119,7 +120,16 @@ at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_sc
 }
 
 float AmaxOf(const at::Tensor& values) {
-  return quantizers::FindAmax(RealsOf(values, 0, values.numel())).value;
+  const int64_t columns = values.size(1);
+  std::mutex mutex;
+  float amax = 0;
+  ForWeightRows(values.size(0), [&](int64_t begin, int64_t end) {
+    const float of_rows =
+        quantizers::FindAmax(RealsOf(values, begin * columns, (end - begin) * columns)).value;
+    const std::lock_guard lock(mutex);
+    amax = std::max(amax, of_rows);
+  });
+  return amax;
 }
 
 double SumOfSquares(const at::Tensor& x) {

@@ -40,19 +40,21 @@ class Trial {
   explicit Trial(const FoldInputs& inputs) : inputs_(inputs) {
     for (const at::Tensor& weight : inputs.weights) {
       weights_.push_back(weight.to(at::kFloat));
+      scaled_.push_back(at::empty_like(weights_.back()));
       outputs_.push_back(Outputs(inputs.sample, weights_.back()));
     }
   }
 
   // `scales` [channels]; empty: all 1.
-  double ErrorWith(const std::vector<float>& scales) const {
+  double ErrorWith(const std::vector<float>& scales) {
     const at::Tensor columns = ColumnsOf(scales);
     const at::Tensor x = QuantizedInputs(columns);
     const std::vector<double> mean_squares = MeanSquares(columns);
     double squares = 0;
     int64_t count = 0;
     for (size_t i = 0; i < weights_.size(); ++i) {
-      const at::Tensor weight = RoundTripWeight(weights_[i] * columns, mean_squares, x.device());
+      at::mul_out(scaled_[i], weights_[i], columns);
+      const at::Tensor weight = RoundTripWeight(scaled_[i], mean_squares, x.device());
       const at::Tensor outputs = Outputs(x, weight);
       squares += SumOfSquares(outputs - outputs_[i]);
       count += outputs.numel();
@@ -97,13 +99,14 @@ class Trial {
 
   const FoldInputs& inputs_;
   std::vector<at::Tensor> weights_;  // F32, on the CPU
+  std::vector<at::Tensor> scaled_;   // room for the same with factors: new memory costs more
   std::vector<at::Tensor> outputs_;  // of the inputs and weights as they are
 };
 
 }  // namespace
 
 FoldChoice ChooseFold(const FoldInputs& inputs) {
-  const Trial trial(inputs);
+  Trial trial(inputs);
   FoldChoice best;
   for (const double exponent : kFoldExponents) {
     std::vector<float> scales;

@@ -18,6 +18,7 @@
 #include "base/seconds_since.h"
 #include "calib/budget/forecast.h"
 #include "calib/device.h"
+#include "calib/device_statistics.h"
 #include "calib/families/decoder.h"
 #include "calib/fold_solver.h"
 #include "calib/format_trials.h"
@@ -102,6 +103,8 @@ class CalibrationRun {
         solver_(request.source, request.plan, folds_.scales(), UnobservedReads()),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
+    const std::string problem = DeviceStatistics::ProblemOf(device_);
+    if (!problem.empty()) store_.LogEvent("statistics", "made by ATen: " + problem);
     for (const recipes::ScaleGroup& group : request.plan.scale_groups) {
       recorder_.ShareInputs(ObservedInputs(group));
     }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <map>
+#include <mutex>
 #include <utility>
 
 #include "base/error.h"
@@ -88,7 +89,8 @@ std::string CompileToPtx(const CudaFunctions& f, const std::string& source,
 struct DeviceKernels::Impl {
   CudaFunctions f;
   void* module = nullptr;
-  mutable std::map<std::string, void*> functions;
+  std::mutex mutex;
+  std::map<std::string, void*> functions;
 };
 
 DeviceKernels::DeviceKernels(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -117,9 +119,14 @@ std::unique_ptr<DeviceKernels> DeviceKernels::Compile(const std::string& source,
 
 void DeviceKernels::Launch(const char* name, Grid grid, std::vector<void*> arguments) const {
   const CudaFunctions& f = impl_->f;
-  void*& function = impl_->functions[name];
+  void* function = nullptr;
   int failure = 0;
-  if (function == nullptr) failure = f.cuModuleGetFunction(&function, impl_->module, name);
+  {
+    const std::lock_guard lock(impl_->mutex);
+    void*& known = impl_->functions[name];
+    if (known == nullptr) failure = f.cuModuleGetFunction(&known, impl_->module, name);
+    function = known;
+  }
   if (failure == 0) {
     failure = f.cuLaunchKernel(function, grid.x, grid.y, 1, grid.threads, 1, 1, /*shared_bytes=*/0,
                                /*stream=*/nullptr, arguments.data(), /*extra=*/nullptr);

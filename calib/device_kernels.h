@@ -11,7 +11,7 @@
 namespace vernier::calib {
 
 // The kernels of one source, on the CUDA device that is current. Launches go to the device's
-// default stream. Not thread-safe.
+// default stream. Thread-safe.
 class DeviceKernels {
  public:
   // Null, and why in `problem`, where they cannot be compiled. Needs a device that is in use

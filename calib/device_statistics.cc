@@ -31,20 +31,28 @@ Element* Place(const at::Tensor& target, int64_t first) {
 
 }  // namespace
 
-const DeviceStatistics* DeviceStatistics::Find(at::Device device) {
-  if (!device.is_cuda()) return nullptr;
+const DeviceStatistics& DeviceStatistics::Of(at::Device device) {
   static std::mutex mutex;
   // Never destroyed: the device may be gone by then.
-  static auto& made = *new std::map<int, std::unique_ptr<DeviceStatistics>>();
+  static auto& made = *new std::map<int, DeviceStatistics>();
   const std::lock_guard lock(mutex);
   const auto [place, is_new] = made.try_emplace(device.index());
+  DeviceStatistics& statistics = place->second;
   if (is_new) {
     const c10::DeviceGuard current(device);
-    std::string problem;
-    auto kernels = DeviceKernels::Compile(kStatisticsKernelSource, problem);
-    if (kernels) place->second.reset(new DeviceStatistics(std::move(kernels)));
+    statistics.kernels_ = DeviceKernels::Compile(kStatisticsKernelSource, statistics.problem_);
   }
-  return place->second.get();
+  return statistics;
+}
+
+const DeviceStatistics* DeviceStatistics::Find(at::Device device) {
+  if (!device.is_cuda()) return nullptr;
+  const DeviceStatistics& statistics = Of(device);
+  return statistics.kernels_ ? &statistics : nullptr;
+}
+
+std::string DeviceStatistics::ProblemOf(at::Device device) {
+  return device.is_cuda() ? Of(device).problem_ : std::string();
 }
 
 void DeviceStatistics::Look(const at::Tensor& x, std::span<const int64_t> ranges,
@@ -53,6 +61,7 @@ void DeviceStatistics::Look(const at::Tensor& x, std::span<const int64_t> ranges
   const c10::DeviceGuard current(x.device());
   const at::Tensor rows = x.contiguous();
   const void* values = rows.data_ptr();
+  assert(reinterpret_cast<uintptr_t>(values) % (4 * x.element_size()) == 0);
   auto columns = static_cast<long long>(x.size(1));
   auto* amax = Place<float>(targets.amax, 0);
   auto* channel_amax = Place<float>(targets.channel_amax, 0);
@@ -75,6 +84,7 @@ void DeviceStatistics::Look(const at::Tensor& x, std::span<const int64_t> ranges
 }
 
 void DeviceStatistics::AddParts(const at::Tensor& parts, const at::Tensor& sums) const {
+  assert(sums.scalar_type() == at::kDouble || sums.scalar_type() == at::kFloat);
   assert(parts.dim() == 2 && parts.is_contiguous() && parts.size(1) == sums.numel());
   const c10::DeviceGuard current(sums.device());
   void* into = sums.data_ptr();

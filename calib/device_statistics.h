@@ -30,6 +30,8 @@ class DeviceStatistics {
   // Null where the device is none of CUDA's or cannot compile kernels: others do the same there.
   // One for each device, made when it is first asked for.
   static const DeviceStatistics* Find(at::Device device);
+  // Why a CUDA device cannot; empty: it can, or it is none.
+  static std::string ProblemOf(at::Device device);
 
   // Where results go, on the device and contiguous; undefined: not wanted. Maxima begin at 0.
   struct Targets {
@@ -45,9 +47,10 @@ class DeviceStatistics {
   void AddParts(const at::Tensor& parts, const at::Tensor& sums) const;
 
  private:
-  explicit DeviceStatistics(std::unique_ptr<DeviceKernels> kernels)
-      : kernels_(std::move(kernels)) {}
-  std::unique_ptr<DeviceKernels> kernels_;
+  static const DeviceStatistics& Of(at::Device device);
+
+  std::unique_ptr<DeviceKernels> kernels_;  // null: there is a problem
+  std::string problem_;
 };
 
 }  // namespace vernier::calib

@@ -3,6 +3,7 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "calib/encoded_weight.h"
@@ -98,6 +99,8 @@ void FormatTrials::Try(size_t weight, Recorder& recorder) {
   error.tokens = sample ? sample->rows : 0;
   TrialErrors errors;
   if (InputSample::CountOf(error.tokens) > 0) errors = TryFormats(InputsOf(weight, recorder));
+  // Beyond any number is as bad as can be.
+  if (!std::isfinite(errors.energy + errors.nvfp4 + errors.fp8)) errors = {1, 1, 1};
   error.energy = errors.energy;
   for (const auto& [format, found] : {std::pair(TargetFormat::kNvfp4, errors.nvfp4),
                                       std::pair(TargetFormat::kFp8Tensor, errors.fp8)}) {

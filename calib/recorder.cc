@@ -156,11 +156,12 @@ void Running::AddRows(const Observer& observer, const at::Tensor& x) {
   added += x.size(0);
 }
 
-void Running::EndBatch() {
+void Running::EndBatch(const Observer& observer) {
   if (!of_batch.defined()) return;
   const at::Tensor parts = std::exchange(of_batch, {});
   if (!elements.defined()) elements = at::zeros({parts.size(1)}, parts.options());
-  if (const DeviceStatistics* device = DeviceStatistics::Find(parts.device())) {
+  const DeviceStatistics* device = DeviceStatistics::Find(parts.device());
+  if (device != nullptr && observer.one_look != OneLook::kNo) {
     return device->AddParts(parts, elements);
   }
   for (int64_t i = 0; i < parts.size(0); ++i) elements.add_(parts.select(0, i));
@@ -307,7 +308,7 @@ void Recorder::AddRest(Entry& entry) {
 
 void Recorder::EndBatch() {
   for (auto& [name, entry] : entries_) {
-    for (Running& running : entry.statistics) running.EndBatch();
+    ForSums(entry, [](const Observer& observer, Running& running) { running.EndBatch(observer); });
     for (const std::vector<at::Tensor>& parts : std::exchange(entry.waiting.of_batch, {})) {
       if (parts.empty()) continue;
       const at::Tensor x = parts.size() == 1 ? parts[0] : at::cat(parts);

@@ -42,7 +42,7 @@ struct Running {
   void AddRows(const Observer& observer, const at::Tensor& x);
   // Adds the batch's sums, in order of sequences: so that results do not depend on which sequences
   // and which positions of them came together.
-  void EndBatch();
+  void EndBatch(const Observer& observer);
 };
 
 // Rows that wait until sums that depend on it can take them in one way, however they came.

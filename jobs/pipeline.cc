@@ -14,6 +14,7 @@
 #include "jobs/audit_step.h"
 #include "jobs/budget.h"
 #include "recipes/convert_recipe.h"
+#include "recipes/format_choice.h"
 #include "recipes/plan.h"
 #include "report/audit_record.h"
 #include "run/export_record.h"
@@ -108,8 +109,7 @@ uint64_t BytesBelow(const std::filesystem::path& directory) {
 }
 
 // The export looks again, but that is hours later. What an earlier run wrote needs no more room.
-void RequireRoomForOutput(const recipes::Plan& plan, const std::filesystem::path& output) {
-  const uint64_t needed = plan.OutputFileBytes();
+void RequireRoomForOutput(uint64_t needed, const std::filesystem::path& output) {
   RequireFreeSpace(output, needed - std::min(needed, BytesBelow(output)), "the output");
 }
 
@@ -185,7 +185,9 @@ class Pipeline {
   }
 
   void Calibrate() {
-    if (Has(steps_, Step::kExport)) RequireRoomForOutput(plan_, recipe_.output);
+    if (Has(steps_, Step::kExport)) {
+      RequireRoomForOutput(recipes::MostOutputBytes(source_, recipe_, plan_), recipe_.output);
+    }
     const CalibrationOutcome outcome =
         models_->Calibrate(source_, recipe_, plan_, store_, progress_);
     summary_.calibration = {.outcome = outcome, .clamped = run::LoadNonFinite(store_.database())};

@@ -54,6 +54,16 @@ calib::MachineSpeed SpeedFor(const PlanReport& report, const ModelJobs* models) 
   return speed;
 }
 
+// A run directory that is another's says why; the plan without it is of use all the same.
+void SpendBudgetOf(PlanReport& report) {
+  try {
+    report.spent = SpendBudgetIfMeasured(report.source, report.recipe, report.plan);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kStoreIdentity) throw;
+    report.unspent = error.what();
+  }
+}
+
 Json TotalsJson(const recipes::TensorTotals& totals) {
   return {{"source_tensors", totals.source_tensors},
           {"source_bytes", totals.source_bytes},
@@ -124,7 +134,7 @@ PlanReport MakePlanReport(recipes::Recipe recipe, SpeedFrom speed_from, const Mo
                        .probed = speed_from == SpeedFrom::kProbe};
   report.plan = recipes::MakePlan(report.source, report.recipe);
   recipes::RequireConversion(report.source, report.plan);
-  report.spent = SpendBudgetIfMeasured(report.source, report.recipe, report.plan);
+  SpendBudgetOf(report);
   report.summary = recipes::SummarizePlan(report.source, report.OutputPlan());
   report.passes = recipes::CountPasses(report.source, report.plan);
   report.scale_bytes = ScaleBytes(report);
@@ -135,8 +145,13 @@ PlanReport MakePlanReport(recipes::Recipe recipe, SpeedFrom speed_from, const Mo
                                       MemoryFor(report.recipe, models));
   }
   report.disk = calib::ForecastDisk(report.source, report.plan, report.budget);
+  report.disk.output = report.OutputPlan().OutputFileBytes();
   report.speed = SpeedFor(report, models);
   report.time = calib::ForecastTime(report.source, workload, report.plan, report.speed);
+  const calib::TimeForecast of_output =
+      calib::ForecastTime(report.source, workload, report.OutputPlan(), report.speed);
+  report.time.export_seconds = of_output.export_seconds;
+  report.time.validate_seconds = of_output.validate_seconds;
   return report;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/json.h"
 #include "calib/budget/budget.h"
@@ -21,6 +22,7 @@ struct PlanReport {
   checkpoint::SourceModel source;
   recipes::Plan plan = {};
   std::optional<recipes::Plan> spent = {};  // what a budget makes of it, where that is known
+  std::string unspent = {};                 // why it is not known
   recipes::PlanSummary summary = {};
   recipes::DataPasses passes = {};
   uint64_t scale_bytes = 0;  // read by the export before everything else

@@ -18,22 +18,6 @@ namespace vernier::recipes {
 // Routed experts of a layer that stand for all: spread evenly.
 inline constexpr int kTriedExperts = 4;
 
-// Weights that get one format together: what an engine fuses, or all routed experts of a layer.
-struct FormatUnit {
-  struct Option {
-    TargetFormat format = TargetFormat::kNvfp4;
-    uint64_t bytes = 0;  // of all its weights, with their scales
-  };
-
-  std::string name;
-  std::vector<size_t> weights;  // indices into ModelLayout::weights
-  std::vector<Option> options;  // NVFP4 first, then those that take more
-};
-
-// Of the weights that `plan` makes NVFP4 and encodes anew; those that have no other option are
-// among them. Options: fp8, of a source without scales; and as released.
-std::vector<FormatUnit> FormatUnits(const checkpoint::SourceModel& source, const Plan& plan);
-
 // What a format costs a linear layer, with weights and inputs in it, on tokens of the calibration.
 struct FormatError {
   std::string module;
@@ -55,16 +39,20 @@ struct MeasuredErrors {
   std::map<std::string, double> block_shares;
 };
 
-// The smallest sum of errors that fits recipe.budget, of NVFP4 and FP8; what was released in more
-// bits stays so where all else is FP8 already and room is left. An error is a linear layer's, relative to its
-// output, times the share that its block has in the hidden states (about what the hidden states lose
-// by it, which the rest of the model sees), times 2 in the first and the last layer, 1 in the middle
-// and between them as a parabola. `plan` is the recipe's without promotions.
-// kStoreIdentity, naming `origin`, when `measured` has nothing of a layer that is to be tried: a
-// calibration without a budget made it.
+// The smallest sum of errors that fits recipe.budget, of the first two options of each unit
+// (recipes/format_units.h); the last is for what is left when every unit that gains by it has the
+// second. An error is a linear layer's, relative to its output, times the share that its block has
+// in the hidden states (about what the hidden states lose by it, which the rest of the model sees),
+// times 2 in the first and the last layer, 1 in the middle and between them as a parabola. `plan`
+// is the recipe's without promotions. kStoreIdentity, naming `origin`, when `measured` has nothing
+// of a layer that is to be tried: a calibration without a budget made it.
 FormatChoice ChooseFormats(const checkpoint::SourceModel& source, const Recipe& recipe,
                            const Plan& plan, const MeasuredErrors& measured,
                            std::string_view origin);
+
+// Bytes of the output's weight files at most: those of `plan` and what the budget adds.
+uint64_t MostOutputBytes(const checkpoint::SourceModel& source, const Recipe& recipe,
+                         const Plan& plan);
 
 // Marks the weights on which calibration tries formats, and the blocks that it looks at. kBadRule
 // where the budget cannot be met, or nothing of it can be spent.

@@ -202,14 +202,15 @@ void AppendRuleRows(std::vector<Option>& options) {
         .pointer = "/budget",
         .commands = kTakeRecipe,
         .kind = Kind::kText,
-        .help =
-            "What weights that become nvfp4 may take, where those that lose most by it are to "
-            "keep more bits: bits a weight such as 5.0, or the size of the output such as 24GiB",
+        .help = "What weights that become nvfp4 may take, where those that lose most by it are to "
+                "keep more bits: bits a weight such as 5.0, or the size of the weight files such "
+                "as 24GiB",
         .details =
             "Calibration measures the error that nvfp4 and fp8 make in the output of each layer; "
-            "formats among nvfp4, fp8 and the released one are then chosen, for all weights "
-            "together that an engine fuses and for all routed experts of a layer, so that the sum "
-            "of errors is smallest. `vernier plan` shows the choice before anything is written. "
+            "nvfp4 or fp8 is then chosen, for all weights together that an engine fuses and for "
+            "all routed experts of a layer, so that what the hidden states lose is smallest; what "
+            "is left when all is fp8 goes to the released format. `vernier plan` shows the choice "
+            "before anything is written. "
             "Bits count codes and scales.",
         .metavar = "BITS|SIZE",
         .above = 0,

@@ -127,7 +127,7 @@ struct ComputeSection {
 // How much the weights that rules make NVFP4 may take, where some of them are to keep more bits.
 struct SizeBudget {
   double bits = 0;     // a weight of those, codes and scales; 0: not said
-  uint64_t bytes = 0;  // all files of the output; 0: not said
+  uint64_t bytes = 0;  // the weight files of the output; 0: not said
 
   bool given() const { return bits > 0 || bytes > 0; }
   bool operator==(const SizeBudget&) const = default;

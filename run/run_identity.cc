@@ -16,6 +16,7 @@ namespace {
 const std::string kNumerics = "numerics";
 const std::string kWeightedModules = "weighted_modules";
 const std::string kPropagates = "propagates";
+const std::string kTriedFormats = "tried_formats";
 
 // "/data/0/path" -> "calibration.data.0.path"
 std::string FieldName(std::string pointer) {
@@ -45,6 +46,17 @@ void AddCalibration(const recipes::Recipe& recipe, RunIdentity& identity) {
   }
 }
 
+// What formats are tried on; empty without a budget.
+std::string HashOfTried(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
+  if (plan.observed_blocks.empty()) return {};
+  Hasher hasher;
+  for (const std::string& block : plan.observed_blocks) hasher.Update(block + "\n");
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    if (plan.weights[i].tried) hasher.Update(layout.weights[i].module + "\n");
+  }
+  return hasher.Hex();
+}
+
 // Empty where there is no choice, or it is still to be made.
 std::string ProductsOf(const recipes::Recipe& recipe) {
   const bool chosen = recipe.compute.device == "cpu" &&
@@ -67,6 +79,9 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
   if (plan.propagates) {
     identity[kPropagates] = fmt::format("quantised, headroom {}", recipe.activation_headroom);
   }
+  if (const std::string tried = HashOfTried(source.layout, plan); !tried.empty()) {
+    identity[kTriedFormats] = tried;
+  }
   if (const std::string products = ProductsOf(recipe); !products.empty()) {
     identity[std::string(kProductsField)] = products;
   }
@@ -82,6 +97,9 @@ RunIdentity AsFinished(RunIdentity identity, const Store& store) {
     if (found != stored.end()) identity[field] = found->second;
     if (found == stored.end() && field == kWeightedModules) identity.erase(field);
   }
+  // What was tried is of use with a budget, and does no harm without one.
+  identity.erase(kTriedFormats);
+  if (const auto found = stored.find(kTriedFormats); found != stored.end()) identity.insert(*found);
   // Scales of other methods can come from what quantised layers passed on, too.
   if (const auto found = stored.find(kPropagates); found != stored.end()) identity.insert(*found);
   return identity;

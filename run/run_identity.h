@@ -17,11 +17,10 @@ inline constexpr int kNumericsVersion = 5;
 // Fields "source" (fingerprint) and "observed_modules" (hash of their names); when the recipe
 // observes inputs also "numerics" (kNumericsVersion) and "calibration.*", one per field of
 // recipes::CalibrationIdentity, and "weighted_modules" (hash of the names of modules of which sums
-// of squares are kept). "cpu_products" ("f32" or "bf16") stands for a calibration in BF16 on a CPU
-// unless it is still to be chosen.
-// Calibration adds "tokens" and "tokenizer" (fingerprints). Devices,
-// budgets, threads and how weights are scaled are not in it: they may change between calibration
-// and export.
+// of squares are kept). "tried_formats" (hash of names) stands for a budget, whatever it is.
+// "cpu_products" ("f32" or "bf16") stands for a calibration in BF16 on a CPU unless it is still to
+// be chosen. Calibration adds "tokens" and "tokenizer" (fingerprints). Devices, budgets, threads
+// and how weights are scaled are not in it: they may change between calibration and export.
 RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
                          const recipes::Plan& plan);
 

@@ -50,6 +50,7 @@ void PrintTensors(const PlanReport& report) {
   fmt::print("\n");
   if (!report.spent) {
     fmt::print("budget       formats are chosen once a calibration has measured what they cost\n");
+    if (!report.unspent.empty()) fmt::print("             {}\n", report.unspent);
     return;
   }
   PrintBudget(*report.spent->budget);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "recipes/format_units.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 
@@ -110,6 +111,62 @@ TEST(FormatUnits, ASourceInFp8IsKeptOrBecomesNvfp4) {
   EXPECT_GT(found, 0);
 }
 
+// Whatever is chosen, an engine is to load it beside the rest.
+TEST(FormatUnits, EveryOptionMakesAPlan) {
+  for (const char* model : {"tiny-llama", "mixtral", "tiny-deepseek-v3", "tiny-deepseek-v4"}) {
+    const SourceModel source = OpenTestModel(model);
+    for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {
+      for (const bool converts_all : {false, true}) {
+        Recipe recipe = BudgetRecipe({.bits = 6});
+        recipe.dialect = dialect;
+        recipe.rules[0].roles = {Role::kAttention, Role::kDenseMlp};
+        if (std::string(model) == "tiny-deepseek-v4") {
+          if (dialect == Dialect::kCompressedTensors && !converts_all) continue;
+          recipe.rules[0].roles = {Role::kAttention};
+        } else if (converts_all) {
+          continue;
+        }
+        Rule all;
+        all.name_glob = "*";
+        all.format = TargetFormat::kBf16;
+        if (converts_all) recipe.rules.insert(recipe.rules.begin(), all);
+        const Plan plan = MakePlan(source, recipe);
+        for (const FormatUnit& unit : FormatUnits(source, plan)) {
+          EXPECT_GT(unit.options.size(), 1U) << model << " " << unit.name;
+          for (const FormatUnit::Option& option : unit.options) {
+            if (option.format == TargetFormat::kNvfp4) continue;
+            Promotions promotions;
+            for (const size_t weight : unit.weights) promotions[weight] = option.format;
+            EXPECT_NO_THROW(MakePlan(source, recipe, promotions)) << model << " " << unit.name;
+          }
+        }
+      }
+    }
+  }
+}
+
+// A unit that loses nothing by FP8's absence keeps no other from what it was released in.
+TEST(FormatChoice, WhatIsLeftGoesToTheReleasedFormat) {
+  const SourceModel source = OpenTestModel("tiny-llama");
+  const Recipe recipe = BudgetRecipe({.bits = 16});
+  const Plan plan = MakePlan(source, recipe);
+  MeasuredErrors measured = MakeErrors(source, plan, 1);
+  for (FormatError& error : measured.formats) {
+    if (error.module == "model.layers.0.mlp.down_proj") error.error = 0.5;  // in both formats
+    if (error.module == "model.layers.2.mlp.down_proj") error.error = 0;
+  }
+  const FormatChoice choice = ChooseFormats(source, recipe, plan, measured, "the store");
+  for (const FormatUnit& unit : FormatUnits(source, plan)) {
+    const size_t weight = unit.weights.front();
+    if (unit.name == "model.layers.2.mlp.down_proj") {
+      EXPECT_FALSE(choice.promotions.contains(weight)) << "nothing is lost by it";
+    } else {
+      EXPECT_EQ(choice.promotions.at(weight), TargetFormat::kKeep) << unit.name;
+    }
+  }
+  EXPECT_EQ(choice.outcome.error, 0);
+}
+
 TEST(FormatChoice, SpendsWhereErrorsAreLargest) {
   for (const char* model : {"tiny-llama", "mixtral"}) {
     const SourceModel source = OpenTestModel(model);
@@ -145,6 +202,8 @@ TEST(FormatChoice, ASizeIsThatOfTheFiles) {
   const uint64_t bytes = MakePlan(source, recipe, choice.promotions).OutputFileBytes();
   EXPECT_GT(bytes, least);
   EXPECT_LE(bytes, least + 20000);
+  EXPECT_EQ(MostOutputBytes(source, BudgetRecipe({}), plan), least);
+  EXPECT_GE(MostOutputBytes(source, recipe, plan), bytes);
 }
 
 // The calibration was made for them: gptq solved weights behind them.
@@ -177,7 +236,7 @@ TEST(FormatChoice, WhatCannotBeIsSaid) {
               HasSubstr("nvfp4 alone takes 4.5"));
   EXPECT_THAT(
       ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, BudgetRecipe({.bytes = 1000})); }),
-      HasSubstr("the output takes"));
+      HasSubstr("the weight files take"));
   EXPECT_THAT(ErrorOf(ErrorCode::kBadRule,
                       [&] { MakePlan(source, BudgetRecipe({.bits = 9}, TargetFormat::kMxfp8)); }),
               HasSubstr("no weight becomes nvfp4"));

@@ -115,7 +115,28 @@ TEST_F(BudgetTest, ACalibrationWithoutOneIsRefused) {
   Run(Arguments("calibrate", "a", "tiny-llama", {"--progress", "none"}));
   ExpectFailure(RunVernier(Arguments("export", "a", "tiny-llama", {"--budget", "6"})),
                 "VN-STORE-001", {"calibrated without a budget"});
+  const CommandResult plan = Run(Arguments("plan", "a", "tiny-llama", {"--budget", "6"}));
+  EXPECT_THAT(plan.output, HasSubstr("calibrated without a budget"));
   Run(Arguments("export", "a", "tiny-llama", {"--progress", "none"}));
+}
+
+// What was seen before cannot be measured any more; a finished one serves exports without, too.
+TEST_F(BudgetTest, AnUnfinishedCalibrationWithoutOneDoesNotGoOnWithOne) {
+  std::vector<std::string> options = {"--effort", "best", "--progress", "json"};
+  const CommandResult killed = RunVernier(Arguments("calibrate", "a", "tiny-qwen3-moe", options),
+                                          {.kill_when = Past("calibrate", 0.5)});
+  ASSERT_EQ(killed.exit_code, kKilled);
+  options.insert(options.end(), {"--budget", "6"});
+  ExpectFailure(RunVernier(Arguments("calibrate", "a", "tiny-qwen3-moe", options)), "VN-STORE-001",
+                {"tried_formats"});
+  const CommandResult plan = Run(Arguments("plan", "a", "tiny-qwen3-moe", {"--budget", "6"}));
+  EXPECT_THAT(plan.output, HasSubstr("once a calibration has measured"));
+}
+
+TEST_F(BudgetTest, AFinishedOneServesExportsWithoutABudget) {
+  Run(Arguments("calibrate", "a", "tiny-llama", {"--budget", "6", "--progress", "none"}));
+  Run(Arguments("export", "a", "tiny-llama", {"--progress", "none"}));
+  EXPECT_FALSE(Manifest("a").contains("budget"));
 }
 
 TEST_F(BudgetTest, KilledItGoesOnWithTheSameBytes) {

@@ -1,0 +1,111 @@
+#include "recipes/format_units.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include "recipes/source_convention.h"
+#include "recipes/target_layout.h"
+
+namespace vernier::recipes {
+namespace {
+
+using checkpoint::LogicalWeight;
+using checkpoint::SourceModel;
+using checkpoint::WeightFormat;
+
+uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
+  uint64_t bytes = 0;
+  for (const size_t part : weight.Parts()) bytes += source.checkpoint.tensor(part).info.Bytes();
+  return bytes;
+}
+
+uint64_t BytesIn(TargetFormat format, const SourceModel& source, const Plan& plan,
+                 const LogicalWeight& weight) {
+  if (format == TargetFormat::kKeep) return SourceBytes(source, weight);
+  uint64_t bits = 0;
+  for (const TargetPart& part : TargetParts({.format = format,
+                                .dialect = plan.dialect,
+                                .with_input_scale = true,
+                                .weight = weight,
+                                .fp8_blocks = plan.fp8_blocks})) {
+    uint64_t elements = 1;
+    for (const int64_t size : part.shape) elements *= static_cast<uint64_t>(size);
+    bits += elements * static_cast<uint64_t>(checkpoint::DTypeBits(part.dtype));
+  }
+  return bits / 8;
+}
+
+class UnitMaker {
+ public:
+  UnitMaker(const SourceModel& source, const Plan& plan)
+      : source_(source), plan_(plan), stays_native_(StaysNative(source, plan)) {}
+
+  std::vector<FormatUnit> Make() {
+    for (size_t i = 0; i < plan_.weights.size(); ++i) {
+      const WeightPlan& planned = plan_.weights[i];
+      if (planned.format != TargetFormat::kNvfp4 || planned.scale == ScaleMethod::kLossless)
+        continue;
+      Unit(source_.layout.weights[i]).weights.push_back(i);
+    }
+    for (FormatUnit& unit : units_) {
+      AddOption(unit, TargetFormat::kNvfp4);
+      // Beside weights that stay in the model's own FP8, engines take no other.
+      if (!stays_native_) AddOption(unit, TargetFormat::kFp8Tensor);
+      AddOption(unit, ReleasedFormat(unit));
+    }
+    return std::move(units_);
+  }
+
+ private:
+  FormatUnit& Unit(const LogicalWeight& weight) {
+    const auto [place, is_new] = places_.try_emplace(NameOf(weight), units_.size());
+    if (is_new) units_.push_back({.name = place->first, .weights = {}, .options = {}});
+    return units_[place->second];
+  }
+
+  static std::string NameOf(const LogicalWeight& weight) {
+    if (weight.expert >= 0) return fmt::format("routed experts of layer {}", weight.layer);
+    return weight.fused_group.empty() ? weight.module : weight.fused_group;
+  }
+
+  // BF16 where a fold changes values, or where what they were released in could not stand beside
+  // the others.
+  TargetFormat ReleasedFormat(const FormatUnit& unit) const {
+    const bool stays = std::ranges::all_of(unit.weights, [&](size_t weight) {
+      return !plan_.weights[weight].folded() && CanStay(source_.layout.weights[weight]);
+    });
+    return stays ? TargetFormat::kKeep : TargetFormat::kBf16;
+  }
+
+  bool CanStay(const LogicalWeight& weight) const {
+    if (weight.format == WeightFormat::kPlain) return true;
+    return stays_native_ && ConventionOf(source_, weight) == Convention::kNative;
+  }
+
+  void AddOption(FormatUnit& unit, TargetFormat format) const {
+    FormatUnit::Option option{.format = format};
+    for (const size_t weight : unit.weights) {
+      option.bytes += BytesIn(format, source_, plan_, source_.layout.weights[weight]);
+    }
+    if (unit.options.empty() || option.bytes > unit.options.back().bytes) {
+      unit.options.push_back(option);
+    }
+  }
+
+  const SourceModel& source_;
+  const Plan& plan_;
+  const bool stays_native_;
+  std::vector<FormatUnit> units_;
+  std::unordered_map<std::string, size_t> places_;
+};
+
+}  // namespace
+
+std::vector<FormatUnit> FormatUnits(const SourceModel& source, const Plan& plan) {
+  return UnitMaker(source, plan).Make();
+}
+
+}  // namespace vernier::recipes

@@ -64,7 +64,7 @@ double Tokens(const Workload& workload) {
 double SolveSeconds(const SourceModel& source, const Workload& workload,
                     const ComputeSpeed& speed) {
   const SolvingSizes& solving = workload.solving;
-  if (solving.solve_flops == 0) return 0;
+  if (solving.solve_flops == 0 && solving.host_flops == 0) return 0;
   const ModelDims dims = source.family->Dims();
   double share = dims.experts == 0 || workload.all_experts ? 1 : 0;
   if (share == 0) {
@@ -75,7 +75,7 @@ double SolveSeconds(const SourceModel& source, const Workload& workload,
       speed.solve_flops > 0 ? speed.solve_flops : std::min(host_flops, speed.dense_flops);
   return Tokens(workload) * (solving.dense_flops + share * solving.expert_flops) /
              speed.dense_flops +
-         solving.solve_flops / solve_flops;
+         solving.solve_flops / solve_flops + solving.host_flops / host_flops;
 }
 
 double ComputeSeconds(const SourceModel& source, const Workload& workload,

@@ -37,17 +37,22 @@ double FlopsOf(double rows, double columns) {
   return kFactorFlops * columns * columns * columns + rows * columns * (columns + 2 * kSearched);
 }
 
-// Searches of some rows of three consumers for each exponent, and their products with the sample.
-double FoldFlopsOf(double columns) {
-  constexpr double kTried = 7, kRows = 3 * 512, kSearched = 12 * 16, kSample = 256;
-  return kTried * kRows * columns * (kSearched + 2 * kSample);
-}
+// Of a value that the CPU scales, searches and encodes to be tried: as many as pass meanwhile.
+constexpr double kTriedValueFlops = 1000;
 
-// A search of some rows, and their products with the sample as it is and in two formats.
-double TrialFlopsOf(double columns) {
-  constexpr double kRows = 512, kSearched = 12 * 16, kSample = 256, kProducts = 3;
-  return kRows * columns * (kSearched + kProducts * 2 * kSample);
-}
+// Some rows of weights, each tried so often and multiplied with a sample of inputs.
+struct Trials {
+  double rows = 0, tries = 0, products = 0;
+
+  void AddTo(SolvingSizes& sizes, double columns) const {
+    constexpr double kSample = 256;
+    sizes.host_flops += tries * rows * columns * kTriedValueFlops;
+    sizes.solve_flops += products * rows * columns * 2 * kSample;
+  }
+};
+// Three consumers with each exponent; and a weight as it is and in two formats.
+constexpr Trials kFoldTrials = {.rows = 3 * 512, .tries = 7, .products = 7};
+constexpr Trials kFormatTrials = {.rows = 512, .tries = 1, .products = 3};
 
 // Weights that an engine fuses have the same inputs: those of the first count.
 std::set<size_t> WithoutSums(const recipes::Plan& plan) {
@@ -80,8 +85,8 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
       dense_sums[weight.layer] += SumsOf(columns, solved);
       dense_columns[weight.layer] += columns;
     }
-    if (chooses) sizes.solve_flops += FoldFlopsOf(static_cast<double>(columns));
-    if (tried) sizes.solve_flops += TrialFlopsOf(static_cast<double>(columns));
+    if (chooses) kFoldTrials.AddTo(sizes, static_cast<double>(columns));
+    if (tried) kFormatTrials.AddTo(sizes, static_cast<double>(columns));
     if (!solved) continue;
     if (has_sums) {
       double& flops = weight.expert >= 0 ? sizes.expert_flops : sizes.dense_flops;

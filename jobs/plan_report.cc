@@ -1,5 +1,6 @@
 #include "jobs/plan_report.h"
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -98,6 +99,10 @@ Json RolesJson(const recipes::PlanSummary& summary) {
 Json BudgetJson(const PlanReport& report) {
   const calib::CalibrationBudget& budget = report.budget;
   return {{"observed_modules", report.plan.observed_modules.size()},
+          {"folds", report.plan.folds.size()},
+          {"solved_weights", report.SolvedWeights()},
+          {"tried_weights", report.TriedWeights()},
+          {"runs_layers_twice", report.plan.propagates},
           {"batch_size", budget.batch_size},
           {"query_chunk", budget.query_chunk},
           {"experts_per_group", budget.experts_per_group},
@@ -120,6 +125,14 @@ int64_t PlanReport::ExpertGroups() const {
   const int64_t experts = source.family->Dims().experts;
   const int64_t per_group = budget.experts_per_group;
   return per_group == 0 ? 0 : (experts + per_group - 1) / per_group;
+}
+
+int64_t PlanReport::SolvedWeights() const {
+  return std::ranges::count(plan.weights, recipes::ScaleMethod::kGptq, &recipes::WeightPlan::scale);
+}
+
+int64_t PlanReport::TriedWeights() const {
+  return std::ranges::count(plan.weights, true, &recipes::WeightPlan::tried);
 }
 
 bool PlanNeedsModels(const recipes::Recipe& recipe, SpeedFrom speed_from) {

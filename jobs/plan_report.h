@@ -33,6 +33,9 @@ struct PlanReport {
   calib::TimeForecast time = {};
 
   int64_t ExpertGroups() const;  // of a layer
+  // Weights that calibration solves itself, and those on which it tries formats.
+  int64_t SolvedWeights() const;
+  int64_t TriedWeights() const;
   const recipes::Plan& OutputPlan() const { return spent ? *spent : plan; }
 };
 

@@ -25,12 +25,13 @@ uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
 uint64_t BytesIn(TargetFormat format, const SourceModel& source, const Plan& plan,
                  const LogicalWeight& weight) {
   if (format == TargetFormat::kKeep) return SourceBytes(source, weight);
+  const TargetRequest request = {.format = format,
+                                 .dialect = plan.dialect,
+                                 .with_input_scale = true,
+                                 .weight = weight,
+                                 .fp8_blocks = plan.fp8_blocks};
   uint64_t bits = 0;
-  for (const TargetPart& part : TargetParts({.format = format,
-                                .dialect = plan.dialect,
-                                .with_input_scale = true,
-                                .weight = weight,
-                                .fp8_blocks = plan.fp8_blocks})) {
+  for (const TargetPart& part : TargetParts(request)) {
     uint64_t elements = 1;
     for (const int64_t size : part.shape) elements *= static_cast<uint64_t>(size);
     bits += elements * static_cast<uint64_t>(checkpoint::DTypeBits(part.dtype));

@@ -69,6 +69,23 @@ void PrintPasses(const PlanReport& report) {
   PrintPass("export", report.passes.quantisation, "every tensor, copied or converted");
 }
 
+// "  factors at 12 places, 21 weights by gptq, formats of 14 weights; each layer runs twice"
+void PrintDecisions(const PlanReport& report) {
+  std::vector<std::string> decisions;
+  if (!report.plan.folds.empty()) {
+    decisions.push_back(fmt::format("factors at {} places", report.plan.folds.size()));
+  }
+  if (report.SolvedWeights() > 0) {
+    decisions.push_back(fmt::format("{} weights by gptq", report.SolvedWeights()));
+  }
+  if (report.TriedWeights() > 0) {
+    decisions.push_back(fmt::format("what formats cost on {} weights", report.TriedWeights()));
+  }
+  if (decisions.empty()) return;
+  fmt::print("  decides on {}{}\n", JoinNames(decisions),
+             report.plan.propagates ? "; each layer runs twice, the second time as quantised" : "");
+}
+
 void PrintCalibration(const PlanReport& report) {
   const recipes::CalibrationSection& section = report.recipe.calibration;
   const calib::CalibrationBudget& budget = report.budget;
@@ -82,6 +99,7 @@ void PrintCalibration(const PlanReport& report) {
              HumanCount(static_cast<uint64_t>(section.data.samples)),
              HumanCount(static_cast<uint64_t>(section.data.sequence_length)),
              recipes::ComputeDtypeName(section.dtype));
+  PrintDecisions(report);
   fmt::print("  {} sequences a batch, {} queries a chunk", budget.batch_size, budget.query_chunk);
   if (budget.experts_per_group > 0) {
     fmt::print(", {} experts a group ({} groups a layer)", budget.experts_per_group,

@@ -46,6 +46,14 @@ class EffortTest : public ::testing::Test {
     return arguments;
   }
 
+  Json Plan(const std::string& name, std::vector<std::string> options) {
+    std::vector<std::string> arguments = Arguments(name, "tiny-llama", std::move(options));
+    arguments[0] = "plan";
+    arguments.erase(arguments.begin() + 2, arguments.begin() + 4);
+    arguments.push_back("--json");
+    return ParseJson(Run(arguments).output, "plan").at("calibration");
+  }
+
   CommandResult Run(const std::vector<std::string>& arguments) {
     const CommandResult result = RunVernier(arguments);
     EXPECT_EQ(result.exit_code, 0) << result.errors << result.output;
@@ -165,6 +173,22 @@ TEST_F(EffortTest, ALessAmbitiousExportNeedsNoOtherCalibration) {
   arguments[0] = "export";
   fs::remove_all(Place("a", "out"));
   EXPECT_THAT(Run(arguments).output, AllOf(HasSubstr("smooth  "), Not(HasSubstr("gptq  "))));
+}
+
+TEST_F(EffortTest, PlanSaysWhatTheCalibrationDecides) {
+  const Json fast = Plan("a", {"--effort", "fast"});
+  EXPECT_EQ(fast.at("folds"), 0);
+  EXPECT_EQ(fast.at("solved_weights"), 0);
+  EXPECT_EQ(fast.at("tried_weights"), 0);
+  const Json best = Plan("a", {"--effort", "best", "--budget", "6"});
+  EXPECT_EQ(best.at("folds"), 12);
+  EXPECT_EQ(best.at("solved_weights"), 21);
+  EXPECT_EQ(best.at("tried_weights"), 21);
+  EXPECT_EQ(best.at("runs_layers_twice"), true);
+  const std::vector<std::string> arguments = Arguments("a", "tiny-llama", {"--effort", "best"});
+  EXPECT_THAT(
+      Run({"plan", arguments[1], "--effort", "best"}).output,
+      HasSubstr("decides on factors at 12 places, 21 weights by gptq; each layer runs twice"));
 }
 
 }  // namespace

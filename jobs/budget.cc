@@ -8,6 +8,7 @@
 #include "run/run_identity.h"
 
 namespace vernier::jobs {
+
 std::optional<recipes::Plan> SpendBudget(const checkpoint::SourceModel& source,
                                          const recipes::Recipe& recipe, const recipes::Plan& plan,
                                          const run::Store& store) {

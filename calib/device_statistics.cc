@@ -14,11 +14,9 @@
 namespace vernier::calib {
 namespace {
 
-// As the kernels have them.
-constexpr int64_t kMostRanges = 64, kColumnsAtOnce = 64;
-constexpr unsigned kThreads = 160 + 64, kPartThreads = 256;
+constexpr unsigned kPartThreads = 256;
 struct Ranges {
-  std::array<long long, kMostRanges + 1> begin = {};
+  std::array<long long, kLookRanges + 1> begin = {};
 };
 
 // Of a range that begins at number `first`; null where nothing is wanted.
@@ -67,17 +65,17 @@ void DeviceStatistics::Look(const at::Tensor& x, std::span<const int64_t> ranges
   auto* channel_amax = Place<float>(targets.channel_amax, 0);
   const char* name = x.scalar_type() == at::kFloat ? "look_at_f32" : "look_at_bf16";
   long long begin = 0;
-  for (size_t first = 0; first < ranges.size(); first += kMostRanges) {
-    const auto some = ranges.subspan(first, std::min<size_t>(kMostRanges, ranges.size() - first));
+  for (size_t first = 0; first < ranges.size(); first += kLookRanges) {
+    const auto some = ranges.subspan(first, std::min<size_t>(kLookRanges, ranges.size() - first));
     Ranges these;
     these.begin[0] = begin;
     for (size_t i = 0; i < some.size(); ++i) these.begin[i + 1] = begin += some[i];
     auto* squares = Place<double>(targets.squares, static_cast<int64_t>(first));
     auto* triangles = Place<float>(targets.triangles, static_cast<int64_t>(first));
     kernels_->Launch(name,
-                     {.x = static_cast<unsigned>(CeilDivide(int64_t{columns}, kColumnsAtOnce)),
+                     {.x = static_cast<unsigned>(CeilDivide(int64_t{columns}, kLookColumns)),
                       .y = static_cast<unsigned>(some.size()),
-                      .threads = kThreads},
+                      .threads = kLookThreads},
                      {&values, &these, &columns, &amax, &channel_amax, &squares, &triangles});
   }
   assert(begin == x.size(0));

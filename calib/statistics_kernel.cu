@@ -132,21 +132,25 @@ extern "C" __global__ void look_at_f32(const float* x, Ranges ranges, long long 
   LookAt(x, ranges, columns, amax, channel_amax, squares, triangles);
 }
 
+__device__ float Sum(float a, float b) { return __fadd_rn(a, b); }
+__device__ double Sum(double a, double b) { return __dadd_rn(a, b); }
+
 // sums [count] += parts [ranges, count], range by range.
-extern "C" __global__ void add_parts_f32(float* sums, const float* parts, long long count,
-                                         int ranges) {
+template <class Number>
+__device__ void AddParts(Number* sums, const Number* parts, long long count, int ranges) {
   const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= count) return;
-  float sum = sums[i];
-  for (int r = 0; r < ranges; ++r) sum = __fadd_rn(sum, parts[r * count + i]);
+  Number sum = sums[i];
+  for (int r = 0; r < ranges; ++r) sum = Sum(sum, parts[r * count + i]);
   sums[i] = sum;
+}
+
+extern "C" __global__ void add_parts_f32(float* sums, const float* parts, long long count,
+                                         int ranges) {
+  AddParts(sums, parts, count, ranges);
 }
 
 extern "C" __global__ void add_parts_f64(double* sums, const double* parts, long long count,
                                          int ranges) {
-  const long long i = (long long)blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= count) return;
-  double sum = sums[i];
-  for (int r = 0; r < ranges; ++r) sum = __dadd_rn(sum, parts[r * count + i]);
-  sums[i] = sum;
+  AddParts(sums, parts, count, ranges);
 }

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "checkpoint/stored_bytes.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_layout.h"
 
@@ -16,15 +17,11 @@ using checkpoint::LogicalWeight;
 using checkpoint::SourceModel;
 using checkpoint::WeightFormat;
 
-uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
-  uint64_t bytes = 0;
-  for (const size_t part : weight.Parts()) bytes += source.checkpoint.tensor(part).info.Bytes();
-  return bytes;
-}
-
 uint64_t BytesIn(TargetFormat format, const SourceModel& source, const Plan& plan,
                  const LogicalWeight& weight) {
-  if (format == TargetFormat::kKeep) return SourceBytes(source, weight);
+  if (format == TargetFormat::kKeep) {
+    return checkpoint::StoredBytes(source.checkpoint, weight);
+  }
   const TargetRequest request = {.format = format,
                                  .dialect = plan.dialect,
                                  .with_input_scale = true,

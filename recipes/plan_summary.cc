@@ -3,6 +3,7 @@
 #include <map>
 #include <utility>
 
+#include "checkpoint/stored_bytes.h"
 #include "recipes/target_format.h"
 
 namespace vernier::recipes {
@@ -12,20 +13,12 @@ using checkpoint::LogicalWeight;
 using checkpoint::Role;
 using checkpoint::SourceModel;
 
-// An empty store, and a row with its index entries per observed module; both rounded up.
-
-uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
-  uint64_t bytes = 0;
-  for (const size_t part : weight.Parts()) bytes += source.checkpoint.tensor(part).info.Bytes();
-  return bytes;
-}
-
 // What the weights became, parallel to the layout.
 std::vector<TensorTotals> TotalsOfWeights(const SourceModel& source, const Plan& plan) {
   std::vector<TensorTotals> totals(plan.weights.size());
   for (size_t i = 0; i < totals.size(); ++i) {
     totals[i].source_tensors = source.layout.weights[i].Parts().size();
-    totals[i].source_bytes = SourceBytes(source, source.layout.weights[i]);
+    totals[i].source_bytes = checkpoint::StoredBytes(source.checkpoint, source.layout.weights[i]);
   }
   for (const OutputShard& shard : plan.shards) {
     for (const OutputTensor& tensor : shard.tensors) {
@@ -68,7 +61,7 @@ DataPasses CountPasses(const SourceModel& source, const Plan& plan) {
   DataPasses passes;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];
-    const uint64_t bytes = SourceBytes(source, weight);
+    const uint64_t bytes = checkpoint::StoredBytes(source.checkpoint, weight);
     passes.quantisation += bytes;
     const bool in_loop = weight.layer >= 0 && weight.role != Role::kMtp;
     if (in_loop && !plan.observed_modules.empty()) passes.calibration += bytes;

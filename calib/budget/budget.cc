@@ -19,6 +19,7 @@
 #include "calib/budget/largest.h"
 #include "calib/budget/loop_constants.h"
 #include "calib/statistics/registry.h"
+#include "checkpoint/stored_bytes.h"
 
 namespace vernier::calib {
 namespace {
@@ -108,9 +109,7 @@ uint64_t LargestStoredLayer(const SourceModel& source, bool routed) {
   std::map<int, uint64_t> layers;
   for (const LogicalWeight& weight : source.layout.weights) {
     if (!IsInLoop(weight) || (weight.role == Role::kRoutedExpert && !routed)) continue;
-    for (const size_t part : weight.Parts()) {
-      layers[weight.layer] += source.checkpoint.tensor(part).info.Bytes();
-    }
+    layers[weight.layer] += checkpoint::StoredBytes(source.checkpoint, weight);
   }
   return Largest(layers);
 }

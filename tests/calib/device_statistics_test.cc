@@ -42,10 +42,14 @@ void atomicMax(int* at, int value) { *at = std::max(*at, value); }
 #include "calib/statistics_kernel.cu"
 #undef __device__
 #undef __global__
-#undef BLOCK
-#undef TRIANGLE
 
 }  // namespace cuda_statistics
+
+static_assert(MOST_RANGES == kLookRanges && COLUMNS_AT_ONCE == kLookColumns &&
+              BLOCK_THREADS + COLUMNS_AT_ONCE == kLookThreads);
+
+#undef BLOCK
+#undef TRIANGLE
 
 constexpr int64_t kWidth = 5 * 16;  // no multiple of what a block of threads takes
 constexpr int64_t kTriangles = kWidth / 16 * 136;
@@ -91,7 +95,7 @@ void Emulate(const at::Tensor& x, const DeviceStatistics::Targets& targets) {
   using cuda_statistics::blockIdx, cuda_statistics::threadIdx;
   for (blockIdx.y = 0; blockIdx.y < kRanges.size(); ++blockIdx.y) {
     for (blockIdx.x = 0; blockIdx.x < 2; ++blockIdx.x) {
-      for (threadIdx.x = 0; threadIdx.x < 224; ++threadIdx.x) {
+      for (threadIdx.x = 0; threadIdx.x < kLookThreads; ++threadIdx.x) {
         if (x.scalar_type() == at::kFloat) {
           cuda_statistics::look_at_f32(x.data_ptr<float>(), ranges, kWidth, amax, channels, squares,
                                        triangles);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -143,6 +144,27 @@ TEST(FormatUnits, EveryOptionMakesAPlan) {
       }
     }
   }
+}
+
+// What is promoted first where all relative errors are the same.
+std::set<int> FirstLayers(const SourceModel& source, const std::map<std::string, double>& shares) {
+  const Recipe recipe = BudgetRecipe({.bits = 4.8});
+  const Plan plan = MakePlan(source, recipe);
+  MeasuredErrors measured = MakeErrors(source, plan, /*layer=*/-1);
+  for (const auto& [block, share] : shares) measured.block_shares.at(block) = share;
+  std::set<int> layers;
+  for (const auto& [weight, format] :
+       ChooseFormats(source, recipe, plan, measured, "the store").promotions) {
+    layers.insert(source.layout.weights[weight].layer);
+  }
+  return layers;
+}
+
+TEST(FormatChoice, ErrorsCountByTheShareOfTheirBlockAndByDepth) {
+  const SourceModel source = OpenTestModel("tiny-llama");
+  ASSERT_EQ(source.family->Dims().layers, 3);
+  EXPECT_FALSE(FirstLayers(source, {}).contains(1)) << "the middle counts half";
+  EXPECT_EQ(FirstLayers(source, {{AttentionBlock(1), 2}, {FfnBlock(1), 2}}), std::set{1});
 }
 
 // A unit that loses nothing by FP8's absence keeps no other from what it was released in.

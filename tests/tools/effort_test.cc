@@ -13,6 +13,7 @@
 #include "run/store.h"
 #include "tests/support/command.h"
 #include "tests/support/temp_dir.h"
+#include "tests/tools/model_runs.h"
 #include "tests/tools/recipe_builder.h"
 
 namespace vernier::testing {
@@ -23,27 +24,21 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class EffortTest : public ::testing::Test {
+class EffortTest : public ModelRunTest {
  protected:
-  std::string Place(const std::string& name, const std::string& part) const {
-    return (dir_.path() / name / part).string();
-  }
-
-  // Arguments of a run in the folder `name`, of a model of tests/data/models; `fields` replace the
-  // recipe's.
+  // Of a run; `fields` replace the recipe's.
   std::vector<std::string> Arguments(const std::string& name, const std::string& model,
                                      std::vector<std::string> options,
                                      const Json& fields = Json::object()) {
-    const fs::path place = dir_.path() / name, source = CopyTestModel(dir_.path(), model);
-    fs::create_directories(place);
-    Json recipe = SyntheticRecipe(place, source, /*vocab=*/512, /*samples=*/16,
-                                  /*sequence_length=*/64);
-    recipe["quantize"] = {
-        {{"role", {"attention", "dense_mlp", "routed_expert"}}, {"format", "nvfp4"}}};
-    recipe.update(fields);
-    std::vector<std::string> arguments = {"run", WriteRecipe(place, recipe), "--progress", "json"};
-    arguments.insert(arguments.end(), options.begin(), options.end());
-    return arguments;
+    const Json rule = {{"role", {"attention", "dense_mlp", "routed_expert"}}, {"format", "nvfp4"}};
+    options.insert(options.begin(), {"--progress", "json"});
+    return ArgumentsOf("run",
+                       {.name = name,
+                        .model = model,
+                        .quantize = Json::array({rule}),
+                        .vocab = 512,
+                        .fields = fields},
+                       options);
   }
 
   Json Plan(const std::string& name, std::vector<std::string> options) {
@@ -53,24 +48,6 @@ class EffortTest : public ::testing::Test {
     arguments.push_back("--json");
     return ParseJson(Run(arguments).output, "plan").at("calibration");
   }
-
-  CommandResult Run(const std::vector<std::string>& arguments) {
-    const CommandResult result = RunVernier(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.errors << result.output;
-    return result;
-  }
-
-  std::map<std::string, std::string> Output(const std::string& name) const {
-    return HashTree(dir_.path() / name / "out");
-  }
-  Json Manifest(const std::string& name) const {
-    return ReadJsonFile(Place(name, "out/vernier_manifest.json"));
-  }
-  run::Store StoreOf(const std::string& name) const {
-    return run::Store::OpenForReading(Place(name, "run"));
-  }
-
-  TempDir dir_;
 };
 
 TEST_F(EffortTest, DecidesWhatRulesLeaveOpen) {

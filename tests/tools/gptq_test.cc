@@ -16,6 +16,7 @@
 #include "tests/support/command.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/temp_dir.h"
+#include "tests/tools/model_runs.h"
 #include "tests/tools/recipe_builder.h"
 
 namespace vernier::testing {
@@ -24,34 +25,24 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 
-class GptqTest : public ::testing::Test {
+class GptqTest : public ModelRunTest {
  protected:
-  // Arguments of a run in the folder `name`, of a model of tests/data/models.
+  // Of a run.
   std::vector<std::string> Arguments(const std::string& name, const std::string& model,
                                      std::vector<std::string> options = {},
                                      const std::string& method = "gptq", int samples = 16) {
-    const fs::path place = dir_.path() / name, source = CopyTestModel(dir_.path(), model);
-    fs::create_directories(place);
-    Json recipe = SyntheticRecipe(place, source, /*vocab=*/512, samples, /*sequence_length=*/64);
-    recipe["quantize"] = {{{"role", {"attention", "dense_mlp", "routed_expert"}},
-                           {"format", "nvfp4"},
-                           {"scale", method}}};
-    std::vector<std::string> arguments = {"run", WriteRecipe(place, recipe), "--progress", "json"};
-    arguments.insert(arguments.end(), options.begin(), options.end());
-    return arguments;
+    const Json rule = {{"role", {"attention", "dense_mlp", "routed_expert"}},
+                       {"format", "nvfp4"},
+                       {"scale", method}};
+    options.insert(options.begin(), {"--progress", "json"});
+    return ArgumentsOf("run",
+                       {.name = name,
+                        .model = model,
+                        .quantize = Json::array({rule}),
+                        .vocab = 512,
+                        .samples = samples},
+                       options);
   }
-
-  CommandResult Run(const std::vector<std::string>& arguments) {
-    const CommandResult result = RunVernier(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.errors << result.output;
-    return result;
-  }
-
-  std::map<std::string, std::string> Output(const std::string& name) const {
-    return HashTree(dir_.path() / name / "out");
-  }
-
-  TempDir dir_;
 };
 
 TEST_F(GptqTest, TheExportWritesWhatWasSolved) {

@@ -14,6 +14,7 @@
 #include "run/store.h"
 #include "tests/support/command.h"
 #include "tests/support/temp_dir.h"
+#include "tests/tools/model_runs.h"
 #include "tests/tools/recipe_builder.h"
 
 namespace vernier::testing {
@@ -24,43 +25,21 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class BudgetTest : public ::testing::Test {
+class BudgetTest : public ModelRunTest {
  protected:
-  std::string Place(const std::string& name, const std::string& part) const {
-    return (dir_.path() / name / part).string();
-  }
-
-  // Arguments of a command in the folder `name`, on a model of tests/data/models.
   std::vector<std::string> Arguments(const std::string& command, const std::string& name,
-                                     const std::string& model, std::vector<std::string> options,
+                                     const std::string& model,
+                                     const std::vector<std::string>& options,
                                      const std::string& dialect = "modelopt") {
-    const fs::path place = dir_.path() / name, source = CopyTestModel(dir_.path(), model);
-    fs::create_directories(place);
-    const Json config = ReadJsonFile(source / "config.json");
-    Json recipe = SyntheticRecipe(place, source, config.at("vocab_size"), /*samples=*/16,
-                                  /*sequence_length=*/64);
-    recipe["quantize"] = {{{"role", {"attention", "dense_mlp", "shared_expert", "routed_expert"}},
-                           {"format", "nvfp4"}}};
-    recipe["export"]["dialect"] = dialect;
-    std::vector<std::string> arguments = {command, WriteRecipe(place, recipe)};
-    arguments.insert(arguments.end(), options.begin(), options.end());
-    return arguments;
+    const Json rule = {{"role", {"attention", "dense_mlp", "shared_expert", "routed_expert"}},
+                       {"format", "nvfp4"}};
+    return ArgumentsOf(command,
+                       {.name = name,
+                        .model = model,
+                        .quantize = Json::array({rule}),
+                        .fields = {{"export", {{"dialect", dialect}}}}},
+                       options);
   }
-
-  CommandResult Run(const std::vector<std::string>& arguments) {
-    const CommandResult result = RunVernier(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.errors << result.output;
-    return result;
-  }
-
-  Json Manifest(const std::string& name) const {
-    return ReadJsonFile(Place(name, "out/vernier_manifest.json"));
-  }
-  std::map<std::string, std::string> Output(const std::string& name) const {
-    return HashTree(dir_.path() / name / "out");
-  }
-
-  TempDir dir_;
 };
 
 // One calibration serves every budget; what plan shows is what export writes, and the audit reads.
@@ -76,6 +55,8 @@ TEST_F(BudgetTest, OneCalibrationServesEveryBudget) {
     EXPECT_THAT(result.output, HasSubstr("budget       "));
     const Json chosen = Manifest("a").at("budget");
     EXPECT_EQ(chosen, plan.at("budget"));
+    EXPECT_EQ(plan.at("disk").at("output_bytes"), plan.at("output_file_bytes"));
+    EXPECT_EQ(fs::file_size(Place("a", "out/model.safetensors")), plan.at("output_file_bytes"));
     EXPECT_LE(chosen.at("bits_per_weight"), std::stod(budget));
     EXPECT_LT(chosen.at("error"), error) << budget;
     error = chosen.at("error");

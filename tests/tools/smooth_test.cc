@@ -13,6 +13,7 @@
 #include "run/store.h"
 #include "tests/support/command.h"
 #include "tests/support/temp_dir.h"
+#include "tests/tools/model_runs.h"
 #include "tests/tools/recipe_builder.h"
 
 namespace vernier::testing {
@@ -23,50 +24,31 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-class SmoothTest : public ::testing::Test {
+class SmoothTest : public ModelRunTest {
  protected:
-  std::string Place(const std::string& name, const std::string& part) const {
-    return (dir_.path() / name / part).string();
-  }
-
-  // Arguments of a run in the folder `name`, of a model of tests/data/models.
+  // Of a run.
   std::vector<std::string> Arguments(const std::string& name, const std::string& model,
                                      const std::string& smooth = "auto",
                                      const std::string& method = "local_hessian",
                                      std::vector<std::string> options = {}) {
-    const fs::path place = dir_.path() / name, source = CopyTestModel(dir_.path(), model);
-    fs::create_directories(place);
-    const Json config = ReadJsonFile(source / "config.json");
-    Json recipe = SyntheticRecipe(place, source, config.at("vocab_size"), /*samples=*/16,
-                                  /*sequence_length=*/64);
-    recipe["quantize"] = {{{"role", {"attention", "dense_mlp", "shared_expert", "routed_expert"}},
-                           {"format", "nvfp4"},
-                           {"scale", method},
-                           {"smooth", smooth}}};
-    std::vector<std::string> arguments = {"run", WriteRecipe(place, recipe), "--progress", "json"};
-    arguments.insert(arguments.end(), options.begin(), options.end());
-    return arguments;
+    const Json rule = {{"role", {"attention", "dense_mlp", "shared_expert", "routed_expert"}},
+                       {"format", "nvfp4"},
+                       {"scale", method},
+                       {"smooth", smooth}};
+    options.insert(options.begin(), {"--progress", "json"});
+    return ArgumentsOf("run", {.name = name, .model = model, .quantize = Json::array({rule})},
+                       options);
   }
 
-  CommandResult Run(const std::vector<std::string>& arguments) {
-    const CommandResult result = RunVernier(arguments);
-    EXPECT_EQ(result.exit_code, 0) << result.errors << result.output;
-    return result;
-  }
   CommandResult Export(std::vector<std::string> arguments, const std::string& name) {
     arguments[0] = "export";
     fs::remove_all(Place(name, "out"));
     return RunVernier(arguments);
   }
 
-  std::map<std::string, std::string> Output(const std::string& name) const {
-    return HashTree(dir_.path() / name / "out");
-  }
   std::vector<run::FoldRecord> FoldsOf(const std::string& name) const {
     return run::ListFolds(run::Store::OpenForReading(Place(name, "run")).database());
   }
-
-  TempDir dir_;
 };
 
 // The audit, which knows the factors from a file of their own, finds the source's values behind

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "base/rounding.h"
+#include "calib/device_forward.h"
 #include "calib/largest_magnitude.h"
 #include "quantizers/float_formats.h"
 
@@ -146,6 +147,7 @@ DecodedWeight DeviceDecoder::Decode(const LogicalWeight& weight, const StoredWei
   assert(Knows(weight) && (dtype == at::kBFloat16 || dtype == at::kFloat));
   assert(stored.main.is_contiguous() &&
          stored.main.nbytes() == checkpoint_->tensor(weight.main).info.Bytes());
+  if (auto decoded = DecodeInKernel(weight, stored, dtype)) return *std::move(decoded);
   at::Tensor values = weight.format == WeightFormat::kPlain
                           ? DecodePlain(weight, stored.main, dtype)
                           : DecodeElements(weight, stored.main, dtype);
@@ -154,6 +156,33 @@ DecodedWeight DeviceDecoder::Decode(const LogicalWeight& weight, const StoredWei
     ScaleBlocks(values, DecodeScales(weight, stored, dtype), weight);
   }
   return {values, LargestMagnitude(values)};
+}
+
+std::optional<DecodedWeight> DeviceDecoder::DecodeInKernel(const LogicalWeight& weight,
+                                                           const StoredWeight& stored,
+                                                           at::ScalarType dtype) const {
+  const auto kernels = DeviceForward::For(stored.main.device());
+  if (!kernels || weight.format == WeightFormat::kPlain) return std::nullopt;
+  DeviceForward::Stored bytes = {.codes = stored.main,
+                                 .scales = stored.scale,
+                                 .rows = weight.rows(),
+                                 .columns = weight.columns(),
+                                 .block_rows = weight.block_rows,
+                                 .block_columns = weight.block_columns,
+                                 .is_e4m3 = TypeOf(weight.main) == DType::kF8E4M3,
+                                 .global = stored.global_scale};
+  using Scale = DeviceForward::Stored::Scale;
+  const DType scale = TypeOf(weight.scale);
+  if (checkpoint::IsNvfp4(weight.format)) {
+    bytes.scale = Scale::kE4m3;
+  } else if (scale == DType::kF32 || scale == DType::kBF16) {
+    bytes.scale = scale == DType::kF32 ? Scale::kF32 : Scale::kBf16;
+  } else if (!IsE8m0Type(scale)) {
+    return std::nullopt;
+  }
+  if (!DeviceForward::CanDecode(bytes)) return std::nullopt;
+  const DeviceForward::Decoded decoded = kernels->Decode(bytes, dtype);
+  return DecodedWeight{decoded.values.view(weight.shape), decoded.largest.squeeze()};
 }
 
 at::Tensor DeviceDecoder::DecodePlain(const LogicalWeight& weight, const at::Tensor& bytes,

@@ -1,10 +1,12 @@
-// Dequantisation in ATen operators, so that a weight's stored bytes can be sent to a device and
+// Dequantisation in ATen operators or, on a CUDA device, in a kernel, so that a weight's stored bytes can be sent to a device and
 // decoded there: bit for bit what checkpoint::DecodeRows makes of them, which tests compare it
 // with.
 #ifndef VERNIER_CALIB_DEVICE_DECODER_H_
 #define VERNIER_CALIB_DEVICE_DECODER_H_
 
 #include <ATen/ATen.h>
+
+#include <optional>
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/logical_weight.h"
@@ -21,7 +23,7 @@ struct StoredWeight {
 
 struct DecodedWeight {
   at::Tensor values;  // [weight.shape], contiguous; shares no memory with the stored bytes
-  // The largest magnitude of the values: a scalar of their dtype, on the device. NaN or infinite
+  // The largest magnitude of the values: a scalar, floating, on the device. NaN or infinite
   // when DecodeRows refuses a value with kBadWeightValue as it decodes the same bytes to the same
   // dtype; the values mean nothing then.
   at::Tensor largest;
@@ -36,8 +38,9 @@ class DeviceDecoder {
   // Whether Decode knows the weight's format and dtypes; INT4 and integer tables it does not.
   bool Knows(const checkpoint::LogicalWeight& weight) const;
 
-  // The values of a weight that it Knows, as `dtype`: kBFloat16 or kFloat. Takes 64 MiB and the
-  // scales beside the values; on a CPU also F32 copies of values that become BF16.
+  // The values of a weight that it Knows, as `dtype`: kBFloat16 or kFloat. Where it takes operators,
+  // these take 64 MiB and the scales beside the values; on a CPU also F32 copies of values that
+  // become BF16.
   DecodedWeight Decode(const checkpoint::LogicalWeight& weight, const StoredWeight& stored,
                        at::ScalarType dtype) const;
 
@@ -52,6 +55,10 @@ class DeviceDecoder {
   static Tables MakeTables(at::ScalarType dtype, at::Device device);
   const Tables& TablesOf(at::ScalarType dtype) const { return dtype == at::kFloat ? f32_ : bf16_; }
 
+  // What a kernel makes; nothing where operators must.
+  std::optional<DecodedWeight> DecodeInKernel(const checkpoint::LogicalWeight& weight,
+                                              const StoredWeight& stored,
+                                              at::ScalarType dtype) const;
   checkpoint::DType TypeOf(size_t tensor) const { return checkpoint_->tensor(tensor).info.dtype; }
   at::Tensor DecodePlain(const checkpoint::LogicalWeight& weight, const at::Tensor& bytes,
                          at::ScalarType dtype) const;

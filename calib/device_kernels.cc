@@ -1,16 +1,16 @@
 #include "calib/device_kernels.h"
 
+#include <c10/core/DeviceGuard.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 
 #include <cstddef>
-#include <map>
-#include <mutex>
 #include <utility>
 
 #include "base/error.h"
 
 namespace vernier::calib {
+namespace {
 
 // Functions of NVRTC and of the CUDA driver by their documented signatures; 0 is success.
 struct CudaFunctions {
@@ -29,8 +29,6 @@ struct CudaFunctions {
                         unsigned block_x, unsigned block_y, unsigned block_z, unsigned shared_bytes,
                         void* stream, void** arguments, void** extra) = nullptr;
 };
-
-namespace {
 
 // libtorch's own door to the run-time compiler and the driver, which brings both along.
 constexpr const char* kLibrary = "libcaffe2_nvrtc.so";
@@ -84,57 +82,80 @@ std::string CompileToPtx(const CudaFunctions& f, const std::string& source,
   return ptx;
 }
 
-}  // namespace
+class CompiledKernels final : public DeviceKernels {
+ public:
+  // Takes over `module`.
+  CompiledKernels(const CudaFunctions& functions, void* module) : f_(functions), module_(module) {}
+  ~CompiledKernels() override { f_.cuModuleUnload(module_); }
+  CompiledKernels(const CompiledKernels&) = delete;
+  CompiledKernels& operator=(const CompiledKernels&) = delete;
 
-struct DeviceKernels::Impl {
-  CudaFunctions f;
-  void* module = nullptr;
-  std::mutex mutex;
-  std::map<std::string, void*> functions;
+  void Launch(const char* name, Grid grid, std::vector<void*> arguments) const override {
+    void* function = nullptr;
+    int failure = Find(name, function);
+    if (failure == 0) {
+      failure = f_.cuLaunchKernel(function, grid.x, grid.y, 1, grid.threads, 1, 1,
+                                  /*shared_bytes=*/0, /*stream=*/nullptr, arguments.data(),
+                                  /*extra=*/nullptr);
+    }
+    if (failure == 0) return;
+    throw Error(ErrorCode::kBadDevice, name,
+                fmt::format("the CUDA driver refused the kernel with error {}", failure),
+                "Start again: the same command goes on; report it if it comes back");
+  }
+
+ private:
+  int Find(const char* name, void*& function) const {
+    const std::lock_guard lock(mutex_);
+    void*& known = known_[name];
+    const int failure = known == nullptr ? f_.cuModuleGetFunction(&known, module_, name) : 0;
+    function = known;
+    return failure;
+  }
+
+  CudaFunctions f_;
+  void* module_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, void*> known_;  // functions by name
 };
 
-DeviceKernels::DeviceKernels(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-
-DeviceKernels::~DeviceKernels() {
-  if (impl_->module != nullptr) impl_->f.cuModuleUnload(impl_->module);
-}
+}  // namespace
 
 std::unique_ptr<DeviceKernels> DeviceKernels::Compile(const std::string& source,
                                                       std::string& problem) {
   void* library = dlopen(kLibrary, RTLD_NOW);  // stays, as libtorch's does
-  auto impl = std::make_unique<Impl>();
-  CudaFunctions& f = impl->f;
+  CudaFunctions f;
   if (library == nullptr || !FindAll(library, f)) {
     problem = fmt::format("{} does not give NVRTC and the CUDA driver", kLibrary);
     return nullptr;
   }
   const std::string architecture = Architecture(f);
   const std::string ptx = architecture.empty() ? "" : CompileToPtx(f, source, architecture);
-  if (ptx.empty() || f.cuModuleLoadData(&impl->module, ptx.data()) != 0) {
+  void* module = nullptr;
+  if (ptx.empty() || f.cuModuleLoadData(&module, ptx.data()) != 0) {
     problem = fmt::format("NVRTC or the driver refused a kernel ({})", architecture);
     return nullptr;
   }
-  return std::unique_ptr<DeviceKernels>(new DeviceKernels(std::move(impl)));
+  return std::make_unique<CompiledKernels>(f, module);
 }
 
-void DeviceKernels::Launch(const char* name, Grid grid, std::vector<void*> arguments) const {
-  const CudaFunctions& f = impl_->f;
-  void* function = nullptr;
-  int failure = 0;
-  {
-    const std::lock_guard lock(impl_->mutex);
-    void*& known = impl_->functions[name];
-    if (known == nullptr) failure = f.cuModuleGetFunction(&known, impl_->module, name);
-    function = known;
+const KernelsOfSource::Made& KernelsOfSource::Of(at::Device device) {
+  const std::lock_guard lock(mutex_);
+  const auto [place, is_new] = made_.try_emplace(device.index());
+  Made& made = place->second;
+  if (is_new) {
+    const c10::DeviceGuard current(device);
+    made.kernels = DeviceKernels::Compile(source_, made.problem);
   }
-  if (failure == 0) {
-    failure = f.cuLaunchKernel(function, grid.x, grid.y, 1, grid.threads, 1, 1, /*shared_bytes=*/0,
-                               /*stream=*/nullptr, arguments.data(), /*extra=*/nullptr);
-  }
-  if (failure == 0) return;
-  throw Error(ErrorCode::kBadDevice, name,
-              fmt::format("the CUDA driver refused the kernel with error {}", failure),
-              "Start again: the same command goes on; report it if it comes back");
+  return made;
+}
+
+const DeviceKernels* KernelsOfSource::Find(at::Device device) {
+  return device.is_cuda() ? Of(device).kernels.get() : nullptr;
+}
+
+std::string KernelsOfSource::ProblemOf(at::Device device) {
+  return device.is_cuda() ? Of(device).problem : std::string();
 }
 
 }  // namespace vernier::calib

@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
-#include <map>
-#include <mutex>
 #include <utility>
 
 #include "base/rounding.h"
@@ -27,31 +25,20 @@ Element* Place(const at::Tensor& target, int64_t first) {
   return target.data_ptr<Element>() + (target.dim() > 1 ? first * target.stride(0) : 0);
 }
 
+// Never destroyed: the device may be gone by then.
+KernelsOfSource& Kernels() {
+  static auto& kernels = *new KernelsOfSource(kStatisticsKernelSource);
+  return kernels;
+}
+
 }  // namespace
 
-const DeviceStatistics& DeviceStatistics::Of(at::Device device) {
-  static std::mutex mutex;
-  // Never destroyed: the device may be gone by then.
-  static auto& made = *new std::map<int, DeviceStatistics>();
-  const std::lock_guard lock(mutex);
-  const auto [place, is_new] = made.try_emplace(device.index());
-  DeviceStatistics& statistics = place->second;
-  if (is_new) {
-    const c10::DeviceGuard current(device);
-    statistics.kernels_ = DeviceKernels::Compile(kStatisticsKernelSource, statistics.problem_);
-  }
-  return statistics;
+std::optional<DeviceStatistics> DeviceStatistics::Find(at::Device device) {
+  const DeviceKernels* kernels = Kernels().Find(device);
+  return kernels == nullptr ? std::nullopt : std::optional(DeviceStatistics(*kernels));
 }
 
-const DeviceStatistics* DeviceStatistics::Find(at::Device device) {
-  if (!device.is_cuda()) return nullptr;
-  const DeviceStatistics& statistics = Of(device);
-  return statistics.kernels_ ? &statistics : nullptr;
-}
-
-std::string DeviceStatistics::ProblemOf(at::Device device) {
-  return device.is_cuda() ? Of(device).problem_ : std::string();
-}
+std::string DeviceStatistics::ProblemOf(at::Device device) { return Kernels().ProblemOf(device); }
 
 void DeviceStatistics::Look(const at::Tensor& x, std::span<const int64_t> ranges,
                             const Targets& targets) const {

@@ -5,7 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -31,9 +31,10 @@ enum class OneLook {
 
 class DeviceStatistics {
  public:
-  // Null where the device is none of CUDA's or cannot compile kernels: others do the same there.
-  // One for each device, made when it is first asked for.
-  static const DeviceStatistics* Find(at::Device device);
+  // With kStatisticsKernelSource's kernels, which must outlive it.
+  explicit DeviceStatistics(const DeviceKernels& kernels) : kernels_(&kernels) {}
+  // Nothing where the device is none of CUDA's or cannot compile kernels: others do the same there.
+  static std::optional<DeviceStatistics> Find(at::Device device);
   // Why a CUDA device cannot; empty: it can, or it is none.
   static std::string ProblemOf(at::Device device);
 
@@ -51,10 +52,7 @@ class DeviceStatistics {
   void AddParts(const at::Tensor& parts, const at::Tensor& sums) const;
 
  private:
-  static const DeviceStatistics& Of(at::Device device);
-
-  std::unique_ptr<DeviceKernels> kernels_;  // null: there is a problem
-  std::string problem_;
+  const DeviceKernels* kernels_;
 };
 
 }  // namespace vernier::calib

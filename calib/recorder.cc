@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "calib/budget/loop_constants.h"
@@ -51,21 +54,32 @@ at::Tensor ElementsOf(const statistics::Value& value, const Observer& observer, 
   return elements.to(device);
 }
 
-void RequireFinite(const at::Tensor& elements, std::string_view name, int layer) {
-  if (!elements.is_floating_point()) return;
-  if (const auto found = FindNonFinite(elements)) {
-    ThrowBadActivation(name, fmt::format("has an input of {} in layer {}", found->value, layer));
-  }
+// Of elements on the host. By one thread: libtorch would divide them among all, and wait for those
+// that the machine has given to readers of weights, which takes longer than the layer's products.
+template <class Real>
+std::optional<Real> FirstNonFinite(const at::Tensor& elements) {
+  const std::span all(elements.data_ptr<Real>(), static_cast<size_t>(elements.numel()));
+  const auto bad = std::ranges::find_if(all, [](Real x) { return !std::isfinite(x); });
+  return bad == all.end() ? std::nullopt : std::optional(*bad);
 }
 
-// What looks at x once for everything that it can make; null: there is no such thing.
-const DeviceStatistics* LookingAt(const at::Tensor& x) {
+void RequireFinite(const at::Tensor& elements, std::string_view name, int layer) {
+  const auto refuse = [&](const auto& bad) {
+    if (!bad) return;
+    ThrowBadActivation(name, fmt::format("has an input of {} in layer {}", *bad, layer));
+  };
+  if (elements.scalar_type() == at::kFloat) refuse(FirstNonFinite<float>(elements));
+  if (elements.scalar_type() == at::kDouble) refuse(FirstNonFinite<double>(elements));
+}
+
+// What looks at x once for everything that it can make, if there is such a thing.
+std::optional<DeviceStatistics> LookingAt(const at::Tensor& x) {
   const bool known = x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat;
-  return known ? DeviceStatistics::Find(x.device()) : nullptr;
+  return known ? DeviceStatistics::Find(x.device()) : std::nullopt;
 }
 
 bool IsLookedAt(const Observer& observer, const at::Tensor& x) {
-  return observer.one_look != OneLook::kNo && LookingAt(x) != nullptr;
+  return observer.one_look != OneLook::kNo && LookingAt(x).has_value();
 }
 
 // Whether a sum is the same however rows are cut into calls: where it is made row by row, unless it
@@ -160,8 +174,8 @@ void Running::EndBatch(const Observer& observer) {
   if (!of_batch.defined()) return;
   const at::Tensor parts = std::exchange(of_batch, {});
   if (!elements.defined()) elements = at::zeros({parts.size(1)}, parts.options());
-  const DeviceStatistics* device = DeviceStatistics::Find(parts.device());
-  if (device != nullptr && observer.one_look != OneLook::kNo) {
+  const auto device = DeviceStatistics::Find(parts.device());
+  if (device && observer.one_look != OneLook::kNo) {
     return device->AddParts(parts, elements);
   }
   for (int64_t i = 0; i < parts.size(0); ++i) elements.add_(parts.select(0, i));
@@ -204,7 +218,7 @@ void Recorder::Record(statistics::Site site, std::string_view name, const at::Te
   if (x.numel() == 0 || !Wants(name) || EntryName(name) != name) return;
   Entry& entry = EntryOf(name, site);
   const at::Tensor rows = x.flatten(0, -2);
-  if (const DeviceStatistics* device = LookingAt(rows)) LookOnce(*device, entry, rows, sequences);
+  if (const auto device = LookingAt(rows)) LookOnce(*device, entry, rows, sequences);
   for (size_t i = 0; i < observers_.size(); ++i) {
     Running& running = entry.statistics[i];
     if (!running.kept || observers_[i].statistic.is_sum || IsLookedAt(observers_[i], rows))

@@ -156,7 +156,7 @@ void WeightStream::Read(Entries::iterator entry) {
 // not wanted any more.
 bool WeightStream::ReserveInTurn(Entries::iterator entry, size_t piece) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [&] {
+  WaitUntil(lock, /*polls=*/[&] { return IsItsTurn(entry); }, [&] {
     return stop_ || !entry->wanted || entry->reserved > piece ||
            (IsItsTurn(entry) && ReserveSome(*entry));
   });
@@ -229,13 +229,21 @@ void WeightStream::SendFront() {
 }
 
 void WeightStream::WaitForPiece(std::unique_lock<std::mutex>& lock, const Entry& entry) {
-  const auto there = [&] { return entry.sent < entry.read || entry.finished; };
-  while (!there()) {
+  WaitUntil(lock, /*polls=*/[] { return true; },
+            [&] { return entry.sent < entry.read || entry.finished; });
+}
+
+// The taker may be computing for long: who waits, and would get the room that the device makes,
+// asks it whether it has copied.
+template <class Polls, class Done>
+void WeightStream::WaitUntil(std::unique_lock<std::mutex>& lock, Polls polls, Done done) {
+  while (true) {
     FreePassed();
-    if (leaving_.empty()) {
-      changed_.wait(lock, there);
+    if (done()) return;
+    if (polls() && !leaving_.empty()) {
+      changed_.wait_for(lock, kPollInterval);
     } else {
-      changed_.wait_for(lock, kPollInterval, there);
+      changed_.wait(lock);
     }
   }
 }

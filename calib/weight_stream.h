@@ -106,6 +106,10 @@ class WeightStream {
   void Keep(Entry& entry, const Fence& fence);
   void FreePassed();
 
+  // Waits, with the lock, until done(). Both are asked with the lock held.
+  template <class Polls, class Done>
+  void WaitUntil(std::unique_lock<std::mutex>& lock, Polls polls, Done done);
+
   const checkpoint::Checkpoint& checkpoint_;
   checkpoint::ReadObserver* observer_;
   WeightStreamOptions options_;

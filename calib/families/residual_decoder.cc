@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "calib/device_forward.h"
 #include "calib/families/linear.h"
 #include "calib/families/linear_layer.h"
 #include "calib/families/rms_norm.h"
@@ -27,6 +28,7 @@ std::string FfnModule(const DecoderConfig& config, int64_t layer) {
 
 // x + y in F32, rounded to x's dtype. y has x's elements in any shape.
 at::Tensor AddToResidual(const at::Tensor& x, const at::Tensor& y) {
+  if (const auto device = DeviceForward::For(x)) return device->Add(x, y);
   return MapRows(x, y, [](const at::Tensor& x_rows, const at::Tensor& y_rows) {
     return x_rows.to(at::kFloat) + y_rows;
   });

@@ -1,5 +1,6 @@
 #include "calib/families/rms_norm.h"
 
+#include "calib/device_forward.h"
 #include "calib/families/row_tiles.h"
 
 namespace vernier::calib {
@@ -13,10 +14,23 @@ at::Tensor NormalizeF32(const at::Tensor& x, double eps) {
 }  // namespace
 
 at::Tensor RmsNormalize(const at::Tensor& x, double eps) {
+  if (const auto device = DeviceForward::For(x)) {
+    return device->Normalize(x, /*weight=*/{}, eps, x.scalar_type());
+  }
   return MapRows(x, [&](const at::Tensor& rows) { return NormalizeF32(rows, eps); });
 }
 
+at::Tensor RmsNormalizeF32(const at::Tensor& x, double eps) {
+  if (const auto device = DeviceForward::For(x)) {
+    return device->Normalize(x, /*weight=*/{}, eps, at::kFloat);
+  }
+  return RmsNormalize(x.to(at::kFloat), eps);
+}
+
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  if (const auto device = DeviceForward::For(x)) {
+    return device->Normalize(x, weight, eps, x.scalar_type());
+  }
   return MapRows(x, [&](const at::Tensor& rows) { return NormalizeF32(rows, eps).mul_(weight); });
 }
 

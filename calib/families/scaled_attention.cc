@@ -7,6 +7,7 @@
 
 #include "base/rounding.h"
 #include "calib/budget/loop_constants.h"
+#include "calib/device_forward.h"
 #include "calib/families/linear.h"
 #include "calib/families/row_tiles.h"
 #include "calib/families/tensor_cores.h"
@@ -31,18 +32,28 @@ at::Tensor Visible(int64_t begin, int64_t first, int64_t end, int64_t window, at
   return window == 0 ? causal : causal.logical_and(key > query - window);
 }
 
-// In place: exp(p - max) / sum over the last axis.
-void SoftmaxInPlace(at::Tensor& p) {
-  p.sub_(p.amax(-1, /*keepdim=*/true)).exp_();
-  p.div_(p.sum(-1, /*keepdim=*/true));
-}
-
 // What a chunk of queries sees of keys and values, and how.
 struct Sight {
   int64_t begin = 0;   // position of the first query
   int64_t window = 0;  // 0: none
   double scale = 1;
 };
+
+// In place: the softmax of scaled scores p [B n, C, g, K] of keys from position `first` on.
+void SoftmaxOfSeen(at::Tensor p, int64_t first, const Sight& sight) {
+  const int64_t queries = p.size(1), end = sight.begin + queries;
+  p.mul_(sight.scale);
+  if (queries > 1) {  // one sees them all
+    // Without a window all queries see every key before theirs.
+    const int64_t masked = sight.window == 0 ? sight.begin : first;
+    p.slice(-1, masked - first)
+        .masked_fill_(
+            Visible(sight.begin, masked, end, sight.window, p.device()).logical_not().unsqueeze(1),
+            -std::numeric_limits<double>::infinity());
+  }
+  p.sub_(p.amax(-1, /*keepdim=*/true)).exp_();
+  p.div_(p.sum(-1, /*keepdim=*/true));
+}
 
 // q [B, C, n, g, d]: g query heads of each of n key heads; keys [B, n, S, d], values [B, n, S, v],
 // F32 -> [B, C, n, g, v] F32.
@@ -58,17 +69,18 @@ at::Tensor AttendHeads(const at::Tensor& q, const at::Tensor& keys, const at::Te
   const at::Tensor rows =
       q.transpose(1, 2).to(at::kFloat).reshape({batch * shared, queries * group, -1});
   const int64_t together = kLeastEqualBatch * shared;
-  at::Tensor p = MatrixProducts(rows, seen(keys).transpose(1, 2), together).mul_(sight.scale);
-  if (queries > 1) {  // one sees them all
-    // Without a window all queries see every key before theirs.
-    const int64_t masked = sight.window == 0 ? sight.begin : first;
-    p.view({batch * shared, queries, group, -1})
-        .slice(-1, masked - first)
-        .masked_fill_(
-            Visible(sight.begin, masked, end, sight.window, q.device()).logical_not().unsqueeze(1),
-            -std::numeric_limits<double>::infinity());
+  at::Tensor p = MatrixProducts(rows, seen(keys).transpose(1, 2), together);
+  if (const auto device = DeviceForward::For(p)) {
+    device->Softmax(p,
+                    {.group = group,
+                     .queries = queries,
+                     .begin = sight.begin,
+                     .first = first,
+                     .window = sight.window},
+                    sight.scale);
+  } else {
+    SoftmaxOfSeen(p.view({batch * shared, queries, group, -1}), first, sight);
   }
-  SoftmaxInPlace(p);
   return MatrixProducts(p, seen(values), together)
       .view({batch, shared, queries, group, -1})
       .transpose(1, 2);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "calib/device_forward.h"
 #include "calib/families/row_tiles.h"
 
 namespace vernier::calib {
@@ -20,6 +21,7 @@ at::Tensor WidenWithin(const at::Tensor& x, double low, double high) {
 }  // namespace
 
 at::Tensor SwigluProduct(const at::Tensor& gate, const at::Tensor& up, double limit) {
+  if (const auto device = DeviceForward::For(gate)) return device->Swiglu(gate, up, limit);
   return MapRows(gate, up, [&](const at::Tensor& gate_rows, const at::Tensor& up_rows) {
     return at::silu(WidenWithin(gate_rows, -kInfinity, limit))
         .mul_(WidenWithin(up_rows, -limit, limit));

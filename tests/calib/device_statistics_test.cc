@@ -16,34 +16,26 @@
 #include "calib/block_hessians.h"
 #include "calib/recorder.h"
 #include "calib/square_sums.h"
+#include "tests/calib/cuda_on_cpu.h"
 #include "tests/calib/loop_support.h"
 
 namespace vernier::calib {
 namespace {
 
-// What CUDA has of its own: the place of a thread, and arithmetic that rounds once.
-namespace cuda_statistics {
+namespace statistics_kernel {
 
-struct Place {
-  unsigned x = 0, y = 0;
-};
-Place blockIdx, blockDim, threadIdx;
-
-float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
-double __fma_rn(double a, double b, double c) { return std::fma(a, b, c); }
-float __fadd_rn(float a, float b) { return a + b; }
-double __dadd_rn(double a, double b) { return a + b; }
-float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
-int __float_as_int(float value) { return std::bit_cast<int>(value); }
-void atomicMax(int* at, int value) { *at = std::max(*at, value); }
-
-#define __device__ static
-#define __global__
+using namespace cuda;
 #include "calib/statistics_kernel.cu"
-#undef __device__
-#undef __global__
 
-}  // namespace cuda_statistics
+const KernelsOnCpu& OnCpu() {
+  static const KernelsOnCpu kernels({{"look_at_bf16", {MakeKernel(look_at_bf16)}},
+                                     {"look_at_f32", {MakeKernel(look_at_f32)}},
+                                     {"add_parts_f32", {MakeKernel(add_parts_f32)}},
+                                     {"add_parts_f64", {MakeKernel(add_parts_f64)}}});
+  return kernels;
+}
+
+}  // namespace statistics_kernel
 
 static_assert(MOST_RANGES == kLookRanges && COLUMNS_AT_ONCE == kLookColumns &&
               BLOCK_THREADS + COLUMNS_AT_ONCE == kLookThreads);
@@ -84,28 +76,9 @@ void Add(const at::Tensor& x, const DeviceStatistics::Targets& targets) {
   targets.amax.copy_(targets.channel_amax.max());
 }
 
-// Runs the kernel thread by thread, as DeviceStatistics launches it.
-void Emulate(const at::Tensor& x, const DeviceStatistics::Targets& targets) {
-  cuda_statistics::Ranges ranges = {};
-  for (size_t i = 0; i < kRanges.size(); ++i) ranges.begin[i + 1] = ranges.begin[i] + kRanges[i];
-  auto* amax = reinterpret_cast<int*>(targets.amax.data_ptr<float>());
-  auto* channels = reinterpret_cast<int*>(targets.channel_amax.data_ptr<float>());
-  auto* squares = targets.squares.data_ptr<double>();
-  auto* triangles = targets.triangles.data_ptr<float>();
-  using cuda_statistics::blockIdx, cuda_statistics::threadIdx;
-  for (blockIdx.y = 0; blockIdx.y < kRanges.size(); ++blockIdx.y) {
-    for (blockIdx.x = 0; blockIdx.x < 2; ++blockIdx.x) {
-      for (threadIdx.x = 0; threadIdx.x < kLookThreads; ++threadIdx.x) {
-        if (x.scalar_type() == at::kFloat) {
-          cuda_statistics::look_at_f32(x.data_ptr<float>(), ranges, kWidth, amax, channels, squares,
-                                       triangles);
-        } else {
-          const auto* values = static_cast<const unsigned short*>(x.data_ptr());
-          cuda_statistics::look_at_bf16(values, ranges, kWidth, amax, channels, squares, triangles);
-        }
-      }
-    }
-  }
+const DeviceStatistics& Emulated() {
+  static const DeviceStatistics statistics(statistics_kernel::OnCpu());
+  return statistics;
 }
 
 void ExpectSame(const DeviceStatistics::Targets& found, const DeviceStatistics::Targets& expected) {
@@ -120,7 +93,7 @@ TEST(StatisticsKernel, AddsUpWhatTheCpuAddsUp) {
     const at::Tensor x = SomeRows(type);
     const auto found = Zeros(at::kCPU), expected = Zeros(at::kCPU);
     for (int i = 0; i < 2; ++i) {
-      Emulate(x, found);
+      Emulated().Look(x, kRanges, found);
       Add(x, expected);
     }
     ExpectSame(found, expected);
@@ -134,7 +107,7 @@ TEST(StatisticsKernel, NanIsTheLargestAndSumsStayFinite) {
   x[4][9] = -std::numeric_limits<float>::infinity();
   x[5].fill_(3e38F);
   const auto found = Zeros(at::kCPU);
-  Emulate(x, found);
+  Emulated().Look(x, kRanges, found);
   EXPECT_TRUE(std::isnan(found.amax.item<float>()));
   EXPECT_TRUE(std::isnan(found.channel_amax[7].item<float>()));
   EXPECT_TRUE(std::isinf(found.channel_amax[9].item<float>()));
@@ -144,16 +117,14 @@ TEST(StatisticsKernel, NanIsTheLargestAndSumsStayFinite) {
 TEST(StatisticsKernel, PartsAreAddedInOrder) {
   const at::Tensor parts = at::tensor({1e8F, 1.0F, -1e8F, 1.0F}).view({4, 1});
   const at::Tensor sums = at::zeros({1});
-  cuda_statistics::blockDim.x = 1;
-  cuda_statistics::blockIdx.x = cuda_statistics::threadIdx.x = 0;
-  cuda_statistics::add_parts_f32(sums.data_ptr<float>(), parts.data_ptr<float>(), 1, 4);
+  Emulated().AddParts(parts, sums);
   EXPECT_EQ(sums.item<float>(), ((1e8F + 1.0F) + -1e8F) + 1.0F);
 }
 
 TEST(DeviceStatistics, AreTheCpusOnCuda) {
   if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
-  const DeviceStatistics* device = DeviceStatistics::Find(at::Device(at::kCUDA, 0));
-  ASSERT_NE(device, nullptr);
+  const auto device = DeviceStatistics::Find(at::Device(at::kCUDA, 0));
+  ASSERT_TRUE(device);
   for (const at::ScalarType type : {at::kFloat, at::kBFloat16}) {
     const at::Tensor x = SomeRows(type);
     const auto found = Zeros(at::Device(at::kCUDA, 0)), expected = Zeros(at::kCPU);
@@ -170,16 +141,22 @@ TEST(DeviceStatistics, AreTheCpusOnCuda) {
 }
 
 // More parts than one launch takes.
+void ExpectAnyNumberOfParts(const DeviceStatistics& statistics, at::Device device) {
+  const std::vector<int64_t> ranges(150, 2);
+  const at::Tensor x = at::randn({300, 24});
+  const at::Tensor squares = at::zeros({150, 24}, at::dtype(at::kDouble).device(device));
+  DeviceStatistics::Targets targets;
+  targets.squares = squares;
+  statistics.Look(x.to(device), ranges, targets);
+  EXPECT_TRUE(at::equal(squares.cpu(), x.to(at::kDouble).square().view({150, 2, 24}).sum(1)));
+}
+
+TEST(StatisticsKernel, TakesAnyNumberOfParts) { ExpectAnyNumberOfParts(Emulated(), at::kCPU); }
+
 TEST(DeviceStatistics, TakeAnyNumberOfPartsOnCuda) {
   if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
   const at::Device cuda(at::kCUDA, 0);
-  const std::vector<int64_t> ranges(150, 2);
-  const at::Tensor x = at::randn({300, 24});
-  const at::Tensor squares = at::zeros({150, 24}, at::dtype(at::kDouble).device(cuda));
-  DeviceStatistics::Targets targets;
-  targets.squares = squares;
-  DeviceStatistics::Find(cuda)->Look(x.to(cuda), ranges, targets);
-  EXPECT_TRUE(at::equal(squares.cpu(), x.to(at::kDouble).square().view({150, 2, 24}).sum(1)));
+  ExpectAnyNumberOfParts(DeviceStatistics::Find(cuda).value(), cuda);
 }
 
 // Everything that a recorder keeps of one sequence and of an expert's rows, however they are cut,
@@ -215,7 +192,7 @@ TEST(DeviceStatistics, RecordersKeepTheSameOnCuda) {
 }
 
 TEST(DeviceStatistics, OthersDoItWithoutCuda) {
-  EXPECT_EQ(DeviceStatistics::Find(at::kCPU), nullptr);
+  EXPECT_FALSE(DeviceStatistics::Find(at::kCPU));
 }
 
 }  // namespace

@@ -15,35 +15,20 @@
 #include "calib/gptq_factor.h"
 #include "quantizers/float_formats.h"
 #include "quantizers/nvfp4_gptq.h"
+#include "tests/calib/cuda_on_cpu.h"
 #include "tests/calib/loop_support.h"
 
 namespace vernier::calib {
 namespace {
 
-// What CUDA has of its own: the place of a thread, and arithmetic that rounds once.
-namespace cuda {
+namespace gptq_kernel {
 
-struct Place {
-  unsigned x = 0, y = 0;
-};
-Place blockIdx, blockDim, threadIdx;
-
-float __fmaf_rn(float a, float b, float c) { return std::fma(a, b, c); }
-float __fmul_rn(float a, float b) { return a * b; }
-float __fadd_rn(float a, float b) { return a + b; }
-float __fdiv_rn(float a, float b) { return a / b; }
-float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
-int __float_as_int(float value) { return std::bit_cast<int>(value); }
-
-#define __device__ static
-#define __global__
+using namespace cuda;
 #include "calib/gptq_kernel.cu"
-#undef __device__
-#undef __global__
 #undef BLOCK
 #undef TILE
 
-}  // namespace cuda
+}  // namespace gptq_kernel
 
 constexpr int64_t kGptqColumns = 96, kGptqWeightRows = 70;
 
@@ -100,14 +85,14 @@ EncodedWeight Emulate(const Problem& problem) {
     auto* block = w.data_ptr<float>() + first * rows;
     const auto* u = upper + first * kGptqColumns + first;
     for_rows([&] {
-      cuda::gptq_block(block, u, kGptqColumns, problem.global_scale, rows,
+      gptq_kernel::gptq_block(block, u, kGptqColumns, problem.global_scale, rows,
                        nibbles.data() + first * rows, codes.data() + first / 16 * rows,
                        errors.data());
     });
     const int rest = static_cast<int>(kGptqColumns - first - 16);
     for (cuda::blockIdx.y = 0; static_cast<int>(cuda::blockIdx.y) * 16 < rest; ++cuda::blockIdx.y) {
       for_rows([&] {
-        cuda::gptq_update(block + 16 * rows, u + 16, kGptqColumns, rows, rest, errors.data());
+        gptq_kernel::gptq_update(block + 16 * rows, u + 16, kGptqColumns, rows, rest, errors.data());
       });
     }
   }
@@ -134,14 +119,14 @@ TEST(GptqKernel, MakesTheBytesOfTheDefinition) {
 
 TEST(GptqKernel, EveryScaleAndEveryNibbleIsUnderstood) {
   for (int code = 1; code <= 126; ++code) {
-    const float value = cuda::E4m3Value(code);
+    const float value = gptq_kernel::E4m3Value(code);
     EXPECT_EQ(value, quantizers::E4m3ToFloat(static_cast<uint8_t>(code)));
-    EXPECT_EQ(cuda::E4m3Code(value), code);
-    const float above = value + (code < 126 ? cuda::E4m3Value(code + 1) - value : 0) * 0.5F;
-    EXPECT_EQ(cuda::E4m3Code(above), quantizers::FloatToE4m3(above)) << above;
+    EXPECT_EQ(gptq_kernel::E4m3Code(value), code);
+    const float above = value + (code < 126 ? gptq_kernel::E4m3Value(code + 1) - value : 0) * 0.5F;
+    EXPECT_EQ(gptq_kernel::E4m3Code(above), quantizers::FloatToE4m3(above)) << above;
   }
   for (int code = 0; code < 16; ++code) {
-    EXPECT_EQ(cuda::E2m1Value(code), quantizers::kE2m1Values[static_cast<size_t>(code)]);
+    EXPECT_EQ(gptq_kernel::E2m1Value(code), quantizers::kE2m1Values[static_cast<size_t>(code)]);
   }
 }
 

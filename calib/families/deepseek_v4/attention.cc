@@ -7,12 +7,23 @@
 #include <vector>
 
 #include "calib/budget/loop_constants.h"
+#include "calib/device_forward.h"
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
 #include "calib/families/tensor_cores.h"
 
 namespace vernier::calib::deepseek_v4 {
 namespace {
+
+// In place: the softmax of scores p [B, C, h, K] and a sink [h], of the keys that are visible
+// [B, C, K].
+void SoftmaxWithSink(at::Tensor& p, const at::Tensor& visible, const at::Tensor& sink) {
+  p.masked_fill_(visible.logical_not().unsqueeze(2), -std::numeric_limits<double>::infinity());
+  const at::Tensor sink_score = sink.unsqueeze(-1);  // [h, 1]
+  const at::Tensor top = at::maximum(p.amax(-1, /*keepdim=*/true), sink_score);
+  p.sub_(top).exp_();
+  p.div_(p.sum(-1, /*keepdim=*/true) + (sink_score - top).exp());
+}
 
 at::Tensor Positions(int64_t begin, int64_t end, const at::Tensor& like) {
   return at::arange(begin, end, at::TensorOptions(at::kLong).device(like.device()));
@@ -149,13 +160,12 @@ at::Tensor AttendWithSink(const at::Tensor& q, const at::Tensor& keys, const at:
   const at::Tensor rows = q.to(at::kFloat).reshape({batch, queries * heads, d});
   at::Tensor p = MatrixProducts(rows, values.transpose(1, 2), kLeastEqualBatch)
                      .view({batch, queries, heads, -1});
-  p.mul_(1.0 / std::sqrt(static_cast<double>(d)));
-  p.masked_fill_(visible.logical_not().unsqueeze(2), -std::numeric_limits<double>::infinity());
-
-  const at::Tensor sink_score = sink.unsqueeze(-1);  // [h, 1]
-  const at::Tensor top = at::maximum(p.amax(-1, /*keepdim=*/true), sink_score);
-  p.sub_(top).exp_();
-  p.div_(p.sum(-1, /*keepdim=*/true) + (sink_score - top).exp());
+  const double scale = 1.0 / std::sqrt(static_cast<double>(d));
+  if (const auto device = DeviceForward::For(p)) {
+    device->Softmax(p, visible, sink, scale);
+  } else {
+    SoftmaxWithSink(p.mul_(scale), visible, sink);
+  }
   const at::Tensor out =
       MatrixProducts(p.view({batch, queries * heads, -1}), values, kLeastEqualBatch);
   return out.view({batch, queries, heads, d}).to(q.scalar_type());

@@ -2,6 +2,7 @@
 
 #include <functional>
 
+#include "calib/device_forward.h"
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
 #include "calib/families/row_tiles.h"
@@ -23,8 +24,8 @@ at::Tensor MixLogits(const at::Tensor& hidden, const at::Tensor& fn, double norm
   const at::Tensor flat = hidden.reshape({-1, hidden.size(-2) * hidden.size(-1)});
   const at::Tensor logits = at::empty({flat.size(0), fn.size(0)}, flat.options().dtype(at::kFloat));
   ForTokens(hidden, [&](int64_t begin, int64_t end) {
-    const at::Tensor wide = flat.slice(0, begin, end).to(at::kFloat);
-    logits.slice(0, begin, end).copy_(LinearF32(RmsNormalize(wide, norm_eps), fn));
+    const at::Tensor rows = RmsNormalizeF32(flat.slice(0, begin, end), norm_eps);
+    logits.slice(0, begin, end).copy_(LinearF32(rows, fn));
   });
   return logits;
 }
@@ -32,6 +33,9 @@ at::Tensor MixLogits(const at::Tensor& hidden, const at::Tensor& fn, double norm
 // sum_i pre[:, i] * hidden_i; pre [T, n] -> [B, S, D], hidden's dtype.
 at::Tensor WeightedSum(const at::Tensor& hidden, const at::Tensor& pre) {
   const int64_t n = hidden.size(2), width = hidden.size(3);
+  if (const auto device = DeviceForward::For(hidden); device && width % DeviceForward::kFour == 0) {
+    return device->JoinStreams(hidden, pre).view({hidden.size(0), hidden.size(1), width});
+  }
   const at::Tensor streams = hidden.reshape({-1, n, width});
   const at::Tensor sum = at::empty({streams.size(0), width}, hidden.options());
   ForTokens(hidden, [&](int64_t begin, int64_t end) {
@@ -87,6 +91,9 @@ StreamRead HyperConnection::Read(const at::Tensor& hidden) const {
 
 at::Tensor WriteStreams(const at::Tensor& hidden, const at::Tensor& y, const StreamMix& mix) {
   const int64_t n = hidden.size(2), width = hidden.size(3);
+  if (const auto device = DeviceForward::For(hidden); device && width % DeviceForward::kFour == 0) {
+    return device->MixStreams(hidden, y, mix.post, mix.comb);
+  }
   const at::Tensor before = hidden.reshape({-1, n, width}), added = y.reshape({-1, 1, width});
   const at::Tensor after = at::empty(before.sizes(), before.options());
   ForTokens(hidden, [&](int64_t begin, int64_t end) {

@@ -18,6 +18,7 @@
 #include "base/seconds_since.h"
 #include "calib/budget/forecast.h"
 #include "calib/device.h"
+#include "calib/device_forward.h"
 #include "calib/device_statistics.h"
 #include "calib/families/decoder.h"
 #include "calib/fold_solver.h"
@@ -103,8 +104,6 @@ class CalibrationRun {
         solver_(request.source, request.plan, folds_.scales(), UnobservedReads()),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
-    const std::string problem = DeviceStatistics::ProblemOf(device_);
-    if (!problem.empty()) store_.LogEvent("statistics", "made by ATen: " + problem);
     for (const recipes::ScaleGroup& group : request.plan.scale_groups) {
       recorder_.ShareInputs(ObservedInputs(group));
     }
@@ -126,6 +125,7 @@ class CalibrationRun {
     run::SaveLoopSizes(store_, {.batch_size = request_.budget.batch_size,
                                 .query_chunk = request_.budget.query_chunk});
     PassStart start = Start(first);
+    LogKernels();
     progress_.BeginPhase("calibrate", static_cast<double>(summary.layers),
                          static_cast<double>(first) + (start.begun ? start.begun->Fraction() : 0));
     pass_.Run(std::move(start), summary.layers, guard_, {progress_},
@@ -141,6 +141,15 @@ class CalibrationRun {
   // Of weights that are decided about: they were hashed when they were loaded.
   checkpoint::ReadOptions UnobservedReads() const {
     return {.clamp = request_.recipe.non_finite == recipes::NonFinite::kClamp};
+  }
+
+  // What goes on without our kernels, more slowly.
+  void LogKernels() const {
+    const auto log = [&](std::string_view what, const std::string& problem) {
+      if (!problem.empty()) store_.LogEvent(what, "made by ATen: " + problem);
+    };
+    log("statistics", DeviceStatistics::ProblemOf(device_));
+    log("forward pass", DeviceForward::ProblemOf(device_));
   }
 
   // Before hours of work: the files of an earlier run are part of what is needed.

@@ -1,6 +1,6 @@
-// Dequantisation in ATen operators or, on a CUDA device, in a kernel, so that a weight's stored bytes can be sent to a device and
-// decoded there: bit for bit what checkpoint::DecodeRows makes of them, which tests compare it
-// with.
+// Dequantisation in ATen operators or, on a CUDA device, in a kernel, so that a weight's stored
+// bytes can be sent to a device and decoded there: bit for bit what checkpoint::DecodeRows makes of
+// them, which tests compare it with.
 #ifndef VERNIER_CALIB_DEVICE_DECODER_H_
 #define VERNIER_CALIB_DEVICE_DECODER_H_
 
@@ -38,9 +38,9 @@ class DeviceDecoder {
   // Whether Decode knows the weight's format and dtypes; INT4 and integer tables it does not.
   bool Knows(const checkpoint::LogicalWeight& weight) const;
 
-  // The values of a weight that it Knows, as `dtype`: kBFloat16 or kFloat. Where it takes operators,
-  // these take 64 MiB and the scales beside the values; on a CPU also F32 copies of values that
-  // become BF16.
+  // The values of a weight that it Knows, as `dtype`: kBFloat16 or kFloat. Where it takes
+  // operators, these take 64 MiB and the scales beside the values; on a CPU also F32 copies of
+  // values that become BF16.
   DecodedWeight Decode(const checkpoint::LogicalWeight& weight, const StoredWeight& stored,
                        at::ScalarType dtype) const;
 

@@ -15,17 +15,19 @@ namespace vernier::calib {
 namespace {
 
 constexpr int64_t kElementThreads = 256, kMostRowThreads = 256, kLeastRowThreads = 32;
-constexpr int64_t kCodesOfThread = 8;
+constexpr int64_t kCodesOfThread = 8, kFoursOfThread = 8;  // the kernels have the same
 
 // As the kernels have them.
 struct Rotation {
-  long long rows, width, heads, positions, pairs, stride, step;
+  long long rows;
+  unsigned width, heads, positions, pairs, stride, step, at_once;
 };
 struct Sight {
-  long long columns, group, queries, begin, first, window;
+  long long columns, begin, first, window;
+  unsigned group, queries;
 };
 struct StoredLayout {
-  long long rows, columns, block_rows, block_columns, scale_columns;
+  unsigned rows, columns, block_rows, block_columns, scale_columns;
   int is_e4m3, scale_kind;
   float global;
 };
@@ -60,6 +62,7 @@ std::string NameFor(std::string name, at::ScalarType type, at::ScalarType second
 }
 
 DeviceKernels::Grid GridOf(int64_t elements, int64_t of_a_thread) {
+  assert(CeilDivide(elements, of_a_thread) < int64_t{1} << 32);
   return {.x = static_cast<unsigned>(CeilDivide(elements, of_a_thread * kElementThreads)),
           .threads = kElementThreads};
 }
@@ -69,8 +72,8 @@ DeviceKernels::Grid GridOfRows(int64_t rows, int64_t columns) {
   constexpr int64_t kElementsOfThread = 8;
   const auto wanted = std::bit_ceil(static_cast<uint64_t>(CeilDivide(columns, kElementsOfThread)));
   return {.x = static_cast<unsigned>(rows),
-          .threads = static_cast<unsigned>(
-              std::clamp<int64_t>(static_cast<int64_t>(wanted), kLeastRowThreads, kMostRowThreads))};
+          .threads = static_cast<unsigned>(std::clamp<int64_t>(static_cast<int64_t>(wanted),
+                                                               kLeastRowThreads, kMostRowThreads))};
 }
 
 }  // namespace
@@ -144,18 +147,21 @@ at::Tensor DeviceForward::Rotate(const at::Tensor& x, const at::Tensor& cos, con
   const c10::DeviceGuard current(x.device());
   const at::Tensor from = Packed(x), cosines = Packed(cos), sines = Packed(sin);
   const int64_t width = x.size(-1), pairs = cos.size(-1);
+  const bool fours = width % kFour == 0 && pairs % kFour == 0;
   Rotation rotation = {.rows = x.numel() / width,
-                       .width = width,
-                       .heads = heads,
-                       .positions = cos.size(0),
-                       .pairs = pairs,
-                       .stride = neighbours ? 1 : pairs,
-                       .step = neighbours ? 2 : 1};
+                       .width = static_cast<unsigned>(width),
+                       .heads = static_cast<unsigned>(heads),
+                       .positions = static_cast<unsigned>(cos.size(0)),
+                       .pairs = static_cast<unsigned>(pairs),
+                       .stride = neighbours ? 1 : static_cast<unsigned>(pairs),
+                       .step = neighbours ? 2U : 1U,
+                       .at_once = fours ? static_cast<unsigned>(kFour) : 1U};
   const void* values = from.data_ptr();
   const float *c = cosines.data_ptr<float>(), *s = sines.data_ptr<float>();
   void* to = out.data_ptr();
   kernels_->Launch(NameFor("rotate", x.scalar_type(), x.scalar_type()).c_str(),
-                   GridOf(rotation.rows * (width - pairs), 1), {&values, &c, &s, &rotation, &to});
+                   GridOf(rotation.rows * (width - pairs), rotation.at_once),
+                   {&values, &c, &s, &rotation, &to});
   return out;
 }
 
@@ -165,11 +171,11 @@ void DeviceForward::Softmax(const at::Tensor& p, const Before& sees, double scal
   const c10::DeviceGuard current(p.device());
   auto* scores = p.data_ptr<float>();
   Sight sight = {.columns = p.size(-1),
-                 .group = sees.group,
-                 .queries = sees.queries,
                  .begin = sees.begin,
                  .first = sees.first,
-                 .window = sees.window};
+                 .window = sees.window,
+                 .group = static_cast<unsigned>(sees.group),
+                 .queries = static_cast<unsigned>(sees.queries)};
   auto factor = static_cast<float>(scale);
   kernels_->Launch("softmax_before", GridOfRows(p.numel() / p.size(-1), p.size(-1)),
                    {&scores, &sight, &factor});
@@ -190,6 +196,23 @@ void DeviceForward::Softmax(const at::Tensor& p, const at::Tensor& visible, cons
   auto factor = static_cast<float>(scale);
   kernels_->Launch("softmax_visible", GridOfRows(p.numel() / columns, columns),
                    {&scores, &sees, &extra, &columns, &heads, &factor});
+}
+
+void DeviceForward::AddRows(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& rows,
+                            const at::Tensor& y) const {
+  assert(y.is_contiguous() && y.scalar_type() == at::kFloat && rows.scalar_type() == at::kLong);
+  if (x.numel() == 0) return;
+  const c10::DeviceGuard current(x.device());
+  const at::Tensor from = Packed(x), factors = weights.contiguous(), places = rows.contiguous();
+  assert(factors.numel() == x.size(0) && factors.scalar_type() == at::kFloat);
+  const void* values = from.data_ptr();
+  const auto* factor = factors.data_ptr<float>();
+  const auto* place = places.data_ptr<int64_t>();
+  auto count = static_cast<unsigned>(x.size(0)), width = static_cast<unsigned>(x.size(1));
+  auto* sums = y.data_ptr<float>();
+  kernels_->Launch(NameFor("add_rows", x.scalar_type(), x.scalar_type()).c_str(),
+                   GridOf(x.size(0) * CeilDivide(x.size(1), kFour), 1),
+                   {&values, &factor, &place, &count, &width, &sums});
 }
 
 at::Tensor DeviceForward::JoinStreams(const at::Tensor& streams, const at::Tensor& weights) const {
@@ -231,9 +254,23 @@ at::Tensor DeviceForward::MixStreams(const at::Tensor& old, const at::Tensor& y,
   return out;
 }
 
+at::Tensor DeviceForward::LargestMagnitude(const at::Tensor& x) const {
+  assert(x.numel() > 0);
+  const c10::DeviceGuard current(x.device());
+  const at::Tensor largest = at::zeros({1}, x.options().dtype(at::kFloat)), from = Packed(x);
+  const void* values = from.data_ptr();
+  auto count = static_cast<long long>(x.numel());
+  auto* most = largest.data_ptr<float>();
+  kernels_->Launch(NameFor("largest", x.scalar_type(), x.scalar_type()).c_str(),
+                   GridOf(count, kFour * kFoursOfThread), {&values, &count, &most});
+  return largest;
+}
+
 bool DeviceForward::CanDecode(const Stored& stored) {
   using Scale = Stored::Scale;
-  const int64_t scale_bytes = stored.scale == Scale::kF32 ? 4 : stored.scale == Scale::kBf16 ? 2 : 1;
+  const int64_t scale_bytes = stored.scale == Scale::kF32    ? 4
+                              : stored.scale == Scale::kBf16 ? 2
+                                                             : 1;
   const auto address = reinterpret_cast<uintptr_t>(stored.scales.data_ptr());
   return stored.columns % kCodesOfThread == 0 && stored.block_columns % kCodesOfThread == 0 &&
          address % static_cast<uintptr_t>(scale_bytes) == 0;
@@ -246,11 +283,12 @@ DeviceForward::Decoded DeviceForward::Decode(const Stored& stored, at::ScalarTyp
                      at::zeros({1}, options.dtype(at::kFloat))};
   if (decoded.values.numel() == 0) return decoded;
   const c10::DeviceGuard current(stored.codes.device());
-  StoredLayout layout = {.rows = stored.rows,
-                         .columns = stored.columns,
-                         .block_rows = stored.block_rows,
-                         .block_columns = stored.block_columns,
-                         .scale_columns = CeilDivide(stored.columns, stored.block_columns),
+  const auto scale_columns = CeilDivide(stored.columns, stored.block_columns);
+  StoredLayout layout = {.rows = static_cast<unsigned>(stored.rows),
+                         .columns = static_cast<unsigned>(stored.columns),
+                         .block_rows = static_cast<unsigned>(stored.block_rows),
+                         .block_columns = static_cast<unsigned>(stored.block_columns),
+                         .scale_columns = static_cast<unsigned>(scale_columns),
                          .is_e4m3 = stored.is_e4m3 ? 1 : 0,
                          .scale_kind = static_cast<int>(stored.scale),
                          .global = stored.global};

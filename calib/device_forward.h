@@ -59,6 +59,11 @@ class DeviceForward {
   void Softmax(const at::Tensor& p, const at::Tensor& visible, const at::Tensor& sink,
                double scale) const;
 
+  // y[rows[i]] += weights[i] * x[i]: x [R, D], weights [R] F32, rows [R] I64 of which none comes
+  // twice, y [T, D] F32 and contiguous.
+  void AddRows(const at::Tensor& x, const at::Tensor& weights, const at::Tensor& rows,
+               const at::Tensor& y) const;
+
   // streams [..., n, D], weights [T, n] F32 -> sum_i weights[:, i] * streams_i, [T, D] like
   // streams. D is a multiple of kFour.
   at::Tensor JoinStreams(const at::Tensor& streams, const at::Tensor& weights) const;
@@ -67,6 +72,9 @@ class DeviceForward {
   at::Tensor MixStreams(const at::Tensor& old, const at::Tensor& y, const at::Tensor& post,
                         const at::Tensor& comb) const;
   static constexpr int64_t kFour = 4;
+
+  // max |x| of x, not empty: F32 [1]. NaN if there is one.
+  at::Tensor LargestMagnitude(const at::Tensor& x) const;
 
   // Codes and scales as they are stored, U8 [bytes] each.
   struct Stored {

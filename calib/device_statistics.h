@@ -18,7 +18,7 @@ extern const char kStatisticsKernelSource[];
 
 // How the kernel that looks at rows is launched: ranges of one launch, columns and threads of a
 // block of threads. It has the same numbers.
-inline constexpr int64_t kLookRanges = 64, kLookColumns = 64, kLookThreads = 160 + kLookColumns;
+inline constexpr int64_t kLookRanges = 64, kLookColumns = 128, kLookThreads = 80 + kLookColumns;
 
 // What the kernels can make of rows [R, K].
 enum class OneLook {

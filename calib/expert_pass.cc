@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "calib/bad_input_finder.h"
 #include "calib/budget/loop_constants.h"
+#include "calib/device_forward.h"
 
 namespace vernier::calib {
 namespace {
@@ -206,7 +207,11 @@ void ExpertPass::AddRouted(int64_t expert, const ExpertWeights& weights, const C
     if (guard_.clamps()) guard_.SetSamples(SamplesOfRows(chunk, routed.rows));
     const at::Tensor out = decoder_.RunExpert(options_.layer, expert, weights,
                                               chunk.x.index_select(0, routed.rows), tap);
-    chunk.y.index_add_(0, routed.rows, out * routed.weights);
+    if (const auto device = DeviceForward::For(out); device && chunk.y.is_contiguous()) {
+      device->AddRows(out, routed.weights, routed.rows, chunk.y);
+    } else {
+      chunk.y.index_add_(0, routed.rows, out * routed.weights);
+    }
   });
 }
 

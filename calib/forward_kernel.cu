@@ -49,7 +49,8 @@ __device__ void Store(const float* values, long long first, long long count, int
   }
 }
 
-__device__ long long ThreadNumber() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
+// There are fewer than 2^32: to divide by 64 bits would take longer than what a thread does.
+__device__ unsigned ThreadNumber() { return blockIdx.x * blockDim.x + threadIdx.x; }
 
 // Calls use(i) for the fours of a row that begin with element i and are this thread's.
 template <class Use>
@@ -61,13 +62,16 @@ struct Sum {
   __device__ float operator()(float a, float b) const { return __fadd_rn(a, b); }
 };
 struct Largest {
-  __device__ float operator()(float a, float b) const { return b > a ? b : a; }
+  template <class Number>
+  __device__ Number operator()(Number a, Number b) const {
+    return b > a ? b : a;
+  }
 };
 
 // Of all threads of a block, whose number is a power of two: by halves, so in one order.
-template <class Join>
-__device__ float Reduce(float value, Join join) {
-  __shared__ float parts[REDUCE_THREADS];
+template <class Number, class Join>
+__device__ Number Reduce(Number value, Join join) {
+  __shared__ Number parts[REDUCE_THREADS];
   __syncthreads();  // what an earlier call left has been read
   parts[threadIdx.x] = value;
   __syncthreads();
@@ -118,7 +122,7 @@ extern "C" __global__ void normalize_f32(const float* x, const float* weight, lo
 template <class X, class Y>
 __device__ void Add(const X* x, const Y* y, long long count, X* out) {
   float a[4], b[4];
-  const long long first = 4 * ThreadNumber();
+  const long long first = 4LL * ThreadNumber();
   Load(x, first, count, 1, a);
   Load(y, first, count, 1, b);
   for (int k = 0; k < 4; ++k) a[k] = __fadd_rn(a[k], b[k]);
@@ -146,7 +150,7 @@ __device__ float Within(float x, float low, float high) {
 template <class Real>
 __device__ void Swiglu(const Real* gate, const Real* up, long long count, float limit, Real* out) {
   float a[4], b[4];
-  const long long first = 4 * ThreadNumber();
+  const long long first = 4LL * ThreadNumber();
   Load(gate, first, count, 1, a);
   Load(up, first, count, 1, b);
   for (int k = 0; k < 4; ++k) {
@@ -168,27 +172,34 @@ extern "C" __global__ void swiglu_f32(const float* gate, const float* up, long l
 
 // Of x [rows, width], the last 2 * pairs channels of each row: first and second of pair i are
 // `stride` apart, those of pairs `step`. Row r is at position r / heads % positions of cos and sin
-// [positions, pairs].
+// [positions, pairs]. A thread has `at_once`, 4 or 1, pairs or channels that stay.
 struct Rotation {
-  long long rows, width, heads, positions, pairs, stride, step;
+  long long rows;
+  unsigned width, heads, positions, pairs, stride, step, at_once;
 };
 
-// A thread has a pair or a channel that stays.
 template <class Real>
 __device__ void Rotate(const Real* x, const float* cos, const float* sin, Rotation r, Real* out) {
-  const long long fixed = r.width - 2 * r.pairs, parts = fixed + r.pairs;
-  const long long row = ThreadNumber() / parts, part = ThreadNumber() % parts;
+  const unsigned fixed = r.width - 2 * r.pairs, parts = (fixed + r.pairs) / r.at_once;
+  const unsigned row = ThreadNumber() / parts, part = ThreadNumber() % parts * r.at_once;
   if (row >= r.rows) return;
+  const Real* from = x + (long long)row * r.width;
+  Real* to = out + (long long)row * r.width;
   if (part < fixed) {
-    out[row * r.width + part] = x[row * r.width + part];
+    float v[4];
+    const int together = r.at_once == 4;
+    Load(from, part, together ? fixed : part + 1, together, v);
+    Store(v, part, together ? fixed : part + 1, together, to);
     return;
   }
-  const long long pair = part - fixed;
-  const long long first = row * r.width + fixed + pair * r.step, second = first + r.stride;
-  const long long angle = row / r.heads % r.positions * r.pairs + pair;
-  const float a = ValueOf(x[first]), b = ValueOf(x[second]), c = cos[angle], s = sin[angle];
-  Put(__fadd_rn(__fmul_rn(a, c), -__fmul_rn(b, s)), out + first);
-  Put(__fadd_rn(__fmul_rn(b, c), __fmul_rn(a, s)), out + second);
+  const long long angles = (long long)(row / r.heads % r.positions) * r.pairs;
+  for (unsigned pair = part - fixed; pair < part - fixed + r.at_once; ++pair) {
+    const unsigned first = fixed + pair * r.step, second = first + r.stride;
+    const float a = ValueOf(from[first]), b = ValueOf(from[second]);
+    const float c = cos[angles + pair], s = sin[angles + pair];
+    Put(__fadd_rn(__fmul_rn(a, c), -__fmul_rn(b, s)), to + first);
+    Put(__fadd_rn(__fmul_rn(b, c), __fmul_rn(a, s)), to + second);
+  }
 }
 
 extern "C" __global__ void rotate_bf16(const unsigned short* x, const float* cos, const float* sin,
@@ -200,6 +211,19 @@ extern "C" __global__ void rotate_f32(const float* x, const float* cos, const fl
   Rotate(x, cos, sin, r, out);
 }
 
+// The scores of a row that four neighbours have: scale p where `sees` says so, else nothing, which
+// is -infinity. False: there are none, and nothing was loaded.
+template <class Sees>
+__device__ int LoadScores(const float* row, long long i, long long columns, float scale, Sees sees,
+                          float* v) {
+  int seen[4], any = 0;
+  for (int k = 0; k < 4; ++k) any |= seen[k] = i + k < columns && sees(i + k);
+  if (!any) return 0;
+  Load(row, i, columns, columns % 4 == 0, v);
+  for (int k = 0; k < 4; ++k) v[k] = seen[k] ? __fmul_rn(v[k], scale) : -INFINITE;
+  return 1;
+}
+
 // In place: exp(scale p - largest) / sum over those of a row that `sees` says, 0 elsewhere. A sink,
 // if it is not null, is a further score that has no value. A block a row.
 template <class Sees>
@@ -207,17 +231,14 @@ __device__ void Softmax(float* row, long long columns, float scale, const float*
   const int together = columns % 4 == 0;
   float v[4], largest = sink == 0 ? -INFINITE : *sink, sum = 0.0f;
   ForRow(columns, [&](long long i) {
-    Load(row, i, columns, together, v);
-    for (int k = 0; k < 4; ++k) {
-      if (i + k < columns && sees(i + k)) largest = Largest()(largest, __fmul_rn(v[k], scale));
-    }
+    if (!LoadScores(row, i, columns, scale, sees, v)) return;
+    for (int k = 0; k < 4; ++k) largest = Largest()(largest, v[k]);
   });
   largest = Reduce(largest, Largest());
   ForRow(columns, [&](long long i) {
-    Load(row, i, columns, together, v);
+    const int any = LoadScores(row, i, columns, scale, sees, v);
     for (int k = 0; k < 4; ++k) {
-      const float score = __fadd_rn(__fmul_rn(v[k], scale), -largest);
-      v[k] = i + k < columns && sees(i + k) ? expf(score) : 0.0f;
+      v[k] = any ? expf(__fadd_rn(v[k], -largest)) : 0.0f;
       sum = __fadd_rn(sum, v[k]);
     }
     Store(v, i, columns, together, row);
@@ -225,8 +246,8 @@ __device__ void Softmax(float* row, long long columns, float scale, const float*
   sum = Reduce(sum, Sum());
   if (sink != 0) sum = __fadd_rn(sum, expf(__fadd_rn(*sink, -largest)));
   ForRow(columns, [&](long long i) {
-    Load(row, i, columns, together, v);
-    for (int k = 0; k < 4; ++k) v[k] = __fdiv_rn(v[k], sum);
+    if (!LoadScores(row, i, columns, 1.0f, sees, v)) return;
+    for (int k = 0; k < 4; ++k) v[k] = v[k] == -INFINITE ? 0.0f : __fdiv_rn(v[k], sum);
     Store(v, i, columns, together, row);
   });
 }
@@ -234,11 +255,13 @@ __device__ void Softmax(float* row, long long columns, float scale, const float*
 // Row r is a query at position begin + r / group % queries, key i at position first + i; each sees
 // itself and what is before, the last `window` of it if that is not 0.
 struct Sight {
-  long long columns, group, queries, begin, first, window;
+  long long columns, begin, first, window;
+  unsigned group, queries;
 };
 
 extern "C" __global__ void softmax_before(float* p, Sight sight, float scale) {
-  const long long query = sight.begin + blockIdx.x / sight.group % sight.queries - sight.first;
+  const unsigned of_chunk = blockIdx.x / sight.group % sight.queries;
+  const long long query = sight.begin + of_chunk - sight.first;
   const long long oldest = sight.window == 0 ? 0 : query - sight.window + 1;
   const float* no_sink = 0;
   Softmax(p + blockIdx.x * sight.columns, sight.columns, scale, no_sink,
@@ -254,12 +277,40 @@ extern "C" __global__ void softmax_visible(float* p, const unsigned char* visibl
           [&](long long i) { return of_query[i] != 0; });
 }
 
+// y[rows[i]] += weights[i] * x[i], for rows of `width` of which none comes twice. A thread has four
+// neighbours.
+template <class Real>
+__device__ void AddRows(const Real* x, const float* weights, const long long* rows, unsigned count,
+                        unsigned width, float* y) {
+  const unsigned fours = (width + 3) / 4, column = ThreadNumber() % fours * 4;
+  const unsigned i = ThreadNumber() / fours;
+  if (i >= count) return;
+  const int together = width % 4 == 0;
+  float v[4], sum[4];
+  float* row = y + rows[i] * width;
+  Load(x + (long long)i * width, column, width, together, v);
+  Load(row, column, width, together, sum);
+  for (int k = 0; k < 4; ++k) sum[k] = __fadd_rn(sum[k], __fmul_rn(v[k], weights[i]));
+  Store(sum, column, width, together, row);
+}
+
+extern "C" __global__ void add_rows_bf16(const unsigned short* x, const float* weights,
+                                         const long long* rows, unsigned count, unsigned width,
+                                         float* y) {
+  AddRows(x, weights, rows, count, width, y);
+}
+extern "C" __global__ void add_rows_f32(const float* x, const float* weights, const long long* rows,
+                                        unsigned count, unsigned width, float* y) {
+  AddRows(x, weights, rows, count, width, y);
+}
+
 // Streams of a token [n, width] -> their sum with its weights [n]. Width is a multiple of 4, of
 // which a thread has one four.
 template <class Real>
 __device__ void JoinStreams(const Real* streams, const float* weights, long long tokens, int n,
                             long long width, Real* out) {
-  const long long token = 4 * ThreadNumber() / width, column = 4 * ThreadNumber() % width;
+  const unsigned fours = width / 4, column = ThreadNumber() % fours * 4;
+  const long long token = ThreadNumber() / fours;
   if (token >= tokens) return;
   float v[4], sums[4] = {0.0f, 0.0f, 0.0f, 0.0f};
   for (int i = 0; i < n; ++i) {
@@ -283,7 +334,8 @@ extern "C" __global__ void join_streams_f32(const float* streams, const float* w
 template <class Real, class Y>
 __device__ void MixStreams(const Real* old, const Y* y, const float* post, const float* comb,
                            long long tokens, int n, long long width, Real* out) {
-  const long long token = 4 * ThreadNumber() / width, column = 4 * ThreadNumber() % width;
+  const unsigned fours = width / 4, column = ThreadNumber() % fours * 4;
+  const long long token = ThreadNumber() / fours;
   if (token >= tokens) return;
   float added[4], v[4], sums[4];
   Load(y + token * width, column, width, 1, added);
@@ -335,12 +387,42 @@ __device__ float E8m0Value(int code) {
   return __int_as_float(code == 0 ? 0x00400000 : code == 0xFF ? 0x7FC00000 : code << 23);
 }
 
+// The bits of magnitudes compare as they do, and those of NaN are beyond infinity's.
+__device__ int MagnitudeBits(float x) { return __float_as_int(x) & 0x7FFFFFFF; }
+
+// *largest becomes at least the most of any thread of the block.
+__device__ void Raise(int* largest, int most) {
+  most = Reduce(most, Largest());
+  if (threadIdx.x == 0 && most > *(volatile int*)largest) atomicMax(largest, most);
+}
+
+#define FOURS_OF_THREAD 8  // of one that looks for the largest
+
+template <class Real>
+__device__ void FindLargest(const Real* x, long long count, int* largest) {
+  float v[4];
+  int most = 0;
+  const long long block = (long long)blockIdx.x * blockDim.x * FOURS_OF_THREAD;
+  for (int n = 0; n < FOURS_OF_THREAD; ++n) {
+    Load(x, 4 * (block + (long long)n * blockDim.x + threadIdx.x), count, 1, v);
+    for (int k = 0; k < 4; ++k) most = Largest()(most, MagnitudeBits(v[k]));
+  }
+  Raise(largest, most);
+}
+
+extern "C" __global__ void largest_bf16(const unsigned short* x, long long count, int* largest) {
+  FindLargest(x, count, largest);
+}
+extern "C" __global__ void largest_f32(const float* x, long long count, int* largest) {
+  FindLargest(x, count, largest);
+}
+
 #define CODES_AT_ONCE 8  // of neighbours in a row, with one scale
 
 // What stored codes and scales are: kinds of elements and of scales, and how they lie. Blocks of
 // scales have a multiple of CODES_AT_ONCE columns.
 struct Stored {
-  long long rows, columns, block_rows, block_columns, scale_columns;
+  unsigned rows, columns, block_rows, block_columns, scale_columns;
   int is_e4m3;     // else E2M1, two a byte, the first in the low bits
   int scale_kind;  // 0: E8M0, 1: E4M3 times `global`, 2: F32, 3: BF16
   float global;
@@ -355,29 +437,37 @@ __device__ float ScaleAt(const void* scales, long long i, Stored s) {
   return ValueOf(((const unsigned short*)scales)[i]);
 }
 
-// A thread decodes CODES_AT_ONCE elements. `largest` becomes at least the magnitude of each, by
-// its bits: they compare as magnitudes do, and those of NaN are beyond infinity's.
+// A thread's CODES_AT_ONCE elements from number `first` of a row on -> the largest MagnitudeBits.
+template <class Real>
+__device__ int DecodeSome(const unsigned char* codes, float scale, long long first, int is_e4m3,
+                          Real* out) {
+  Four<Real> values[CODES_AT_ONCE / 4];
+  int most = 0;
+  for (int k = 0; k < CODES_AT_ONCE; ++k) {
+    const int byte = codes[is_e4m3 ? first + k : (first + k) / 2];
+    const float element = is_e4m3 ? E4m3Value(byte) : E2m1Value(k % 2 == 0 ? byte : byte >> 4);
+    Real* value = &values[k / 4].of[k % 4];
+    Put(__fmul_rn(element, scale), value);
+    most = Largest()(most, MagnitudeBits(ValueOf(*value)));
+  }
+  for (int k = 0; k < CODES_AT_ONCE / 4; ++k) *(Four<Real>*)(out + first + 4 * k) = values[k];
+  return most;
+}
+
+// *largest becomes at least the MagnitudeBits of every element.
 template <class Real>
 __device__ void Decode(const unsigned char* codes, const void* scales, Stored s, Real* out,
                        int* largest) {
-  const long long groups = s.columns / CODES_AT_ONCE;
-  const long long row = ThreadNumber() / groups, column = ThreadNumber() % groups * CODES_AT_ONCE;
-  if (row >= s.rows) return;
-  const float scale =
-      ScaleAt(scales, row / s.block_rows * s.scale_columns + column / s.block_columns, s);
-  const long long first = row * s.columns + column;
-  Four<Real> values[2];
+  const unsigned groups = s.columns / CODES_AT_ONCE;
+  const unsigned row = ThreadNumber() / groups, column = ThreadNumber() % groups * CODES_AT_ONCE;
   int most = 0;
-  for (int k = 0; k < CODES_AT_ONCE; ++k) {
-    const int byte = codes[s.is_e4m3 ? first + k : (first + k) / 2];
-    const float element = s.is_e4m3 ? E4m3Value(byte) : E2m1Value(k % 2 == 0 ? byte : byte >> 4);
-    Put(__fmul_rn(element, scale), &values[k / 4].of[k % 4]);
-    const int bits = __float_as_int(ValueOf(values[k / 4].of[k % 4])) & 0x7FFFFFFF;
-    if (bits > most) most = bits;
+  if (row < s.rows) {
+    const unsigned of_row = row / s.block_rows, of_column = column / s.block_columns;
+    const long long scale = (long long)of_row * s.scale_columns + of_column;
+    const long long first = (long long)row * s.columns + column;
+    most = DecodeSome(codes, ScaleAt(scales, scale, s), first, s.is_e4m3, out);
   }
-  for (int k = 0; k < 2; ++k) *(Four<Real>*)(out + first + 4 * k) = values[k];
-  // Most of them are not the largest, and look before they wait for each other.
-  if (most > *(volatile int*)largest) atomicMax(largest, most);
+  Raise(largest, most);
 }
 
 extern "C" __global__ void decode_bf16(const unsigned char* codes, const void* scales, Stored s,

@@ -42,10 +42,13 @@ class LayerProgress {
 }  // namespace
 
 Pass::Pass(const PassInputs& inputs)
-    : loop_(inputs.decoder, inputs.tokens, inputs.device, inputs.compute_dtype,
+    : decoder_(&inputs.decoder),
+      device_(inputs.device, inputs.compute_dtype),
+      loop_(inputs.decoder, inputs.tokens, inputs.device, inputs.compute_dtype,
             LoopOptions(inputs)) {}
 
 std::shared_ptr<SampleBuffer> Pass::Embed(std::string_view file_name) const {
+  decoder_->ReadAhead({.layer = 0, .dense = true});
   auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer(file_name));
   loop_.Embed(*hidden);
   return hidden;
@@ -54,6 +57,7 @@ std::shared_ptr<SampleBuffer> Pass::Embed(std::string_view file_name) const {
 std::shared_ptr<SampleBuffer> Pass::Run(PassStart start, int64_t end, NonFiniteGuard& guard,
                                         const PassProgress& progress,
                                         const PassHooks& hooks) const {
+  device_.Wait();
   std::shared_ptr<SampleBuffer> hidden = std::move(start.hidden);
   std::optional<LayerState> begun = std::move(start.begun);
   for (int64_t layer = start.layer; layer < end; ++layer) {

@@ -14,6 +14,7 @@
 
 #include "base/progress.h"
 #include "calib/budget/budget.h"
+#include "calib/device_start.h"
 #include "calib/families/decoder.h"
 #include "calib/freed_memory.h"
 #include "calib/layer_loop.h"
@@ -77,7 +78,9 @@ class Pass {
                                     const PassHooks& hooks = {}) const;
 
  private:
+  const Decoder* decoder_;
   KeptFreedMemory memory_;
+  mutable DeviceStart device_;
   LayerLoop loop_;
 };
 

@@ -5,17 +5,21 @@
 
 #define BLOCK 16
 #define TRIANGLE 136
-#define PATCHES 40             // rows of four elements that a triangle is covered with
-#define BLOCKS_AT_ONCE 4       // of a block of threads, of which each adds up a patch
-#define BLOCK_THREADS (BLOCKS_AT_ONCE * PATCHES)
+#define TILES 10               // of four by four elements that a triangle is covered with
+#define BLOCKS_AT_ONCE 8       // of a block of threads, of which each adds up a tile
+#define BLOCK_THREADS (BLOCKS_AT_ONCE * TILES)
 #define COLUMNS_AT_ONCE (BLOCKS_AT_ONCE * BLOCK)
+#define LOOK_THREADS (BLOCK_THREADS + COLUMNS_AT_ONCE)
+#define ROWS_AT_ONCE 32        // that wait in shared memory
 #define MOST_RANGES 64
 #define MOST_OF_ONE_CALL 1.2379400392853803e+27f  // 2^90
 
 #ifdef __CUDACC__
-#define UNROLL _Pragma("unroll 16")
+#define UNROLL _Pragma("unroll 4")
+#define ALL_AT_ONCE _Pragma("unroll")
 #else
 #define UNROLL
+#define ALL_AT_ONCE
 #endif
 
 // Range r is rows [begin[r], begin[r + 1]).
@@ -38,57 +42,108 @@ __device__ float Bounded(float sum) {
                                    : sum;
 }
 
-// Row i and first column j of a patch: 4 patches in each of the first four rows, then 3, 2, 1.
-__device__ void PlaceOf(int patch, int* i, int* j) {
-  int rows_before = 0, width = 4;
-  while (patch >= 4 * width) {
-    patch -= 4 * width;
-    rows_before += 4;
-    --width;
+// First row i and first column j of a tile, row by row of tiles: 4, 3, 2 and 1 of them.
+__device__ void PlaceOf(int tile, int* i, int* j) {
+  int row = 0;
+  for (int width = 4; tile >= width; --width) {
+    tile -= width;
+    ++row;
   }
-  *i = rows_before + patch / width;
-  *j = rows_before + 4 * (patch % width);
+  *i = 4 * row;
+  *j = 4 * (row + tile);
 }
 
-// x: a block's columns of the first row. sums: the block's triangle.
-template <class Real>
-__device__ void AddPatch(const Real* x, long long rows, long long columns, int patch, float* sums) {
+// Sums of a tile.
+struct Tile {
   int i, j;
-  PlaceOf(patch, &i, &j);
-  float* at = sums + i * (2 * BLOCK + 1 - i) / 2 - i;
-  float sum[4];
-  for (int k = 0; k < 4; ++k) sum[k] = j + k >= i ? at[j + k] : 0.0f;
-  UNROLL
-  for (long long r = 0; r < rows; ++r) {
-    const float left = ValueOf(x[r * columns + i]);
-    const Four<Real> right = *(const Four<Real>*)(x + r * columns + j);
-    for (int k = 0; k < 4; ++k) sum[k] = __fmaf_rn(left, ValueOf(right.of[k]), sum[k]);
-  }
-  for (int k = 0; k < 4; ++k) {
-    if (j + k >= i) at[j + k] = Bounded(sum[k]);
+  float sum[4][4];
+};
+
+// Where element (i, j) is in a triangle.
+__device__ int PlaceInTriangle(int i, int j) { return i * (2 * BLOCK + 1 - i) / 2 + j - i; }
+
+// sums: the triangle of the tile's block.
+__device__ void Begin(Tile* tile, int number, const float* sums) {
+  PlaceOf(number, &tile->i, &tile->j);
+  for (int m = 0; m < 4; ++m) {
+    for (int k = 0; k < 4; ++k) {
+      const int i = tile->i + m, j = tile->j + k;
+      tile->sum[m][k] = j >= i ? sums[PlaceInTriangle(i, j)] : 0.0f;
+    }
   }
 }
 
-// The bits of magnitudes compare as they do, and those of NaN are beyond infinity's.
-template <class Real>
-__device__ int LargestOf(const Real* x, long long rows, long long columns) {
-  int largest = 0;
+// rows: the block's columns of the first of them.
+__device__ void Add(Tile* tile, const float* rows, int count) {
   UNROLL
-  for (long long r = 0; r < rows; ++r) {
-    const int bits = __float_as_int(ValueOf(x[r * columns])) & 0x7FFFFFFF;
-    if (bits > largest) largest = bits;
+  for (int r = 0; r < count; ++r) {
+    const Four<float> left = *(const Four<float>*)(rows + r * COLUMNS_AT_ONCE + tile->i);
+    const Four<float> right = *(const Four<float>*)(rows + r * COLUMNS_AT_ONCE + tile->j);
+    for (int m = 0; m < 4; ++m) {
+      for (int k = 0; k < 4; ++k) {
+        tile->sum[m][k] = __fmaf_rn(left.of[m], right.of[k], tile->sum[m][k]);
+      }
+    }
   }
-  return largest;
 }
 
-template <class Real>
-__device__ double SquaresOf(const Real* x, long long rows, long long columns, double sum) {
-  UNROLL
-  for (long long r = 0; r < rows; ++r) {
-    const double value = (double)ValueOf(x[r * columns]);
-    sum = __fma_rn(value, value, sum);
+__device__ void End(const Tile* tile, float* sums) {
+  for (int m = 0; m < 4; ++m) {
+    for (int k = 0; k < 4; ++k) {
+      const int i = tile->i + m, j = tile->j + k;
+      if (j >= i) sums[PlaceInTriangle(i, j)] = Bounded(tile->sum[m][k]);
+    }
   }
-  return sum;
+}
+
+// The largest magnitude and the sum of squares of a column.
+struct Column {
+  int largest;  // by its bits: they compare as magnitudes do, and those of NaN are beyond infinity's
+  double squares;
+};
+
+__device__ void Add(Column* column, const float* rows, int count) {
+  UNROLL
+  for (int r = 0; r < count; ++r) {
+    const float value = rows[r * COLUMNS_AT_ONCE];
+    const int bits = __float_as_int(value) & 0x7FFFFFFF;
+    if (bits > column->largest) column->largest = bits;
+    column->squares = __fma_rn((double)value, (double)value, column->squares);
+  }
+}
+
+// How many fours of neighbours a thread brings to shared memory at a time.
+#define FOURS_OF_ROW (COLUMNS_AT_ONCE / 4)
+#define LOADS_OF_THREAD ((ROWS_AT_ONCE * FOURS_OF_ROW + LOOK_THREADS - 1) / LOOK_THREADS)
+
+// `count` rows of `width` columns to shared memory, widened, 0 beyond them. Columns are a multiple
+// of 4. All loads are under way before the first is waited for.
+template <class Real>
+__device__ void StageFours(const Real* x, int count, long long columns, int width, float* staged) {
+  Four<Real> fours[LOADS_OF_THREAD];
+  ALL_AT_ONCE
+  for (int k = 0; k < LOADS_OF_THREAD; ++k) {
+    const int n = threadIdx.x + k * LOOK_THREADS;
+    const int row = n / FOURS_OF_ROW, column = n % FOURS_OF_ROW * 4;
+    fours[k] = {};
+    if (row < count && column < width) fours[k] = *(const Four<Real>*)(x + row * columns + column);
+  }
+  ALL_AT_ONCE
+  for (int k = 0; k < LOADS_OF_THREAD; ++k) {
+    const int n = threadIdx.x + k * LOOK_THREADS;
+    Four<float> wide;
+    for (int m = 0; m < 4; ++m) wide.of[m] = ValueOf(fours[k].of[m]);
+    if (n < ROWS_AT_ONCE * FOURS_OF_ROW) *(Four<float>*)(staged + 4 * n) = wide;
+  }
+}
+
+// The same of any number of columns.
+template <class Real>
+__device__ void StageSingly(const Real* x, int count, long long columns, int width, float* staged) {
+  for (int n = threadIdx.x; n < ROWS_AT_ONCE * COLUMNS_AT_ONCE; n += LOOK_THREADS) {
+    const int row = n / COLUMNS_AT_ONCE, column = n % COLUMNS_AT_ONCE;
+    staged[n] = row < count && column < width ? ValueOf(x[row * columns + column]) : 0.0f;
+  }
 }
 
 // x [rows, columns] -> maxima over all ranges: amax [1], channel_amax [columns]; sums of each
@@ -97,28 +152,42 @@ __device__ double SquaresOf(const Real* x, long long rows, long long columns, do
 template <class Real>
 __device__ void LookAt(const Real* x, Ranges ranges, long long columns, int* amax,
                        int* channel_amax, double* squares, float* triangles) {
-  const int range = blockIdx.y, thread = threadIdx.x;
-  const long long rows = ranges.begin[range + 1] - ranges.begin[range];
-  const Real* first = x + ranges.begin[range] * columns;
-  if (thread < BLOCK_THREADS) {
-    const long long blocks = columns / BLOCK;
-    const long long block = (long long)blockIdx.x * BLOCKS_AT_ONCE + thread / PATCHES;
-    if (triangles == 0 || block >= blocks) return;
-    AddPatch(first + block * BLOCK, rows, columns, thread % PATCHES,
-             triangles + (range * blocks + block) * TRIANGLE);
-    return;
+  alignas(16) __shared__ float staged[ROWS_AT_ONCE * COLUMNS_AT_ONCE];
+  const int range = blockIdx.y, thread = threadIdx.x, of_column = thread - BLOCK_THREADS;
+  const long long first = (long long)blockIdx.x * COLUMNS_AT_ONCE;
+  const int width = (int)(columns - first < COLUMNS_AT_ONCE ? columns - first : COLUMNS_AT_ONCE);
+  // What this thread has: a tile of a block, or a column.
+  const int block = thread / TILES;
+  const int has_tile = of_column < 0 && triangles != 0 && (block + 1) * BLOCK <= width;
+  const int has_column = of_column >= 0 && of_column < width;
+  const long long number = range * (columns / BLOCK) + first / BLOCK + block;
+  float* triangle = has_tile ? triangles + number * TRIANGLE : 0;
+  Tile tile;
+  if (has_tile) Begin(&tile, thread % TILES, triangle);
+  double* sum = squares != 0 && has_column ? squares + range * columns + first + of_column : 0;
+  Column column = {0, sum != 0 ? *sum : 0.0};
+
+  const long long end = ranges.begin[range + 1];
+  for (long long row = ranges.begin[range]; row < end; row += ROWS_AT_ONCE) {
+    const int count = (int)(end - row < ROWS_AT_ONCE ? end - row : ROWS_AT_ONCE);
+    const Real* rows = x + row * columns + first;
+    if (columns % 4 == 0) {
+      StageFours(rows, count, columns, width, staged);
+    } else {
+      StageSingly(rows, count, columns, width, staged);
+    }
+    __syncthreads();
+    if (has_tile) Add(&tile, staged + block * BLOCK, count);
+    if (has_column) Add(&column, staged + of_column, count);
+    __syncthreads();
   }
-  const long long column = (long long)blockIdx.x * COLUMNS_AT_ONCE + thread - BLOCK_THREADS;
-  if (column >= columns) return;
-  if (squares != 0) {
-    double* sum = squares + range * columns + column;
-    *sum = SquaresOf(first + column, rows, columns, *sum);
-  }
-  if (amax == 0 && channel_amax == 0) return;
-  const int largest = LargestOf(first + column, rows, columns);
-  if (channel_amax != 0) atomicMax(channel_amax + column, largest);
+
+  if (has_tile) End(&tile, triangle);
+  if (!has_column) return;
+  if (sum != 0) *sum = column.squares;
+  if (channel_amax != 0) atomicMax(channel_amax + first + of_column, column.largest);
   // Most of them are not the largest, and look before they wait for each other.
-  if (amax != 0 && largest > *(volatile int*)amax) atomicMax(amax, largest);
+  if (amax != 0 && column.largest > *(volatile int*)amax) atomicMax(amax, column.largest);
 }
 
 extern "C" __global__ void look_at_bf16(const unsigned short* x, Ranges ranges, long long columns,

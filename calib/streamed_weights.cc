@@ -1,6 +1,7 @@
 #include "calib/streamed_weights.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "calib/budget/budget.h"
 
@@ -69,9 +70,9 @@ const LogicalWeight* StreamedWeights::TakeBad() {
   if (taken.empty()) return nullptr;
   std::vector<at::Tensor> largest;
   for (const auto& [weight, magnitude] : taken) largest.push_back(magnitude);
-  const at::Tensor finite = at::isfinite(at::cat(largest)).cpu();
+  const at::Tensor magnitudes = at::cat(largest).to(at::kCPU, at::kFloat);
   for (size_t i = 0; i < taken.size(); ++i) {
-    if (!finite.data_ptr<bool>()[i]) return taken[i].first;
+    if (!std::isfinite(magnitudes.data_ptr<float>()[i])) return taken[i].first;
   }
   return nullptr;
 }

@@ -156,10 +156,12 @@ void WeightStream::Read(Entries::iterator entry) {
 // not wanted any more.
 bool WeightStream::ReserveInTurn(Entries::iterator entry, size_t piece) {
   std::unique_lock lock(mutex_);
-  WaitUntil(lock, /*polls=*/[&] { return IsItsTurn(entry); }, [&] {
-    return stop_ || !entry->wanted || entry->reserved > piece ||
-           (IsItsTurn(entry) && ReserveSome(*entry));
-  });
+  WaitUntil(
+      lock, /*polls=*/[&] { return IsItsTurn(entry); },
+      [&] {
+        return stop_ || !entry->wanted || entry->reserved > piece ||
+               (IsItsTurn(entry) && ReserveSome(*entry));
+      });
   if (stop_ || entry->reserved <= piece) return false;
   if (entry->reserved == entry->pieces.size()) changed_.notify_all();  // the next one's turn
   return true;
@@ -229,8 +231,9 @@ void WeightStream::SendFront() {
 }
 
 void WeightStream::WaitForPiece(std::unique_lock<std::mutex>& lock, const Entry& entry) {
-  WaitUntil(lock, /*polls=*/[] { return true; },
-            [&] { return entry.sent < entry.read || entry.finished; });
+  WaitUntil(
+      lock, /*polls=*/[] { return true; },
+      [&] { return entry.sent < entry.read || entry.finished; });
 }
 
 // The taker may be computing for long: who waits, and would get the room that the device makes,

@@ -3,7 +3,7 @@
 #ifndef VERNIER_TESTS_CALIB_CUDA_ON_CPU_H_
 #define VERNIER_TESTS_CALIB_CUDA_ON_CPU_H_
 
-#include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <bit>
 #include <cmath>
@@ -40,7 +40,10 @@ inline float __fsqrt_rn(float a) { return std::sqrt(a); }
 inline double __dadd_rn(double a, double b) { return a + b; }
 inline float __int_as_float(int bits) { return std::bit_cast<float>(bits); }
 inline int __float_as_int(float value) { return std::bit_cast<int>(value); }
-inline void atomicMax(int* at, int value) { *at = std::max(*at, value); }
+inline void atomicMax(int* at, int value) {
+  std::atomic_ref<int> shared(*at);
+  for (int now = shared; value > now && !shared.compare_exchange_weak(now, value);) continue;
+}
 
 inline thread_local std::barrier<>* threads_of_block = nullptr;
 inline void __syncthreads() { threads_of_block->arrive_and_wait(); }

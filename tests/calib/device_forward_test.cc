@@ -35,6 +35,8 @@ const KernelsOnCpu& OnCpu() {
       {"normalize_f32", {MakeKernel(normalize_f32), /*waits=*/true}},
       {"softmax_before", {MakeKernel(softmax_before), /*waits=*/true}},
       {"softmax_visible", {MakeKernel(softmax_visible), /*waits=*/true}},
+      {"add_rows_bf16", {MakeKernel(add_rows_bf16)}},
+      {"add_rows_f32", {MakeKernel(add_rows_f32)}},
       {"add_bf16", {MakeKernel(add_bf16)}},
       {"add_bf16_f32", {MakeKernel(add_bf16_f32)}},
       {"add_f32", {MakeKernel(add_f32)}},
@@ -47,8 +49,10 @@ const KernelsOnCpu& OnCpu() {
       {"mix_streams_bf16", {MakeKernel(mix_streams_bf16)}},
       {"mix_streams_bf16_f32", {MakeKernel(mix_streams_bf16_f32)}},
       {"mix_streams_f32", {MakeKernel(mix_streams_f32)}},
-      {"decode_bf16", {MakeKernel(decode_bf16)}},
-      {"decode_f32", {MakeKernel(decode_f32)}},
+      {"largest_bf16", {MakeKernel(largest_bf16), /*waits=*/true}},
+      {"largest_f32", {MakeKernel(largest_f32), /*waits=*/true}},
+      {"decode_bf16", {MakeKernel(decode_bf16), /*waits=*/true}},
+      {"decode_f32", {MakeKernel(decode_f32), /*waits=*/true}},
   });
   return kernels;
 }
@@ -58,7 +62,8 @@ const KernelsOnCpu& OnCpu() {
 constexpr std::array kReals = {at::kFloat, at::kBFloat16};
 
 // Calls `check` with the kernels on the CPU and, if there is one, on a CUDA device.
-void WithKernels(const std::function<void(const DeviceForward& kernels, at::Device device)>& check) {
+void WithKernels(
+    const std::function<void(const DeviceForward& kernels, at::Device device)>& check) {
   check(DeviceForward(forward_kernel::OnCpu()), at::kCPU);
   if (!HasDevice(at::kCUDA)) return;
   const at::Device cuda(at::kCUDA, 0);
@@ -104,7 +109,8 @@ TEST(DeviceForward, NoRowDependsOnOthers) {
   WithKernels([](const DeviceForward& kernels, at::Device device) {
     const at::Tensor x = SomeValues({5, 96}, at::kBFloat16).to(device);
     const at::Tensor all = kernels.Normalize(x, {}, 1e-6, at::kFloat);
-    EXPECT_TRUE(at::equal(kernels.Normalize(x.slice(0, 3, 4), {}, 1e-6, at::kFloat), all.slice(0, 3, 4)));
+    EXPECT_TRUE(
+        at::equal(kernels.Normalize(x.slice(0, 3, 4), {}, 1e-6, at::kFloat), all.slice(0, 3, 4)));
   });
 }
 
@@ -124,7 +130,8 @@ TEST(DeviceForward, AddsAndRoundsOnce) {
 TEST(DeviceForward, TakesWhatIsNotContiguous) {
   WithKernels([](const DeviceForward& kernels, at::Device device) {
     const at::Tensor wide = SomeValues({6, 23}), x = wide.slice(1, 1, 12), y = wide.slice(1, 12);
-    const at::Tensor sum = kernels.Add(wide.to(device).slice(1, 1, 12), wide.to(device).slice(1, 12));
+    const at::Tensor sum =
+        kernels.Add(wide.to(device).slice(1, 1, 12), wide.to(device).slice(1, 12));
     EXPECT_TRUE(at::equal(sum.cpu(), x + y));
     const at::Tensor flat = SomeValues({25}).to(device).slice(0, 1);  // contiguous at an odd place
     EXPECT_TRUE(at::equal(kernels.Add(flat, flat), flat + flat));
@@ -148,11 +155,11 @@ TEST(DeviceForward, SwigluClampsAndKeepsNan) {
 
 TEST(DeviceForward, RotatesAsRopeDoes) {
   WithKernels([](const DeviceForward& kernels, at::Device device) {
-    const RopeTable table = MakeRopeTable(at::tensor({1.0F, 0.3F, 0.01F}), 4, 11, at::kCPU);
+    const RopeTable table = MakeRopeTable(at::tensor({1.0F, 0.3F, 0.1F, 0.01F}), 4, 11, at::kCPU);
     for (const at::ScalarType type : kReals) {
       for (const RopePairs pairs : {RopePairs::kHalves, RopePairs::kNeighbours}) {
         for (const int64_t heads : {1, 5}) {
-          for (const int64_t width : {6, 9}) {
+          for (const int64_t width : {8, 11, 28}) {
             const at::Tensor x = SomeValues({2, 7, heads, width}, type);
             const at::Tensor found =
                 kernels.Rotate(x.to(device), table.cos.to(device), table.sin.to(device), heads,
@@ -183,8 +190,11 @@ TEST(DeviceForward, SoftmaxSeesWhatIsBefore) {
   WithKernels([](const DeviceForward& kernels, at::Device device) {
     for (const int64_t window : {0, 1, 5}) {
       for (const int64_t queries : {1, 4}) {
-        const DeviceForward::Before sees = {
-            .group = 3, .queries = queries, .begin = 9, .first = window == 0 ? 0 : 5, .window = window};
+        const DeviceForward::Before sees = {.group = 3,
+                                            .queries = queries,
+                                            .begin = 9,
+                                            .first = window == 0 ? 0 : 5,
+                                            .window = window};
         const at::Tensor p = SomeValues({2 * queries * 3, 9 + queries - sees.first}) * 20;
         const at::Tensor found = p.to(device, /*non_blocking=*/false, /*copy=*/true);
         kernels.Softmax(found, sees, 0.25);
@@ -208,6 +218,20 @@ TEST(DeviceForward, SoftmaxHasASinkAndSeesWhatIsVisible) {
   });
 }
 
+TEST(DeviceForward, AddsRowsWhereTheyBelong) {
+  WithKernels([](const DeviceForward& kernels, at::Device device) {
+    for (const at::ScalarType type : kReals) {
+      for (const int64_t width : {10, 64}) {
+        const at::Tensor x = SomeValues({3, width}, type), weights = SomeValues({3, 1});
+        const at::Tensor rows = at::tensor({5, 0, 3}, at::kLong), y = SomeValues({6, width});
+        const at::Tensor found = y.to(device, /*non_blocking=*/false, /*copy=*/true);
+        kernels.AddRows(x.to(device), weights.to(device), rows.to(device), found);
+        EXPECT_TRUE(at::equal(found.cpu(), y.index_add(0, rows, x * weights)));
+      }
+    }
+  });
+}
+
 TEST(DeviceForward, JoinsAndMixesStreams) {
   WithKernels([](const DeviceForward& kernels, at::Device device) {
     const at::Tensor post = SomeValues({6, 3}), comb = SomeValues({6, 3, 3}) * 0.5;
@@ -219,9 +243,24 @@ TEST(DeviceForward, JoinsAndMixesStreams) {
                     (wide * post.unsqueeze(-1)).sum(1).to(type));
         const at::Tensor mixed = y.to(at::kFloat).unsqueeze(1) * post.unsqueeze(-1) +
                                  at::bmm(comb.transpose(1, 2), wide);
-        ExpectClose(kernels.MixStreams(streams.to(device), y.to(device), post.to(device),
-                                       comb.to(device)),
-                    mixed.view(streams.sizes()).to(type));
+        ExpectClose(
+            kernels.MixStreams(streams.to(device), y.to(device), post.to(device), comb.to(device)),
+            mixed.view(streams.sizes()).to(type));
+      }
+    }
+  });
+}
+
+// The largest may be anywhere, also in the last elements of more than one block of threads.
+TEST(DeviceForward, FindsTheLargestMagnitude) {
+  WithKernels([](const DeviceForward& kernels, at::Device device) {
+    for (const at::ScalarType type : kReals) {
+      for (const int64_t place : {0, 77, 8191, 8192, 10000}) {
+        at::Tensor x = SomeValues({10001}, type);
+        x[place] = -64;
+        EXPECT_EQ(kernels.LargestMagnitude(x.to(device)).item<float>(), 64);
+        x[10000 - place] = std::numeric_limits<float>::quiet_NaN();
+        EXPECT_TRUE(std::isnan(kernels.LargestMagnitude(x.to(device)).item<float>()));
       }
     }
   });

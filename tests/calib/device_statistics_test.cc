@@ -28,8 +28,8 @@ using namespace cuda;
 #include "calib/statistics_kernel.cu"
 
 const KernelsOnCpu& OnCpu() {
-  static const KernelsOnCpu kernels({{"look_at_bf16", {MakeKernel(look_at_bf16)}},
-                                     {"look_at_f32", {MakeKernel(look_at_f32)}},
+  static const KernelsOnCpu kernels({{"look_at_bf16", {MakeKernel(look_at_bf16), /*waits=*/true}},
+                                     {"look_at_f32", {MakeKernel(look_at_f32), /*waits=*/true}},
                                      {"add_parts_f32", {MakeKernel(add_parts_f32)}},
                                      {"add_parts_f64", {MakeKernel(add_parts_f64)}}});
   return kernels;
@@ -38,12 +38,12 @@ const KernelsOnCpu& OnCpu() {
 }  // namespace statistics_kernel
 
 static_assert(MOST_RANGES == kLookRanges && COLUMNS_AT_ONCE == kLookColumns &&
-              BLOCK_THREADS + COLUMNS_AT_ONCE == kLookThreads);
+              LOOK_THREADS == kLookThreads);
 
 #undef BLOCK
 #undef TRIANGLE
 
-constexpr int64_t kWidth = 5 * 16;  // no multiple of what a block of threads takes
+constexpr int64_t kWidth = 9 * 16;  // no multiple of what a block of threads takes
 constexpr int64_t kTriangles = kWidth / 16 * 136;
 constexpr std::array<int64_t, 3> kRanges = {37, 0, 20};
 constexpr auto kParts = static_cast<int64_t>(kRanges.size());
@@ -191,9 +191,7 @@ TEST(DeviceStatistics, RecordersKeepTheSameOnCuda) {
   }
 }
 
-TEST(DeviceStatistics, OthersDoItWithoutCuda) {
-  EXPECT_FALSE(DeviceStatistics::Find(at::kCPU));
-}
+TEST(DeviceStatistics, OthersDoItWithoutCuda) { EXPECT_FALSE(DeviceStatistics::Find(at::kCPU)); }
 
 }  // namespace
 }  // namespace vernier::calib

@@ -86,13 +86,14 @@ EncodedWeight Emulate(const Problem& problem) {
     const auto* u = upper + first * kGptqColumns + first;
     for_rows([&] {
       gptq_kernel::gptq_block(block, u, kGptqColumns, problem.global_scale, rows,
-                       nibbles.data() + first * rows, codes.data() + first / 16 * rows,
-                       errors.data());
+                              nibbles.data() + first * rows, codes.data() + first / 16 * rows,
+                              errors.data());
     });
     const int rest = static_cast<int>(kGptqColumns - first - 16);
     for (cuda::blockIdx.y = 0; static_cast<int>(cuda::blockIdx.y) * 16 < rest; ++cuda::blockIdx.y) {
       for_rows([&] {
-        gptq_kernel::gptq_update(block + 16 * rows, u + 16, kGptqColumns, rows, rest, errors.data());
+        gptq_kernel::gptq_update(block + 16 * rows, u + 16, kGptqColumns, rows, rest,
+                                 errors.data());
       });
     }
   }

@@ -1,5 +1,7 @@
 #include "calib/device_memory.h"
 
+#include <algorithm>
+#include <array>
 #include <string>
 #include <string_view>
 
@@ -67,7 +69,17 @@ bool ReleaseUnusedMemory(at::Device device) { return device.is_cpu(); }
 
 #endif
 
-void ThrowOutOfMemory(const c10::OutOfMemoryError& error) {
+bool IsOutOfMemory(const c10::Error& error) {
+  if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
+  // cuBLAS has the second where there is no memory for its handle.
+  constexpr std::array<std::string_view, 3> kOfLibraries = {
+      "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "CUDA error: out of memory"};
+  const std::string_view message = error.what_without_backtrace();
+  return std::ranges::any_of(
+      kOfLibraries, [&](std::string_view text) { return message.find(text) != message.npos; });
+}
+
+void ThrowOutOfMemory(const c10::Error& error) {
   throw Error(ErrorCode::kOutOfMemory, "device memory", Wanted(error.what_without_backtrace()),
               "Lower device_memory or batch_size (--device-memory, --batch-size), or wait until "
               "other programs leave it");

@@ -18,15 +18,20 @@ void ResetPeakMemory(at::Device device);
 // is free on the device then lacks what the process could use again.
 bool ReleaseUnusedMemory(at::Device device);
 
-// kOutOfMemory with what libtorch wanted of a device, and what was free.
-[[noreturn]] void ThrowOutOfMemory(const c10::OutOfMemoryError& error);
+// Whether an error says that a device's memory did not suffice: for libtorch, or for a library that
+// takes memory itself, such as cuBLAS.
+bool IsOutOfMemory(const c10::Error& error);
+
+// kOutOfMemory with what libtorch wanted of a device, and what was free; or which library had none.
+[[noreturn]] void ThrowOutOfMemory(const c10::Error& error);
 
 // `work()`, where the device's memory suffices for it; otherwise ThrowOutOfMemory.
 template <class Work>
 auto WithMemoryErrors(Work work) {
   try {
     return work();
-  } catch (const c10::OutOfMemoryError& error) {
+  } catch (const c10::Error& error) {
+    if (!IsOutOfMemory(error)) throw;
     ThrowOutOfMemory(error);
   }
 }

@@ -15,7 +15,8 @@ std::optional<CalibrationSummary> Try(const MemoryAttempts& attempts,
                                       const CalibrationBudget& budget) {
   try {
     return attempts.run(budget);
-  } catch (const c10::OutOfMemoryError&) {
+  } catch (const c10::Error& error) {
+    if (!IsOutOfMemory(error)) throw;
     return std::nullopt;
   }
 }

@@ -70,6 +70,27 @@ TEST(WithinMemoryTest, OtherErrorsAreNotTriedAgain) {
   EXPECT_EQ(runs, 1);
 }
 
+// As PyTorch words them.
+TEST(WithinMemoryTest, LibrariesRunOutToo) {
+  const auto says = [](const char* message) {
+    return IsOutOfMemory(c10::Error({__func__, __FILE__, __LINE__}, message));
+  };
+  EXPECT_TRUE(says("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"));
+  EXPECT_TRUE(
+      says("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"));
+  EXPECT_TRUE(says("CUDA error: out of memory\nCUDA kernel errors might be reported later."));
+  EXPECT_FALSE(says("CUDA error: an illegal memory access was encountered"));
+  EXPECT_VERNIER_ERROR(
+      WithMemoryErrors([]() -> int {
+        throw c10::Error({__func__, __FILE__, __LINE__}, "CUDA error: CUBLAS_STATUS_ALLOC_FAILED");
+      }),
+      ErrorCode::kOutOfMemory, "device memory");
+  EXPECT_THROW(WithMemoryErrors([]() -> int {
+                 throw c10::Error({__func__, __FILE__, __LINE__}, "shapes differ");
+               }),
+               c10::Error);
+}
+
 TEST(WithinMemoryTest, AnErrorSaysWhatWasWantedAndWhatWasFree) {
   try {
     WithMemoryErrors([]() -> int { RunOut(); });

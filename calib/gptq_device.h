@@ -20,6 +20,8 @@ extern const char kGptqKernelSource[];
 
 class GptqOnDevice {
  public:
+  // With kGptqKernelSource's kernels.
+  explicit GptqOnDevice(std::unique_ptr<DeviceKernels> kernels) : kernels_(std::move(kernels)) {}
   // Null, and why in `problem`, where the device cannot compile kernels.
   static std::unique_ptr<GptqOnDevice> Make(at::Device device, std::string& problem);
 
@@ -34,7 +36,6 @@ class GptqOnDevice {
   Pending Start(const at::Tensor& values, float global_scale, const GptqFactor& factor) const;
 
  private:
-  explicit GptqOnDevice(std::unique_ptr<DeviceKernels> kernels) : kernels_(std::move(kernels)) {}
   std::unique_ptr<DeviceKernels> kernels_;
 };
 

@@ -6,6 +6,13 @@
 #define CODES_BELOW 4
 #define CODES_ABOVE 7
 
+// Arrays of a thread are registers only where every index is known.
+#ifdef __CUDACC__
+#define UNROLLED _Pragma("unroll")
+#else
+#define UNROLLED
+#endif
+
 // The magnitude of an E4M3 code from 1 to 126.
 __device__ float E4m3Value(int code) {
   const int exponent = code >> 3;
@@ -42,6 +49,7 @@ __device__ float E2m1Value(int code) {
 __device__ int RuleCode(const float* v, float global_scale) {
   float amax = 0.0f;
   int is_finite = 1;
+  UNROLLED
   for (int i = 0; i < BLOCK; ++i) {
     const float magnitude = v[i] < 0.0f ? -v[i] : v[i];
     if (!(magnitude <= 3.402823466e+38f)) is_finite = 0;
@@ -53,19 +61,22 @@ __device__ int RuleCode(const float* v, float global_scale) {
   return E4m3Code(scale < 0.001953125f ? 0.001953125f : scale > 448.0f ? 448.0f : scale);
 }
 
-// The sum of squared errors under one scale. u: the block's part of U, in rows of `stride`.
-__device__ float CostOf(const float* values, const float* u, long long stride, float scale) {
+// The errors of a block's values as its columns make up for each other: v [16], its part of U, of
+// which inverses has the diagonal's. Calls each(i, nibble, error).
+template <class Each>
+__device__ void Compensate(const float* values, const float* u, long long stride,
+                           const float* inverses, float scale, Each each) {
   float v[BLOCK];
+  UNROLLED
   for (int i = 0; i < BLOCK; ++i) v[i] = values[i];
-  float cost = 0.0f;
+  UNROLLED
   for (int i = 0; i < BLOCK; ++i) {
-    const float n = E2m1Value(E2m1Code(__fdiv_rn(v[i], scale)));
-    const float inverse = __fdiv_rn(1.0f, u[i * stride + i]);
-    const float error = __fmul_rn(__fmaf_rn(-n, scale, v[i]), inverse);
-    cost = __fmaf_rn(error, error, cost);
+    const int nibble = E2m1Code(__fdiv_rn(v[i], scale));
+    const float error = __fmul_rn(__fmaf_rn(-E2m1Value(nibble), scale, v[i]), inverses[i]);
+    each(i, nibble, error);
+    UNROLLED
     for (int k = i + 1; k < BLOCK; ++k) v[k] = __fmaf_rn(-error, u[i * stride + k], v[k]);
   }
-  return cost;
 }
 
 // Quantises a block: w [16, rows] -> nibbles [16, rows], codes [rows], errors [16, rows].
@@ -74,8 +85,12 @@ extern "C" __global__ void gptq_block(const float* w, const float* u, long long 
                                       unsigned char* codes, float* errors) {
   const int row = blockIdx.x * blockDim.x + threadIdx.x;
   if (row >= rows) return;
-  float v[BLOCK];
-  for (int i = 0; i < BLOCK; ++i) v[i] = w[(long long)i * rows + row];
+  float v[BLOCK], inverses[BLOCK];
+  UNROLLED
+  for (int i = 0; i < BLOCK; ++i) {
+    v[i] = w[(long long)i * rows + row];
+    inverses[i] = __fdiv_rn(1.0f, u[i * stride + i]);
+  }
   const int rule = RuleCode(v, global_scale);
   int best = rule;
   const float infinity = __int_as_float(0x7F800000);
@@ -84,43 +99,48 @@ extern "C" __global__ void gptq_block(const float* w, const float* u, long long 
   for (int c = -CODES_BELOW - 1; c <= CODES_ABOVE; ++c) {
     const int code = c < -CODES_BELOW ? rule : rule + c;
     if (code < 1 || code > 126) continue;
-    const float cost = CostOf(v, u, stride, __fmul_rn(E4m3Value(code), global_scale));
+    float cost = 0.0f;
+    Compensate(v, u, stride, inverses, __fmul_rn(E4m3Value(code), global_scale),
+               [&](int, int, float error) { cost = __fmaf_rn(error, error, cost); });
     if (cost < least) {
       least = cost;
       best = code;
     }
   }
-  const int compensates = least < infinity;
-  const float scale = __fmul_rn(E4m3Value(best), global_scale);
   codes[row] = (unsigned char)best;
-  for (int i = 0; i < BLOCK; ++i) {
-    const int nibble = E2m1Code(__fdiv_rn(v[i], scale));
-    const float inverse = __fdiv_rn(1.0f, u[i * stride + i]);
-    float error = __fmul_rn(__fmaf_rn(-E2m1Value(nibble), scale, v[i]), inverse);
-    if (!compensates) error = 0.0f;
+  const float scale = __fmul_rn(E4m3Value(best), global_scale);
+  const auto put = [&](int i, int nibble, float error) {
     nibbles[(long long)i * rows + row] = (unsigned char)nibble;
     errors[(long long)i * rows + row] = error;
-    for (int k = i + 1; k < BLOCK && compensates; ++k) {
-      v[k] = __fmaf_rn(-error, u[i * stride + k], v[k]);
-    }
+  };
+  if (least < infinity) {
+    Compensate(v, u, stride, inverses, scale, put);
+    return;
   }
+  UNROLLED
+  for (int i = 0; i < BLOCK; ++i) put(i, E2m1Code(__fdiv_rn(v[i], scale)), 0.0f);
 }
 
 #define TILE 16
 
-// Makes up for a block's errors in the `rest` positions behind it: w [rest, rows]. u: U's rows of
-// the block, from the first of these columns on.
+struct alignas(16) Neighbours {
+  float of[TILE];
+};
+
+// Makes up for the errors of some positions, errors [positions, rows], in the `rest` of those behind
+// them, a multiple of TILE: w [rest, rows]. u: U's rows of these positions, from the first of those
+// behind on. A thread has a row and TILE positions.
 extern "C" __global__ void gptq_update(float* w, const float* u, long long stride, int rows,
-                                       int rest, const float* errors) {
+                                       const float* errors, int positions) {
   const int row = blockIdx.x * blockDim.x + threadIdx.x;
   if (row >= rows) return;
-  float error[BLOCK];
-  for (int i = 0; i < BLOCK; ++i) error[i] = errors[(long long)i * rows + row];
-  const int first = blockIdx.y * TILE;
-  const int end = first + TILE < rest ? first + TILE : rest;
-  for (int j = first; j < end; ++j) {
-    float value = w[(long long)j * rows + row];
-    for (int i = 0; i < BLOCK; ++i) value = __fmaf_rn(-error[i], u[i * stride + j], value);
-    w[(long long)j * rows + row] = value;
+  float* behind = w + (long long)blockIdx.y * TILE * rows + row;
+  float v[TILE];
+  for (int k = 0; k < TILE; ++k) v[k] = behind[(long long)k * rows];
+  for (int i = 0; i < positions; ++i) {
+    const float error = errors[(long long)i * rows + row];
+    const Neighbours factors = *(const Neighbours*)(u + i * stride + blockIdx.y * TILE);
+    for (int k = 0; k < TILE; ++k) v[k] = __fmaf_rn(-error, factors.of[k], v[k]);
   }
+  for (int k = 0; k < TILE; ++k) behind[(long long)k * rows] = v[k];
 }

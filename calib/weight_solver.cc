@@ -1,6 +1,7 @@
 #include "calib/weight_solver.h"
 
 #include <algorithm>
+#include <future>
 #include <optional>
 #include <span>
 #include <utility>
@@ -50,8 +51,7 @@ at::Tensor DiagonalBlocks(const at::Tensor& hessian) {
 }
 
 EncodedWeight EncodeByLocalHessian(const at::Tensor& values, float global_scale,
-                                   const at::Tensor& hessian) {
-  const at::Tensor blocks = DiagonalBlocks(hessian);
+                                   const at::Tensor& blocks) {
   const quantizers::Nvfp4Options options = {
       .global_scale = global_scale,
       .search = Nvfp4Search::kLocalHessian,
@@ -72,10 +72,19 @@ double OutputError(const at::Tensor& values, const EncodedWeight& encoded, float
 
 // What is known of the inputs of weights that have the same.
 struct WeightSolver::Inputs {
-  at::Tensor hessian;  // [K, K] F32, a sum over `tokens`, its upper triangle
+  at::Tensor hessian;  // [K, K] F32, a sum over `tokens`, its upper triangle; undefined: too few
   int64_t tokens = 0;
   at::Tensor sample;  // [R, K] F32
   std::optional<GptqFactor> factor;
+  at::Tensor blocks;  // of the factorised: DiagonalBlocks
+};
+
+// One of them.
+struct WeightSolver::Attempt {
+  size_t index = 0;
+  float global_scale = 0;
+  at::Tensor values = {}, on_device = {};  // [N, K]
+  EncodedWeight by_blocks = {}, by_gptq = {};
 };
 
 WeightSolver::WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
@@ -103,7 +112,6 @@ void WeightSolver::BeginLayer(int layer, const std::set<std::string>& solved) {
   global_scales_.clear();
   unsaved_.clear();
   unsaved_bytes_ = 0;
-  read_.clear();
   waiting_.clear();
   for (const size_t index : by_layer_[layer]) {
     if (solved.contains(ModuleOf(index))) continue;
@@ -127,25 +135,49 @@ void WeightSolver::Solve(const LayerState& state, Recorder& recorder) {
 void WeightSolver::SolveTogether(size_t first, std::span<const size_t> weights,
                                  Recorder& recorder) {
   const c10::InferenceMode inference;
+  Inputs inputs = TakeInputs(first, recorder);
+  std::vector<Attempt> attempts;
+  if (inputs.hessian.defined()) {
+    // Beside the device, which makes the factor.
+    std::future<std::vector<Attempt>> reading =
+        std::async(std::launch::async, [&] { return Read(weights); });
+    Factorise(first, inputs);
+    attempts = reading.get();
+  }
+  if (inputs.factor) {
+    for (Attempt& attempt : attempts) attempt.on_device = attempt.values.to(inputs.sample.device());
+    EncodeBothWays(inputs, attempts);
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    run::SolvedWeight solved{.module = ModuleOf(weights[i]),
+                             .method = inputs.hessian.defined() ? kLeftMethod : kFewTokensMethod,
+                             .tokens = inputs.tokens,
+                             .bytes = {}};
+    if (inputs.factor) Choose(inputs, attempts[i], solved);
+    unsaved_bytes_ += solved.bytes.size();
+    unsaved_.push_back(std::move(solved));
+  }
+}
+
+WeightSolver::Inputs WeightSolver::TakeInputs(size_t first, Recorder& recorder) {
   const std::optional<Recorder::Taken> hessian =
       recorder.Take(ModuleOf(first), InputHessian::kName);
   const std::optional<Recorder::Taken> sample = recorder.Take(ModuleOf(first), InputSample::kName);
   needed_.erase(ModuleOf(first));
   Inputs inputs;
   inputs.tokens = hessian ? hessian->rows : 0;
-  if (inputs.tokens >= kFewestGptqTokens) {
-    const int64_t columns = source_.layout.weights[first].columns();
-    inputs.hessian = hessian->elements.view({columns, columns});
-    inputs.sample = sample->elements.view({InputSample::kRows, columns})
-                        .slice(0, 0, InputSample::CountOf(sample->rows));
-    DivideByFold(first, inputs);
-    inputs.factor = FactorOf(inputs.hessian);
-  }
-  for (const size_t index : weights) {
-    unsaved_.push_back(SolveWeight(index, inputs));
-    unsaved_bytes_ += unsaved_.back().bytes.size();
-  }
-  read_.clear();
+  if (inputs.tokens < kFewestGptqTokens) return inputs;
+  const int64_t columns = source_.layout.weights[first].columns();
+  inputs.hessian = hessian->elements.view({columns, columns});
+  inputs.sample = sample->elements.view({InputSample::kRows, columns})
+                      .slice(0, 0, InputSample::CountOf(sample->rows));
+  return inputs;
+}
+
+void WeightSolver::Factorise(size_t first, Inputs& inputs) const {
+  DivideByFold(first, inputs);
+  inputs.factor = FactorOf(inputs.hessian);
+  if (inputs.factor) inputs.blocks = DiagonalBlocks(inputs.hessian);
 }
 
 // As inputs are behind the weight's fold: divided by its factors.
@@ -157,68 +189,86 @@ void WeightSolver::DivideByFold(size_t weight, Inputs& inputs) const {
   inputs.hessian.div_(divisors).div_(divisors.unsqueeze(1));
 }
 
-run::SolvedWeight WeightSolver::SolveWeight(size_t index, const Inputs& inputs) {
-  run::SolvedWeight solved{.module = ModuleOf(index),
-                           .method = inputs.hessian.defined() ? kLeftMethod : kFewTokensMethod,
-                           .tokens = inputs.tokens,
-                           .bytes = {}};
-  if (!inputs.factor) return solved;
-  const float scale = solved.global_scale = GlobalScaleOf(index);
-  const at::Tensor values = ReadValues(index);
-  const at::Tensor on_device = values.to(inputs.sample.device());
-  const auto finish_gptq = BeginGptq(values, on_device, scale, *inputs.factor);
-  const EncodedWeight by_blocks = EncodeByLocalHessian(values, scale, inputs.hessian);
-  solved.other_error = solved.error = OutputError(on_device, by_blocks, scale, inputs.sample);
-  const EncodedWeight by_gptq = finish_gptq();
-  const double error = OutputError(on_device, by_gptq, scale, inputs.sample);
-  if (!(error < solved.other_error)) {
-    // The next layer is to see what the export will write.
-    if (plan_.propagates) solved.bytes = by_blocks.Bytes();
-    return solved;
+// The CPU searches while the device, if it can, does GPTQ.
+void WeightSolver::EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts) {
+  const auto finish_gptq = BeginGptq(*inputs.factor, attempts);
+  for (Attempt& attempt : attempts) {
+    attempt.by_blocks = EncodeByLocalHessian(attempt.values, attempt.global_scale, inputs.blocks);
   }
-  solved.method = run::kGptqMethod;
-  solved.error = error;
-  solved.bytes = by_gptq.Bytes();
-  return solved;
+  finish_gptq();
 }
 
-// On the device of the factor, where that can: beside what the CPU does until the result is asked
-// for.
-std::function<EncodedWeight()> WeightSolver::BeginGptq(const at::Tensor& values,
-                                                       const at::Tensor& on_device,
-                                                       float global_scale,
-                                                       const GptqFactor& factor) {
+// On the device of the factor, where that can: then what is returned waits for it.
+std::function<void()> WeightSolver::BeginGptq(const GptqFactor& factor,
+                                              std::vector<Attempt>& attempts) {
   if (factor.upper.is_cuda() && !tried_device_) {
     tried_device_ = true;
     on_device_ = GptqOnDevice::Make(factor.upper.device(), device_problem_);
   }
-  if (factor.upper.is_cuda() && on_device_) {
-    return
-        [pending = on_device_->Start(on_device, global_scale, factor)] { return pending.Fetch(); };
+  if (!factor.upper.is_cuda() || !on_device_) {
+    return [&] {
+      for (Attempt& attempt : attempts) {
+        attempt.by_gptq = EncodeOnHost(attempt.values, attempt.global_scale, factor);
+      }
+    };
   }
-  return [=, &factor] { return EncodeOnHost(values, global_scale, factor); };
+  std::vector<GptqOnDevice::Pending> pending;
+  for (const Attempt& attempt : attempts) {
+    pending.push_back(on_device_->Start(attempt.on_device, attempt.global_scale, factor));
+  }
+  return [&attempts, pending = std::move(pending)] {
+    for (size_t i = 0; i < attempts.size(); ++i) attempts[i].by_gptq = pending[i].Fetch();
+  };
+}
+
+void WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
+                          run::SolvedWeight& solved) const {
+  const auto error_of = [&](const EncodedWeight& encoded) {
+    return OutputError(attempt.on_device, encoded, attempt.global_scale, inputs.sample);
+  };
+  solved.global_scale = attempt.global_scale;
+  solved.other_error = solved.error = error_of(attempt.by_blocks);
+  const double error = error_of(attempt.by_gptq);
+  if (!(error < solved.other_error)) {
+    // The next layer is to see what the export will write.
+    if (plan_.propagates) solved.bytes = attempt.by_blocks.Bytes();
+    return;
+  }
+  solved.method = run::kGptqMethod;
+  solved.error = error;
+  solved.bytes = attempt.by_gptq.Bytes();
+}
+
+// Values, and the scale of all that an engine fuses with each, as the export has it.
+std::vector<WeightSolver::Attempt> WeightSolver::Read(std::span<const size_t> weights) {
+  const c10::InferenceMode inference;
+  std::map<size_t, at::Tensor> read;
+  const auto values_of = [&](size_t index) -> const at::Tensor& {
+    const auto [place, is_new] = read.try_emplace(index);
+    if (is_new) place->second = ReadValues(index);
+    return place->second;
+  };
+  std::vector<Attempt> attempts;
+  for (const size_t index : weights) {
+    const recipes::ScaleGroup* group = groups_.at(index);
+    const auto [scale, is_new] = global_scales_.try_emplace(group);
+    if (is_new) {
+      float amax = 0;
+      for (const size_t member : group->weights) {
+        amax = std::max(amax, AmaxOf(values_of(member)));
+      }
+      scale->second = quantizers::Nvfp4GlobalScale(amax, Nvfp4Search::kLocalHessian);
+    }
+    attempts.push_back({.index = index, .global_scale = scale->second, .values = values_of(index)});
+  }
+  return attempts;
 }
 
 // As folds leave them.
 at::Tensor WeightSolver::ReadValues(size_t index) const {
-  if (const auto read = read_.find(index); read != read_.end()) return read->second;
   const LogicalWeight& weight = source_.layout.weights[index];
   return ReadWeightRows(source_, reader_, weight, recipes::RescalingOf(plan_, folds_, index), 0,
                         weight.rows());
-}
-
-// Of the weight's group, as the export has it.
-float WeightSolver::GlobalScaleOf(size_t weight) {
-  const recipes::ScaleGroup* group = groups_.at(weight);
-  const auto [place, is_new] = global_scales_.try_emplace(group);
-  if (!is_new) return place->second;
-  float amax = 0;
-  for (const size_t member : group->weights) {
-    const at::Tensor values = ReadValues(member);
-    amax = std::max(amax, AmaxOf(values));
-    read_.emplace(member, values);
-  }
-  return place->second = quantizers::Nvfp4GlobalScale(amax, Nvfp4Search::kLocalHessian);
 }
 
 uint64_t WeightSolver::CodeBytesOf(int layer) const {

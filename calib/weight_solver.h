@@ -65,14 +65,17 @@ class WeightSolver {
 
  private:
   struct Inputs;
+  struct Attempt;
 
   void SolveTogether(size_t first, std::span<const size_t> weights, Recorder& recorder);
-  std::function<EncodedWeight()> BeginGptq(const at::Tensor& values, const at::Tensor& on_device,
-                                           float global_scale, const GptqFactor& factor);
-  run::SolvedWeight SolveWeight(size_t index, const Inputs& inputs);
+  Inputs TakeInputs(size_t first, Recorder& recorder);
+  void Factorise(size_t first, Inputs& inputs) const;
   void DivideByFold(size_t weight, Inputs& inputs) const;
+  std::vector<Attempt> Read(std::span<const size_t> weights);
   at::Tensor ReadValues(size_t index) const;
-  float GlobalScaleOf(size_t weight);
+  void EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts);
+  std::function<void()> BeginGptq(const GptqFactor& factor, std::vector<Attempt>& attempts);
+  void Choose(const Inputs& inputs, const Attempt& attempt, run::SolvedWeight& solved) const;
   const std::string& ModuleOf(size_t weight) const { return source_.layout.weights[weight].module; }
 
   const checkpoint::SourceModel& source_;
@@ -83,8 +86,7 @@ class WeightSolver {
   std::map<size_t, const recipes::ScaleGroup*> groups_;
   std::map<size_t, size_t> first_of_;                          // by weight: whose inputs count
   std::map<const recipes::ScaleGroup*, float> global_scales_;  // of this layer
-  std::map<size_t, at::Tensor> read_;  // values of weights of one group that are being solved
-  std::vector<size_t> waiting_;        // of this layer
+  std::vector<size_t> waiting_;                                // of this layer
   std::set<std::string, std::less<>> needed_;
   bool tried_device_ = false;
   std::unique_ptr<GptqOnDevice> on_device_;  // null: GPTQ runs on the CPU

@@ -13,6 +13,13 @@ set(CMAKE_CXX_FLAGS "${saved_cxx_flags}")
 add_library(vernier_torch INTERFACE)
 # SYSTEM: warnings inside libtorch's headers are not ours.
 target_include_directories(vernier_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+# Wheels bring the headers of another {fmt} along, which would come before those of the library that
+# is linked. Directories of -I come before any of -isystem.
+get_target_property(fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+set(own_include "${CMAKE_BINARY_DIR}/own_include")
+file(MAKE_DIRECTORY "${own_include}")
+file(CREATE_LINK "${fmt_include}/fmt" "${own_include}/fmt" SYMBOLIC)
+target_include_directories(vernier_torch BEFORE INTERFACE "${own_include}")
 separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(vernier_torch INTERFACE ${torch_flags})
 # libstdc++ comes first: the libtorch of PyTorch's wheels exports an old std::filesystem of its own,

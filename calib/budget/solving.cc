@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 #include <utility>
 
 #include "calib/budget/largest.h"
@@ -24,8 +23,8 @@ uint64_t SumsOf(uint64_t columns, bool solved) {
   return bytes;
 }
 
-// Of one weight [N, K]: matrices of F64 while H is factorised, and its values, what both methods
-// make of them, and what threads or errors take, in F32.
+// Of weights [N, K] with the same inputs, N of all together: matrices of F64 while H is factorised,
+// and their values, what both methods make of them, and what threads or errors take, in F32.
 uint64_t WorkspaceOf(uint64_t rows, uint64_t columns) {
   constexpr uint64_t kFactorCopies = 5, kBytesPerValue = 4 + 2 + 4;
   return columns * columns * (kFactorCopies * sizeof(double)) + rows * columns * kBytesPerValue;
@@ -54,20 +53,24 @@ struct Trials {
 constexpr Trials kFoldTrials = {.rows = 3 * 512, .tries = 7, .products = 7};
 constexpr Trials kFormatTrials = {.rows = 512, .tries = 1, .products = 3};
 
-// Weights that an engine fuses have the same inputs: those of the first count.
-std::set<size_t> WithoutSums(const recipes::Plan& plan) {
-  std::set<size_t> others;
+// Weights that an engine fuses have the same inputs, and those of the first count: which that is of
+// each of the others.
+std::map<size_t, size_t> FirstOfOthers(const recipes::Plan& plan) {
+  std::map<size_t, size_t> first_of;
   for (const recipes::ScaleGroup& group : plan.scale_groups) {
-    for (size_t i = 1; i < group.inputs.size(); ++i) others.insert(group.inputs[i]);
+    for (size_t i = 1; i < group.inputs.size(); ++i) {
+      first_of.emplace(group.inputs[i], group.inputs.front());
+    }
   }
-  return others;
+  return first_of;
 }
 
 }  // namespace
 
 SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
   SolvingSizes sizes;
-  const std::set<size_t> without_sums = WithoutSums(plan);
+  const std::map<size_t, size_t> first_of = FirstOfOthers(plan);
+  std::map<size_t, uint64_t> rows_together;  // by the first of those with the same inputs
   std::map<int, uint64_t> dense_sums, dense_columns;
   std::map<std::pair<int, int>, uint64_t> expert_sums;
   for (const std::string& module : plan.observed_modules) {
@@ -78,7 +81,9 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
     const LogicalWeight& weight = *layout.FindModule(module);
     const auto rows = static_cast<uint64_t>(weight.rows());
     const auto columns = static_cast<uint64_t>(weight.columns());
-    const bool has_sums = chooses || !without_sums.contains(layout.by_module.at(module));
+    const size_t index = layout.by_module.at(module);
+    const auto first = first_of.find(index);
+    const bool has_sums = chooses || first == first_of.end();
     if (has_sums && weight.expert >= 0) {
       expert_sums[{weight.layer, weight.expert}] += SumsOf(columns, solved);
     } else if (has_sums) {
@@ -92,7 +97,9 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
       double& flops = weight.expert >= 0 ? sizes.expert_flops : sizes.dense_flops;
       flops += static_cast<double>(columns) * static_cast<double>(columns);
     }
-    sizes.workspace = std::max(sizes.workspace, WorkspaceOf(rows, columns));
+    uint64_t& together = rows_together[first == first_of.end() ? index : first->second];
+    together += rows;
+    sizes.workspace = std::max(sizes.workspace, WorkspaceOf(together, columns));
     sizes.codes += rows * columns / 2 + rows * columns / 16;
     sizes.solve_flops += FlopsOf(static_cast<double>(rows), static_cast<double>(columns));
   }

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -30,7 +32,8 @@ using namespace cuda;
 
 }  // namespace gptq_kernel
 
-constexpr int64_t kGptqColumns = 96, kGptqWeightRows = 70;
+// More columns than make up for each other together, and rows than a block of threads has.
+constexpr int64_t kGptqColumns = 272, kGptqWeightRows = 150;
 
 struct Problem {
   at::Tensor values;
@@ -64,56 +67,17 @@ EncodedWeight Expected(const Problem& problem) {
   });
 }
 
-// Runs the kernels thread by thread, as GptqOnDevice launches them.
-EncodedWeight Emulate(const Problem& problem) {
-  const auto& order = problem.factor.order;
-  const int rows = static_cast<int>(kGptqWeightRows);
-  const at::Tensor w =
-      problem.values.t().index_select(0, at::tensor(order, at::kInt).to(at::kLong)).contiguous();
-  std::vector<unsigned char> nibbles(static_cast<size_t>(w.numel())), codes(nibbles.size() / 16);
-  std::vector<float> errors(16 * static_cast<size_t>(rows));
-  const auto* upper = problem.factor.upper.data_ptr<float>();
-  const auto for_rows = [&](auto run) {
-    cuda::blockDim.x = 32;
-    for (unsigned thread = 0; thread < 96; ++thread) {  // more than there are rows
-      cuda::blockIdx.x = thread / 32;
-      cuda::threadIdx.x = thread % 32;
-      run();
-    }
-  };
-  for (int64_t first = 0; first < kGptqColumns; first += 16) {
-    auto* block = w.data_ptr<float>() + first * rows;
-    const auto* u = upper + first * kGptqColumns + first;
-    for_rows([&] {
-      gptq_kernel::gptq_block(block, u, kGptqColumns, problem.global_scale, rows,
-                              nibbles.data() + first * rows, codes.data() + first / 16 * rows,
-                              errors.data());
-    });
-    const int rest = static_cast<int>(kGptqColumns - first - 16);
-    for (cuda::blockIdx.y = 0; static_cast<int>(cuda::blockIdx.y) * 16 < rest; ++cuda::blockIdx.y) {
-      for_rows([&] {
-        gptq_kernel::gptq_update(block + 16 * rows, u + 16, kGptqColumns, rows, rest,
-                                 errors.data());
-      });
-    }
-  }
-  EncodedWeight encoded{std::vector<uint8_t>(nibbles.size() / 2),
-                        std::vector<uint8_t>(codes.size())};
-  for (int64_t p = 0; p < kGptqColumns; ++p) {
-    const int64_t column = order[static_cast<size_t>(p)];
-    for (int64_t row = 0; row < rows; ++row) {
-      encoded.codes[static_cast<size_t>((row * kGptqColumns + column) / 2)] |=
-          static_cast<uint8_t>(nibbles[static_cast<size_t>(p * rows + row)] << (column % 2 * 4));
-      encoded.scales[static_cast<size_t>((row * kGptqColumns + column) / 16)] =
-          codes[static_cast<size_t>(p / 16 * rows + row)];
-    }
-  }
-  return encoded;
+GptqOnDevice Emulated() {
+  using namespace gptq_kernel;
+  return GptqOnDevice(std::make_unique<KernelsOnCpu>(std::map<std::string, KernelsOnCpu::Known>{
+      {"gptq_block", {MakeKernel(gptq_block)}}, {"gptq_update", {MakeKernel(gptq_update)}}}));
 }
 
 TEST(GptqKernel, MakesTheBytesOfTheDefinition) {
   const Problem problem = MakeProblem();
-  const EncodedWeight expected = Expected(problem), emulated = Emulate(problem);
+  const EncodedWeight expected = Expected(problem);
+  const EncodedWeight emulated =
+      Emulated().Start(problem.values, problem.global_scale, problem.factor).Fetch();
   EXPECT_EQ(emulated.scales, expected.scales);
   EXPECT_EQ(emulated.codes, expected.codes);
 }

@@ -210,7 +210,10 @@ class CalibrationRun {
   }
 
   std::shared_ptr<SampleBuffer> HiddenBefore(int64_t layer) const {
-    if (layer == 0) return pass_.Embed("hidden-embedding.scratch");
+    if (layer == 0) {
+      decoder_->ReadAhead({.layer = 0, .dense = true});  // beside the embedding
+      return pass_.Embed("hidden-embedding.scratch");
+    }
     const SampleBuffer file = OpenActivations(store_, pass_.loop(), request_.tokens.samples);
     store_.LogEvent("resume", fmt::format("after layer {}", layer - 1));
     if (request_.budget.spill_hidden) {

@@ -2,12 +2,10 @@
 
 #include <c10/core/impl/VirtualGuardImpl.h>
 
+#include "calib/device_index.h"
+
 namespace vernier::calib {
 namespace {
-
-c10::Device WithIndex(at::Device device) {
-  return device.has_index() ? device : c10::impl::VirtualGuardImpl(device.type()).getDevice();
-}
 
 c10::Stream CurrentStream(at::Device device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStream(WithIndex(device));

@@ -1,21 +1,22 @@
 #include "calib/device_forward.h"
 
 #include <c10/core/DeviceGuard.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <limits>
 #include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "base/rounding.h"
 
 namespace vernier::calib {
 namespace {
 
-constexpr int64_t kElementThreads = 256, kMostRowThreads = 256, kLeastRowThreads = 32;
-constexpr int64_t kCodesOfThread = 8, kFoursOfThread = 8;  // the kernels have the same
+constexpr int64_t kElementThreads = kForwardThreads, kLeastRowThreads = 32;
 
 // As the kernels have them.
 struct Rotation {
@@ -40,20 +41,6 @@ KernelsOfSource& Kernels() {
 
 bool IsReal(at::ScalarType type) { return type == at::kFloat || type == at::kBFloat16; }
 
-// Kernels are launched on the default stream.
-bool IsOnDefaultStream(at::Device device) {
-  const c10::impl::VirtualGuardImpl guard(device.type());
-  const c10::Device indexed = device.has_index() ? device : guard.getDevice();
-  return guard.getStream(indexed) == guard.getDefaultStream(indexed);
-}
-
-// Contiguous, and where fours of elements may be loaded together.
-at::Tensor Packed(const at::Tensor& x) {
-  const at::Tensor packed = x.contiguous();
-  const auto address = reinterpret_cast<uintptr_t>(packed.data_ptr());
-  return address % (DeviceForward::kFour * packed.element_size()) == 0 ? packed : packed.clone();
-}
-
 // "name_bf16" or "name_f32", with "_f32" behind the former where a second operand is F32.
 std::string NameFor(std::string name, at::ScalarType type, at::ScalarType second) {
   name += type == at::kFloat ? "_f32" : "_bf16";
@@ -62,9 +49,14 @@ std::string NameFor(std::string name, at::ScalarType type, at::ScalarType second
 }
 
 DeviceKernels::Grid GridOf(int64_t elements, int64_t of_a_thread) {
-  assert(CeilDivide(elements, of_a_thread) < int64_t{1} << 32);
-  return {.x = static_cast<unsigned>(CeilDivide(elements, of_a_thread * kElementThreads)),
-          .threads = kElementThreads};
+  const int64_t blocks = CeilDivide(elements, of_a_thread * kElementThreads);
+  // Kernels number their threads in 32 bits.
+  if (blocks * kElementThreads > std::numeric_limits<uint32_t>::max()) {
+    throw Error(ErrorCode::kBadDevice, "a batch",
+                fmt::format("has {} values, more than a kernel computes", elements),
+                "Lower batch_size (--batch-size)");
+  }
+  return {.x = static_cast<unsigned>(blocks), .threads = kElementThreads};
 }
 
 // A block a row, whose threads have a few fours each.
@@ -73,7 +65,7 @@ DeviceKernels::Grid GridOfRows(int64_t rows, int64_t columns) {
   const auto wanted = std::bit_ceil(static_cast<uint64_t>(CeilDivide(columns, kElementsOfThread)));
   return {.x = static_cast<unsigned>(rows),
           .threads = static_cast<unsigned>(std::clamp<int64_t>(static_cast<int64_t>(wanted),
-                                                               kLeastRowThreads, kMostRowThreads))};
+                                                               kLeastRowThreads, kForwardThreads))};
 }
 
 }  // namespace
@@ -84,8 +76,7 @@ std::optional<DeviceForward> DeviceForward::For(const at::Tensor& x) {
 
 std::optional<DeviceForward> DeviceForward::For(at::Device device) {
   const DeviceKernels* kernels = Kernels().Find(device);
-  if (kernels == nullptr || !IsOnDefaultStream(device)) return std::nullopt;
-  return DeviceForward(*kernels);
+  return kernels == nullptr ? std::nullopt : std::optional(DeviceForward(*kernels));
 }
 
 std::string DeviceForward::ProblemOf(at::Device device) { return Kernels().ProblemOf(device); }
@@ -141,17 +132,19 @@ at::Tensor DeviceForward::Swiglu(const at::Tensor& gate, const at::Tensor& up, d
 }
 
 at::Tensor DeviceForward::Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
-                                 int64_t heads, bool neighbours) const {
+                                 bool per_head, bool neighbours) const {
   const at::Tensor out = at::empty(x.sizes(), x.options());
   if (x.numel() == 0) return out;
   const c10::DeviceGuard current(x.device());
   const at::Tensor from = Packed(x), cosines = Packed(cos), sines = Packed(sin);
   const int64_t width = x.size(-1), pairs = cos.size(-1);
+  const int64_t heads_axis = per_head ? -2 : -1;
+  assert(cos.size(0) >= x.size(heads_axis - 1));
   const bool fours = width % kFour == 0 && pairs % kFour == 0;
   Rotation rotation = {.rows = x.numel() / width,
                        .width = static_cast<unsigned>(width),
-                       .heads = static_cast<unsigned>(heads),
-                       .positions = static_cast<unsigned>(cos.size(0)),
+                       .heads = static_cast<unsigned>(per_head ? x.size(-2) : 1),
+                       .positions = static_cast<unsigned>(x.size(heads_axis - 1)),
                        .pairs = static_cast<unsigned>(pairs),
                        .stride = neighbours ? 1 : static_cast<unsigned>(pairs),
                        .step = neighbours ? 2U : 1U,
@@ -268,12 +261,15 @@ at::Tensor DeviceForward::LargestMagnitude(const at::Tensor& x) const {
 
 bool DeviceForward::CanDecode(const Stored& stored) {
   using Scale = Stored::Scale;
-  const int64_t scale_bytes = stored.scale == Scale::kF32    ? 4
-                              : stored.scale == Scale::kBf16 ? 2
-                                                             : 1;
+  const size_t scale_bytes = stored.scale == Scale::kF32 ? 4 : stored.scale == Scale::kBf16 ? 2 : 1;
   const auto address = reinterpret_cast<uintptr_t>(stored.scales.data_ptr());
+  const int64_t values = stored.rows * stored.columns;
+  const int64_t scales =
+      CeilDivide(stored.rows, stored.block_rows) * CeilDivide(stored.columns, stored.block_columns);
   return stored.columns % kCodesOfThread == 0 && stored.block_columns % kCodesOfThread == 0 &&
-         address % static_cast<uintptr_t>(scale_bytes) == 0;
+         address % scale_bytes == 0 &&
+         stored.codes.nbytes() == static_cast<size_t>(stored.is_e4m3 ? values : values / 2) &&
+         stored.scales.nbytes() == static_cast<size_t>(scales) * scale_bytes;
 }
 
 DeviceForward::Decoded DeviceForward::Decode(const Stored& stored, at::ScalarType dtype) const {

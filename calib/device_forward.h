@@ -16,14 +16,18 @@ namespace vernier::calib {
 // The kernels as text (calib/forward_kernel.cu).
 extern const char kForwardKernelSource[];
 
+// Threads of a block at most, and what a thread decodes or looks through. The kernels have the
+// same.
+inline constexpr int64_t kForwardThreads = 256, kCodesOfThread = 8, kFoursOfThread = 8;
+
 // Tensors are F32 or BF16, on the device of the kernels, and need not be contiguous. What is
-// computed is in F32 and rounded once; no result depends on how rows are cut into calls.
+// computed is in F32 and rounded once; no row depends on which others come with it.
 class DeviceForward {
  public:
   // With kForwardKernelSource's kernels, which must outlive it.
   explicit DeviceForward(const DeviceKernels& kernels) : kernels_(&kernels) {}
-  // What computes with `x`; nothing where others do: x is of another dtype, on no CUDA device, on
-  // one that cannot compile kernels, or not on the device's default stream.
+  // What computes with `x`; nothing where others do: x is of another dtype, or its device is none
+  // that KernelsOfSource finds kernels for.
   static std::optional<DeviceForward> For(const at::Tensor& x);
   // The same for what will be on `device`.
   static std::optional<DeviceForward> For(at::Device device);
@@ -41,10 +45,11 @@ class DeviceForward {
   // silu(min(gate, limit)) * clamp(up, -limit, limit), like gate.
   at::Tensor Swiglu(const at::Tensor& gate, const at::Tensor& up, double limit) const;
 
-  // Rotates the last channels of x [..., P, heads, d], or of [..., P, d] with `heads` 1, by cos and
-  // sin [P, pairs] F32: those of a pair are neighbours, or half of the channels apart.
+  // Rotates the last channels of x [..., P, d] or, with `per_head`, of [..., P, h, d] by the first
+  // P of cos and sin [.., pairs] F32: those of a pair are neighbours, or half of the channels
+  // apart.
   at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
-                    int64_t heads, bool neighbours) const;
+                    bool per_head, bool neighbours) const;
 
   // Which keys a row of scores sees: row r is a query at position begin + r / group % queries, its
   // first key is at position `first`. It sees its own position and those before, the last `window`
@@ -84,7 +89,7 @@ class DeviceForward {
     enum class Scale { kE8m0, kE4m3, kF32, kBf16 } scale = Scale::kE8m0;
     float global = 1;  // what E4M3 scales are multiplied with
   };
-  // Whether Decode knows its sizes and alignments.
+  // Whether Decode knows its sizes and alignments, and codes and scales have them.
   static bool CanDecode(const Stored& stored);
   // -> values [rows, columns] of `dtype`, and the largest of their magnitudes, F32 [1].
   struct Decoded {

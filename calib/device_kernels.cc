@@ -1,6 +1,7 @@
 #include "calib/device_kernels.h"
 
 #include <c10/core/DeviceGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
 #include <fmt/format.h>
 
@@ -8,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "calib/device_index.h"
 
 namespace vernier::calib {
 namespace {
@@ -82,6 +84,18 @@ std::string CompileToPtx(const CudaFunctions& f, const std::string& source,
   return ptx;
 }
 
+constexpr int kOutOfMemory = 2;  // CUDA_ERROR_OUT_OF_MEMORY
+
+[[noreturn]] void ThrowNoRoom(const char* what) {
+  throw c10::OutOfMemoryError({__func__, __FILE__, __LINE__},
+                              fmt::format("CUDA out of memory. There is no room for {}.", what));
+}
+
+bool IsOnDefaultStream(at::Device device) {
+  const c10::impl::VirtualGuardImpl guard(device.type());
+  return guard.getStream(device) == guard.getDefaultStream(device);
+}
+
 class CompiledKernels final : public DeviceKernels {
  public:
   // Takes over `module`.
@@ -99,6 +113,7 @@ class CompiledKernels final : public DeviceKernels {
                                   /*extra=*/nullptr);
     }
     if (failure == 0) return;
+    if (failure == kOutOfMemory) ThrowNoRoom(name);
     throw Error(ErrorCode::kBadDevice, name,
                 fmt::format("the CUDA driver refused the kernel with error {}", failure),
                 "Start again: the same command goes on; report it if it comes back");
@@ -131,31 +146,46 @@ std::unique_ptr<DeviceKernels> DeviceKernels::Compile(const std::string& source,
   }
   const std::string architecture = Architecture(f);
   const std::string ptx = architecture.empty() ? "" : CompileToPtx(f, source, architecture);
+  if (ptx.empty()) {
+    problem = fmt::format("NVRTC refused a kernel ({})", architecture);
+    return nullptr;
+  }
   void* module = nullptr;
-  if (ptx.empty() || f.cuModuleLoadData(&module, ptx.data()) != 0) {
-    problem = fmt::format("NVRTC or the driver refused a kernel ({})", architecture);
+  const int failure = f.cuModuleLoadData(&module, ptx.data());
+  if (failure == kOutOfMemory) ThrowNoRoom("kernels");
+  if (failure != 0) {
+    problem = fmt::format("the CUDA driver refused kernels with error {}", failure);
     return nullptr;
   }
   return std::make_unique<CompiledKernels>(f, module);
 }
 
+at::Tensor Packed(const at::Tensor& x) {
+  constexpr uintptr_t kFour = 4;
+  const at::Tensor packed = x.contiguous();
+  const auto address = reinterpret_cast<uintptr_t>(packed.data_ptr());
+  return address % (kFour * packed.element_size()) == 0 ? packed : packed.clone();
+}
+
 const KernelsOfSource::Made& KernelsOfSource::Of(at::Device device) {
   const std::lock_guard lock(mutex_);
-  const auto [place, is_new] = made_.try_emplace(device.index());
-  Made& made = place->second;
-  if (is_new) {
-    const c10::DeviceGuard current(device);
-    made.kernels = DeviceKernels::Compile(source_, made.problem);
-  }
-  return made;
+  const auto known = made_.find(device.index());
+  if (known != made_.end()) return known->second;
+  const c10::DeviceGuard current(device);
+  at::empty({1}, at::TensorOptions().device(device));  // it is in use then
+  Made made;
+  made.kernels = DeviceKernels::Compile(source_, made.problem);
+  return made_.emplace(device.index(), std::move(made)).first->second;
 }
 
 const DeviceKernels* KernelsOfSource::Find(at::Device device) {
-  return device.is_cuda() ? Of(device).kernels.get() : nullptr;
+  if (!device.is_cuda()) return nullptr;
+  const at::Device indexed = WithIndex(device);
+  return IsOnDefaultStream(indexed) ? Of(indexed).kernels.get() : nullptr;
 }
 
 std::string KernelsOfSource::ProblemOf(at::Device device) {
-  return device.is_cuda() ? Of(device).problem : std::string();
+  return device.is_cuda() ? Of(WithIndex(device)).problem : std::string();
 }
 
 }  // namespace vernier::calib

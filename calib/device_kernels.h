@@ -14,11 +14,14 @@
 
 namespace vernier::calib {
 
+// Like x and contiguous, where fours of elements may be loaded together.
+at::Tensor Packed(const at::Tensor& x);
+
 // The kernels of one source, on the device that was current when they were compiled. Thread-safe.
 class DeviceKernels {
  public:
   // Null, and why in `problem`, where they cannot be compiled. Needs a device that is in use
-  // already.
+  // already. c10::OutOfMemoryError where that has no room for them.
   static std::unique_ptr<DeviceKernels> Compile(const std::string& source, std::string& problem);
   virtual ~DeviceKernels() = default;
 
@@ -27,7 +30,7 @@ class DeviceKernels {
     unsigned threads = 1;   // of a block
   };
   // On the device's default stream. `arguments`: the address of each. kBadDevice when the device
-  // refuses one.
+  // refuses one, c10::OutOfMemoryError when it has no room for it.
   virtual void Launch(const char* name, Grid grid, std::vector<void*> arguments) const = 0;
 };
 
@@ -37,7 +40,8 @@ class KernelsOfSource {
   // `source` must outlive it.
   explicit KernelsOfSource(const char* source) : source_(source) {}
 
-  // Null where the device is none of CUDA's or cannot compile them.
+  // Null where the device is none of CUDA's or cannot compile them, or where this thread computes
+  // on another than its default stream.
   const DeviceKernels* Find(at::Device device);
   // Why a CUDA device cannot; empty: it can, or it is none.
   std::string ProblemOf(at::Device device);

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "calib/device_index.h"
 
 #if __has_include(<c10/core/CachingDeviceAllocator.h>)
 #include <c10/core/CachingDeviceAllocator.h>
@@ -25,8 +26,6 @@ c10::DeviceAllocator* AllocatorOf(at::Device device) {
   c10::DeviceAllocator* allocator = c10::getDeviceAllocator(device.type());
   return allocator->initialized() ? allocator : nullptr;
 }
-
-c10::DeviceIndex IndexOf(at::Device device) { return device.has_index() ? device.index() : 0; }
 #endif
 
 // "CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has ... of which 1.20 GiB is free.": the
@@ -46,12 +45,12 @@ std::optional<uint64_t> PeakMemory(at::Device device) {
   c10::DeviceAllocator* allocator = AllocatorOf(device);
   if (allocator == nullptr) return std::nullopt;
   constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
-  return allocator->getDeviceStats(IndexOf(device)).allocated_bytes[kAll].peak;
+  return allocator->getDeviceStats(WithIndex(device).index()).allocated_bytes[kAll].peak;
 }
 
 void ResetPeakMemory(at::Device device) {
   if (c10::DeviceAllocator* allocator = AllocatorOf(device)) {
-    allocator->resetPeakStats(IndexOf(device));
+    allocator->resetPeakStats(WithIndex(device).index());
   }
 }
 
@@ -73,7 +72,8 @@ bool IsOutOfMemory(const c10::Error& error) {
   if (dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr) return true;
   // cuBLAS has the second where there is no memory for its handle.
   constexpr std::array<std::string_view, 3> kOfLibraries = {
-      "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED", "CUDA error: out of memory"};
+      "CUBLAS_STATUS_ALLOC_FAILED", "CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate",
+      "CUDA error: out of memory"};
   const std::string_view message = error.what_without_backtrace();
   return std::ranges::any_of(
       kOfLibraries, [&](std::string_view text) { return message.find(text) != message.npos; });

@@ -44,9 +44,8 @@ void DeviceStatistics::Look(const at::Tensor& x, std::span<const int64_t> ranges
                             const Targets& targets) const {
   assert(x.dim() == 2 && (x.scalar_type() == at::kBFloat16 || x.scalar_type() == at::kFloat));
   const c10::DeviceGuard current(x.device());
-  const at::Tensor rows = x.contiguous();
+  const at::Tensor rows = Packed(x);
   const void* values = rows.data_ptr();
-  assert(reinterpret_cast<uintptr_t>(values) % (4 * x.element_size()) == 0);
   auto columns = static_cast<long long>(x.size(1));
   auto* amax = Place<float>(targets.amax, 0);
   auto* channel_amax = Place<float>(targets.channel_amax, 0);

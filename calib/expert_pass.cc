@@ -207,7 +207,8 @@ void ExpertPass::AddRouted(int64_t expert, const ExpertWeights& weights, const C
     if (guard_.clamps()) guard_.SetSamples(SamplesOfRows(chunk, routed.rows));
     const at::Tensor out = decoder_.RunExpert(options_.layer, expert, weights,
                                               chunk.x.index_select(0, routed.rows), tap);
-    if (const auto device = DeviceForward::For(out); device && chunk.y.is_contiguous()) {
+    if (const auto device = DeviceForward::For(out);
+        device && chunk.routed->Distinct() && chunk.y.is_contiguous()) {
       device->AddRows(out, routed.weights, routed.rows, chunk.y);
     } else {
       chunk.y.index_add_(0, routed.rows, out * routed.weights);

@@ -6,9 +6,6 @@
 #define REDUCE_THREADS 256  // of a block that reduces a row, at most
 #define INFINITE __int_as_float(0x7F800000)
 
-__device__ float ValueOf(float x) { return x; }
-__device__ float ValueOf(unsigned short bf16) { return __int_as_float((int)bf16 << 16); }
-
 // To nearest even; NaN stays NaN.
 __device__ unsigned short Bf16Of(float x) {
   const unsigned bits = (unsigned)__float_as_int(x);
@@ -17,12 +14,6 @@ __device__ unsigned short Bf16Of(float x) {
 }
 __device__ void Put(float x, float* to) { *to = x; }
 __device__ void Put(float x, unsigned short* to) { *to = Bf16Of(x); }
-
-// Four neighbours that are loaded and stored together.
-template <class Real>
-struct alignas(4 * sizeof(Real)) Four {
-  Real of[4];
-};
 
 // Elements first to first + 3 of `count`, 0 for those beyond; `together`: x is aligned for fours.
 template <class Real>
@@ -364,15 +355,6 @@ extern "C" __global__ void mix_streams_f32(const float* old, const float* y, con
                                            const float* comb, long long tokens, int n,
                                            long long width, float* out) {
   MixStreams(old, y, post, comb, tokens, n, width, out);
-}
-
-// Code 8 is 0, without a sign.
-__device__ float E2m1Value(int code) {
-  const int magnitude = code & 7;
-  const float value = magnitude < 4   ? 0.5f * (float)magnitude
-                      : magnitude < 6 ? (float)(magnitude - 2)
-                                      : (float)(2 * magnitude - 8);
-  return code & 8 ? 0.0f - value : value;
 }
 
 __device__ float E4m3Value(int code) {

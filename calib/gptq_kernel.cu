@@ -14,7 +14,7 @@
 #endif
 
 // The magnitude of an E4M3 code from 1 to 126.
-__device__ float E4m3Value(int code) {
+__device__ float PositiveE4m3Value(int code) {
   const int exponent = code >> 3;
   if (exponent == 0) return (float)code * 0.001953125f;
   return __int_as_float(((exponent + 120) << 23) | ((code & 7) << 20));
@@ -36,14 +36,6 @@ __device__ int E2m1Code(float value) {
   const int code = !(a <= 0.25f) + !(a < 0.75f) + !(a <= 1.25f) + !(a < 1.75f) + !(a <= 2.5f) +
                    !(a < 3.5f) + !(a <= 5.0f);
   return code | (negative << 3);
-}
-
-__device__ float E2m1Value(int code) {
-  const int magnitude = code & 7;
-  const float value = magnitude < 4   ? 0.5f * (float)magnitude
-                      : magnitude < 6 ? (float)(magnitude - 2)
-                                      : (float)(2 * magnitude - 8);
-  return code & 8 ? 0.0f - value : value;
 }
 
 __device__ int RuleCode(const float* v, float global_scale) {
@@ -100,7 +92,7 @@ extern "C" __global__ void gptq_block(const float* w, const float* u, long long 
     const int code = c < -CODES_BELOW ? rule : rule + c;
     if (code < 1 || code > 126) continue;
     float cost = 0.0f;
-    Compensate(v, u, stride, inverses, __fmul_rn(E4m3Value(code), global_scale),
+    Compensate(v, u, stride, inverses, __fmul_rn(PositiveE4m3Value(code), global_scale),
                [&](int, int, float error) { cost = __fmaf_rn(error, error, cost); });
     if (cost < least) {
       least = cost;
@@ -108,7 +100,7 @@ extern "C" __global__ void gptq_block(const float* w, const float* u, long long 
     }
   }
   codes[row] = (unsigned char)best;
-  const float scale = __fmul_rn(E4m3Value(best), global_scale);
+  const float scale = __fmul_rn(PositiveE4m3Value(best), global_scale);
   const auto put = [&](int i, int nibble, float error) {
     nibbles[(long long)i * rows + row] = (unsigned char)nibble;
     errors[(long long)i * rows + row] = error;

@@ -1,4 +1,4 @@
-// max |x| in one pass over x and no copy of it, whatever the device.
+// max |x| in one pass over x, whatever the device.
 #ifndef VERNIER_CALIB_LARGEST_MAGNITUDE_H_
 #define VERNIER_CALIB_LARGEST_MAGNITUDE_H_
 

@@ -40,9 +40,9 @@ bool AllFinite(std::span<const at::Tensor> tensors) {
   if (!small.empty()) largest.push_back(LargestMagnitude(at::cat(small)).reshape({1}));
   if (largest.empty()) return true;
   // On the host: operators would be several for a few numbers.
-  const at::Tensor all = at::cat(largest).to(at::kCPU, at::kFloat);
-  return std::ranges::all_of(std::span(all.data_ptr<float>(), largest.size()),
-                             [](float x) { return std::isfinite(x); });
+  const at::Tensor all = at::cat(largest).to(at::kCPU, at::kDouble);
+  return std::ranges::all_of(std::span(all.data_ptr<double>(), largest.size()),
+                             [](double x) { return std::isfinite(x); });
 }
 
 void ThrowBadActivation(std::string_view module, const std::string& problem) {

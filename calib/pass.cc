@@ -42,13 +42,11 @@ class LayerProgress {
 }  // namespace
 
 Pass::Pass(const PassInputs& inputs)
-    : decoder_(&inputs.decoder),
-      device_(inputs.device, inputs.compute_dtype),
+    : device_(inputs.device, inputs.compute_dtype),
       loop_(inputs.decoder, inputs.tokens, inputs.device, inputs.compute_dtype,
             LoopOptions(inputs)) {}
 
 std::shared_ptr<SampleBuffer> Pass::Embed(std::string_view file_name) const {
-  decoder_->ReadAhead({.layer = 0, .dense = true});
   auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer(file_name));
   loop_.Embed(*hidden);
   return hidden;

@@ -78,7 +78,6 @@ class Pass {
                                     const PassHooks& hooks = {}) const;
 
  private:
-  const Decoder* decoder_;
   KeptFreedMemory memory_;
   mutable DeviceStart device_;
   LayerLoop loop_;

@@ -68,8 +68,9 @@ void RequireFinite(const at::Tensor& elements, std::string_view name, int layer)
     if (!bad) return;
     ThrowBadActivation(name, fmt::format("has an input of {} in layer {}", *bad, layer));
   };
-  if (elements.scalar_type() == at::kFloat) refuse(FirstNonFinite<float>(elements));
-  if (elements.scalar_type() == at::kDouble) refuse(FirstNonFinite<double>(elements));
+  if (elements.scalar_type() == at::kFloat) return refuse(FirstNonFinite<float>(elements));
+  if (elements.scalar_type() == at::kDouble) return refuse(FirstNonFinite<double>(elements));
+  assert(!elements.is_floating_point());
 }
 
 // What looks at x once for everything that it can make, if there is such a thing.

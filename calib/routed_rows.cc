@@ -9,13 +9,18 @@ RoutedRows::RoutedRows(const at::Tensor& chosen, const at::Tensor& weights, int6
   const int64_t per_token = chosen.size(1);
   // Padding, -1, becomes an expert before the first.
   const at::Tensor expert = chosen.reshape({-1}).to(at::kLong) + 1;
-  const at::Tensor counts = at::bincount(expert, {}, experts + 1).cpu();
+  const auto [sorted, order] = at::sort(expert, /*stable=*/true, /*dim=*/0, /*descending=*/false);
+  const at::Tensor rows = order.div(per_token, "floor");
+  const auto is_as_before = [](const at::Tensor& x) { return x.slice(0, 1) == x.slice(0, 0, -1); };
+  const at::Tensor twice =
+      is_as_before(sorted).logical_and_(is_as_before(rows)).logical_and_(sorted.slice(0, 1) > 0);
+  // In one wait for the device.
+  const at::Tensor counts =
+      at::cat({at::bincount(expert, {}, experts + 1), twice.sum().reshape({1})}).cpu();
+  distinct_ = counts.data_ptr<int64_t>()[experts + 1] == 0;
   const int64_t padding = counts.data_ptr<int64_t>()[0];
-  const at::Tensor order =
-      std::get<1>(at::sort(expert, /*stable=*/true, /*dim=*/0, /*descending=*/false))
-          .slice(0, padding);
-  rows_ = order.div(per_token, "floor");
-  weights_ = weights.reshape({-1}).index_select(0, order).unsqueeze(1);
+  rows_ = rows.slice(0, padding);
+  weights_ = weights.reshape({-1}).index_select(0, order.slice(0, padding)).unsqueeze(1);
   begin_.push_back(0);
   for (int64_t i = 1; i <= experts; ++i) {
     begin_.push_back(begin_.back() + counts.data_ptr<int64_t>()[i]);

@@ -24,18 +24,21 @@ class RoutedRows {
     }
   };
 
-  // `chosen` [T, k] I32: the experts of each token, each once, or -1 for padding; `weights` [T, k]
-  // F32; both on one device, where the rows will be. Waits for the device.
+  // `chosen` [T, k] I32: the experts of each token, or -1 for padding; `weights` [T, k] F32; both
+  // on one device, where the rows will be. Waits for the device.
   RoutedRows(const at::Tensor& chosen, const at::Tensor& weights, int64_t experts);
 
   int64_t Count(int64_t expert) const {
     return begin_[static_cast<size_t>(expert) + 1] - begin_[static_cast<size_t>(expert)];
   }
   Rows Of(int64_t expert) const;
+  // Whether no token chose an expert twice, as a table of a checkpoint might.
+  bool Distinct() const { return distinct_; }
 
  private:
-  at::Tensor rows_;             // of expert 0, then 1, ...
-  at::Tensor weights_;          // [rows, 1]
+  at::Tensor rows_;     // of expert 0, then 1, ...
+  at::Tensor weights_;  // [rows, 1]
+  bool distinct_ = true;
   std::vector<int64_t> begin_;  // of each expert's rows; one more: the end
 };
 

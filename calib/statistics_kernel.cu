@@ -27,14 +27,6 @@ struct Ranges {
   long long begin[MOST_RANGES + 1];
 };
 
-__device__ float ValueOf(float x) { return x; }
-__device__ float ValueOf(unsigned short bf16) { return __int_as_float((int)bf16 << 16); }
-
-template <class Real>
-struct alignas(4 * sizeof(Real)) Four {
-  Real of[4];
-};
-
 __device__ float Bounded(float sum) {
   if (sum != sum) return 0.0f;
   return sum > 3.402823466e+38f    ? MOST_OF_ONE_CALL

@@ -227,7 +227,7 @@ void WeightStream::SendFront() {
   }
   Keep(entry, fence);
   entries_.pop_front();
-  changed_.notify_all();
+  changed_.notify_all();  // also who slept while nothing was leaving, and asks from now on
 }
 
 void WeightStream::WaitForPiece(std::unique_lock<std::mutex>& lock, const Entry& entry) {
@@ -241,9 +241,10 @@ void WeightStream::WaitForPiece(std::unique_lock<std::mutex>& lock, const Entry&
 template <class Polls, class Done>
 void WeightStream::WaitUntil(std::unique_lock<std::mutex>& lock, Polls polls, Done done) {
   while (true) {
-    FreePassed();
+    const bool asks = polls();
+    if (asks) FreePassed();
     if (done()) return;
-    if (polls() && !leaving_.empty()) {
+    if (asks && !leaving_.empty()) {
       changed_.wait_for(lock, kPollInterval);
     } else {
       changed_.wait(lock);

@@ -104,9 +104,10 @@ class WeightStream {
   void WaitForPiece(std::unique_lock<std::mutex>& lock, const Entry& entry);
   Fence Send(Part& part, const Piece& piece);
   void Keep(Entry& entry, const Fence& fence);
-  void FreePassed();
 
-  // Waits, with the lock, until done(). Both are asked with the lock held.
+  // Both sides', with the lock held.
+  void FreePassed();
+  // Waits until done(); meanwhile who polls() asks the device for room.
   template <class Polls, class Done>
   void WaitUntil(std::unique_lock<std::mutex>& lock, Polls polls, Done done);
 

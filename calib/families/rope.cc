@@ -113,8 +113,7 @@ void RotateTo(const at::Tensor& x, const RopeTable& table, bool per_head, RopePa
 at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
   const int64_t axis = per_head ? -3 : -2;
   if (const auto device = DeviceForward::For(x)) {
-    return device->Rotate(x, table.cos, table.sin, per_head ? x.size(-2) : 1,
-                          pairs == RopePairs::kNeighbours);
+    return device->Rotate(x, table.cos, table.sin, per_head, pairs == RopePairs::kNeighbours);
   }
   const at::Tensor out = at::empty(x.sizes(), x.options());
   const int64_t tile = x.is_cpu() ? kRotatedPositions : std::max<int64_t>(x.size(axis), 1);

@@ -27,7 +27,7 @@ Function* FindBlas(const char* name) {
 }
 
 // While one lives, an OpenBLAS with threads of its own uses none of them: the callers are several.
-// One that uses OpenMP, and MKL, notice that by themselves.
+// One that uses OpenMP notices that by itself.
 class OneBlasThread {
  public:
   OneBlasThread() {
@@ -70,6 +70,26 @@ class OneBlasThread {
   }
 };
 
+// While one lives, MKL, if that is what libtorch has, uses one thread for what this thread asks
+// for. It would have no more of them among several, but cut products for as many as there are, and
+// so that a row would depend on how many rows there are.
+class OneMklThread {
+ public:
+  OneMklThread() : before_(Set(1)) {}
+  ~OneMklThread() { Set(before_); }
+  OneMklThread(const OneMklThread&) = delete;
+  OneMklThread& operator=(const OneMklThread&) = delete;
+
+ private:
+  // Returns how many they were; 0: as many as the process has.
+  static int Set(int threads) {
+    static const auto set = FindBlas<int(int)>("MKL_Set_Num_Threads_Local");
+    return set == nullptr ? 0 : set(threads);
+  }
+
+  int before_;
+};
+
 // `work(i)` for i in [0, count), the next one to whichever thread is free.
 void OnAllThreads(int64_t count, const std::function<void(int64_t)>& work) {
   const bool inference = c10::InferenceMode::is_enabled();
@@ -77,6 +97,7 @@ void OnAllThreads(int64_t count, const std::function<void(int64_t)>& work) {
   std::atomic<int64_t> next = 0;
   at::parallel_for(0, std::min<int64_t>(at::get_num_threads(), count), 1, [&](int64_t, int64_t) {
     const c10::InferenceMode same(inference);
+    const OneMklThread one_mkl_thread;
     for (int64_t i = next++; i < count; i = next++) work(i);
   });
 }

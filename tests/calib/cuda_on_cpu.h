@@ -20,7 +20,7 @@
 #include "calib/device_kernels.h"
 
 // Kernels are included within a namespace that uses vernier::calib::cuda.
-#define __device__
+#define __device__ [[maybe_unused]]
 #define __global__
 #define __shared__ static
 

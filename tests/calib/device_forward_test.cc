@@ -26,6 +26,7 @@ namespace {
 namespace forward_kernel {
 
 using namespace cuda;
+#include "calib/common_kernel.cu"
 #include "calib/forward_kernel.cu"
 
 const KernelsOnCpu& OnCpu() {
@@ -58,6 +59,9 @@ const KernelsOnCpu& OnCpu() {
 }
 
 }  // namespace forward_kernel
+
+static_assert(REDUCE_THREADS == kForwardThreads && CODES_AT_ONCE == kCodesOfThread &&
+              FOURS_OF_THREAD == kFoursOfThread);
 
 constexpr std::array kReals = {at::kFloat, at::kBFloat16};
 
@@ -160,11 +164,13 @@ TEST(DeviceForward, RotatesAsRopeDoes) {
       for (const RopePairs pairs : {RopePairs::kHalves, RopePairs::kNeighbours}) {
         for (const int64_t heads : {1, 5}) {
           for (const int64_t width : {8, 11, 28}) {
-            const at::Tensor x = SomeValues({2, 7, heads, width}, type);
+            const bool per_head = heads > 1;
+            const at::Tensor heads_of = SomeValues({2, 7, heads, width}, type);
+            const at::Tensor x = per_head ? heads_of : heads_of.squeeze(2);
             const at::Tensor found =
-                kernels.Rotate(x.to(device), table.cos.to(device), table.sin.to(device), heads,
+                kernels.Rotate(x.to(device), table.cos.to(device), table.sin.to(device), per_head,
                                pairs == RopePairs::kNeighbours);
-            EXPECT_TRUE(at::equal(found.cpu(), Rotate(x, table, /*per_head=*/true, pairs)));
+            EXPECT_TRUE(at::equal(found.cpu(), Rotate(x, table, per_head, pairs)));
           }
         }
       }
@@ -216,6 +222,66 @@ TEST(DeviceForward, SoftmaxHasASinkAndSeesWhatIsVisible) {
     kernels.Softmax(found, visible.to(device), sink.to(device), 0.5);
     ExpectClose(found, at::softmax(all, -1).slice(-1, 0, 300));
   });
+}
+
+// More keys than a round of a block's threads takes, a number of them that has no fours, and scores
+// that are no numbers.
+TEST(DeviceForward, SoftmaxTakesAnyKeysAndShowsWhatIsBad) {
+  WithKernels([](const DeviceForward& kernels, at::Device device) {
+    for (const int64_t keys : {1027, 2600}) {
+      at::Tensor p = SomeValues({3, keys}) * 8;
+      p[1][5] = std::numeric_limits<float>::quiet_NaN();
+      p[2][7] = std::numeric_limits<float>::infinity();
+      const at::Tensor found = p.to(device, /*non_blocking=*/false, /*copy=*/true);
+      kernels.Softmax(found, {.begin = keys - 1}, 1);
+      ExpectClose(found[0], at::softmax(p[0], -1));
+      EXPECT_TRUE(found[1].isnan().all().item<bool>());
+      EXPECT_TRUE(found[2].isnan().any().item<bool>());
+      const at::Tensor with_sink = p.slice(0, 0, 1).to(device, false, true).view({1, 1, 1, keys});
+      kernels.Softmax(with_sink, at::ones({1, 1, keys}, at::kBool).to(device),
+                      at::zeros({1}).to(device), 1);
+      const at::Tensor all = at::cat({p[0], at::zeros({1})});
+      ExpectClose(with_sink.flatten(), at::softmax(all, -1).slice(0, 0, keys));
+    }
+  });
+}
+
+TEST(DeviceForward, NothingIsMadeOfNothing) {
+  WithKernels([](const DeviceForward& kernels, at::Device device) {
+    const at::Tensor none = at::empty({0, 8}).to(device), one = at::ones({8}).to(device);
+    EXPECT_EQ(kernels.Normalize(none, one, 1e-6, at::kFloat).size(0), 0);
+    EXPECT_EQ(kernels.Add(none, none).size(0), 0);
+    EXPECT_EQ(kernels.Swiglu(none, none, 1).size(0), 0);
+    EXPECT_EQ(kernels.JoinStreams(none.view({0, 2, 4}), none.view({0, 8}).slice(1, 0, 2)).size(0),
+              0);
+    kernels.Softmax(none, {}, 1);
+    kernels.AddRows(none, none.select(1, 0), none.select(1, 0).to(at::kLong), one.view({1, 8}));
+    EXPECT_TRUE(at::equal(one.cpu(), at::ones({8})));
+  });
+}
+
+TEST(DeviceForward, ABadInputShowsInItsRowAlone) {
+  WithKernels([](const DeviceForward& kernels, at::Device device) {
+    at::Tensor x = SomeValues({3, 12});
+    x[1][4] = std::numeric_limits<float>::quiet_NaN();
+    const at::Tensor bad = kernels.Normalize(x.to(device), {}, 1e-6, at::kFloat).isnan().cpu();
+    EXPECT_TRUE(bad[1].all().item<bool>());
+    EXPECT_FALSE(bad[0].logical_or(bad[2]).any().item<bool>());
+  });
+}
+
+TEST(DeviceForward, DecodesOnlyWhatIsThere) {
+  DeviceForward::Stored stored = {.codes = at::zeros({64}, at::kByte),
+                                  .scales = at::zeros({8}, at::kByte),
+                                  .rows = 8,
+                                  .columns = 16,
+                                  .block_columns = 16};
+  EXPECT_TRUE(DeviceForward::CanDecode(stored));
+  stored.scales = at::zeros({7}, at::kByte);
+  EXPECT_FALSE(DeviceForward::CanDecode(stored));
+  stored.scales = at::zeros({33}, at::kByte).slice(0, 1);  // F32 at an odd place
+  stored.scale = DeviceForward::Stored::Scale::kF32;
+  EXPECT_FALSE(DeviceForward::CanDecode(stored));
 }
 
 TEST(DeviceForward, AddsRowsWhereTheyBelong) {

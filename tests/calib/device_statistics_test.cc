@@ -25,6 +25,7 @@ namespace {
 namespace statistics_kernel {
 
 using namespace cuda;
+#include "calib/common_kernel.cu"
 #include "calib/statistics_kernel.cu"
 
 const KernelsOnCpu& OnCpu() {
@@ -149,6 +150,17 @@ void ExpectAnyNumberOfParts(const DeviceStatistics& statistics, at::Device devic
   targets.squares = squares;
   statistics.Look(x.to(device), ranges, targets);
   EXPECT_TRUE(at::equal(squares.cpu(), x.to(at::kDouble).square().view({150, 2, 24}).sum(1)));
+}
+
+// Rows that begin where fours may not be loaded, and columns that have none.
+TEST(StatisticsKernel, TakesRowsFromAnyPlace) {
+  for (const int64_t columns : {28, 30}) {
+    const at::Tensor x = at::randn({7 * columns + 1}).slice(0, 1).view({7, columns});
+    DeviceStatistics::Targets targets;
+    targets.channel_amax = at::zeros({columns});
+    Emulated().Look(x, std::array<int64_t, 1>{7}, targets);
+    EXPECT_TRUE(at::equal(targets.channel_amax, x.abs().amax(0)));
+  }
 }
 
 TEST(StatisticsKernel, TakesAnyNumberOfParts) { ExpectAnyNumberOfParts(Emulated(), at::kCPU); }

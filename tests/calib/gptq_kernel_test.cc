@@ -26,6 +26,7 @@ namespace {
 namespace gptq_kernel {
 
 using namespace cuda;
+#include "calib/common_kernel.cu"
 #include "calib/gptq_kernel.cu"
 #undef BLOCK
 #undef TILE
@@ -84,10 +85,11 @@ TEST(GptqKernel, MakesTheBytesOfTheDefinition) {
 
 TEST(GptqKernel, EveryScaleAndEveryNibbleIsUnderstood) {
   for (int code = 1; code <= 126; ++code) {
-    const float value = gptq_kernel::E4m3Value(code);
+    const float value = gptq_kernel::PositiveE4m3Value(code);
     EXPECT_EQ(value, quantizers::E4m3ToFloat(static_cast<uint8_t>(code)));
     EXPECT_EQ(gptq_kernel::E4m3Code(value), code);
-    const float above = value + (code < 126 ? gptq_kernel::E4m3Value(code + 1) - value : 0) * 0.5F;
+    const float above =
+        value + (code < 126 ? gptq_kernel::PositiveE4m3Value(code + 1) - value : 0) * 0.5F;
     EXPECT_EQ(gptq_kernel::E4m3Code(above), quantizers::FloatToE4m3(above)) << above;
   }
   for (int code = 0; code < 16; ++code) {

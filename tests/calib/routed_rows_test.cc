@@ -34,6 +34,15 @@ TEST_P(RoutedRowsTest, AreThoseThatChoseTheExpertInOrder) {
   EXPECT_EQ(all, (kTokens - 20) * kChosen);
 }
 
+TEST_P(RoutedRowsTest, KnowWhetherATokenChoseAnExpertTwice) {
+  const auto distinct = [&](const at::Tensor& chosen) {
+    const at::Tensor on_device = chosen.to(at::kInt).to(GetParam());
+    return RoutedRows(on_device, at::ones(chosen.sizes()).to(GetParam()), 3).Distinct();
+  };
+  EXPECT_TRUE(distinct(at::tensor({0, 1, 1, 2, -1, -1}).view({3, 2})));
+  EXPECT_FALSE(distinct(at::tensor({0, 1, 2, 2, -1, -1}).view({3, 2})));
+}
+
 TEST_P(RoutedRowsTest, AnExpertThatNobodyChoseHasNone) {
   const auto on_device = at::TensorOptions().device(GetParam());
   const RoutedRows routed(at::full({4, 1}, 2, on_device.dtype(at::kInt)),

@@ -79,6 +79,7 @@ TEST(WithinMemoryTest, LibrariesRunOutToo) {
   EXPECT_TRUE(
       says("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"));
   EXPECT_TRUE(says("CUDA error: out of memory\nCUDA kernel errors might be reported later."));
+  EXPECT_FALSE(says("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasGemmEx(...)`"));
   EXPECT_FALSE(says("CUDA error: an illegal memory access was encountered"));
   EXPECT_VERNIER_ERROR(
       WithMemoryErrors([]() -> int {

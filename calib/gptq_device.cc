@@ -25,6 +25,15 @@ std::vector<uint8_t> HostBytes(const at::Tensor& bytes) {
   return {begin, begin + host.numel()};
 }
 
+// By position, nibbles [K, N] and codes of scales [K / 16, N] -> as they are stored.
+GptqOnDevice::Pending InNaturalOrder(const at::Tensor& nibbles, const at::Tensor& codes,
+                                     const at::Tensor& order) {
+  const at::Tensor natural = nibbles.index_select(0, order.argsort()).unflatten(0, {-1, 2});
+  const at::Tensor packed = natural.select(1, 0) + natural.select(1, 1) * 16;
+  const at::Tensor blocks = order.slice(0, 0, order.size(0), kScaleBlock).div(kScaleBlock, "floor");
+  return {packed.t(), codes.index_select(0, blocks.argsort()).t()};
+}
+
 }  // namespace
 
 std::unique_ptr<GptqOnDevice> GptqOnDevice::Make(at::Device device, std::string& problem) {
@@ -78,11 +87,7 @@ GptqOnDevice::Pending GptqOnDevice::Start(const at::Tensor& values, float global
     }
     make_up(group, end, columns);
   }
-  const at::Tensor position = order.argsort();
-  const at::Tensor natural = nibbles.index_select(0, position).view({columns / 2, 2, rows});
-  const at::Tensor packed = natural.select(1, 0) + natural.select(1, 1) * 16;
-  const at::Tensor block_order = order.slice(0, 0, columns, kScaleBlock).div(kScaleBlock, "floor");
-  return {packed.t(), codes.index_select(0, block_order.argsort()).t()};
+  return InNaturalOrder(nibbles, codes, order);
 }
 
 EncodedWeight GptqOnDevice::Pending::Fetch() const { return {HostBytes(codes), HostBytes(scales)}; }

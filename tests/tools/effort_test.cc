@@ -31,14 +31,9 @@ class EffortTest : public ModelRunTest {
                                      std::vector<std::string> options,
                                      const Json& fields = Json::object()) {
     const Json rule = {{"role", {"attention", "dense_mlp", "routed_expert"}}, {"format", "nvfp4"}};
-    options.insert(options.begin(), {"--progress", "json"});
-    return ArgumentsOf("run",
-                       {.name = name,
-                        .model = model,
-                        .quantize = Json::array({rule}),
-                        .vocab = 512,
-                        .fields = fields},
-                       options);
+    return ArgumentsOfRun(
+        {.name = name, .model = model, .quantize = Json::array({rule}), .fields = fields},
+        std::move(options));
   }
 
   Json Plan(const std::string& name, std::vector<std::string> options) {

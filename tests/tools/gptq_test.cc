@@ -34,14 +34,9 @@ class GptqTest : public ModelRunTest {
     const Json rule = {{"role", {"attention", "dense_mlp", "routed_expert"}},
                        {"format", "nvfp4"},
                        {"scale", method}};
-    options.insert(options.begin(), {"--progress", "json"});
-    return ArgumentsOf("run",
-                       {.name = name,
-                        .model = model,
-                        .quantize = Json::array({rule}),
-                        .vocab = 512,
-                        .samples = samples},
-                       options);
+    return ArgumentsOfRun(
+        {.name = name, .model = model, .quantize = Json::array({rule}), .samples = samples},
+        std::move(options));
   }
 };
 

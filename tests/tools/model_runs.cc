@@ -24,6 +24,14 @@ std::vector<std::string> ModelRunTest::ArgumentsOf(const std::string& command, c
   return arguments;
 }
 
+std::vector<std::string> ModelRunTest::ArgumentsOfRun(ModelRun run,
+                                                      std::vector<std::string> options) {
+  constexpr int64_t kIdsOfEveryModel = 512;
+  run.vocab = kIdsOfEveryModel;
+  options.insert(options.begin(), {"--progress", "json"});
+  return ArgumentsOf("run", run, options);
+}
+
 CommandResult ModelRunTest::Run(const std::vector<std::string>& arguments) {
   const CommandResult result = RunVernier(arguments);
   EXPECT_EQ(result.exit_code, 0) << result.errors << result.output;

@@ -34,6 +34,8 @@ class ModelRunTest : public ::testing::Test {
   // Writes recipe and calibration data, and returns {command, recipe, options...}.
   std::vector<std::string> ArgumentsOf(const std::string& command, const ModelRun& run,
                                        const std::vector<std::string>& options);
+  // Of a run that reports its progress in JSON, on ids that every model has.
+  std::vector<std::string> ArgumentsOfRun(ModelRun run, std::vector<std::string> options);
   // Expects success.
   CommandResult Run(const std::vector<std::string>& arguments);
 

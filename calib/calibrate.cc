@@ -70,7 +70,7 @@ SampleBuffer OpenActivations(const run::Store& store, const LayerLoop& loop, int
   return file;
 }
 
-// Bytes of solved weights above which they are made durable before it is time to.
+// Bytes of solved weights in memory above which layers that wait to be committed do so.
 constexpr uint64_t kMostSolvedBytes = 512u << 20u;
 
 // What a calibration adds to a pass: where it begins, saves, commits.
@@ -101,7 +101,7 @@ class CalibrationRun {
         folds_(request.source, request.plan, UnobservedReads()),
         trials_(request.source, request.plan, folds_.scales(), request.recipe.activation_headroom,
                 UnobservedReads()),
-        solver_(request.source, request.plan, folds_.scales(), UnobservedReads()),
+        solver_(request.source, request.plan, folds_.scales(), UnobservedReads(), store.run_dir()),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
     for (const recipes::ScaleGroup& group : request.plan.scale_groups) {
@@ -196,9 +196,9 @@ class CalibrationRun {
   std::set<std::string> SolvedBefore(int layer) {
     std::set<std::string> modules;
     try {
-      for (const run::SolvedKey& key : run::SolvedWeightsOfUnit(store_.database(), layer)) {
-        run::CheckSolvedWeight(store_, key);
-        modules.insert(key.weight.module);
+      for (const run::SolvedWeight& weight : run::SolvedWeightsOfUnit(store_.database(), layer)) {
+        run::CheckSolvedWeight(store_.run_dir(), weight);
+        modules.insert(weight.module);
       }
     } catch (const Error& error) {
       if (error.code() != ErrorCode::kStoreCorrupt) throw;
@@ -236,10 +236,9 @@ class CalibrationRun {
     policy_.UnitDone(SecondsSince(std::exchange(unit_start_, Clock::now())));
     // The whole layer is about to be committed, or those before it must be first.
     if (state.Fraction() >= 1 || committer_.HasWaiting()) return;
-    const uint64_t solved = solver_.UnsavedBytes();
-    const uint64_t bytes = saver_.UnsavedBytes(state) + recorder_.Bytes() + solved;
-    const bool save = policy_.ShouldSave(bytes) || solved >= kMostSolvedBytes;
-    if (!progress_.StopRequested() && !save) return;
+    const uint64_t bytes =
+        saver_.UnsavedBytes(state) + recorder_.Bytes() + solver_.solved().MemoryBytes();
+    if (!progress_.StopRequested() && !policy_.ShouldSave(bytes)) return;
     const StageClock clock(&times_, "save within a layer");
     const Clock::time_point start = Clock::now();
     const int number = static_cast<int>(layer);
@@ -248,7 +247,7 @@ class CalibrationRun {
     saver_.Save(state, {.seconds = LayerSeconds(),
                         .statistics = recorder_.Rows(number),
                         .non_finites = guard_.NonFinites(number),
-                        .decided = {.solved = solver_.TakeSolved(),
+                        .decided = {.solved = solver_.solved().Take(),
                                     .folds = folds_.TakeDecided(),
                                     .format_errors = trials_.TakeMeasured()}});
     policy_.Saved(bytes, SecondsSince(start));
@@ -294,8 +293,9 @@ class CalibrationRun {
   // of it is saved before its end.
   void RunQuantised(int64_t layer, LayerState& state) {
     committer_.Wait();
-    const QuantisedWeights weights(request_.source, request_.plan, folds_.scales(), solver_, store_,
-                                   static_cast<int>(layer), UnobservedReads());
+    const QuantisedWeights weights(request_.source, request_.plan, folds_.scales(),
+                                   solver_.solved(), store_, static_cast<int>(layer),
+                                   UnobservedReads());
     QuantisedInputs inputs(request_.source, request_.plan, folds_.scales(), recorder_,
                            request_.recipe.activation_headroom);
     NonFiniteGuard guard(inputs, PolicyOf(request_.recipe));
@@ -318,13 +318,11 @@ class CalibrationRun {
                             .solved = {},
                             .folds = folds_.TakeDecided(),
                             .format_errors = trials_.TakeMeasured()};
-    waiting_bytes_ += solver_.UnsavedBytes();
-    result.solved = solver_.TakeSolved();
+    waiting_bytes_ += solver_.solved().MemoryBytes();
+    result.solved = solver_.solved().Take();
     const bool last = layer + 1 == decoder_->Layers();
     const bool stop = progress_.StopRequested();
-    // Nothing can be saved within the next layer while this one waits.
-    const uint64_t waiting = waiting_bytes_ + solver_.CodeBytesOf(number + 1);
-    const bool now = stop || waiting >= kMostSolvedBytes;
+    const bool now = stop || waiting_bytes_ >= kMostSolvedBytes;
     using When = LayerCommitter::When;
     std::shared_ptr<SampleBuffer> out =
         committer_.LayerDone(std::move(result), state, saver_.UnsavedOut(state),
@@ -413,8 +411,8 @@ class CalibrationRun {
   FoldSolver folds_;
   FormatTrials trials_;
   WeightSolver solver_;
+  uint64_t waiting_bytes_ = 0;            // of solved weights of layers that wait, in memory
   std::shared_ptr<SampleBuffer> before_;  // null but where layers run twice
-  uint64_t waiting_bytes_ = 0;            // of solved weights of layers that wait to be committed
   NonFiniteGuard guard_;
   // Of the current layer.
   double seconds_before_ = 0;  // spent by earlier runs

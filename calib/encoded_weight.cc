@@ -27,9 +27,8 @@ std::span<Byte> BytesOfRows(std::span<Byte> all, int64_t begin, int64_t end, int
                      static_cast<size_t>((end - begin) * columns / values_per_byte));
 }
 
-at::Tensor BytesOn(at::Device device, const std::vector<uint8_t>& bytes) {
-  auto* data = const_cast<uint8_t*>(bytes.data());  // from_blob takes no other, and nobody writes
-  return at::from_blob(data, {static_cast<int64_t>(bytes.size())}, at::kByte).to(device);
+std::span<uint8_t> SpanOf(const at::Tensor& bytes) {
+  return {bytes.data_ptr<uint8_t>(), static_cast<size_t>(bytes.numel())};
 }
 
 // Values of all codes, [256, 2] for the two of a byte of E2M1, [256] for E4M3.
@@ -46,32 +45,39 @@ at::Tensor ScalesOn(at::Device device) {
   return at::tensor(at::ArrayRef<float>(quantizers::kE4m3Values)).to(device);
 }
 
-at::Tensor DecodeOn(at::Device device, const EncodedWeight& encoded, int64_t rows, int64_t columns,
-                    float global_scale) {
-  const at::Tensor codes = BytesOn(device, encoded.codes).to(at::kInt);
-  const at::Tensor scales = BytesOn(device, encoded.scales).to(at::kInt);
-  at::Tensor values = PairsOn(device).index_select(0, codes).view({rows, columns / kBlock, kBlock});
-  values.mul_(ScalesOn(device).index_select(0, scales).mul_(global_scale).view({rows, -1, 1}));
-  return values.view({rows, columns});
+at::Tensor DecodeOn(at::Device device, const EncodedWeight& encoded, float global_scale) {
+  const auto indices = [device](const at::Tensor& bytes) {
+    return bytes.to(device, bytes.scalar_type(), /*non_blocking=*/true).to(at::kInt).flatten();
+  };
+  const int64_t rows = encoded.scales.size(0), blocks = encoded.scales.size(1);
+  at::Tensor values = PairsOn(device).index_select(0, indices(encoded.codes));
+  const at::Tensor scales = ScalesOn(device).index_select(0, indices(encoded.scales));
+  values.view({rows * blocks, kBlock}).mul_(scales.mul_(global_scale).unsqueeze(1));
+  return values.view({rows, blocks * kBlock});
 }
 
 }  // namespace
 
 std::vector<std::byte> EncodedWeight::Bytes() const {
-  std::vector<std::byte> bytes(codes.size() + scales.size());
-  const auto code_bytes = std::as_bytes(std::span(codes));
-  const auto scale_bytes = std::as_bytes(std::span(scales));
-  std::ranges::copy(scale_bytes, std::ranges::copy(code_bytes, bytes.begin()).out);
+  std::vector<std::byte> bytes(codes.nbytes() + scales.nbytes());
+  std::byte* to = bytes.data();
+  for (const at::Tensor& part : {codes, scales}) {
+    at::from_blob(to, part.sizes(), at::kByte).copy_(part);
+    to += part.nbytes();
+  }
   return bytes;
 }
 
 at::Tensor ReadWeightRows(const checkpoint::SourceModel& source,
                           const checkpoint::WeightReader& reader,
                           const checkpoint::LogicalWeight& weight,
-                          const checkpoint::Rescaling& rescaling, int64_t first, int64_t rows) {
+                          const checkpoint::Rescaling& rescaling, int64_t first, int64_t rows,
+                          bool pinned) {
   const bool is_bf16 = rescaling.empty() && checkpoint::ExactInBf16(source.checkpoint, weight);
   const int64_t columns = weight.columns();
-  at::Tensor values = at::empty({rows, columns}, is_bf16 ? at::kBFloat16 : at::kFloat);
+  at::Tensor values =
+      at::empty({rows, columns},
+                at::TensorOptions(is_bf16 ? at::kBFloat16 : at::kFloat).pinned_memory(pinned));
   ForWeightRows(rows, [&](int64_t begin, int64_t end) {
     const auto count = static_cast<size_t>((end - begin) * columns);
     if (is_bf16) {
@@ -87,13 +93,14 @@ at::Tensor ReadWeightRows(const checkpoint::SourceModel& source,
 }
 
 EncodedWeight Encode(const at::Tensor& values, const EncodeRows& encode) {
-  const int64_t columns = values.size(1);
-  const auto size = static_cast<size_t>(values.numel());
-  EncodedWeight encoded{std::vector<uint8_t>(size / 2), std::vector<uint8_t>(size / kBlock)};
-  ForWeightRows(values.size(0), [&](int64_t begin, int64_t end) {
+  const int64_t rows = values.size(0), columns = values.size(1);
+  const auto bytes = at::TensorOptions(at::kByte).pinned_memory(values.is_pinned());
+  EncodedWeight encoded{at::empty({rows, columns / 2}, bytes),
+                        at::empty({rows, columns / kBlock}, bytes)};
+  ForWeightRows(rows, [&](int64_t begin, int64_t end) {
     encode(RealsOf(values, begin * columns, (end - begin) * columns),
-           BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),
-           BytesOfRows(std::span(encoded.scales), begin, end, columns, kBlock));
+           BytesOfRows(SpanOf(encoded.codes), begin, end, columns, 2),
+           BytesOfRows(SpanOf(encoded.scales), begin, end, columns, kBlock));
   });
   return encoded;
 }
@@ -104,15 +111,16 @@ EncodedWeight Encode(const at::Tensor& values, const quantizers::Nvfp4Options& o
   });
 }
 
-at::Tensor Decode(const EncodedWeight& encoded, int64_t columns, float global_scale,
-                  at::Device device) {
-  const auto rows = static_cast<int64_t>(encoded.codes.size()) * 2 / columns;
-  if (!device.is_cpu()) return DecodeOn(device, encoded, rows, columns, global_scale);
-  at::Tensor values = at::empty({rows, columns}, at::kFloat);
-  ForWeightRows(rows, [&](int64_t begin, int64_t end) {
-    quantizers::DequantizeNvfp4(BytesOfRows(std::span(encoded.codes), begin, end, columns, 2),
-                                BytesOfRows(std::span(encoded.scales), begin, end, columns, kBlock),
-                                columns, global_scale,
+at::Tensor Decode(const EncodedWeight& encoded, float global_scale, at::Device device) {
+  if (!device.is_cpu()) return DecodeOn(device, encoded, global_scale);
+  const at::Tensor codes = encoded.codes.cpu().contiguous();
+  const at::Tensor scales = encoded.scales.cpu().contiguous();
+  const int64_t columns = 2 * codes.size(1);
+  at::Tensor values = at::empty({codes.size(0), columns}, at::kFloat);
+  ForWeightRows(values.size(0), [&](int64_t begin, int64_t end) {
+    quantizers::DequantizeNvfp4(BytesOfRows(SpanOf(codes), begin, end, columns, 2),
+                                BytesOfRows(SpanOf(scales), begin, end, columns, kBlock), columns,
+                                global_scale,
                                 std::span(values.data_ptr<float>() + begin * columns,
                                           static_cast<size_t>((end - begin) * columns)));
   });

@@ -25,15 +25,10 @@ class GptqOnDevice {
   // Null, and why in `problem`, where the device cannot compile kernels.
   static std::unique_ptr<GptqOnDevice> Make(at::Device device, std::string& problem);
 
-  // What the device is at work on.
-  struct Pending {
-    at::Tensor codes, scales;  // U8 [N, K / 2] and [N, K / 16]
-
-    EncodedWeight Fetch() const;  // waits for the device
-  };
-  // `values` [N, K] BF16 or F32, on any device; the factor on this one. Memory on the device: an
-  // F32 copy of `values`, one in the making, and a byte for each.
-  Pending Start(const at::Tensor& values, float global_scale, const GptqFactor& factor) const;
+  // `values` [N, K] BF16 or F32, on any device; the factor on this one, and so is what is made,
+  // which the device may still be at work on. Memory there: an F32 copy of `values`, and three
+  // bytes for each.
+  EncodedWeight Start(const at::Tensor& values, float global_scale, const GptqFactor& factor) const;
 
  private:
   std::unique_ptr<DeviceKernels> kernels_;

@@ -7,10 +7,25 @@
 namespace vernier::calib {
 namespace {
 
-// Lower triangular L of L L^T = matrix; undefined where there is none.
-at::Tensor Cholesky(const at::Tensor& matrix) {
-  const auto [lower, info] = at::linalg_cholesky_ex(matrix);
-  return info.item<int>() == 0 ? lower : at::Tensor();
+// Columns of a triangular matrix that is inverted by substitution; larger ones are products.
+constexpr int64_t kSubstituted = 512;
+
+// Of a lower triangular matrix [n, n].
+at::Tensor InverseOfLower(const at::Tensor& lower) {
+  const int64_t n = lower.size(0), half = n / 2;
+  if (n <= kSubstituted) {
+    return at::linalg_solve_triangular(lower, at::eye(n, lower.options()), /*upper=*/false);
+  }
+  const auto quarter = [half, n](const at::Tensor& of, bool low, bool right) {
+    return of.slice(0, low ? half : 0, low ? n : half).slice(1, right ? half : 0, right ? n : half);
+  };
+  const at::Tensor first = InverseOfLower(quarter(lower, false, false));
+  const at::Tensor last = InverseOfLower(quarter(lower, true, true));
+  at::Tensor inverse = at::zeros_like(lower);
+  quarter(inverse, false, false).copy_(first);
+  quarter(inverse, true, true).copy_(last);
+  quarter(inverse, true, false).copy_(last.mm(quarter(lower, true, false)).mm(first).neg_());
+  return inverse;
 }
 
 }  // namespace
@@ -23,17 +38,16 @@ std::optional<GptqFactor> FactorOf(const at::Tensor& hessian) {
   factor.order = quantizers::Nvfp4GptqOrder(
       {diagonal.data_ptr<double>(), static_cast<size_t>(diagonal.numel())});
 
-  const at::Tensor order = at::tensor(factor.order, at::kInt).to(at::kLong).to(hessian.device());
-  const at::Tensor upper = hessian.triu().to(at::kDouble).div_(mean);
-  at::Tensor matrix = upper + upper.triu(1).t();
-  matrix.diagonal().add_(kGptqDamping);
-  matrix = matrix.index_select(0, order).index_select(1, order);
-  const at::Tensor lower = Cholesky(matrix);
-  if (!lower.defined()) return std::nullopt;
-  // U^T U = L' L'^T of the inverse.
-  const at::Tensor of_inverse = Cholesky(at::cholesky_inverse(lower));
-  if (!of_inverse.defined()) return std::nullopt;
-  factor.upper = of_inverse.t().to(at::kFloat).contiguous();
+  // Of the positions from last to first H is L L^T, so that L^-1, turned back, is U.
+  const at::Tensor backwards =
+      at::tensor(factor.order, at::kInt).to(at::kLong).flip(0).to(hessian.device());
+  const at::Tensor upper = hessian.triu();
+  const at::Tensor whole = upper + upper.triu(1).t();
+  at::Tensor matrix = whole.index_select(0, backwards).index_select(1, backwards).to(at::kDouble);
+  matrix.div_(mean).diagonal().add_(kGptqDamping);
+  const auto [lower, info] = at::linalg_cholesky_ex(matrix);
+  if (info.item<int>() != 0) return std::nullopt;
+  factor.upper = InverseOfLower(lower).to(at::kFloat).flip({0, 1}).contiguous();
   return factor;
 }
 

@@ -13,7 +13,7 @@ namespace vernier::calib {
 
 struct GptqFactor {
   std::vector<int32_t> order;  // [K]: the column at each position
-  at::Tensor upper;            // U [K, K] F32 by positions, on the Hessian's device
+  at::Tensor upper;            // U [K, K] F32 by positions, contiguous, on the Hessian's device
 };
 
 // What is added to the diagonal of H, of its mean.

@@ -1,10 +1,15 @@
 // GPTQ of NVFP4 on a device (quantizers/nvfp4_gptq.h has the definition, and the bytes are its):
 // CUDA C that is compiled when it is first needed, and C++ that a test compiles (with functions of
 // its own for the intrinsics). Everything is laid out by position, rows side by side: w [K, N].
+// Positions are worked on in groups: one launch quantises a group's blocks, each of which makes up
+// for its errors within the group; another makes up for the group's in what is behind it. The sums
+// are made in the definition's order.
 
-#define BLOCK 16
-#define CODES_BELOW 4
-#define CODES_ABOVE 7
+constexpr int kBlock = 16;      // positions with a scale
+constexpr int kGroup = 128;     // positions of a group
+constexpr int kGroupRows = 8;   // rows of a block of threads that quantises
+constexpr int kCodesBelow = 4;  // the rule's, from which on codes are tried
+constexpr int kCodes = 12;
 
 // Arrays of a thread are registers only where every index is known.
 #ifdef __CUDACC__
@@ -23,7 +28,8 @@ __device__ float PositiveE4m3Value(int code) {
 // Of a value from 2^-9 to 448, to nearest even.
 __device__ int E4m3Code(float value) {
   const int bits = __float_as_int(value);
-  if (value < 0.015625f) return __float_as_int(__fadd_rn(value, 16384.0f)) - __float_as_int(16384.0f);
+  if (value < 0.015625f)
+    return __float_as_int(__fadd_rn(value, 16384.0f)) - __float_as_int(16384.0f);
   const int rounded = bits + 0x7FFFF + ((bits >> 20) & 1);
   return (rounded >> 20) - (120 << 3);
 }
@@ -42,7 +48,7 @@ __device__ int RuleCode(const float* v, float global_scale) {
   float amax = 0.0f;
   int is_finite = 1;
   UNROLLED
-  for (int i = 0; i < BLOCK; ++i) {
+  for (int i = 0; i < kBlock; ++i) {
     const float magnitude = v[i] < 0.0f ? -v[i] : v[i];
     if (!(magnitude <= 3.402823466e+38f)) is_finite = 0;
     if (magnitude > amax) amax = magnitude;
@@ -53,86 +59,184 @@ __device__ int RuleCode(const float* v, float global_scale) {
   return E4m3Code(scale < 0.001953125f ? 0.001953125f : scale > 448.0f ? 448.0f : scale);
 }
 
-// The errors of a block's values as its columns make up for each other: v [16], its part of U, of
-// which inverses has the diagonal's. Calls each(i, nibble, error).
-template <class Each>
-__device__ void Compensate(const float* values, const float* u, long long stride,
-                           const float* inverses, float scale, Each each) {
-  float v[BLOCK];
-  UNROLLED
-  for (int i = 0; i < BLOCK; ++i) v[i] = values[i];
-  UNROLLED
-  for (int i = 0; i < BLOCK; ++i) {
-    const int nibble = E2m1Code(__fdiv_rn(v[i], scale));
-    const float error = __fmul_rn(__fmaf_rn(-E2m1Value(nibble), scale, v[i]), inverses[i]);
-    each(i, nibble, error);
-    UNROLLED
-    for (int k = i + 1; k < BLOCK; ++k) v[k] = __fmaf_rn(-error, u[i * stride + k], v[k]);
-  }
-}
-
-// Quantises a block: w [16, rows] -> nibbles [16, rows], codes [rows], errors [16, rows].
-extern "C" __global__ void gptq_block(const float* w, const float* u, long long stride,
-                                      float global_scale, int rows, unsigned char* nibbles,
-                                      unsigned char* codes, float* errors) {
-  const int row = blockIdx.x * blockDim.x + threadIdx.x;
-  if (row >= rows) return;
-  float v[BLOCK], inverses[BLOCK];
-  UNROLLED
-  for (int i = 0; i < BLOCK; ++i) {
-    v[i] = w[(long long)i * rows + row];
-    inverses[i] = __fdiv_rn(1.0f, u[i * stride + i]);
-  }
-  const int rule = RuleCode(v, global_scale);
-  int best = rule;
-  const float infinity = __int_as_float(0x7F800000);
-  float least = infinity;
-  // The rule's code first: of equals, the first one stays.
-  for (int c = -CODES_BELOW - 1; c <= CODES_ABOVE; ++c) {
-    const int code = c < -CODES_BELOW ? rule : rule + c;
-    if (code < 1 || code > 126) continue;
-    float cost = 0.0f;
-    Compensate(v, u, stride, inverses, __fmul_rn(PositiveE4m3Value(code), global_scale),
-               [&](int, int, float error) { cost = __fmaf_rn(error, error, cost); });
-    if (cost < least) {
-      least = cost;
-      best = code;
-    }
-  }
-  codes[row] = (unsigned char)best;
-  const float scale = __fmul_rn(PositiveE4m3Value(best), global_scale);
-  const auto put = [&](int i, int nibble, float error) {
-    nibbles[(long long)i * rows + row] = (unsigned char)nibble;
-    errors[(long long)i * rows + row] = error;
-  };
-  if (least < infinity) {
-    Compensate(v, u, stride, inverses, scale, put);
-    return;
-  }
-  UNROLLED
-  for (int i = 0; i < BLOCK; ++i) put(i, E2m1Code(__fdiv_rn(v[i], scale)), 0.0f);
-}
-
-#define TILE 16
-
-struct alignas(16) Neighbours {
-  float of[TILE];
+// A block of values as they are with one scale: nibbles, and the errors that its columns make up
+// for among each other.
+struct Compensated {
+  float errors[kBlock];
+  unsigned char nibbles[kBlock];
+  float cost;
 };
 
-// Makes up for the errors of some positions, errors [positions, rows], in the `rest` of those behind
-// them, a multiple of TILE: w [rest, rows]. u: U's rows of these positions, from the first of those
-// behind on. A thread has a row and TILE positions.
-extern "C" __global__ void gptq_update(float* w, const float* u, long long stride, int rows,
-                                       const float* errors, int positions) {
-  const int row = blockIdx.x * blockDim.x + threadIdx.x;
-  if (row >= rows) return;
-  float* behind = w + (long long)blockIdx.y * TILE * rows + row;
-  float v[TILE];
-  for (int k = 0; k < TILE; ++k) v[k] = behind[(long long)k * rows];
-  for (int i = 0; i < positions; ++i) {
-    const float error = errors[(long long)i * rows + row];
-    const Neighbours factors = *(const Neighbours*)(u + i * stride + blockIdx.y * TILE);
-    for (int k = 0; k < TILE; ++k) v[k] = __fmaf_rn(-error, factors.of[k], v[k]);
+// v [16]; u [16][16] of U, and the inverses of its diagonal.
+__device__ void Compensate(const float* values, const float (*u)[kBlock], const float* inverses,
+                           float scale, Compensated& made) {
+  float v[kBlock];
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) v[i] = values[i];
+  made.cost = 0.0f;
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    const int nibble = E2m1Code(__fdiv_rn(v[i], scale));
+    const float error = __fmul_rn(__fmaf_rn(-E2m1Value(nibble), scale, v[i]), inverses[i]);
+    made.nibbles[i] = (unsigned char)nibble;
+    made.errors[i] = error;
+    made.cost = __fmaf_rn(error, error, made.cost);
+    UNROLLED
+    for (int k = i + 1; k < kBlock; ++k) v[k] = __fmaf_rn(-error, u[i][k], v[k]);
   }
-  for (int k = 0; k < TILE; ++k) behind[(long long)k * rows] = v[k];
+}
+
+// What nothing can be made up for: each value by itself.
+__device__ void EncodeAlone(const float* values, float scale, Compensated& made) {
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    made.nibbles[i] = (unsigned char)E2m1Code(__fdiv_rn(values[i], scale));
+    made.errors[i] = 0.0f;
+  }
+}
+
+// Which of the codes around the rule's has the smallest cost: of equals the rule's, then the first;
+// -1 where none is finite.
+__device__ int Winner(const float* costs) {
+  float least = __int_as_float(0x7F800000);
+  int winner = -1;
+  UNROLLED
+  for (int i = -1; i < kCodes; ++i) {
+    const int code = i < 0 ? kCodesBelow : i;
+    if (costs[code] < least) {
+      least = costs[code];
+      winner = code;
+    }
+  }
+  return winner;
+}
+
+// Quantises the blocks of a group, one after the other: w [positions, rows] -> nibbles [positions,
+// rows], codes [positions / 16, rows], errors [positions, rows]. u: U from the group's first
+// position on. 16 threads have a row: each tries a code, and makes up for positions.
+extern "C" __global__ void gptq_group(const float* w, const float* u, long long stride,
+                                      float global_scale, long long rows, int positions,
+                                      unsigned char* nibbles, unsigned char* codes, float* errors) {
+  __shared__ float values[kGroupRows][kGroup + 1];  // errors, once quantised
+  __shared__ unsigned char made_nibbles[kGroupRows][kGroup];
+  __shared__ float factors[kBlock][kBlock], inverses[kBlock];
+  __shared__ float costs[kGroupRows][kBlock];
+  const int thread = threadIdx.x;
+  const int row = thread / kBlock, lane = thread % kBlock;
+  const long long first_row = (long long)blockIdx.x * kGroupRows;
+  for (int i = thread; i < positions * kGroupRows; i += kGroupRows * kBlock) {
+    const int position = i / kGroupRows, r = i % kGroupRows;
+    values[r][position] = w[position * rows + first_row + r];
+  }
+  for (int first = 0; first < positions; first += kBlock) {
+    __syncthreads();
+    for (int i = thread; i < kBlock * kBlock; i += kGroupRows * kBlock) {
+      const int at = i / kBlock, k = i % kBlock;
+      factors[at][k] = u[(first + at) * stride + first + k];
+      if (at == k) inverses[at] = __fdiv_rn(1.0f, factors[at][k]);
+    }
+    __syncthreads();
+    float v[kBlock];
+    UNROLLED
+    for (int i = 0; i < kBlock; ++i) v[i] = values[row][first + i];
+    const int rule = RuleCode(v, global_scale);
+    const int code = rule - kCodesBelow + lane;
+    Compensated made;
+    if (lane < kCodes && code >= 1 && code <= 126) {
+      Compensate(v, factors, inverses, __fmul_rn(PositiveE4m3Value(code), global_scale), made);
+      costs[row][lane] = made.cost;
+    } else {
+      costs[row][lane] = __int_as_float(0x7F800000);
+    }
+    __syncthreads();
+    const int winner = Winner(costs[row]);
+    if (lane == (winner < 0 ? kCodesBelow : winner)) {
+      if (winner < 0) {
+        EncodeAlone(v, __fmul_rn(PositiveE4m3Value(rule), global_scale), made);
+      }
+      UNROLLED
+      for (int i = 0; i < kBlock; ++i) {
+        values[row][first + i] = made.errors[i];
+        made_nibbles[row][first + i] = made.nibbles[i];
+      }
+      codes[first / kBlock * rows + first_row + row] = (unsigned char)code;
+    }
+    __syncthreads();
+    for (int position = first + kBlock + lane; position < positions; position += kBlock) {
+      float value = values[row][position];
+      UNROLLED
+      for (int i = 0; i < kBlock; ++i) {
+        value = __fmaf_rn(-values[row][first + i], u[(first + i) * stride + position], value);
+      }
+      values[row][position] = value;
+    }
+  }
+  __syncthreads();
+  for (int i = thread; i < positions * kGroupRows; i += kGroupRows * kBlock) {
+    const int position = i / kGroupRows, r = i % kGroupRows;
+    errors[position * rows + first_row + r] = values[r][position];
+    nibbles[position * rows + first_row + r] = made_nibbles[r][position];
+  }
+}
+
+// A block of threads makes up in a tile of positions by rows, a thread in 8 by 8 of it.
+constexpr int kTilePositions = 64, kTileRows = 128;
+constexpr int kOfThread = 8;
+constexpr int kDepth = 16;  // errors that are looked at together
+
+// Makes up for the errors [kGroup, rows] of a group in the `rest` positions behind it, which
+// kOfThread divides: w [rest, rows]. u: U's rows of the group, from the first position behind it
+// on.
+extern "C" __global__ void gptq_update(float* w, const float* u, long long stride, long long rows,
+                                       const float* errors, int rest) {
+  __shared__ Four<float> negated[kDepth][kTileRows / 4];
+  __shared__ Four<float> factors[kDepth][kTilePositions / 4];
+  const int thread = threadIdx.x;
+  const int column = thread % (kTileRows / kOfThread), line = thread / (kTileRows / kOfThread);
+  const int first = blockIdx.y * kTilePositions;
+  const int mine = first + line * kOfThread;  // my first position
+  // My rows: four neighbours, and those a half tile on.
+  const long long row = (long long)blockIdx.x * kTileRows + 4 * column;
+  const bool is_there = mine < rest;
+  Four<float> v[kOfThread][2];
+  UNROLLED
+  for (int k = 0; k < kOfThread; ++k) {
+    if (!is_there) continue;
+    const float* from = w + (mine + k) * rows + row;
+    v[k][0] = *(const Four<float>*)from;
+    v[k][1] = *(const Four<float>*)(from + kTileRows / 2);
+  }
+  for (int depth = 0; depth < kGroup; depth += kDepth) {
+    __syncthreads();
+    for (int i = thread; i < kDepth * kTileRows; i += kTileRows) {
+      const int at = i / kTileRows, r = i % kTileRows;
+      negated[at][r / 4].of[r % 4] = -errors[(depth + at) * rows + blockIdx.x * kTileRows + r];
+    }
+    for (int i = thread; i < kDepth * kTilePositions; i += kTileRows) {
+      const int at = i / kTilePositions, k = i % kTilePositions;
+      const float factor = first + k < rest ? u[(depth + at) * stride + first + k] : 0.0f;
+      factors[at][k / 4].of[k % 4] = factor;
+    }
+    __syncthreads();
+    UNROLLED
+    for (int i = 0; i < kDepth; ++i) {
+      const Four<float> error[2] = {negated[i][column], negated[i][kTileRows / 8 + column]};
+      const Four<float> factor[2] = {factors[i][2 * line], factors[i][2 * line + 1]};
+      UNROLLED
+      for (int k = 0; k < kOfThread; ++k) {
+        UNROLLED
+        for (int r = 0; r < kOfThread; ++r) {
+          float& value = v[k][r / 4].of[r % 4];
+          value = __fmaf_rn(error[r / 4].of[r % 4], factor[k / 4].of[k % 4], value);
+        }
+      }
+    }
+  }
+  UNROLLED
+  for (int k = 0; k < kOfThread; ++k) {
+    if (!is_there) continue;
+    float* to = w + (mine + k) * rows + row;
+    *(Four<float>*)to = v[k][0];
+    *(Four<float>*)(to + kTileRows / 2) = v[k][1];
+  }
 }

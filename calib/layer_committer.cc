@@ -23,7 +23,7 @@ void CommitLayers(run::Store& store, run::SourceLedger& ledger,
   PublishPartial(path);
   ledger.Commit();
   store.CommitLayers(layers);
-  run::RemoveStaleFiles(store.run_dir(), run::NeededFiles(store));
+  run::RemoveStaleFiles(store.run_dir(), run::NeededFiles(store), /*through=*/last.layer);
 }
 
 }  // namespace

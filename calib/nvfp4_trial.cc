@@ -27,7 +27,7 @@ at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& 
   const float scale = quantizers::Nvfp4GlobalScale(AmaxOf(weight), Nvfp4Search::kMse);
   const quantizers::Nvfp4Options options = {
       .global_scale = scale, .search = Nvfp4Search::kMse, .importance = importance};
-  return Decode(Encode(weight, options), weight.size(1), scale, device);
+  return Decode(Encode(weight, options), scale, device);
 }
 
 }  // namespace vernier::calib

@@ -24,27 +24,27 @@ using statistics::InputChannelAmax;
 // The values of codes and scales, in that order.
 at::Tensor ValuesOf(const LogicalWeight& weight, float global_scale,
                     std::span<const std::byte> bytes) {
-  const auto values = static_cast<size_t>(weight.rows() * weight.columns());
-  const std::span all(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  const auto codes = all.first(values / 2), scales = all.subspan(values / 2);
-  const EncodedWeight encoded{{codes.begin(), codes.end()}, {scales.begin(), scales.end()}};
-  return Decode(encoded, weight.columns(), global_scale);
+  auto* begin = const_cast<std::byte*>(bytes.data());  // from_blob takes no other; nobody writes
+  const int64_t rows = weight.rows(), columns = weight.columns();
+  const at::Tensor codes = at::from_blob(begin, {rows, columns / 2}, at::kByte);
+  const at::Tensor scales = at::from_blob(begin + codes.nbytes(),
+                                          {rows, columns / quantizers::kNvfp4BlockSize}, at::kByte);
+  return Decode({codes, scales}, global_scale);
 }
 
 }  // namespace
 
 QuantisedWeights::QuantisedWeights(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                                   const recipes::FoldScales& folds, const WeightSolver& solver,
+                                   const recipes::FoldScales& folds, SolvedSpool& spool,
                                    const run::Store& store, int layer, checkpoint::ReadOptions read)
     : source_(source),
       plan_(plan),
       folds_(folds),
-      solver_(solver),
       store_(store),
-      reader_(source.checkpoint, read) {
-  for (run::SolvedKey& key : run::SolvedWeightsOfUnit(store.database(), layer)) {
-    if (key.place.length > 0) saved_.emplace(key.weight.module, std::move(key));
-  }
+      reader_(source.checkpoint, read),
+      saved_(run::SolvedWeightsOfUnit(store.database(), layer)) {
+  for (const run::SolvedWeight& weight : saved_) solved_.emplace(weight.module, &weight);
+  for (const run::SolvedWeight* weight : spool.All()) solved_.emplace(weight->module, weight);
 }
 
 std::optional<at::Tensor> QuantisedWeights::Of(const LogicalWeight& weight) const {
@@ -56,14 +56,10 @@ std::optional<at::Tensor> QuantisedWeights::Of(const LogicalWeight& weight) cons
 }
 
 std::optional<at::Tensor> QuantisedWeights::Solved(const LogicalWeight& weight) const {
-  if (const run::SolvedWeight* solved = solver_.Unsaved(weight.module)) {
-    if (solved->bytes.empty()) return std::nullopt;
-    return ValuesOf(weight, solved->global_scale, solved->bytes);
-  }
-  const auto saved = saved_.find(weight.module);
-  if (saved == saved_.end()) return std::nullopt;
-  return ValuesOf(weight, saved->second.weight.global_scale,
-                  run::ReadSolvedWeight(store_, saved->second));
+  const auto found = solved_.find(weight.module);
+  if (found == solved_.end() || !found->second->HasBytes()) return std::nullopt;
+  const run::SolvedWeight& solved = *found->second;
+  return ValuesOf(weight, solved.global_scale, run::ReadSolvedWeight(store_.run_dir(), solved));
 }
 
 at::Tensor QuantisedInputs::Replace(std::string_view module, const at::Tensor& x) {

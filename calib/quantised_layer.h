@@ -8,11 +8,12 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "calib/recorder.h"
+#include "calib/solved_spool.h"
 #include "calib/tap.h"
 #include "calib/tensor_loader.h"
-#include "calib/weight_solver.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_reader.h"
 #include "recipes/fold_scales.h"
@@ -26,10 +27,10 @@ namespace vernier::calib {
 // quantised where it was not solved), all others as they are.
 class QuantisedWeights final : public Substitutes {
  public:
-  // `layer`'s, of which `solver` and `store` have what was solved. All must outlive it.
+  // `layer`'s, of which `spool` and `store` have what was solved. All must outlive it and stay.
   QuantisedWeights(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                   const recipes::FoldScales& folds, const WeightSolver& solver,
-                   const run::Store& store, int layer, checkpoint::ReadOptions read);
+                   const recipes::FoldScales& folds, SolvedSpool& spool, const run::Store& store,
+                   int layer, checkpoint::ReadOptions read);
 
   std::optional<at::Tensor> Of(const checkpoint::LogicalWeight& weight) const override;
 
@@ -39,10 +40,10 @@ class QuantisedWeights final : public Substitutes {
   const checkpoint::SourceModel& source_;
   const recipes::Plan& plan_;
   const recipes::FoldScales& folds_;
-  const WeightSolver& solver_;
   const run::Store& store_;
   checkpoint::WeightReader reader_;
-  std::map<std::string, run::SolvedKey> saved_;  // by module
+  std::vector<run::SolvedWeight> saved_;
+  std::map<std::string_view, const run::SolvedWeight*> solved_;  // by module; saved or not
 };
 
 // Its activations: inputs of NVFP4 weights are quantised with the input scales that calibration

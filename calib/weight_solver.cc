@@ -62,8 +62,7 @@ EncodedWeight EncodeByLocalHessian(const at::Tensor& values, float global_scale,
 // The mean square of the outputs' errors on `inputs` [R, K] F32, on one device with `values`.
 double OutputError(const at::Tensor& values, const EncodedWeight& encoded, float global_scale,
                    const at::Tensor& inputs) {
-  const at::Tensor errors =
-      Decode(encoded, values.size(1), global_scale, inputs.device()).sub_(values);
+  const at::Tensor errors = Decode(encoded, global_scale, inputs.device()).sub_(values);
   const at::Tensor outputs = LinearF32(inputs, errors);
   return SumOfSquares(outputs) / static_cast<double>(std::max<int64_t>(1, outputs.numel()));
 }
@@ -79,17 +78,28 @@ struct WeightSolver::Inputs {
   at::Tensor blocks;  // of the factorised: DiagonalBlocks
 };
 
+// Weights with the same inputs, those of `first`.
+struct WeightSolver::Together {
+  size_t first = 0;
+  std::vector<size_t> weights;
+  Inputs inputs;
+};
+
 // One of them.
 struct WeightSolver::Attempt {
-  size_t index = 0;
   float global_scale = 0;
   at::Tensor values = {}, on_device = {};  // [N, K]
   EncodedWeight by_blocks = {}, by_gptq = {};
 };
 
 WeightSolver::WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                           const recipes::FoldScales& folds, checkpoint::ReadOptions read)
-    : source_(source), plan_(plan), folds_(folds), reader_(source.checkpoint, read) {
+                           const recipes::FoldScales& folds, checkpoint::ReadOptions read,
+                           std::filesystem::path run_dir)
+    : source_(source),
+      plan_(plan),
+      folds_(folds),
+      reader_(source.checkpoint, read),
+      solved_(std::move(run_dir)) {
   for (const std::string& module : plan.observed_modules) {
     if (!recipes::IsScaledBy(recipes::ScaleMethod::kGptq, source.layout, plan, module)) continue;
     const size_t index = source.layout.by_module.at(module);
@@ -110,8 +120,7 @@ WeightSolver::WeightSolver(const checkpoint::SourceModel& source, const recipes:
 void WeightSolver::BeginLayer(int layer, const std::set<std::string>& solved) {
   needed_.clear();
   global_scales_.clear();
-  unsaved_.clear();
-  unsaved_bytes_ = 0;
+  solved_.BeginLayer(layer);
   waiting_.clear();
   for (const size_t index : by_layer_[layer]) {
     if (solved.contains(ModuleOf(index))) continue;
@@ -129,34 +138,51 @@ void WeightSolver::Solve(const LayerState& state, Recorder& recorder) {
     if (is_ready(index)) ready[first_of_.at(index)].push_back(index);
   }
   std::erase_if(waiting_, is_ready);
-  for (const auto& [first, weights] : ready) SolveTogether(first, weights, recorder);
+  const c10::InferenceMode inference;
+  std::vector<Together> solvable;
+  for (auto& [first, weights] : ready) {
+    Together together{first, std::move(weights), TakeInputs(first, recorder)};
+    if (together.inputs.hessian.defined()) {
+      solvable.push_back(std::move(together));
+    } else {
+      for (const size_t weight : together.weights) solved_.Add(Left(weight, together.inputs));
+    }
+  }
+  SolveInTurn(std::move(solvable));
 }
 
-void WeightSolver::SolveTogether(size_t first, std::span<const size_t> weights,
-                                 Recorder& recorder) {
-  const c10::InferenceMode inference;
-  Inputs inputs = TakeInputs(first, recorder);
-  std::vector<Attempt> attempts;
-  if (inputs.hessian.defined()) {
-    // Beside the device, which makes the factor.
-    std::future<std::vector<Attempt>> reading =
-        std::async(std::launch::async, [&] { return Read(weights); });
-    Factorise(first, inputs);
-    attempts = reading.get();
+// Values are read while those before them are solved.
+void WeightSolver::SolveInTurn(std::vector<Together> all) {
+  const auto read = [&](size_t i) {
+    return std::async(std::launch::async, [&, i] { return Read(all[i]); });
+  };
+  std::future<std::vector<Attempt>> reading;
+  if (!all.empty()) reading = read(0);
+  for (size_t i = 0; i < all.size(); ++i) {
+    Factorise(all[i].first, all[i].inputs);
+    std::vector<Attempt> attempts = reading.get();
+    if (i + 1 < all.size()) reading = read(i + 1);
+    Solve(all[i], attempts);
+    all[i].inputs = {};
   }
-  if (inputs.factor) {
-    for (Attempt& attempt : attempts) attempt.on_device = attempt.values.to(inputs.sample.device());
-    EncodeBothWays(inputs, attempts);
-  }
-  for (size_t i = 0; i < weights.size(); ++i) {
-    run::SolvedWeight solved{.module = ModuleOf(weights[i]),
-                             .method = inputs.hessian.defined() ? kLeftMethod : kFewTokensMethod,
-                             .tokens = inputs.tokens,
-                             .bytes = {}};
+}
+
+void WeightSolver::Solve(const Together& together, std::vector<Attempt>& attempts) {
+  const Inputs& inputs = together.inputs;
+  if (inputs.factor) EncodeBothWays(inputs, attempts);
+  for (size_t i = 0; i < attempts.size(); ++i) {
+    run::SolvedWeight solved = Left(together.weights[i], inputs);
     if (inputs.factor) Choose(inputs, attempts[i], solved);
-    unsaved_bytes_ += solved.bytes.size();
-    unsaved_.push_back(std::move(solved));
+    solved_.Add(std::move(solved));
   }
+}
+
+// What is left to the export, at first.
+run::SolvedWeight WeightSolver::Left(size_t weight, const Inputs& inputs) const {
+  return {.module = ModuleOf(weight),
+          .method = inputs.hessian.defined() ? kLeftMethod : kFewTokensMethod,
+          .tokens = inputs.tokens,
+          .bytes = {}};
 }
 
 WeightSolver::Inputs WeightSolver::TakeInputs(size_t first, Recorder& recorder) {
@@ -191,6 +217,10 @@ void WeightSolver::DivideByFold(size_t weight, Inputs& inputs) const {
 
 // The CPU searches while the device, if it can, does GPTQ.
 void WeightSolver::EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts) {
+  for (Attempt& attempt : attempts) {
+    attempt.on_device = attempt.values.to(inputs.sample.device(), attempt.values.scalar_type(),
+                                          /*non_blocking=*/true);
+  }
   const auto finish_gptq = BeginGptq(*inputs.factor, attempts);
   for (Attempt& attempt : attempts) {
     attempt.by_blocks = EncodeByLocalHessian(attempt.values, attempt.global_scale, inputs.blocks);
@@ -212,13 +242,10 @@ std::function<void()> WeightSolver::BeginGptq(const GptqFactor& factor,
       }
     };
   }
-  std::vector<GptqOnDevice::Pending> pending;
-  for (const Attempt& attempt : attempts) {
-    pending.push_back(on_device_->Start(attempt.on_device, attempt.global_scale, factor));
+  for (Attempt& attempt : attempts) {
+    attempt.by_gptq = on_device_->Start(attempt.on_device, attempt.global_scale, factor);
   }
-  return [&attempts, pending = std::move(pending)] {
-    for (size_t i = 0; i < attempts.size(); ++i) attempts[i].by_gptq = pending[i].Fetch();
-  };
+  return [] {};
 }
 
 void WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
@@ -240,16 +267,17 @@ void WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
 }
 
 // Values, and the scale of all that an engine fuses with each, as the export has it.
-std::vector<WeightSolver::Attempt> WeightSolver::Read(std::span<const size_t> weights) {
+std::vector<WeightSolver::Attempt> WeightSolver::Read(const Together& together) {
   const c10::InferenceMode inference;
+  const bool pinned = together.inputs.sample.is_cuda();
   std::map<size_t, at::Tensor> read;
   const auto values_of = [&](size_t index) -> const at::Tensor& {
     const auto [place, is_new] = read.try_emplace(index);
-    if (is_new) place->second = ReadValues(index);
+    if (is_new) place->second = ReadValues(index, pinned);
     return place->second;
   };
   std::vector<Attempt> attempts;
-  for (const size_t index : weights) {
+  for (const size_t index : together.weights) {
     const recipes::ScaleGroup* group = groups_.at(index);
     const auto [scale, is_new] = global_scales_.try_emplace(group);
     if (is_new) {
@@ -259,40 +287,18 @@ std::vector<WeightSolver::Attempt> WeightSolver::Read(std::span<const size_t> we
       }
       scale->second = quantizers::Nvfp4GlobalScale(amax, Nvfp4Search::kLocalHessian);
     }
-    attempts.push_back({.index = index, .global_scale = scale->second, .values = values_of(index)});
+    attempts.push_back({.global_scale = scale->second, .values = values_of(index)});
   }
   return attempts;
 }
 
 // As folds leave them.
-at::Tensor WeightSolver::ReadValues(size_t index) const {
+at::Tensor WeightSolver::ReadValues(size_t index, bool pinned) const {
   const LogicalWeight& weight = source_.layout.weights[index];
   return ReadWeightRows(source_, reader_, weight, recipes::RescalingOf(plan_, folds_, index), 0,
-                        weight.rows());
-}
-
-uint64_t WeightSolver::CodeBytesOf(int layer) const {
-  uint64_t bytes = 0;
-  const auto weights = by_layer_.find(layer);
-  if (weights == by_layer_.end()) return 0;
-  for (const size_t index : weights->second) {
-    const LogicalWeight& weight = source_.layout.weights[index];
-    const auto values = static_cast<uint64_t>(weight.rows() * weight.columns());
-    bytes += values / 2 + values / kBlock;
-  }
-  return bytes;
+                        weight.rows(), pinned);
 }
 
 std::string WeightSolver::TakeDeviceProblem() { return std::exchange(device_problem_, {}); }
-
-const run::SolvedWeight* WeightSolver::Unsaved(std::string_view module) const {
-  const auto found = std::ranges::find(unsaved_, module, &run::SolvedWeight::module);
-  return found == unsaved_.end() ? nullptr : &*found;
-}
-
-std::vector<run::SolvedWeight> WeightSolver::TakeSolved() {
-  unsaved_bytes_ = 0;
-  return std::exchange(unsaved_, {});
-}
 
 }  // namespace vernier::calib

@@ -5,11 +5,11 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <memory>
 #include <set>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +19,7 @@
 #include "calib/gptq_factor.h"
 #include "calib/layer_state.h"
 #include "calib/recorder.h"
+#include "calib/solved_spool.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_reader.h"
 #include "recipes/fold_scales.h"
@@ -38,9 +39,11 @@ inline constexpr int64_t kFewestGptqTokens = 256;
 class WeightSolver {
  public:
   // `source`, `plan` and `folds` must outlive it; the folds of a layer's weights are in `folds`
-  // when they are solved. `read` is how weights are read.
+  // when they are solved. `read` is how weights are read; files with what was solved come into
+  // `run_dir`.
   WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-               const recipes::FoldScales& folds, checkpoint::ReadOptions read);
+               const recipes::FoldScales& folds, checkpoint::ReadOptions read,
+               std::filesystem::path run_dir);
 
   // `solved`: modules of the layer that were solved and saved before.
   void BeginLayer(int layer, const std::set<std::string>& solved);
@@ -53,26 +56,24 @@ class WeightSolver {
   // Solves the weights all of whose inputs `recorder` has seen, and takes what it kept of them.
   void Solve(const LayerState& state, Recorder& recorder);
 
-  // Of what was solved and not taken yet; null: not this module.
-  const run::SolvedWeight* Unsaved(std::string_view module) const;
-  // What was solved since this was called last, and its bytes.
-  std::vector<run::SolvedWeight> TakeSolved();
-  uint64_t UnsavedBytes() const { return unsaved_bytes_; }
+  // What was solved and is not in the store yet.
+  SolvedSpool& solved() { return solved_; }
   // Why the device does not do GPTQ itself, once; empty: it does, or nobody asked it.
   std::string TakeDeviceProblem();
-  // What of a layer's weights will be, at most.
-  uint64_t CodeBytesOf(int layer) const;
 
  private:
   struct Inputs;
+  struct Together;
   struct Attempt;
 
-  void SolveTogether(size_t first, std::span<const size_t> weights, Recorder& recorder);
+  void SolveInTurn(std::vector<Together> all);
+  void Solve(const Together& together, std::vector<Attempt>& attempts);
+  run::SolvedWeight Left(size_t weight, const Inputs& inputs) const;
   Inputs TakeInputs(size_t first, Recorder& recorder);
   void Factorise(size_t first, Inputs& inputs) const;
   void DivideByFold(size_t weight, Inputs& inputs) const;
-  std::vector<Attempt> Read(std::span<const size_t> weights);
-  at::Tensor ReadValues(size_t index) const;
+  std::vector<Attempt> Read(const Together& together);
+  at::Tensor ReadValues(size_t index, bool pinned) const;
   void EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts);
   std::function<void()> BeginGptq(const GptqFactor& factor, std::vector<Attempt>& attempts);
   void Choose(const Inputs& inputs, const Attempt& attempt, run::SolvedWeight& solved) const;
@@ -91,8 +92,7 @@ class WeightSolver {
   bool tried_device_ = false;
   std::unique_ptr<GptqOnDevice> on_device_;  // null: GPTQ runs on the CPU
   std::string device_problem_;
-  std::vector<run::SolvedWeight> unsaved_;
-  uint64_t unsaved_bytes_ = 0;
+  SolvedSpool solved_;
 };
 
 }  // namespace vernier::calib

@@ -19,18 +19,18 @@ SolvedWeights::SolvedWeights(const checkpoint::ModelLayout& layout, const recipe
     : store_(store) {
   std::set<std::string> tried;
   Hasher hasher;
-  for (run::SolvedKey& key : run::ListSolvedWeights(store.database())) {
-    const std::string module = key.weight.module;
+  for (run::SolvedWeight& solved : run::ListSolvedWeights(store.database())) {
+    const std::string module = solved.module;
     if (!recipes::IsScaledBy(recipes::ScaleMethod::kGptq, layout, plan, module)) continue;
     tried.insert(module);
-    if (key.weight.method != run::kGptqMethod) {
-      left_.push_back({module, key.weight.method, key.weight.tokens});
+    if (solved.method != run::kGptqMethod) {
+      left_.push_back({module, solved.method, solved.tokens});
     } else {
       ++by_gptq_;
     }
-    if (key.place.length == 0) continue;
-    hasher.Update(fmt::format("{} {}\n", module, key.place.hash));
-    solved_.emplace(module, std::move(key));
+    if (solved.place.length == 0) continue;
+    hasher.Update(fmt::format("{} {}\n", module, solved.place.hash));
+    solved_.emplace(module, std::move(solved));
   }
   if (!solved_.empty()) hash_ = hasher.Hex();
   for (const std::string& module : plan.observed_modules) {
@@ -43,25 +43,25 @@ SolvedWeights::SolvedWeights(const checkpoint::ModelLayout& layout, const recipe
   }
 }
 
-void SolvedWeights::Check(const checkpoint::LogicalWeight& weight, const run::SolvedKey& key,
+void SolvedWeights::Check(const checkpoint::LogicalWeight& weight, const run::SolvedWeight& solved,
                           float global_scale) const {
   const std::lock_guard lock(mutex_);
   if (checked_.contains(weight.module)) return;
   const std::string run_dir = store_.run_dir().string();
-  if (key.weight.global_scale != global_scale) {
+  if (solved.global_scale != global_scale) {
     throw Error(ErrorCode::kNotCalibrated, run_dir,
                 fmt::format("{} was quantised with another global scale than it has in this plan",
                             weight.module),
                 kAgain);
   }
   const auto values = static_cast<uint64_t>(weight.rows() * weight.columns());
-  if (key.place.length != values / 2 + values / kBlock) {
+  if (solved.place.length != values / 2 + values / kBlock) {
     throw Error(ErrorCode::kStoreCorrupt, run_dir,
-                fmt::format("it has {} bytes of {}, which has {} values", key.place.length,
+                fmt::format("it has {} bytes of {}, which has {} values", solved.place.length,
                             weight.module, values),
                 kAgain);
   }
-  run::CheckSolvedWeight(store_, key);
+  run::CheckSolvedWeight(store_.run_dir(), solved);
   checked_.insert(weight.module);
 }
 
@@ -70,12 +70,12 @@ bool SolvedWeights::Read(const checkpoint::LogicalWeight& weight, float global_s
                          std::span<uint8_t> scales) const {
   const auto found = solved_.find(weight.module);
   if (found == solved_.end()) return false;
-  const run::SolvedKey& key = found->second;
-  Check(weight, key, global_scale);
+  const run::SolvedWeight& solved = found->second;
+  Check(weight, solved, global_scale);
   const auto values = [&](int64_t rows) { return static_cast<uint64_t>(rows * weight.columns()); };
-  run::ReadValuePart(store_.run_dir(), key.place, values(row_begin) / 2,
+  run::ReadValuePart(store_.run_dir(), solved.place, values(row_begin) / 2,
                      std::as_writable_bytes(codes));
-  run::ReadValuePart(store_.run_dir(), key.place,
+  run::ReadValuePart(store_.run_dir(), solved.place,
                      values(weight.rows()) / 2 + values(row_begin) / kBlock,
                      std::as_writable_bytes(scales));
   return true;

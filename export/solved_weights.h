@@ -46,11 +46,11 @@ class SolvedWeights {
   const std::string& hash() const { return hash_; }
 
  private:
-  void Check(const checkpoint::LogicalWeight& weight, const run::SolvedKey& key,
+  void Check(const checkpoint::LogicalWeight& weight, const run::SolvedWeight& solved,
              float global_scale) const;
 
   const run::Store& store_;
-  std::map<std::string, run::SolvedKey> solved_;  // by module
+  std::map<std::string, run::SolvedWeight> solved_;  // by module
   int64_t by_gptq_ = 0;
   std::vector<LeftWeight> left_;
   mutable std::mutex mutex_;               // of checked_

@@ -5,6 +5,7 @@
 #include "run/partial_layer.h"
 #include "run/solved_weight.h"
 #include "run/statistic_rows.h"
+#include "run/value_file.h"
 
 namespace vernier::run {
 namespace {
@@ -56,8 +57,13 @@ std::set<std::string> NeededFiles(const Store& store) {
   return needed;
 }
 
-void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed) {
-  RemoveAllBut(needed, List(run_dir, IsOurs));
+void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed,
+                      int through) {
+  std::vector<std::filesystem::path> files = List(run_dir, IsOurs);
+  std::erase_if(files, [through](const std::filesystem::path& file) {
+    return UnitOfValueFile(file).value_or(0) > through;
+  });
+  RemoveAllBut(needed, files);
 }
 
 void RemoveStaleValues(const Store& store) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <set>
 #include <string>
 
@@ -15,8 +16,10 @@ namespace vernier::run {
 // of an unfinished layer, and values that are too large for their rows.
 std::set<std::string> NeededFiles(const Store& store);
 
-// Removes all other files with hidden states or values.
-void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed);
+// Removes all other files with hidden states or values; those with values of units behind `through`
+// stay, which may be in the making.
+void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed,
+                      int through = std::numeric_limits<int>::max());
 // Removes files with values that no row names.
 void RemoveStaleValues(const Store& store);
 

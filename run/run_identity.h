@@ -12,7 +12,7 @@ namespace vernier::run {
 
 // To be raised by a change after which the same inputs give other statistics: stores that were made
 // before it are then refused.
-inline constexpr int kNumericsVersion = 6;
+inline constexpr int kNumericsVersion = 7;
 
 // Fields "source" (fingerprint) and "observed_modules" (hash of their names); when the recipe
 // observes inputs also "numerics" (kNumericsVersion) and "calibration.*", one per field of

@@ -27,33 +27,36 @@ CREATE TABLE solved_weight (
 
 namespace {
 
-std::vector<SolvedKey> List(const Database& database, const char* condition, int unit) {
+std::vector<SolvedWeight> List(const Database& database, const char* condition, int unit) {
   Statement rows = database.Prepare(fmt::format(
-      "SELECT unit, module, method, global_scale, tokens, error, other_error,"
+      "SELECT module, method, global_scale, tokens, error, other_error,"
       " coalesce(file, ''), coalesce(offset, 0), coalesce(length, 0), coalesce(hash, '')"
       " FROM solved_weight WHERE {} ORDER BY unit, module",
       condition));
   rows.Bind(1, int64_t{unit});
-  std::vector<SolvedKey> keys;
+  std::vector<SolvedWeight> weights;
   while (rows.Step()) {
-    keys.push_back({.unit = static_cast<int>(rows.Integer(0)),
-                    .weight = {.module = rows.Text(1),
-                               .method = rows.Text(2),
-                               .global_scale = static_cast<float>(rows.Real(3)),
-                               .tokens = rows.Integer(4),
-                               .error = rows.Real(5),
-                               .other_error = rows.Real(6),
-                               .bytes = {}},
-                    .place = {.file = rows.Text(7),
-                              .offset = static_cast<uint64_t>(rows.Integer(8)),
-                              .length = static_cast<uint64_t>(rows.Integer(9)),
-                              .hash = rows.Text(10)}});
+    weights.push_back({.module = rows.Text(0),
+                       .method = rows.Text(1),
+                       .global_scale = static_cast<float>(rows.Real(2)),
+                       .tokens = rows.Integer(3),
+                       .error = rows.Real(4),
+                       .other_error = rows.Real(5),
+                       .bytes = {},
+                       .place = {.file = rows.Text(6),
+                                 .offset = static_cast<uint64_t>(rows.Integer(7)),
+                                 .length = static_cast<uint64_t>(rows.Integer(8)),
+                                 .hash = rows.Text(9)}});
   }
-  return keys;
+  return weights;
 }
 
-std::string NameOf(const SolvedKey& key) {
-  return fmt::format("the weight {} that was solved", key.weight.module);
+std::string NameOf(const SolvedWeight& weight) {
+  return fmt::format("the weight {} that was solved", weight.module);
+}
+
+ValueFileWriter WriterOf(const std::filesystem::path& run_dir, int unit) {
+  return {run_dir, "solved", unit};
 }
 
 void BindPlace(Statement& insert, const ValuePlace& place) {
@@ -65,33 +68,43 @@ void BindPlace(Statement& insert, const ValuePlace& place) {
 
 }  // namespace
 
-std::vector<SolvedKey> ListSolvedWeights(const Database& database) {
+std::vector<SolvedWeight> ListSolvedWeights(const Database& database) {
   return List(database, "unit <= ?1", LastLayer(database).value_or(-1));
 }
 
-std::vector<SolvedKey> SolvedWeightsOfUnit(const Database& database, int unit) {
+std::vector<SolvedWeight> SolvedWeightsOfUnit(const Database& database, int unit) {
   return List(database, "unit = ?1", unit);
 }
 
 int64_t CountSolvedWeights(const Database& database) {
-  return std::ranges::count_if(ListSolvedWeights(database), [](const SolvedKey& key) {
-    return key.weight.method == kGptqMethod;
-  });
+  return std::ranges::count(ListSolvedWeights(database), kGptqMethod, &SolvedWeight::method);
 }
 
-std::vector<std::byte> ReadSolvedWeight(const Store& store, const SolvedKey& key) {
-  if (key.place.length == 0) return {};
-  return ReadValueFile(store.run_dir(), key.place, NameOf(key));
+std::vector<std::byte> ReadSolvedWeight(const std::filesystem::path& run_dir,
+                                        const SolvedWeight& weight) {
+  if (weight.place.length == 0) return weight.bytes;
+  return ReadValueFile(run_dir, weight.place, NameOf(weight));
 }
 
-void CheckSolvedWeight(const Store& store, const SolvedKey& key) {
-  if (key.place.length > 0) CheckValueFile(store.run_dir(), key.place, NameOf(key));
+void CheckSolvedWeight(const std::filesystem::path& run_dir, const SolvedWeight& weight) {
+  if (weight.place.length > 0) CheckValueFile(run_dir, weight.place, NameOf(weight));
+}
+
+void WriteSolvedWeights(const std::filesystem::path& run_dir, int unit,
+                        std::span<SolvedWeight> weights) {
+  ValueFileWriter writer = WriterOf(run_dir, unit);
+  for (SolvedWeight& weight : weights) {
+    if (weight.bytes.empty()) continue;
+    weight.place = writer.Append(weight.bytes);
+    weight.bytes = {};
+  }
+  writer.Finish();
 }
 
 void AddSolvedWeights(const Store& store, int unit, std::span<const SolvedWeight> weights) {
   Statement insert = store.database().Prepare(
       "INSERT INTO solved_weight VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)");
-  ValueFileWriter writer(store.run_dir(), "solved", unit);
+  ValueFileWriter writer = WriterOf(store.run_dir(), unit);
   for (const SolvedWeight& weight : weights) {
     insert.Bind(1, int64_t{unit})
         .Bind(2, weight.module)
@@ -100,10 +113,12 @@ void AddSolvedWeights(const Store& store, int unit, std::span<const SolvedWeight
         .Bind(5, weight.tokens)
         .Bind(6, weight.error)
         .Bind(7, weight.other_error);
-    if (weight.bytes.empty()) {
-      for (int column = 8; column <= 11; ++column) insert.BindNull(column);
-    } else {
+    if (!weight.bytes.empty()) {
       BindPlace(insert, writer.Append(weight.bytes));
+    } else if (weight.HasBytes()) {
+      BindPlace(insert, weight.place);
+    } else {
+      for (int column = 8; column <= 11; ++column) insert.BindNull(column);
     }
     insert.Run();
   }

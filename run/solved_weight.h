@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <set>
 #include <span>
 #include <string>
@@ -32,29 +33,32 @@ struct SolvedWeight {
   // Mean squared errors of its outputs on tokens that it was not solved for: as it is, and as the
   // export would have made it.
   double error = 0, other_error = 0;
-  // Codes, then block scales; none: left to the export. One that another method was better for has
-  // its codes where the next layer had to see them (propagate).
+  // Codes, then block scales, in memory or in a file; neither: left to the export. One that another
+  // method was better for has its codes where the next layer had to see them (propagate).
   std::vector<std::byte> bytes;
+  ValuePlace place = {};
+
+  bool HasBytes() const { return !bytes.empty() || place.length > 0; }
 };
 
-// A row without its bytes, and where those are.
-struct SolvedKey {
-  int unit = 0;
-  SolvedWeight weight;
-  ValuePlace place;  // of no length where the weight has no bytes
-};
-
-// Of finished units, or of one unit, finished or not; by module.
-std::vector<SolvedKey> ListSolvedWeights(const Database& database);
-std::vector<SolvedKey> SolvedWeightsOfUnit(const Database& database, int unit);
+// Of finished units, or of one unit, finished or not, with the places of their bytes; by unit and
+// module.
+std::vector<SolvedWeight> ListSolvedWeights(const Database& database);
+std::vector<SolvedWeight> SolvedWeightsOfUnit(const Database& database, int unit);
 
 // Those of finished units that GPTQ quantised.
 int64_t CountSolvedWeights(const Database& database);
 
-// kStoreCorrupt when the file that should hold the bytes is not there or has others. Of a key
-// without bytes nothing is read.
-std::vector<std::byte> ReadSolvedWeight(const Store& store, const SolvedKey& key);
-void CheckSolvedWeight(const Store& store, const SolvedKey& key);
+// Of bytes in memory or in a file of `run_dir`; of none nothing is read. kStoreCorrupt when the
+// file that should hold them is not there or has others.
+std::vector<std::byte> ReadSolvedWeight(const std::filesystem::path& run_dir,
+                                        const SolvedWeight& weight);
+void CheckSolvedWeight(const std::filesystem::path& run_dir, const SolvedWeight& weight);
+
+// Puts the bytes of weights of `unit` that are in memory into a file, durable when it returns.
+// Until rows name it RemoveStaleFiles may remove it.
+void WriteSolvedWeights(const std::filesystem::path& run_dir, int unit,
+                        std::span<SolvedWeight> weights);
 
 // Adds rows to those of `unit`, within the caller's transaction; their bytes are durable when it
 // returns.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <charconv>
+#include <system_error>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -47,6 +49,18 @@ std::filesystem::path ValueFileWriter::FreePath() const {
         run_dir_ / fmt::format("{}-{:04}-{}{}", kind_, unit_, save, kValueFileExtension);
     if (!std::filesystem::exists(path)) return path;
   }
+}
+
+std::optional<int> UnitOfValueFile(const std::filesystem::path& path) {
+  if (path.extension() != kValueFileExtension) return std::nullopt;
+  const std::string name = path.stem().string();
+  const size_t end = name.rfind('-');
+  const size_t begin = end == std::string::npos || end == 0 ? end : name.rfind('-', end - 1);
+  if (begin == std::string::npos) return std::nullopt;
+  int unit = 0;
+  const char* last = name.data() + end;
+  const auto [stop, problem] = std::from_chars(name.data() + begin + 1, last, unit);
+  return problem == std::errc() && stop == last ? std::optional(unit) : std::nullopt;
 }
 
 ValuePlace ValueFileWriter::Append(std::span<const std::byte> value) {

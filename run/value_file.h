@@ -45,6 +45,9 @@ class ValueFileWriter {
   uint64_t offset_ = 0;
 };
 
+// Of a file that such a writer made.
+std::optional<int> UnitOfValueFile(const std::filesystem::path& path);
+
 // kStoreCorrupt naming the file when it is not there, or `what` ("the input_amax of layers.0.w1")
 // when it has other bytes.
 std::vector<std::byte> ReadValueFile(const std::filesystem::path& run_dir, const ValuePlace& place,

@@ -30,9 +30,10 @@ uint64_t WorkspaceOf(uint64_t rows, uint64_t columns) {
   return columns * columns * (kFactorCopies * sizeof(double)) + rows * columns * kBytesPerValue;
 }
 
-// Two factorisations and an inverse; multiply-adds of compensation and of the search in it.
+// A factorisation and the inverse of its factor; multiply-adds of compensation and of the search in
+// it.
 double FlopsOf(double rows, double columns) {
-  constexpr double kFactorFlops = 4.0 / 3, kSearched = 12 * 136.0 / 16;
+  constexpr double kFactorFlops = 1, kSearched = 12 * 136.0 / 16;
   return kFactorFlops * columns * columns * columns + rows * columns * (columns + 2 * kSearched);
 }
 

@@ -84,6 +84,7 @@ class KernelsOnCpu final : public DeviceKernels {
           blockIdx = {.x = x, .y = y};
           threadIdx = {.x = thread};
           known.kernel(arguments.data());
+          if (known.waits) __syncthreads();  // what a block shares is the next one's
         }
       }
     };

@@ -13,29 +13,36 @@ namespace {
 constexpr int64_t kColumns = 48, kTokens = 500;
 
 // A sum of outer products of correlated inputs, its upper triangle.
-at::Tensor MakeHessian() {
+at::Tensor MakeHessian(int64_t columns = kColumns) {
   at::manual_seed(1);
-  const at::Tensor mix = at::randn({kColumns, kColumns}) * at::rand({kColumns}).mul(3).exp();
-  const at::Tensor x = at::randn({kTokens, kColumns}).mm(mix);
+  const at::Tensor mix = at::randn({columns, columns}) * at::rand({columns}).mul(3).exp();
+  const at::Tensor x = at::randn({kTokens, columns}).mm(mix);
   return x.t().mm(x).triu();
 }
 
 // U^T U = inverse of the damped matrix, by positions.
-TEST(GptqFactor, IsThatOfTheInverseOnEachDevice) {
-  const at::Tensor sum = MakeHessian();
+void ExpectFactorOfInverse(const at::Tensor& sum, const GptqFactor& factor) {
   const at::Tensor upper = sum.to(at::kDouble) / sum.diagonal().mean().to(at::kDouble);
   at::Tensor h = upper + upper.triu(1).t();
   h.diagonal().add_(kGptqDamping);
-  for (const at::DeviceType device : kTestDevices) {
-    if (!HasDevice(device)) continue;
-    const std::optional<GptqFactor> factor = FactorOf(sum.to(device));
-    ASSERT_TRUE(factor);
-    const at::Tensor order = at::tensor(factor->order, at::kInt).to(at::kLong);
-    const at::Tensor permuted = h.index_select(0, order).index_select(1, order);
-    const at::Tensor u = factor->upper.cpu().to(at::kDouble);
-    EXPECT_EQ((u.tril(-1) != 0).sum().item<int64_t>(), 0);
-    const at::Tensor identity = u.t().mm(u).mm(permuted);
-    EXPECT_LT((identity - at::eye(kColumns, at::kDouble)).abs().max().item<double>(), 1e-3);
+  const at::Tensor order = at::tensor(factor.order, at::kInt).to(at::kLong);
+  const at::Tensor permuted = h.index_select(0, order).index_select(1, order);
+  const at::Tensor u = factor.upper.cpu().to(at::kDouble);
+  EXPECT_EQ((u.tril(-1) != 0).sum().item<int64_t>(), 0);
+  const at::Tensor identity = u.t().mm(u).mm(permuted);
+  EXPECT_LT((identity - at::eye(h.size(0), at::kDouble)).abs().max().item<double>(), 1e-3);
+}
+
+TEST(GptqFactor, IsThatOfTheInverseOnEachDevice) {
+  // The larger one is inverted by parts, of unequal sizes.
+  for (const int64_t columns : {kColumns, int64_t{1200}}) {
+    const at::Tensor sum = MakeHessian(columns);
+    for (const at::DeviceType device : kTestDevices) {
+      if (!HasDevice(device)) continue;
+      const std::optional<GptqFactor> factor = FactorOf(sum.to(device));
+      ASSERT_TRUE(factor);
+      ExpectFactorOfInverse(sum, *factor);
+    }
   }
 }
 

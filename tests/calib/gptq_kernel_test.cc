@@ -28,10 +28,13 @@ namespace gptq_kernel {
 using namespace cuda;
 #include "calib/common_kernel.cu"
 #include "calib/gptq_kernel.cu"
-#undef BLOCK
-#undef TILE
 
 }  // namespace gptq_kernel
+
+static_assert(gptq_kernel::kBlock == quantizers::kNvfp4BlockSize);
+static_assert(gptq_kernel::kCodesBelow == quantizers::kGptqCodesBelowRule);
+static_assert(gptq_kernel::kCodes ==
+              gptq_kernel::kCodesBelow + 1 + quantizers::kGptqCodesAboveRule);
 
 // More columns than make up for each other together, and rows than a block of threads has.
 constexpr int64_t kGptqColumns = 272, kGptqWeightRows = 150;
@@ -71,16 +74,16 @@ EncodedWeight Expected(const Problem& problem) {
 GptqOnDevice Emulated() {
   using namespace gptq_kernel;
   return GptqOnDevice(std::make_unique<KernelsOnCpu>(std::map<std::string, KernelsOnCpu::Known>{
-      {"gptq_block", {MakeKernel(gptq_block)}}, {"gptq_update", {MakeKernel(gptq_update)}}}));
+      {"gptq_group", {MakeKernel(gptq_group), true}},
+      {"gptq_update", {MakeKernel(gptq_update), true}}}));
 }
 
 TEST(GptqKernel, MakesTheBytesOfTheDefinition) {
   const Problem problem = MakeProblem();
   const EncodedWeight expected = Expected(problem);
   const EncodedWeight emulated =
-      Emulated().Start(problem.values, problem.global_scale, problem.factor).Fetch();
-  EXPECT_EQ(emulated.scales, expected.scales);
-  EXPECT_EQ(emulated.codes, expected.codes);
+      Emulated().Start(problem.values, problem.global_scale, problem.factor);
+  EXPECT_EQ(emulated.Bytes(), expected.Bytes());
 }
 
 TEST(GptqKernel, EveryScaleAndEveryNibbleIsUnderstood) {
@@ -105,10 +108,8 @@ TEST(GptqKernel, MakesThemOnCudaToo) {
   ASSERT_TRUE(on_device) << problem_text;
   const EncodedWeight expected = Expected(problem);
   for (const at::Tensor& values : {problem.values, problem.values.cuda()}) {
-    const EncodedWeight made =
-        on_device->Start(values, problem.global_scale, problem.factor).Fetch();
-    EXPECT_EQ(made.scales, expected.scales);
-    EXPECT_EQ(made.codes, expected.codes);
+    const EncodedWeight made = on_device->Start(values, problem.global_scale, problem.factor);
+    EXPECT_EQ(made.Bytes(), expected.Bytes());
   }
 }
 

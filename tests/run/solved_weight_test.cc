@@ -52,17 +52,17 @@ class SolvedWeightTest : public ::testing::Test {
 
 TEST_F(SolvedWeightTest, ComesBackAsItWas) {
   store_.CommitLayer(Layer(0, {Make("b", 10, 1), Make("a", 5000, 2), Make("few", 0)}));
-  const std::vector<SolvedKey> keys = ListSolvedWeights(store_.database());
+  const std::vector<SolvedWeight> keys = ListSolvedWeights(store_.database());
   ASSERT_THAT(keys, SizeIs(3));
-  EXPECT_EQ(keys[0].weight.module, "a");
-  EXPECT_EQ(keys[0].weight.global_scale, 0.1F);
-  EXPECT_EQ(keys[0].weight.tokens, 300);
-  EXPECT_EQ(keys[0].weight.error, 0.25);
-  EXPECT_EQ(keys[0].weight.other_error, 0.5);
-  EXPECT_EQ(ReadSolvedWeight(store_, keys[0]), std::vector<std::byte>(5000, std::byte{2}));
-  EXPECT_EQ(ReadSolvedWeight(store_, keys[1]), std::vector<std::byte>(10, std::byte{1}));
-  EXPECT_EQ(keys[2].weight.method, "few_tokens");
-  EXPECT_THAT(ReadSolvedWeight(store_, keys[2]), IsEmpty());
+  EXPECT_EQ(keys[0].module, "a");
+  EXPECT_EQ(keys[0].global_scale, 0.1F);
+  EXPECT_EQ(keys[0].tokens, 300);
+  EXPECT_EQ(keys[0].error, 0.25);
+  EXPECT_EQ(keys[0].other_error, 0.5);
+  EXPECT_EQ(ReadSolvedWeight(dir_.path(), keys[0]), std::vector<std::byte>(5000, std::byte{2}));
+  EXPECT_EQ(ReadSolvedWeight(dir_.path(), keys[1]), std::vector<std::byte>(10, std::byte{1}));
+  EXPECT_EQ(keys[2].method, "few_tokens");
+  EXPECT_THAT(ReadSolvedWeight(dir_.path(), keys[2]), IsEmpty());
 }
 
 // Each save adds to those before; a layer that begins anew has none of them.
@@ -74,9 +74,9 @@ TEST_F(SolvedWeightTest, OfAnUnfinishedLayerStayUntilItBeginsAnew) {
   EXPECT_THAT(ListSolvedWeights(store_.database()), IsEmpty()) << "it is not finished";
   RemoveStaleFiles(dir_.path(), NeededFiles(store_));
   store_.CommitLayer(Layer(0, {Make("c", 100)}));
-  const std::vector<SolvedKey> keys = ListSolvedWeights(store_.database());
+  const std::vector<SolvedWeight> keys = ListSolvedWeights(store_.database());
   ASSERT_THAT(keys, SizeIs(3));
-  for (const SolvedKey& key : keys) EXPECT_THAT(ReadSolvedWeight(store_, key), SizeIs(100));
+  for (const SolvedWeight& key : keys) EXPECT_THAT(ReadSolvedWeight(dir_.path(), key), SizeIs(100));
 
   SavePartialLayer(store_, AtExpert(1), {}, {.solved = {Make("d", 100)}, .folds = {}});
   DiscardPartialLayer(store_);
@@ -85,18 +85,42 @@ TEST_F(SolvedWeightTest, OfAnUnfinishedLayerStayUntilItBeginsAnew) {
   EXPECT_THAT(ListSolvedWeights(store_.database()), SizeIs(3));
 }
 
+TEST(ValueFileTest, TheNameTellsTheUnit) {
+  EXPECT_EQ(UnitOfValueFile("run/solved-0007-3.values"), 7);
+  EXPECT_EQ(UnitOfValueFile("input_amax-12345-0.values"), 12345);
+  for (const char* name : {"hidden-0007.bin", "solved.values", "solved-x-0.values", "-1.values"}) {
+    EXPECT_EQ(UnitOfValueFile(name), std::nullopt) << name;
+  }
+}
+
+TEST_F(SolvedWeightTest, BytesMayBeWrittenBeforeTheirRows) {
+  std::vector<SolvedWeight> weights = {Make("a", 5000, 2), Make("few", 0), Make("b", 10, 1)};
+  WriteSolvedWeights(dir_.path(), 0, weights);
+  for (const SolvedWeight& weight : weights) EXPECT_THAT(weight.bytes, IsEmpty());
+  weights.push_back(Make("c", 20, 3));  // in memory still
+  store_.CommitLayer(Layer(0, weights));
+  RemoveStaleFiles(dir_.path(), NeededFiles(store_));
+  const std::vector<SolvedWeight> read = ListSolvedWeights(store_.database());
+  ASSERT_THAT(read, SizeIs(4));
+  EXPECT_EQ(ReadSolvedWeight(dir_.path(), read[0]), std::vector<std::byte>(5000, std::byte{2}));
+  EXPECT_EQ(ReadSolvedWeight(dir_.path(), read[1]), std::vector<std::byte>(10, std::byte{1}));
+  EXPECT_EQ(ReadSolvedWeight(dir_.path(), read[2]), std::vector<std::byte>(20, std::byte{3}));
+  EXPECT_FALSE(read[3].HasBytes());
+}
+
 TEST_F(SolvedWeightTest, DamageAndLossAreNoticed) {
   store_.CommitLayer(Layer(0, {Make("a", 5000)}));
-  const SolvedKey key = ListSolvedWeights(store_.database()).at(0);
+  const SolvedWeight key = ListSolvedWeights(store_.database()).at(0);
   const std::filesystem::path path = dir_.path() / key.place.file;
   const std::byte changed[] = {std::byte{8}};
   File::OpenForWrite(path, /*truncate=*/false).WriteAt(key.place.offset + 4999, changed);
-  EXPECT_VERNIER_ERROR(ReadSolvedWeight(store_, key), ErrorCode::kStoreCorrupt,
+  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), key), ErrorCode::kStoreCorrupt,
                        "the weight a that was solved");
   std::filesystem::resize_file(path, key.place.offset + 4999);
-  EXPECT_VERNIER_ERROR(ReadSolvedWeight(store_, key), ErrorCode::kStoreCorrupt, "shorter");
+  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), key), ErrorCode::kStoreCorrupt, "shorter");
   std::filesystem::remove(path);
-  EXPECT_VERNIER_ERROR(ReadSolvedWeight(store_, key), ErrorCode::kStoreCorrupt, "are not there");
+  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), key), ErrorCode::kStoreCorrupt,
+                       "are not there");
 }
 
 }  // namespace

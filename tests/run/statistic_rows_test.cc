@@ -18,6 +18,7 @@
 #include "run/run_files.h"
 #include "run/run_status.h"
 #include "run/statistic_diff.h"
+#include "tests/run/value_files.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/made_up_statistic.h"
 #include "tests/support/temp_dir.h"
@@ -47,14 +48,6 @@ StatisticRow Sums(const std::string& module, const std::vector<float>& sums, int
 std::vector<float> Read(const Store& store, const StatisticKey& key) {
   const StatisticValue read = ReadValue(store, key, WithSquareSums());
   return statistics::ElementsOf<float>(read.value).elements;
-}
-
-std::vector<fs::path> ValueFiles(const fs::path& run_dir) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(run_dir)) {
-    if (entry.path().extension() == kValueFileExtension) files.push_back(entry.path());
-  }
-  return files;
 }
 
 class StatisticRowsTest : public ::testing::Test {

@@ -43,12 +43,11 @@ class GptqTest : public ModelRunTest {
 TEST_F(GptqTest, TheExportWritesWhatWasSolved) {
   const CommandResult result = Run(Arguments("a", "tiny-llama"));
   const run::Store store = run::Store::OpenForReading(dir_.path() / "a/run");
-  const std::vector<run::SolvedKey> keys = run::ListSolvedWeights(store.database());
-  ASSERT_EQ(keys.size(), 21U);
+  const std::vector<run::SolvedWeight> weights = run::ListSolvedWeights(store.database());
+  ASSERT_EQ(weights.size(), 21U);
   const auto output = checkpoint::Checkpoint::Open(dir_.path() / "a/out");
   int64_t solved = 0;
-  for (const run::SolvedKey& key : keys) {
-    const run::SolvedWeight& weight = key.weight;
+  for (const run::SolvedWeight& weight : weights) {
     EXPECT_EQ(weight.tokens, 16 * 64);
     EXPECT_LE(weight.error, weight.other_error) << weight.module;
     if (weight.method != "gptq") continue;
@@ -56,7 +55,7 @@ TEST_F(GptqTest, TheExportWritesWhatWasSolved) {
     std::vector<std::byte> written = ReadTensor(output, weight.module + ".weight");
     const std::vector<std::byte> scales = ReadTensor(output, weight.module + ".weight_scale");
     written.insert(written.end(), scales.begin(), scales.end());
-    EXPECT_EQ(written, run::ReadSolvedWeight(store, key)) << weight.module;
+    EXPECT_EQ(written, run::ReadSolvedWeight(store.run_dir(), weight)) << weight.module;
   }
   EXPECT_GE(solved, 18) << "better on tokens that it has not seen";
   EXPECT_THAT(result.output,
@@ -95,7 +94,7 @@ TEST_F(GptqTest, DamageInAnUnfinishedLayerCostsThatLayer) {
   Run(Arguments("calm", "tiny-qwen3-moe", {"--batch-size", "1"}));
   const auto arguments =
       Arguments("killed", "tiny-qwen3-moe", {"--save-interval", "0", "--batch-size", "1"});
-  std::vector<run::SolvedKey> saved;
+  std::vector<run::SolvedWeight> saved;
   for (int attempt = 0; saved.empty() && attempt < 20; ++attempt) {
     const CommandResult killed = RunVernier(
         arguments,
@@ -104,7 +103,7 @@ TEST_F(GptqTest, DamageInAnUnfinishedLayerCostsThatLayer) {
     if (!fs::exists(dir_.path() / "killed/run/vernier.sqlite")) continue;
     const run::Store store = run::Store::OpenForReading(dir_.path() / "killed/run");
     saved = run::SolvedWeightsOfUnit(store.database(), store.LastLayer().value_or(-1) + 1);
-    std::erase_if(saved, [](const run::SolvedKey& key) { return key.place.length == 0; });
+    std::erase_if(saved, [](const run::SolvedWeight& weight) { return !weight.HasBytes(); });
   }
   if (saved.empty()) GTEST_SKIP() << "it was never killed between a save and its layer's end";
   const std::byte changed[] = {std::byte{0x5A}, std::byte{0xA5}, std::byte{0x5A}};

@@ -19,6 +19,7 @@
 #include "calib/budget/forecast.h"
 #include "calib/device.h"
 #include "calib/device_forward.h"
+#include "calib/device_nvfp4.h"
 #include "calib/device_statistics.h"
 #include "calib/families/decoder.h"
 #include "calib/fold_solver.h"
@@ -145,11 +146,12 @@ class CalibrationRun {
 
   // What goes on without our kernels, more slowly.
   void LogKernels() const {
-    const auto log = [&](std::string_view what, const std::string& problem) {
-      if (!problem.empty()) store_.LogEvent(what, "made by ATen: " + problem);
+    const auto log = [&](std::string_view what, std::string_view how, const std::string& problem) {
+      if (!problem.empty()) store_.LogEvent(what, fmt::format("{}: {}", how, problem));
     };
-    log("statistics", DeviceStatistics::ProblemOf(device_));
-    log("forward pass", DeviceForward::ProblemOf(device_));
+    log("statistics", "made by ATen", DeviceStatistics::ProblemOf(device_));
+    log("forward pass", "made by ATen", DeviceForward::ProblemOf(device_));
+    if (solver_.EverHasWork()) log("gptq", "on the CPU", DeviceNvfp4::ProblemOf(device_));
   }
 
   // Before hours of work: the files of an earlier run are part of what is needed.
@@ -273,10 +275,6 @@ class CalibrationRun {
     if (!solver_.HasWork()) return;
     const StageClock clock(&times_, "solve");
     solver_.Solve(state, recorder_);
-    const std::string problem = solver_.TakeDeviceProblem();
-    if (problem.empty()) return;
-    committer_.Wait();
-    store_.LogEvent("gptq", "on the CPU: " + problem);
   }
 
   // What the layer under way reads, where it is to run twice: in memory it works in place.
@@ -293,9 +291,8 @@ class CalibrationRun {
   // of it is saved before its end.
   void RunQuantised(int64_t layer, LayerState& state) {
     committer_.Wait();
-    const QuantisedWeights weights(request_.source, request_.plan, folds_.scales(),
-                                   solver_.solved(), store_, static_cast<int>(layer),
-                                   UnobservedReads());
+    QuantisedWeights weights(request_.source, request_.plan, folds_.scales(), solver_.solved(),
+                             store_, static_cast<int>(layer), UnobservedReads());
     QuantisedInputs inputs(request_.source, request_.plan, folds_.scales(), recorder_,
                            request_.recipe.activation_headroom);
     NonFiniteGuard guard(inputs, PolicyOf(request_.recipe));

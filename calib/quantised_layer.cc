@@ -21,15 +21,15 @@ using checkpoint::LogicalWeight;
 using statistics::InputAmax;
 using statistics::InputChannelAmax;
 
-// The values of codes and scales, in that order.
+// The values of codes and scales, in that order, on `device`.
 at::Tensor ValuesOf(const LogicalWeight& weight, float global_scale,
-                    std::span<const std::byte> bytes) {
+                    std::span<const std::byte> bytes, at::Device device) {
   auto* begin = const_cast<std::byte*>(bytes.data());  // from_blob takes no other; nobody writes
   const int64_t rows = weight.rows(), columns = weight.columns();
   const at::Tensor codes = at::from_blob(begin, {rows, columns / 2}, at::kByte);
   const at::Tensor scales = at::from_blob(begin + codes.nbytes(),
                                           {rows, columns / quantizers::kNvfp4BlockSize}, at::kByte);
-  return Decode({codes, scales}, global_scale);
+  return Decode({codes, scales}, global_scale, device);
 }
 
 }  // namespace
@@ -47,19 +47,59 @@ QuantisedWeights::QuantisedWeights(const checkpoint::SourceModel& source, const 
   for (const run::SolvedWeight* weight : spool.All()) solved_.emplace(weight->module, weight);
 }
 
-std::optional<at::Tensor> QuantisedWeights::Of(const LogicalWeight& weight) const {
-  if (std::optional<at::Tensor> values = Solved(weight)) return values;
-  const auto index = static_cast<size_t>(&weight - source_.layout.weights.data());
-  const checkpoint::Rescaling rescaling = recipes::RescalingOf(plan_, folds_, index);
-  if (rescaling.empty()) return std::nullopt;
-  return ReadWeightRows(source_, reader_, weight, rescaling, 0, weight.rows()).view(weight.shape);
+bool QuantisedWeights::Has(const LogicalWeight& weight) const {
+  return Solved(weight) != nullptr || !RescalingOf(weight).empty();
 }
 
-std::optional<at::Tensor> QuantisedWeights::Solved(const LogicalWeight& weight) const {
+void QuantisedWeights::Expect(const std::vector<const LogicalWeight*>& weights) {
+  std::erase_if(reading_, [&](const auto& of) {
+    return std::ranges::find(weights, of.first) == weights.end();
+  });
+  upcoming_.clear();
+  for (const LogicalWeight* weight : weights) {
+    if (Solved(*weight) != nullptr && !reading_.contains(weight)) upcoming_.push_back(weight);
+  }
+  ReadAhead();
+}
+
+at::Tensor QuantisedWeights::Of(const LogicalWeight& weight, at::Device device) {
+  if (const run::SolvedWeight* solved = Solved(weight)) {
+    return ValuesOf(weight, solved->global_scale, Read(weight), device).view(weight.shape);
+  }
+  return ReadWeightRows(source_, reader_, weight, RescalingOf(weight), 0, weight.rows())
+      .to(device)
+      .view(weight.shape);
+}
+
+const run::SolvedWeight* QuantisedWeights::Solved(const LogicalWeight& weight) const {
   const auto found = solved_.find(weight.module);
-  if (found == solved_.end() || !found->second->HasBytes()) return std::nullopt;
-  const run::SolvedWeight& solved = *found->second;
-  return ValuesOf(weight, solved.global_scale, run::ReadSolvedWeight(store_.run_dir(), solved));
+  return found != solved_.end() && found->second->HasBytes() ? found->second : nullptr;
+}
+
+checkpoint::Rescaling QuantisedWeights::RescalingOf(const LogicalWeight& weight) const {
+  const auto index = static_cast<size_t>(&weight - source_.layout.weights.data());
+  return recipes::RescalingOf(plan_, folds_, index);
+}
+
+std::vector<std::byte> QuantisedWeights::Read(const LogicalWeight& weight) {
+  const auto found = reading_.find(&weight);
+  if (found == reading_.end()) return run::ReadSolvedWeight(store_.run_dir(), *Solved(weight));
+  std::future<std::vector<std::byte>> read = std::move(found->second);
+  reading_.erase(found);
+  ReadAhead();
+  return read.get();
+}
+
+// Some files at once, which more than feeds a device.
+void QuantisedWeights::ReadAhead() {
+  constexpr size_t kAtOnce = 8;
+  while (reading_.size() < kAtOnce && !upcoming_.empty()) {
+    const LogicalWeight* weight = upcoming_.front();
+    upcoming_.pop_front();
+    reading_.emplace(weight, std::async(std::launch::async, [this, weight] {
+                       return run::ReadSolvedWeight(store_.run_dir(), *Solved(*weight));
+                     }));
+  }
 }
 
 at::Tensor QuantisedInputs::Replace(std::string_view module, const at::Tensor& x) {

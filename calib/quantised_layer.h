@@ -4,6 +4,9 @@
 
 #include <ATen/ATen.h>
 
+#include <cstddef>
+#include <deque>
+#include <future>
 #include <map>
 #include <optional>
 #include <string>
@@ -32,10 +35,16 @@ class QuantisedWeights final : public Substitutes {
                    const recipes::FoldScales& folds, SolvedSpool& spool, const run::Store& store,
                    int layer, checkpoint::ReadOptions read);
 
-  std::optional<at::Tensor> Of(const checkpoint::LogicalWeight& weight) const override;
+  bool Has(const checkpoint::LogicalWeight& weight) const override;
+  void Expect(const std::vector<const checkpoint::LogicalWeight*>& weights) override;
+  at::Tensor Of(const checkpoint::LogicalWeight& weight, at::Device device) override;
 
  private:
-  std::optional<at::Tensor> Solved(const checkpoint::LogicalWeight& weight) const;
+  // Null: it was not solved, or left to the export.
+  const run::SolvedWeight* Solved(const checkpoint::LogicalWeight& weight) const;
+  checkpoint::Rescaling RescalingOf(const checkpoint::LogicalWeight& weight) const;
+  std::vector<std::byte> Read(const checkpoint::LogicalWeight& weight);
+  void ReadAhead();
 
   const checkpoint::SourceModel& source_;
   const recipes::Plan& plan_;
@@ -44,6 +53,8 @@ class QuantisedWeights final : public Substitutes {
   checkpoint::WeightReader reader_;
   std::vector<run::SolvedWeight> saved_;
   std::map<std::string_view, const run::SolvedWeight*> solved_;  // by module; saved or not
+  std::deque<const checkpoint::LogicalWeight*> upcoming_;        // and not yet read
+  std::map<const checkpoint::LogicalWeight*, std::future<std::vector<std::byte>>> reading_;
 };
 
 // Its activations: inputs of NVFP4 weights are quantised with the input scales that calibration

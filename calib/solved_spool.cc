@@ -1,8 +1,9 @@
 #include "calib/solved_spool.h"
 
-#include <algorithm>
 #include <iterator>
 #include <utility>
+
+#include "calib/copy_lane.h"
 
 namespace vernier::calib {
 
@@ -11,43 +12,59 @@ void SolvedSpool::BeginLayer(int layer) {
   layer_ = layer;
 }
 
-void SolvedSpool::Add(run::SolvedWeight weight) {
-  waiting_bytes_ += weight.bytes.size();
-  waiting_.push_back(std::move(weight));
+void SolvedSpool::Add(run::SolvedWeight weight, EncodedWeight encoded) {
+  if (encoded.codes.defined()) waiting_bytes_ += encoded.codes.nbytes() + encoded.scales.nbytes();
+  waiting_.push_back({std::move(weight), std::move(encoded)});
   if (waiting_bytes_ >= batch_bytes_) Write();
 }
 
 std::vector<const run::SolvedWeight*> SolvedSpool::All() {
-  Wait();
+  FetchWaiting();
   std::vector<const run::SolvedWeight*> all;
-  for (const std::vector<run::SolvedWeight>* weights : {&written_, &waiting_}) {
-    for (const run::SolvedWeight& weight : *weights) all.push_back(&weight);
-  }
+  for (const run::SolvedWeight& weight : fetched_) all.push_back(&weight);
   return all;
 }
 
 std::vector<run::SolvedWeight> SolvedSpool::Take() {
-  Wait();
-  std::ranges::move(waiting_, std::back_inserter(written_));
-  waiting_.clear();
-  waiting_bytes_ = 0;
-  return std::exchange(written_, {});
+  FetchWaiting();
+  fetched_bytes_ = 0;
+  return std::exchange(fetched_, {});
 }
 
+std::vector<run::SolvedWeight> SolvedSpool::Fetch(std::vector<Entry> entries) {
+  std::vector<run::SolvedWeight> weights;
+  for (Entry& entry : entries) {
+    if (entry.encoded.codes.defined()) entry.weight.bytes = entry.encoded.Bytes();
+    weights.push_back(std::move(entry.weight));
+  }
+  return weights;
+}
+
+void SolvedSpool::FetchWaiting() {
+  Wait();
+  fetched_bytes_ += std::exchange(waiting_bytes_, 0);
+  std::ranges::move(Fetch(std::exchange(waiting_, {})), std::back_inserter(fetched_));
+}
+
+// Copies from the device run beside what it computes from now on.
 void SolvedSpool::Write() {
   Wait();
   writing_bytes_ = std::exchange(waiting_bytes_, 0);
-  writing_ = std::async(std::launch::async, [run_dir = run_dir_, layer = layer_,
-                                             batch = std::exchange(waiting_, {})]() mutable {
-    run::WriteSolvedWeights(run_dir, layer, batch);
-    return std::move(batch);
-  });
+  const at::Device device = waiting_.back().encoded.codes.device();
+  writing_ = std::async(std::launch::async,
+                        [run_dir = run_dir_, layer = layer_, device, made = FenceOf(device),
+                         batch = std::exchange(waiting_, {})]() mutable {
+                          const AsideOf others(device, made);
+                          std::vector<run::SolvedWeight> weights = Fetch(std::move(batch));
+                          run::WriteSolvedWeights(run_dir, layer, weights);
+                          return weights;
+                        });
 }
 
 void SolvedSpool::Wait() {
   if (!writing_.valid()) return;
   writing_bytes_ = 0;
-  std::ranges::move(writing_.get(), std::back_inserter(written_));
+  std::ranges::move(writing_.get(), std::back_inserter(fetched_));
 }
 
 }  // namespace vernier::calib

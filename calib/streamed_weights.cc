@@ -25,12 +25,12 @@ StreamedWeights::StreamedWeights(const checkpoint::SourceModel& source,
       decoder_(source.checkpoint, device),
       stream_(source.checkpoint, observer, device, WithRing(source, options)) {}
 
-void StreamedWeights::Expect(const UpcomingWeights& next) {
+std::vector<const LogicalWeight*> StreamedWeights::InOrder(const UpcomingWeights& next) const {
   std::vector<const LogicalWeight*> weights;
   if (next.dense) AddDense(next.layer, weights);
   AddExperts(next.layer, next.experts, weights);
   if (next.next_layer) AddDense(*next.next_layer, weights);
-  stream_.Expect(weights);
+  return weights;
 }
 
 // In the order in which they are stored.

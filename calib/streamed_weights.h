@@ -31,9 +31,12 @@ class StreamedWeights {
   StreamedWeights(const checkpoint::SourceModel& source, checkpoint::ReadObserver* observer,
                   at::Device device, const WeightStreamOptions& options);
 
-  // Of what was expected before, only what is in `next` is kept. Weights of formats that the device
-  // does not decode are never expected.
-  void Expect(const UpcomingWeights& next);
+  // Its weights, but for those in formats that the device does not decode.
+  std::vector<const checkpoint::LogicalWeight*> InOrder(const UpcomingWeights& next) const;
+  // Some of these will be taken from now on. Of what was expected before, only that is kept.
+  void Expect(const std::vector<const checkpoint::LogicalWeight*>& weights) {
+    stream_.Expect(weights);
+  }
   bool Expects(const checkpoint::LogicalWeight& weight) const { return stream_.Expects(weight); }
 
   // The values of an expected weight, as `dtype`. Those that are not finite show in TakeBad.

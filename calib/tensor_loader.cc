@@ -2,6 +2,7 @@
 
 #include <tbb/parallel_for.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
@@ -71,11 +72,18 @@ bool TensorLoader::Has(std::string_view name) const {
 }
 
 bool TensorLoader::ReadAhead(const UpcomingWeights& next) const {
-  if (!stream_ || substitutes_ != nullptr) return false;
+  if (!stream_) return false;
   if (!streamed_) {
     streamed_ = std::make_unique<StreamedWeights>(*source_, read_.observer, device_, *stream_);
   }
-  streamed_->Expect(next);
+  std::vector<const LogicalWeight*> weights = streamed_->InOrder(next);
+  if (substitutes_ != nullptr) {
+    const auto ours = std::ranges::stable_partition(
+        weights, [this](const LogicalWeight* weight) { return !IsSubstituted(*weight); });
+    substitutes_->Expect({ours.begin(), ours.end()});
+    weights.erase(ours.begin(), ours.end());
+  }
+  streamed_->Expect(weights);
   return true;
 }
 
@@ -91,8 +99,7 @@ at::Tensor TensorLoader::Load(std::string_view name) const {
 
 at::Tensor TensorLoader::LoadAhead(std::string_view name) const {
   const LogicalWeight& weight = Find(name);
-  const bool streams = stream_ && substitutes_ == nullptr;
-  return streams ? LoadTo(weight, compute_dtype_) : LoadToHost(weight, compute_dtype_);
+  return stream_ ? LoadTo(weight, compute_dtype_) : LoadToHost(weight, compute_dtype_);
 }
 
 at::Tensor TensorLoader::LoadExact(std::string_view name) const {
@@ -104,15 +111,13 @@ at::Tensor TensorLoader::LoadExact(std::string_view name) const {
 }
 
 at::Tensor TensorLoader::LoadToHost(const LogicalWeight& weight, at::ScalarType dtype) const {
-  if (substitutes_ != nullptr) {
-    if (const std::optional<at::Tensor> values = substitutes_->Of(weight)) return values->to(dtype);
-  }
+  if (IsSubstituted(weight)) return substitutes_->Of(weight, at::kCPU).to(dtype);
   return ReadRows(weight, 0, weight.rows(), dtype);
 }
 
 at::Tensor TensorLoader::LoadTo(const LogicalWeight& weight, at::ScalarType dtype) const {
-  const bool streams = streamed_ && substitutes_ == nullptr;
-  if (streams && streamed_->Expects(weight)) return streamed_->Take(weight, dtype);
+  if (IsSubstituted(weight)) return substitutes_->Of(weight, device_).to(dtype);
+  if (streamed_ && streamed_->Expects(weight)) return streamed_->Take(weight, dtype);
   return LoadToHost(weight, dtype).to(device_);
 }
 

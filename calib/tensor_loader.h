@@ -16,12 +16,17 @@
 
 namespace vernier::calib {
 
-// Values that are loaded in place of the checkpoint's. Thread-safe.
+// Values that are loaded in place of the checkpoint's. Thread-safe while nothing is expected.
 class Substitutes {
  public:
   virtual ~Substitutes() = default;
-  // BF16 or F32 of the weight's shape, on the host; nothing: as the checkpoint has them.
-  virtual std::optional<at::Tensor> Of(const checkpoint::LogicalWeight& weight) const = 0;
+  // Whether it has values of the weight; otherwise they are the checkpoint's.
+  virtual bool Has(const checkpoint::LogicalWeight& weight) const = 0;
+  // Those that will be asked for from now on, best in this order, so that they can be made ready
+  // meanwhile.
+  virtual void Expect(const std::vector<const checkpoint::LogicalWeight*>& weights) = 0;
+  // BF16 or F32 of the weight's shape, on `device`.
+  virtual at::Tensor Of(const checkpoint::LogicalWeight& weight, at::Device device) = 0;
 };
 
 // Names are those of main tensors ("layers.0.attn.wq_a.weight"). A name that the checkpoint lacks
@@ -42,10 +47,10 @@ class TensorLoader {
 
   bool Has(std::string_view name) const;
 
-  // While it lives, the loader loads these; nothing is read ahead then.
+  // While it lives, the loader loads these.
   class Substituting {
    public:
-    Substituting(TensorLoader& loader, const Substitutes& substitutes) : loader_(loader) {
+    Substituting(TensorLoader& loader, Substitutes& substitutes) : loader_(loader) {
       loader.substitutes_ = &substitutes;
     }
     ~Substituting() { loader_.substitutes_ = nullptr; }
@@ -77,6 +82,9 @@ class TensorLoader {
 
  private:
   const checkpoint::LogicalWeight& Find(std::string_view name) const;
+  bool IsSubstituted(const checkpoint::LogicalWeight& weight) const {
+    return substitutes_ != nullptr && substitutes_->Has(weight);
+  }
   at::Tensor LoadToHost(const checkpoint::LogicalWeight& weight, at::ScalarType dtype) const;
   // On the device, by way of the stream if it is expected there.
   at::Tensor LoadTo(const checkpoint::LogicalWeight& weight, at::ScalarType dtype) const;
@@ -87,7 +95,7 @@ class TensorLoader {
                     at::Tensor rows) const;
 
   const checkpoint::SourceModel* source_;
-  const Substitutes* substitutes_ = nullptr;
+  Substitutes* substitutes_ = nullptr;
   checkpoint::ReadOptions read_;
   checkpoint::WeightReader reader_;
   at::Device device_;

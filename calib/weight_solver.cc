@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "calib/device_nvfp4.h"
 #include "calib/encoded_weight.h"
 #include "calib/families/linear.h"
 #include "calib/gptq_factor.h"
@@ -40,18 +41,20 @@ EncodedWeight EncodeOnHost(const at::Tensor& values, float global_scale, const G
   });
 }
 
-// [K / 16, 16, 16] of the Hessian's diagonal, as a search takes it: to a largest element of 1.
+// [K / 16, 16, 16] of the Hessian's diagonal, as a search takes it: to a largest element of 1. On
+// its device.
 at::Tensor DiagonalBlocks(const at::Tensor& hessian) {
   const int64_t blocks = hessian.size(0) / kBlock;
   const at::Tensor by_block = hessian.view({blocks, kBlock, blocks, kBlock});
   const at::Tensor diagonal = by_block.diagonal(0, 0, 2).permute({2, 0, 1});
   const at::Tensor upper = diagonal.triu();
   const at::Tensor whole = upper + upper.triu(1).transpose(1, 2);
-  return (whole / whole.abs().max()).cpu().contiguous();
+  return (whole / whole.abs().max()).contiguous();
 }
 
 EncodedWeight EncodeByLocalHessian(const at::Tensor& values, float global_scale,
-                                   const at::Tensor& blocks) {
+                                   const at::Tensor& hessians) {
+  const at::Tensor blocks = hessians.cpu();
   const quantizers::Nvfp4Options options = {
       .global_scale = global_scale,
       .search = Nvfp4Search::kLocalHessian,
@@ -145,7 +148,7 @@ void WeightSolver::Solve(const LayerState& state, Recorder& recorder) {
     if (together.inputs.hessian.defined()) {
       solvable.push_back(std::move(together));
     } else {
-      for (const size_t weight : together.weights) solved_.Add(Left(weight, together.inputs));
+      for (const size_t weight : together.weights) solved_.Add(Left(weight, together.inputs), {});
     }
   }
   SolveInTurn(std::move(solvable));
@@ -172,8 +175,9 @@ void WeightSolver::Solve(const Together& together, std::vector<Attempt>& attempt
   if (inputs.factor) EncodeBothWays(inputs, attempts);
   for (size_t i = 0; i < attempts.size(); ++i) {
     run::SolvedWeight solved = Left(together.weights[i], inputs);
-    if (inputs.factor) Choose(inputs, attempts[i], solved);
-    solved_.Add(std::move(solved));
+    EncodedWeight encoded;
+    if (inputs.factor) encoded = Choose(inputs, attempts[i], solved);
+    solved_.Add(std::move(solved), std::move(encoded));
   }
 }
 
@@ -215,41 +219,27 @@ void WeightSolver::DivideByFold(size_t weight, Inputs& inputs) const {
   inputs.hessian.div_(divisors).div_(divisors.unsqueeze(1));
 }
 
-// The CPU searches while the device, if it can, does GPTQ.
-void WeightSolver::EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts) {
+// On the device, where that can: it may still be at work on them.
+void WeightSolver::EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts) const {
+  const at::Device device = inputs.sample.device();
+  const std::optional<DeviceNvfp4> on_device = DeviceNvfp4::Find(device);
   for (Attempt& attempt : attempts) {
-    attempt.on_device = attempt.values.to(inputs.sample.device(), attempt.values.scalar_type(),
-                                          /*non_blocking=*/true);
+    const at::Tensor& values = attempt.values;
+    attempt.on_device = values.to(device, values.scalar_type(), /*non_blocking=*/true);
+    const float scale = attempt.global_scale;
+    if (on_device) {
+      attempt.by_gptq = on_device->Gptq(attempt.on_device, scale, *inputs.factor);
+      attempt.by_blocks = on_device->LocalHessian(attempt.on_device, scale, inputs.blocks);
+    } else {
+      attempt.by_gptq = EncodeOnHost(values, scale, *inputs.factor);
+      attempt.by_blocks = EncodeByLocalHessian(values, scale, inputs.blocks);
+    }
   }
-  const auto finish_gptq = BeginGptq(*inputs.factor, attempts);
-  for (Attempt& attempt : attempts) {
-    attempt.by_blocks = EncodeByLocalHessian(attempt.values, attempt.global_scale, inputs.blocks);
-  }
-  finish_gptq();
 }
 
-// On the device of the factor, where that can: then what is returned waits for it.
-std::function<void()> WeightSolver::BeginGptq(const GptqFactor& factor,
-                                              std::vector<Attempt>& attempts) {
-  if (factor.upper.is_cuda() && !tried_device_) {
-    tried_device_ = true;
-    on_device_ = GptqOnDevice::Make(factor.upper.device(), device_problem_);
-  }
-  if (!factor.upper.is_cuda() || !on_device_) {
-    return [&] {
-      for (Attempt& attempt : attempts) {
-        attempt.by_gptq = EncodeOnHost(attempt.values, attempt.global_scale, factor);
-      }
-    };
-  }
-  for (Attempt& attempt : attempts) {
-    attempt.by_gptq = on_device_->Start(attempt.on_device, attempt.global_scale, factor);
-  }
-  return [] {};
-}
-
-void WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
-                          run::SolvedWeight& solved) const {
+// Fills `solved` but for its bytes, which are those of what is returned.
+EncodedWeight WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
+                                   run::SolvedWeight& solved) const {
   const auto error_of = [&](const EncodedWeight& encoded) {
     return OutputError(attempt.on_device, encoded, attempt.global_scale, inputs.sample);
   };
@@ -258,12 +248,11 @@ void WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
   const double error = error_of(attempt.by_gptq);
   if (!(error < solved.other_error)) {
     // The next layer is to see what the export will write.
-    if (plan_.propagates) solved.bytes = attempt.by_blocks.Bytes();
-    return;
+    return plan_.propagates ? attempt.by_blocks : EncodedWeight();
   }
   solved.method = run::kGptqMethod;
   solved.error = error;
-  solved.bytes = attempt.by_gptq.Bytes();
+  return attempt.by_gptq;
 }
 
 // Values, and the scale of all that an engine fuses with each, as the export has it.
@@ -298,7 +287,5 @@ at::Tensor WeightSolver::ReadValues(size_t index, bool pinned) const {
   return ReadWeightRows(source_, reader_, weight, recipes::RescalingOf(plan_, folds_, index), 0,
                         weight.rows(), pinned);
 }
-
-std::string WeightSolver::TakeDeviceProblem() { return std::exchange(device_problem_, {}); }
 
 }  // namespace vernier::calib

@@ -6,16 +6,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
-#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "calib/encoded_weight.h"
-#include "calib/gptq_device.h"
 #include "calib/gptq_factor.h"
 #include "calib/layer_state.h"
 #include "calib/recorder.h"
@@ -34,8 +31,8 @@ inline constexpr int64_t kFewestGptqTokens = 256;
 // Solves those that the plan scales by kGptq, a layer at a time: codes and block scales by GPTQ
 // with the Hessian of most tokens, kept where the error of the outputs on the others
 // (statistics/input_sample.h) is smaller than that of a search by local Hessians of the same
-// tokens. Factors are made on the device, and so is GPTQ where the device can compile its kernels
-// (TakeDeviceProblem); the rest runs on the CPU. Not thread-safe.
+// tokens. Factors are made on the device, and so is all else where the device can compile kernels
+// (DeviceNvfp4). Not thread-safe.
 class WeightSolver {
  public:
   // `source`, `plan` and `folds` must outlive it; the folds of a layer's weights are in `folds`
@@ -51,15 +48,14 @@ class WeightSolver {
   // and which have the same inputs, only that of the first, until they are solved.
   bool NeedsInputsOf(std::string_view module) const { return needed_.contains(module); }
 
-  // Whether weights of the layer are still to be solved.
+  // Whether weights are to be solved at all, and whether some of the layer still are.
+  bool EverHasWork() const { return !first_of_.empty(); }
   bool HasWork() const { return !waiting_.empty(); }
   // Solves the weights all of whose inputs `recorder` has seen, and takes what it kept of them.
   void Solve(const LayerState& state, Recorder& recorder);
 
   // What was solved and is not in the store yet.
   SolvedSpool& solved() { return solved_; }
-  // Why the device does not do GPTQ itself, once; empty: it does, or nobody asked it.
-  std::string TakeDeviceProblem();
 
  private:
   struct Inputs;
@@ -74,9 +70,9 @@ class WeightSolver {
   void DivideByFold(size_t weight, Inputs& inputs) const;
   std::vector<Attempt> Read(const Together& together);
   at::Tensor ReadValues(size_t index, bool pinned) const;
-  void EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts);
-  std::function<void()> BeginGptq(const GptqFactor& factor, std::vector<Attempt>& attempts);
-  void Choose(const Inputs& inputs, const Attempt& attempt, run::SolvedWeight& solved) const;
+  void EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts) const;
+  EncodedWeight Choose(const Inputs& inputs, const Attempt& attempt,
+                       run::SolvedWeight& solved) const;
   const std::string& ModuleOf(size_t weight) const { return source_.layout.weights[weight].module; }
 
   const checkpoint::SourceModel& source_;
@@ -89,9 +85,6 @@ class WeightSolver {
   std::map<const recipes::ScaleGroup*, float> global_scales_;  // of this layer
   std::vector<size_t> waiting_;                                // of this layer
   std::set<std::string, std::less<>> needed_;
-  bool tried_device_ = false;
-  std::unique_ptr<GptqOnDevice> on_device_;  // null: GPTQ runs on the CPU
-  std::string device_problem_;
   SolvedSpool solved_;
 };
 

@@ -60,6 +60,9 @@ inline constexpr uint64_t kDeviceWorkspace = 64u << 20u;
 // Routed experts between two looks at their outputs, where the device could hold more.
 inline constexpr int64_t kExpertsPerGroup = 16;
 
+// Bytes of solved weights that are written together, beside the work.
+inline constexpr uint64_t kSolvedBatchBytes = 64u << 20u;
+
 }  // namespace vernier::calib
 
 #endif  // VERNIER_CALIB_BUDGET_LOOP_CONSTANTS_H_

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "calib/budget/largest.h"
+#include "calib/budget/loop_constants.h"
 #include "calib/statistics/registry.h"
 
 namespace vernier::calib {
@@ -24,10 +25,12 @@ uint64_t SumsOf(uint64_t columns, bool solved) {
 }
 
 // Of weights [N, K] with the same inputs, N of all together: matrices of F64 while H is factorised,
-// and their values, what both methods make of them, and what threads or errors take, in F32.
+// their values and those that are read meanwhile, what both methods make of them, and what threads
+// or errors take, in F32; and codes on their way to files.
 uint64_t WorkspaceOf(uint64_t rows, uint64_t columns) {
-  constexpr uint64_t kFactorCopies = 5, kBytesPerValue = 4 + 2 + 4;
-  return columns * columns * (kFactorCopies * sizeof(double)) + rows * columns * kBytesPerValue;
+  constexpr uint64_t kFactorCopies = 5, kBytesPerValue = 4 + 4 + 2 + 4;
+  return columns * columns * (kFactorCopies * sizeof(double)) + rows * columns * kBytesPerValue +
+         2 * kSolvedBatchBytes;
 }
 
 // A factorisation and the inverse of its factor; multiply-adds of compensation and of the search in

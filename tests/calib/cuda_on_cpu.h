@@ -22,6 +22,7 @@
 // Kernels are included within a namespace that uses vernier::calib::cuda.
 #define __device__ [[maybe_unused]]
 #define __global__
+#define __launch_bounds__(...)
 #define __shared__ static
 
 namespace vernier::calib::cuda {

@@ -21,16 +21,20 @@ using ::testing::IsEmpty;
 
 class SolvedSpoolTest : public ::testing::Test {
  protected:
-  static constexpr uint64_t kBatch = 1000;
+  static constexpr int64_t kBatch = 1000;
 
   static std::byte ByteOf(const std::string& module) {
     return static_cast<std::byte>(module.back());
   }
 
-  void Add(const std::string& module, size_t bytes) {
-    spool_.Add({.module = module,
-                .method = "gptq",
-                .bytes = std::vector<std::byte>(bytes, ByteOf(module))});
+  // Without bytes: 0.
+  void Add(const std::string& module, int64_t bytes) {
+    spool_.Add({.module = module, .method = "gptq", .bytes = {}}, EncodedOf(module, bytes));
+  }
+  static EncodedWeight EncodedOf(const std::string& module, int64_t bytes) {
+    if (bytes == 0) return {};
+    const at::Tensor codes = at::full({bytes - 1}, static_cast<int>(ByteOf(module)), at::kByte);
+    return {codes, codes.slice(0, 0, 1)};
   }
 
   testing::TempDir dir_;
@@ -40,11 +44,11 @@ class SolvedSpoolTest : public ::testing::Test {
 TEST_F(SolvedSpoolTest, FewBytesStayInMemory) {
   spool_.BeginLayer(3);
   Add("a", kBatch - 1);
-  EXPECT_EQ(spool_.MemoryBytes(), kBatch - 1);
+  EXPECT_EQ(spool_.MemoryBytes(), uint64_t{kBatch - 1});
   EXPECT_THAT(run::ValueFiles(dir_.path()), IsEmpty());
   const std::vector<run::SolvedWeight> taken = spool_.Take();
   ASSERT_EQ(taken.size(), 1U);
-  EXPECT_EQ(taken[0].bytes.size(), kBatch - 1);
+  EXPECT_EQ(taken[0].bytes.size(), size_t{kBatch - 1});
   EXPECT_EQ(spool_.MemoryBytes(), 0U);
   EXPECT_THAT(spool_.Take(), IsEmpty());
 }
@@ -53,7 +57,7 @@ TEST_F(SolvedSpoolTest, ManyGoToFilesInTheirOrder) {
   spool_.BeginLayer(3);
   for (const char* module : {"a", "few", "b", "c", "d"}) {
     Add(module, module == std::string("few") ? 0 : 600);
-    EXPECT_LE(spool_.MemoryBytes(), 2 * kBatch + 600);
+    EXPECT_LE(spool_.MemoryBytes(), uint64_t{2 * kBatch + 600});
   }
   std::vector<std::string> modules;
   for (const run::SolvedWeight* weight : spool_.All()) modules.push_back(weight->module);
@@ -84,7 +88,7 @@ TEST_F(SolvedSpoolTest, FilesStayWhileAnEarlierLayerIsCommitted) {
 TEST_F(SolvedSpoolTest, WhatGoesWrongIsSaid) {
   SolvedSpool lost(dir_.path() / "nowhere", kBatch);
   lost.BeginLayer(0);
-  lost.Add({.module = "a", .method = "gptq", .bytes = std::vector<std::byte>(kBatch)});
+  lost.Add({.module = "a", .method = "gptq", .bytes = {}}, EncodedOf("a", kBatch));
   EXPECT_VERNIER_ERROR(lost.Take(), ErrorCode::kFileOpen, "nowhere");
   EXPECT_EQ(lost.MemoryBytes(), 0U);
 }

@@ -1,13 +1,13 @@
-#include "calib/gptq_device.h"
+#include "calib/device_nvfp4.h"
 
 #include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
-#include <cassert>
 #include <utility>
 
 #include "base/rounding.h"
 #include "quantizers/nvfp4.h"
+#include "quantizers/nvfp4_local_hessian.h"
 
 namespace vernier::calib {
 namespace {
@@ -18,7 +18,12 @@ constexpr int64_t kGroup = 128;     // positions that one launch quantises
 constexpr int64_t kGroupRows = 8;   // of a block of threads that does
 constexpr int64_t kTileRows = 128;  // of one that makes up for errors
 constexpr int64_t kTilePositions = 64;
-constexpr unsigned kThreads = 128;  // of either
+constexpr unsigned kThreads = 128;
+
+KernelsOfSource& Nvfp4Kernels() {
+  static auto& kernels = *new KernelsOfSource(kNvfp4KernelSource);
+  return kernels;
+}
 
 // By position, nibbles [K, N] and codes of scales [K / 16, N] -> as they are stored.
 EncodedWeight InNaturalOrder(const at::Tensor& nibbles, const at::Tensor& codes,
@@ -29,16 +34,33 @@ EncodedWeight InNaturalOrder(const at::Tensor& nibbles, const at::Tensor& codes,
   return {packed.t().contiguous(), codes.index_select(0, blocks.argsort()).t().contiguous()};
 }
 
-}  // namespace
-
-std::unique_ptr<GptqOnDevice> GptqOnDevice::Make(at::Device device, std::string& problem) {
-  const c10::DeviceGuard current(device);
-  std::unique_ptr<DeviceKernels> kernels = DeviceKernels::Compile(kGptqKernelSource, problem);
-  return kernels ? std::make_unique<GptqOnDevice>(std::move(kernels)) : nullptr;
+// [K / 16, 16]: 1 / sqrt(share * h_ii) of matrices [K / 16, 16, 16] F64, in F32, where H - share *
+// diag(H) is positive semidefinite: |x_i| - 6 s above it times the root of an error shows that no
+// scale of at most s has that error (nvfp4_local_hessian.h). By bisection; columns of zeros count
+// for nothing.
+at::Tensor Widths(const at::Tensor& matrices) {
+  const at::Tensor diagonal = matrices.diagonal(0, 1, 2);
+  const at::Tensor filled = matrices + at::diag_embed(diagonal.eq(0).to(at::kDouble));
+  at::Tensor share = at::zeros({matrices.size(0), 1}, matrices.options());
+  for (double step = 0.5; step >= quantizers::kShareStep; step /= 2) {
+    const at::Tensor more = share + step;
+    const auto [factor, info] = at::linalg_cholesky_ex(filled - at::diag_embed(diagonal * more));
+    share = at::where(info.eq(0).unsqueeze(1), more, share);
+  }
+  return (diagonal * share).mul_(1 - quantizers::kShareMargin).rsqrt().to(at::kFloat).contiguous();
 }
 
-EncodedWeight GptqOnDevice::Start(const at::Tensor& values, float global_scale,
-                                  const GptqFactor& factor) const {
+}  // namespace
+
+std::optional<DeviceNvfp4> DeviceNvfp4::Find(at::Device device) {
+  const DeviceKernels* kernels = Nvfp4Kernels().Find(device);
+  return kernels == nullptr ? std::nullopt : std::optional(DeviceNvfp4(*kernels));
+}
+
+std::string DeviceNvfp4::ProblemOf(at::Device device) { return Nvfp4Kernels().ProblemOf(device); }
+
+EncodedWeight DeviceNvfp4::Gptq(const at::Tensor& values, float global_scale,
+                                const GptqFactor& factor) const {
   const at::Device device = factor.upper.device();
   const c10::DeviceGuard current(device);
   const int64_t columns = values.size(1);
@@ -48,7 +70,7 @@ EncodedWeight GptqOnDevice::Start(const at::Tensor& values, float global_scale,
   const at::Tensor& upper = factor.upper;
   // By position: neighbouring rows side by side.
   const at::Tensor w = at::zeros({columns, padded}, upper.options());
-  w.slice(1, 0, values.size(0)).copy_(values.to(device).t().index_select(0, order));
+  w.slice(1, 0, values.size(0)).copy_(values.t().index_select(0, order));
   const at::Tensor nibbles = at::empty({columns, padded}, w.options().dtype(at::kByte));
   const at::Tensor codes = at::empty({columns / kScaleBlock, padded}, nibbles.options());
   const at::Tensor errors = at::empty({kGroup, padded}, w.options());
@@ -79,6 +101,34 @@ EncodedWeight GptqOnDevice::Start(const at::Tensor& values, float global_scale,
   }
   const auto of_rows = [&](const at::Tensor& made) { return made.slice(1, 0, values.size(0)); };
   return InNaturalOrder(of_rows(nibbles), of_rows(codes), order);
+}
+
+EncodedWeight DeviceNvfp4::LocalHessian(const at::Tensor& values, float global_scale,
+                                        const at::Tensor& hessians) const {
+  const c10::DeviceGuard current(values.device());
+  const at::Tensor packed = values.contiguous();
+  auto rows = static_cast<int>(values.size(0));
+  auto columns = static_cast<long long>(values.size(1));
+  const at::Tensor is_zero = hessians.diagonal(0, 1, 2).eq(0).all(1).view({-1, 1, 1});
+  const at::Tensor matrices =
+      at::where(is_zero, at::eye(kScaleBlock, hessians.options()), hessians).contiguous();
+  const at::Tensor widths = Widths(matrices.to(at::kDouble));
+  const auto bytes = values.options().dtype(at::kByte);
+  const EncodedWeight encoded{at::empty({rows, columns / 2}, bytes),
+                              at::empty({rows, columns / kScaleBlock}, bytes)};
+  const void* from = packed.data_ptr();
+  const float* of_blocks = matrices.data_ptr<float>();
+  const float* of_columns = widths.data_ptr<float>();
+  auto* nibbles = encoded.codes.data_ptr<uint8_t>();
+  auto* codes = encoded.scales.data_ptr<uint8_t>();
+  const bool is_f32 = values.scalar_type() == at::kFloat;
+  kernels_->Launch(
+      is_f32 ? "local_hessian_f32" : "local_hessian_bf16",
+      {.x = static_cast<unsigned>(columns / kScaleBlock),
+       .y = static_cast<unsigned>(CeilDivide(int64_t{rows}, kThreads)),
+       .threads = kThreads},
+      {&from, &columns, &rows, &of_blocks, &of_columns, &global_scale, &nibbles, &codes});
+  return encoded;
 }
 
 }  // namespace vernier::calib

@@ -1,15 +1,8 @@
-// GPTQ of NVFP4 on a device (quantizers/nvfp4_gptq.h has the definition, and the bytes are its):
-// CUDA C that is compiled when it is first needed, and C++ that a test compiles (with functions of
-// its own for the intrinsics). Everything is laid out by position, rows side by side: w [K, N].
-// Positions are worked on in groups: one launch quantises a group's blocks, each of which makes up
-// for its errors within the group; another makes up for the group's in what is behind it. The sums
-// are made in the definition's order.
+// Searches for NVFP4 on a device: CUDA C that is compiled when it is first needed, and C++ that a
+// test compiles (with functions of its own for the intrinsics). quantizers/ has the definitions,
+// and the bytes are theirs.
 
-constexpr int kBlock = 16;      // positions with a scale
-constexpr int kGroup = 128;     // positions of a group
-constexpr int kGroupRows = 8;   // rows of a block of threads that quantises
-constexpr int kCodesBelow = 4;  // the rule's, from which on codes are tried
-constexpr int kCodes = 12;
+constexpr int kBlock = 16;  // values with a scale
 
 // Arrays of a thread are registers only where every index is known.
 #ifdef __CUDACC__
@@ -58,6 +51,136 @@ __device__ int RuleCode(const float* v, float global_scale) {
   const float scale = quotient == 0.0f ? 1.0f : quotient;
   return E4m3Code(scale < 0.001953125f ? 0.001953125f : scale > 448.0f ? 448.0f : scale);
 }
+
+// ---- By local Hessians (quantizers/nvfp4_local_hessian.h). ----
+
+constexpr int kCodesAbove = 8;      // the rule's
+constexpr int kUncheckedBelow = 2;  // codes below the rule's that are tried without a bound
+constexpr float kTinyError = 7.888609052210118e-31f;  // 2^-100
+constexpr float kBoundMargin = 0.0009765625f;         // 2^-10
+
+// e^T H e of a block with a code, in units of global_scale^2. h: H's diagonal, and twice what is
+// above it.
+__device__ float LocalHessianError(const float* values, const float* scaled,
+                                   const float (*h)[kBlock], int code, float global_scale) {
+  const float step = PositiveE4m3Value(code);
+  const float scale = __fmul_rn(step, global_scale);
+  float e[kBlock];
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    const float nearest = E2m1Value(E2m1Code(__fdiv_rn(values[i], scale)));
+    e[i] = __fmaf_rn(-nearest, step, scaled[i]);
+  }
+  float error = 0.0f;
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    float t = __fmul_rn(h[i][i], e[i]);
+    UNROLLED
+    for (int j = i + 1; j < kBlock; ++j) t = __fmaf_rn(h[i][j], e[j], t);
+    error = __fmaf_rn(t, e[i], error);
+  }
+  return error;
+}
+
+// Scales below this one, in units of global_scale, have errors above `error`.
+__device__ float LowestScale(const float* scaled, const float* widths, float error) {
+  const float root = __fsqrt_rn(error > kTinyError ? error : kTinyError);
+  float excess = 0.0f;
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    const float magnitude =
+        __fmul_rn(scaled[i] < 0.0f ? -scaled[i] : scaled[i], 1.0f - kBoundMargin);
+    const float beyond = __fmaf_rn(-widths[i], root, magnitude);
+    if (beyond > excess) excess = beyond;
+  }
+  return __fdiv_rn(excess, 6.0f);
+}
+
+// The code with the smallest error: of equals the rule's, then the smallest.
+__device__ int BestCode(const float* values, const float (*h)[kBlock], const float* widths,
+                        float global_scale) {
+  const int rule = RuleCode(values, global_scale);
+  const float largest = __fmul_rn(6.0f, global_scale);
+  float amax = 0.0f, scaled[kBlock];
+  int is_large = 0;
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    const float magnitude = values[i] < 0.0f ? -values[i] : values[i];
+    if (magnitude > amax) amax = magnitude;
+    if (!(__fdiv_rn(magnitude, largest) < 448.0f)) is_large = 1;
+    scaled[i] = __fmul_rn(values[i], __fdiv_rn(1.0f, global_scale));
+  }
+  if (amax == 0.0f || is_large) return rule;
+  int best = rule;
+  float least = LocalHessianError(values, scaled, h, rule, global_scale), lowest = 0.0f;
+  for (int code = rule + kCodesAbove < 126 ? rule + kCodesAbove : 126; code >= 1; --code) {
+    if (code == rule - kUncheckedBelow - 1) lowest = LowestScale(scaled, widths, least);
+    if (PositiveE4m3Value(code) < lowest) break;
+    const float error = LocalHessianError(values, scaled, h, code, global_scale);
+    if (error < least || (error == least && best != rule)) {
+      best = code;
+      least = error;
+    }
+  }
+  return best;
+}
+
+// values [rows, columns], hessians [columns / 16, 16, 16], widths [columns / 16, 16] -> nibbles
+// [rows, columns / 2], codes [rows, columns / 16]. A block of threads has a block of columns, a
+// thread a row.
+template <class Real>
+__device__ void SearchByLocalHessian(const Real* values, long long columns, int rows,
+                                     const float* hessians, const float* widths, float global_scale,
+                                     unsigned char* nibbles, unsigned char* codes) {
+  __shared__ float h[kBlock][kBlock], widths_here[kBlock];
+  const int column = blockIdx.x * kBlock;
+  for (int i = threadIdx.x; i < kBlock * kBlock; i += blockDim.x) {
+    const int at = i / kBlock, k = i % kBlock;
+    const float element = hessians[(long long)column * kBlock + i];
+    h[at][k] = at == k ? element : __fmul_rn(2.0f, element);
+    if (at == k) widths_here[at] = widths[column + at];
+  }
+  __syncthreads();
+  const int row = blockIdx.y * blockDim.x + threadIdx.x;
+  if (row >= rows) return;
+  float v[kBlock];
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) v[i] = ValueOf(values[row * columns + column + i]);
+  const int best = BestCode(v, h, widths_here, global_scale);
+  const float scale = __fmul_rn(PositiveE4m3Value(best), global_scale);
+  unsigned char* to = nibbles + (row * columns + column) / 2;
+  UNROLLED
+  for (int i = 0; i < kBlock; i += 2) {
+    const int low = E2m1Code(__fdiv_rn(v[i], scale)), high = E2m1Code(__fdiv_rn(v[i + 1], scale));
+    to[i / 2] = (unsigned char)(low | (high << 4));
+  }
+  codes[(row * columns + column) / kBlock] = (unsigned char)best;
+}
+
+extern "C" __global__ void local_hessian_bf16(const unsigned short* values, long long columns,
+                                              int rows, const float* hessians, const float* widths,
+                                              float global_scale, unsigned char* nibbles,
+                                              unsigned char* codes) {
+  SearchByLocalHessian(values, columns, rows, hessians, widths, global_scale, nibbles, codes);
+}
+extern "C" __global__ void local_hessian_f32(const float* values, long long columns, int rows,
+                                             const float* hessians, const float* widths,
+                                             float global_scale, unsigned char* nibbles,
+                                             unsigned char* codes) {
+  SearchByLocalHessian(values, columns, rows, hessians, widths, global_scale, nibbles, codes);
+}
+
+// ---- GPTQ (quantizers/nvfp4_gptq.h). ----
+//
+// Everything is laid out by position, rows side by side: w [K, N]. Positions are worked on in
+// groups: one launch quantises a group's blocks, each of which makes up for its errors within the
+// group; another makes up for the group's in what is behind it. The sums are made in the
+// definition's order.
+
+constexpr int kGroup = 128;     // positions of a group
+constexpr int kGroupRows = 8;   // rows of a block of threads that quantises
+constexpr int kCodesBelow = 4;  // the rule's, from which on codes are tried
+constexpr int kCodes = 12;
 
 // A block of values as they are with one scale: nibbles, and the errors that its columns make up
 // for among each other.
@@ -186,9 +309,10 @@ constexpr int kDepth = 16;  // errors that are looked at together
 
 // Makes up for the errors [kGroup, rows] of a group in the `rest` positions behind it, which
 // kOfThread divides: w [rest, rows]. u: U's rows of the group, from the first position behind it
-// on.
-extern "C" __global__ void gptq_update(float* w, const float* u, long long stride, long long rows,
-                                       const float* errors, int rest) {
+// on. Its registers leave room for four blocks at once.
+extern "C" __global__ void __launch_bounds__(128, 4)
+    gptq_update(float* w, const float* u, long long stride, long long rows, const float* errors,
+                int rest) {
   __shared__ Four<float> negated[kDepth][kTileRows / 4];
   __shared__ Four<float> factors[kDepth][kTilePositions / 4];
   const int thread = threadIdx.x;

@@ -1,0 +1,44 @@
+// Searches for NVFP4 on a CUDA device: the bytes of quantizers/.
+#ifndef VERNIER_CALIB_DEVICE_NVFP4_H_
+#define VERNIER_CALIB_DEVICE_NVFP4_H_
+
+#include <ATen/ATen.h>
+
+#include <optional>
+#include <string>
+
+#include "calib/device_kernels.h"
+#include "calib/encoded_weight.h"
+#include "calib/gptq_factor.h"
+
+namespace vernier::calib {
+
+// The kernels as text (calib/nvfp4_kernel.cu).
+extern const char kNvfp4KernelSource[];
+
+// What is made is on the device, which may still be at work on it.
+class DeviceNvfp4 {
+ public:
+  // With kNvfp4KernelSource's kernels, which must outlive it.
+  explicit DeviceNvfp4(const DeviceKernels& kernels) : kernels_(&kernels) {}
+  // Nothing where the device is none of CUDA's or cannot compile kernels: the CPU does the same.
+  static std::optional<DeviceNvfp4> Find(at::Device device);
+  // Why a CUDA device cannot; empty: it can, or it is none.
+  static std::string ProblemOf(at::Device device);
+
+  // As quantizers/nvfp4_gptq.h defines. `values` [N, K] BF16 or F32 and the factor are on the
+  // device. Memory there: an F32 copy of `values`, and three bytes for each.
+  EncodedWeight Gptq(const at::Tensor& values, float global_scale, const GptqFactor& factor) const;
+
+  // As quantizers/nvfp4_local_hessian.h defines. `values` [N, K] BF16 or F32 and `hessians`
+  // [K / 16, 16, 16] F32 are on the device.
+  EncodedWeight LocalHessian(const at::Tensor& values, float global_scale,
+                             const at::Tensor& hessians) const;
+
+ private:
+  const DeviceKernels* kernels_;
+};
+
+}  // namespace vernier::calib
+
+#endif  // VERNIER_CALIB_DEVICE_NVFP4_H_

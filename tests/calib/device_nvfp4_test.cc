@@ -1,0 +1,181 @@
+// The device's NVFP4 kernels, as C++ on the CPU: byte for byte what quantizers/ makes. With a CUDA
+// device also there.
+#include "calib/device_nvfp4.h"
+
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "calib/device.h"
+#include "calib/encoded_weight.h"
+#include "calib/gptq_factor.h"
+#include "quantizers/float_formats.h"
+#include "quantizers/nvfp4_gptq.h"
+#include "quantizers/nvfp4_local_hessian.h"
+#include "tests/calib/cuda_on_cpu.h"
+#include "tests/calib/loop_support.h"
+
+namespace vernier::calib {
+namespace {
+
+namespace nvfp4_kernel {
+
+using namespace cuda;
+#include "calib/common_kernel.cu"
+#include "calib/nvfp4_kernel.cu"
+
+}  // namespace nvfp4_kernel
+
+static_assert(nvfp4_kernel::kBlock == quantizers::kNvfp4BlockSize);
+static_assert(nvfp4_kernel::kCodesAbove == quantizers::kCodesAboveRule);
+static_assert(nvfp4_kernel::kUncheckedBelow == quantizers::kUncheckedBelowRule);
+static_assert(nvfp4_kernel::kTinyError == quantizers::kTinyError);
+static_assert(nvfp4_kernel::kBoundMargin == quantizers::kBoundMargin);
+static_assert(nvfp4_kernel::kCodesBelow == quantizers::kGptqCodesBelowRule);
+static_assert(nvfp4_kernel::kCodes ==
+              nvfp4_kernel::kCodesBelow + 1 + quantizers::kGptqCodesAboveRule);
+
+// More columns than make up for each other together, and rows than a block of threads has.
+constexpr int64_t kGptqColumns = 272, kGptqWeightRows = 150;
+
+struct Problem {
+  at::Tensor values;
+  GptqFactor factor;
+  float global_scale = 0.002F;
+};
+
+Problem MakeProblem(at::Device device = at::kCPU) {
+  at::manual_seed(1);
+  const at::Tensor mix =
+      at::randn({kGptqColumns, kGptqColumns}) * at::rand({kGptqColumns}).mul(3).exp();
+  const at::Tensor x = at::randn({500, kGptqColumns}).mm(mix);
+  Problem problem;
+  problem.values = at::randn({kGptqWeightRows, kGptqColumns}) *
+                   at::rand({kGptqWeightRows, 1}).mul(6).sub(4).exp();
+  problem.values[3].zero_();
+  problem.values[4][17] = 1e6;  // saturates
+  problem.values[5][40] = std::numeric_limits<float>::quiet_NaN();
+  problem.factor = FactorOf(x.t().mm(x).triu().to(device)).value();
+  return problem;
+}
+
+EncodedWeight Expected(const Problem& problem) {
+  const at::Tensor upper = problem.factor.upper.cpu();
+  const quantizers::Nvfp4GptqOptions options = {
+      .global_scale = problem.global_scale,
+      .order = problem.factor.order,
+      .factor = {upper.data_ptr<float>(), static_cast<size_t>(upper.numel())}};
+  return Encode(problem.values, [&](auto rows, auto codes, auto scales) {
+    quantizers::QuantizeNvfp4Gptq(rows, kGptqColumns, options, codes, scales);
+  });
+}
+
+// Kernels that the CPU runs.
+const DeviceKernels& Emulated() {
+  using namespace nvfp4_kernel;
+  static const auto& kernels =
+      *new KernelsOnCpu({{"gptq_group", {MakeKernel(gptq_group), /*waits=*/true}},
+                         {"gptq_update", {MakeKernel(gptq_update), true}},
+                         {"local_hessian_bf16", {MakeKernel(local_hessian_bf16), true}},
+                         {"local_hessian_f32", {MakeKernel(local_hessian_f32), true}}});
+  return kernels;
+}
+
+TEST(GptqKernel, MakesTheBytesOfTheDefinition) {
+  const Problem problem = MakeProblem();
+  const EncodedWeight made =
+      DeviceNvfp4(Emulated()).Gptq(problem.values, problem.global_scale, problem.factor);
+  EXPECT_EQ(made.Bytes(), Expected(problem).Bytes());
+}
+
+TEST(GptqKernel, EveryScaleAndEveryNibbleIsUnderstood) {
+  for (int code = 1; code <= 126; ++code) {
+    const float value = nvfp4_kernel::PositiveE4m3Value(code);
+    EXPECT_EQ(value, quantizers::E4m3ToFloat(static_cast<uint8_t>(code)));
+    EXPECT_EQ(nvfp4_kernel::E4m3Code(value), code);
+    const float above =
+        value + (code < 126 ? nvfp4_kernel::PositiveE4m3Value(code + 1) - value : 0) * 0.5F;
+    EXPECT_EQ(nvfp4_kernel::E4m3Code(above), quantizers::FloatToE4m3(above)) << above;
+  }
+  for (int code = 0; code < 16; ++code) {
+    EXPECT_EQ(nvfp4_kernel::E2m1Value(code), quantizers::kE2m1Values[static_cast<size_t>(code)]);
+  }
+}
+
+TEST(GptqKernel, MakesThemOnCudaToo) {
+  if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
+  const Problem problem = MakeProblem(at::kCUDA);
+  const auto device = DeviceNvfp4::Find(ParseDevice("cuda"));
+  ASSERT_TRUE(device) << DeviceNvfp4::ProblemOf(ParseDevice("cuda"));
+  const EncodedWeight made =
+      device->Gptq(problem.values.cuda(), problem.global_scale, problem.factor);
+  EXPECT_EQ(made.Bytes(), Expected(problem).Bytes());
+}
+
+// Blocks' second moments: of correlated inputs, none at all, some columns of zeros, and two columns
+// of the same values, which bound nothing.
+at::Tensor MakeHessians() {
+  constexpr int64_t kBlocks = kGptqColumns / 16;
+  at::manual_seed(2);
+  const at::Tensor x = at::randn({kBlocks, 100, 16}).bmm(at::randn({kBlocks, 16, 16}));
+  x[1].zero_();
+  x[2].slice(1, 3, 6).zero_();
+  x[3].select(1, 7).copy_(x[3].select(1, 8));
+  const at::Tensor hessians = x.transpose(1, 2).bmm(x);
+  return hessians / hessians.max();
+}
+
+EncodedWeight ExpectedByLocalHessian(const at::Tensor& values, float global_scale,
+                                     const at::Tensor& hessians) {
+  const quantizers::Nvfp4Options options = {
+      .global_scale = global_scale,
+      .search = quantizers::Nvfp4Search::kLocalHessian,
+      .local_hessian = {hessians.data_ptr<float>(), static_cast<size_t>(hessians.numel())}};
+  return Encode(values, options);
+}
+
+// Some rows with scales near both ends, and all that GPTQ's problem has.
+at::Tensor ValuesForLocalHessians() {
+  const at::Tensor values = MakeProblem().values.clone();
+  values[6].mul_(1e-6);
+  values[7].mul_(1e3);
+  values[8][3] = std::numeric_limits<float>::infinity();
+  return values;
+}
+
+TEST(LocalHessianKernel, MakesTheBytesOfTheDefinition) {
+  const at::Tensor hessians = MakeHessians();
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor values = ValuesForLocalHessians().to(dtype);
+    const EncodedWeight made = DeviceNvfp4(Emulated()).LocalHessian(values, 0.002F, hessians);
+    EXPECT_EQ(made.Bytes(), ExpectedByLocalHessian(values, 0.002F, hessians).Bytes());
+  }
+}
+
+TEST(LocalHessianKernel, MakesThemOnCudaToo) {
+  if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
+  const auto device = DeviceNvfp4::Find(ParseDevice("cuda"));
+  ASSERT_TRUE(device);
+  const at::Tensor hessians = MakeHessians();
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    const at::Tensor values = ValuesForLocalHessians().to(dtype);
+    const EncodedWeight made = device->LocalHessian(values.cuda(), 0.002F, hessians.cuda());
+    EXPECT_EQ(made.Bytes(), ExpectedByLocalHessian(values, 0.002F, hessians).Bytes());
+  }
+}
+
+// The machine that tests usually run on has none.
+TEST(DeviceNvfp4Test, OfTheCpuThereIsNone) {
+  EXPECT_FALSE(DeviceNvfp4::Find(at::kCPU));
+  EXPECT_EQ(DeviceNvfp4::ProblemOf(at::kCPU), "");
+}
+
+}  // namespace
+}  // namespace vernier::calib

@@ -102,21 +102,13 @@ WeightSolver::WeightSolver(const checkpoint::SourceModel& source, const recipes:
       plan_(plan),
       folds_(folds),
       reader_(source.checkpoint, read),
+      first_of_(recipes::SolvedWith(source.layout, plan)),
       solved_(std::move(run_dir)) {
-  for (const std::string& module : plan.observed_modules) {
-    if (!recipes::IsScaledBy(recipes::ScaleMethod::kGptq, source.layout, plan, module)) continue;
-    const size_t index = source.layout.by_module.at(module);
-    by_layer_[source.layout.weights[index].layer].push_back(index);
-    first_of_[index] = index;
+  for (const auto& [weight, first] : first_of_) {
+    by_layer_[source.layout.weights[weight].layer].push_back(weight);
   }
   for (const recipes::ScaleGroup& group : plan.scale_groups) {
     for (const size_t weight : group.weights) groups_[weight] = &group;
-    const auto first = std::ranges::find_if(
-        group.inputs, [&](size_t weight) { return first_of_.contains(weight); });
-    if (first == group.inputs.end()) continue;
-    for (const size_t weight : group.inputs) {
-      if (first_of_.contains(weight)) first_of_[weight] = *first;
-    }
   }
 }
 

@@ -79,9 +79,9 @@ class WeightSolver {
   const recipes::Plan& plan_;
   const recipes::FoldScales& folds_;
   checkpoint::WeightReader reader_;
+  std::map<size_t, size_t> first_of_;            // by weight: whose inputs count
   std::map<int, std::vector<size_t>> by_layer_;  // indices of weights that are to be solved
   std::map<size_t, const recipes::ScaleGroup*> groups_;
-  std::map<size_t, size_t> first_of_;                          // by weight: whose inputs count
   std::map<const recipes::ScaleGroup*, float> global_scales_;  // of this layer
   std::vector<size_t> waiting_;                                // of this layer
   std::set<std::string, std::less<>> needed_;

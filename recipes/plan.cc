@@ -174,6 +174,23 @@ bool IsScaledBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const
   return weight != nullptr && weight->scale == method;
 }
 
+std::map<size_t, size_t> SolvedWith(const checkpoint::ModelLayout& layout, const Plan& plan) {
+  std::map<size_t, size_t> with;
+  for (const std::string& module : plan.observed_modules) {
+    if (!IsScaledBy(ScaleMethod::kGptq, layout, plan, module)) continue;
+    const size_t index = layout.by_module.at(module);
+    with[index] = index;
+  }
+  for (const ScaleGroup& group : plan.scale_groups) {
+    const auto first =
+        std::ranges::find_if(group.inputs, [&](size_t weight) { return with.contains(weight); });
+    for (const size_t weight : group.inputs) {
+      if (with.contains(weight)) with[weight] = *first;
+    }
+  }
+  return with;
+}
+
 bool ChoosesFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module) {
   const WeightPlan* weight = FindWeight(layout, plan, module);
   return weight != nullptr && weight->observed_fold >= 0;

@@ -148,6 +148,10 @@ bool CanScaleBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const
 bool IsScaledBy(ScaleMethod method, const checkpoint::ModelLayout& layout, const Plan& plan,
                 std::string_view module);
 
+// The weights that calibration solves (kGptq), by index, and of each whose inputs it is solved
+// with: of those that an engine fuses, and which have the same, the first that is solved.
+std::map<size_t, size_t> SolvedWith(const checkpoint::ModelLayout& layout, const Plan& plan);
+
 // Whether calibration chooses a fold by the module's input; whether a fold changes that.
 bool ChoosesFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);
 bool ReadsFold(const checkpoint::ModelLayout& layout, const Plan& plan, std::string_view module);

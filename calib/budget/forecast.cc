@@ -103,14 +103,14 @@ uint64_t SumBytes(const ModelLayout& layout, const recipes::Plan& plan) {
 
 // Of `bytes` of the source.
 double ReadSeconds(double bytes, const MachineSpeed& speed) {
-  constexpr double kCacheBytesPerSecond = 1e10;
+  constexpr double kCacheBytesPerSecond = 1.5e10;
   return bytes * ((1 - speed.cached_share) / speed.bytes_per_second +
                   speed.cached_share / kCacheBytesPerSecond);
 }
 
 // Until a device has its first layer: it is made ready, and memory for weights is pinned.
 double StartSeconds(const SourceModel& source, const MachineSpeed& speed) {
-  constexpr double kPinnedBytesPerSecond = 1.8e9;  // seen on an H200's host
+  constexpr double kPinnedBytesPerSecond = 4e9;  // seen on an H200's host, beside other work
   if (speed.start_seconds == 0) return 0;
   return speed.start_seconds + static_cast<double>(WeightRingBytes(source)) / kPinnedBytesPerSecond;
 }
@@ -130,9 +130,9 @@ MachineSpeed UsualSpeed(std::string_view device, int threads) {
   if (device == "cpu")
     return {.compute = {.dense_flops = flops, .expert_flops = flops}, .bytes_per_second = 1e9};
   // Of solving seen on an H200 with 16 cores beside it.
-  return {.compute = {.dense_flops = 1.5e14, .expert_flops = 3e14, .solve_flops = 1e13},
+  return {.compute = {.dense_flops = 2e14, .expert_flops = 3e14, .solve_flops = 1e13},
           .bytes_per_second = 2e9,
-          .start_seconds = 1};
+          .start_seconds = 0.5};
 }
 
 TimeForecast ForecastTime(const SourceModel& source, const Workload& workload,

@@ -33,11 +33,13 @@ uint64_t WorkspaceOf(uint64_t rows, uint64_t columns) {
          2 * kSolvedBatchBytes;
 }
 
-// A factorisation and the inverse of its factor; multiply-adds of compensation and of the search in
-// it.
-double FlopsOf(double rows, double columns) {
-  constexpr double kFactorFlops = 1, kSearched = 12 * 136.0 / 16;
-  return kFactorFlops * columns * columns * columns + rows * columns * (columns + 2 * kSearched);
+// A factorisation and the inverse of its factor, once for weights with the same inputs.
+double FactorFlops(double columns) { return columns * columns * columns; }
+
+// Of compensation, and of the search in it.
+double SolveFlops(double rows, double columns) {
+  constexpr double kSearched = 12 * 136.0 / 16;
+  return rows * columns * (columns + 2 * kSearched);
 }
 
 // Of a value that the CPU scales, searches and encodes to be tried: as many as pass meanwhile.
@@ -74,6 +76,7 @@ std::map<size_t, size_t> FirstOfOthers(const recipes::Plan& plan) {
 SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
   SolvingSizes sizes;
   const std::map<size_t, size_t> first_of = FirstOfOthers(plan);
+  const std::map<size_t, size_t> solved_with = recipes::SolvedWith(layout, plan);
   std::map<size_t, uint64_t> rows_together;  // by the first of those with the same inputs
   std::map<int, uint64_t> dense_sums, dense_columns;
   std::map<std::pair<int, int>, uint64_t> expert_sums;
@@ -86,8 +89,9 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
     const auto rows = static_cast<uint64_t>(weight.rows());
     const auto columns = static_cast<uint64_t>(weight.columns());
     const size_t index = layout.by_module.at(module);
-    const auto first = first_of.find(index);
-    const bool has_sums = chooses || first == first_of.end();
+    const size_t first = solved ? solved_with.at(index) : index;
+    const bool is_first = solved ? first == index : !first_of.contains(index);
+    const bool has_sums = chooses || is_first;
     if (has_sums && weight.expert >= 0) {
       expert_sums[{weight.layer, weight.expert}] += SumsOf(columns, solved);
     } else if (has_sums) {
@@ -97,15 +101,16 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
     if (chooses) kFoldTrials.AddTo(sizes, static_cast<double>(columns));
     if (tried) kFormatTrials.AddTo(sizes, static_cast<double>(columns));
     if (!solved) continue;
-    if (has_sums) {
+    if (is_first) {
       double& flops = weight.expert >= 0 ? sizes.expert_flops : sizes.dense_flops;
       flops += static_cast<double>(columns) * static_cast<double>(columns);
+      sizes.solve_flops += FactorFlops(static_cast<double>(columns));
     }
-    uint64_t& together = rows_together[first == first_of.end() ? index : first->second];
+    uint64_t& together = rows_together[first];
     together += rows;
     sizes.workspace = std::max(sizes.workspace, WorkspaceOf(together, columns));
     sizes.codes += rows * columns / 2 + rows * columns / 16;
-    sizes.solve_flops += FlopsOf(static_cast<double>(rows), static_cast<double>(columns));
+    sizes.solve_flops += SolveFlops(static_cast<double>(rows), static_cast<double>(columns));
   }
   sizes.dense_sums = Largest(dense_sums);
   sizes.dense_columns = Largest(dense_columns);

@@ -102,7 +102,8 @@ class CalibrationRun {
         folds_(request.source, request.plan, UnobservedReads()),
         trials_(request.source, request.plan, folds_.scales(), request.recipe.activation_headroom,
                 UnobservedReads()),
-        solver_(request.source, request.plan, folds_.scales(), UnobservedReads(), store.run_dir()),
+        solver_(request.source, request.plan, folds_.scales(), loader_, UnobservedReads(),
+                store.run_dir()),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
     for (const recipes::ScaleGroup& group : request.plan.scale_groups) {

@@ -87,6 +87,17 @@ bool TensorLoader::ReadAhead(const UpcomingWeights& next) const {
   return true;
 }
 
+void TensorLoader::Keep(std::set<const LogicalWeight*> weights) {
+  keeps_ = std::move(weights);
+  kept_.clear();
+}
+
+at::Tensor TensorLoader::TakeKept(const LogicalWeight& weight) {
+  keeps_.erase(&weight);
+  const auto kept = kept_.extract(&weight);
+  return kept.empty() ? at::Tensor() : std::move(kept.mapped());
+}
+
 void TensorLoader::CheckWeights() const {
   if (!streamed_) return;
   // The reader knows which element it is.
@@ -99,7 +110,10 @@ at::Tensor TensorLoader::Load(std::string_view name) const {
 
 at::Tensor TensorLoader::LoadAhead(std::string_view name) const {
   const LogicalWeight& weight = Find(name);
-  return stream_ ? LoadTo(weight, compute_dtype_) : LoadToHost(weight, compute_dtype_);
+  if (!stream_) return LoadToHost(weight, compute_dtype_);
+  at::Tensor values = LoadTo(weight, compute_dtype_);
+  if (keeps_.contains(&weight) && !IsSubstituted(weight)) kept_[&weight] = values;
+  return values;
 }
 
 at::Tensor TensorLoader::LoadExact(std::string_view name) const {

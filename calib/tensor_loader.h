@@ -5,8 +5,10 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -64,6 +66,12 @@ class TensorLoader {
   // What will be loaded from now on, so that it is read meanwhile: of what was said before, only
   // that is kept. False: nothing is read ahead.
   bool ReadAhead(const UpcomingWeights& next) const;
+  // Values of these stay on the device when they are loaded, for TakeKept; of what was said and
+  // kept before, all is forgotten. Not with another thread's loads.
+  void Keep(std::set<const checkpoint::LogicalWeight*> weights);
+  // As they were loaded, in the compute dtype; undefined: they were not. Only once.
+  at::Tensor TakeKept(const checkpoint::LogicalWeight& weight);
+
   // Of weights that were decoded on the device, kBadWeightValue for the first that has a value
   // which is not finite. Waits for the device.
   void CheckWeights() const;
@@ -96,6 +104,8 @@ class TensorLoader {
 
   const checkpoint::SourceModel* source_;
   Substitutes* substitutes_ = nullptr;
+  std::set<const checkpoint::LogicalWeight*> keeps_;
+  mutable std::map<const checkpoint::LogicalWeight*, at::Tensor> kept_;
   checkpoint::ReadOptions read_;
   checkpoint::WeightReader reader_;
   at::Device device_;

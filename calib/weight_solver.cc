@@ -13,6 +13,7 @@
 #include "calib/inputs_seen.h"
 #include "calib/statistics/input_hessian.h"
 #include "calib/statistics/input_sample.h"
+#include "checkpoint/weight_decoder.h"
 #include "quantizers/nvfp4.h"
 #include "quantizers/nvfp4_gptq.h"
 
@@ -86,6 +87,7 @@ struct WeightSolver::Together {
   size_t first = 0;
   std::vector<size_t> weights;
   Inputs inputs;
+  std::map<size_t, at::Tensor> kept;  // values of weights that were kept
 };
 
 // One of them.
@@ -96,11 +98,12 @@ struct WeightSolver::Attempt {
 };
 
 WeightSolver::WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                           const recipes::FoldScales& folds, checkpoint::ReadOptions read,
-                           std::filesystem::path run_dir)
+                           const recipes::FoldScales& folds, TensorLoader& loader,
+                           checkpoint::ReadOptions read, std::filesystem::path run_dir)
     : source_(source),
       plan_(plan),
       folds_(folds),
+      loader_(loader),
       reader_(source.checkpoint, read),
       first_of_(recipes::SolvedWith(source.layout, plan)),
       solved_(std::move(run_dir)) {
@@ -117,11 +120,35 @@ void WeightSolver::BeginLayer(int layer, const std::set<std::string>& solved) {
   global_scales_.clear();
   solved_.BeginLayer(layer);
   waiting_.clear();
+  std::set<const LogicalWeight*> kept;
   for (const size_t index : by_layer_[layer]) {
     if (solved.contains(ModuleOf(index))) continue;
     waiting_.push_back(index);
     needed_.insert(ModuleOf(first_of_.at(index)));
+    if (CanKeep(index)) kept.insert(&source_.layout.weights[index]);
   }
+  loader_.Keep(std::move(kept));
+}
+
+// A group of routed experts is solved as soon as it has run, and loaded as it is stored.
+bool WeightSolver::CanKeep(size_t index) const {
+  const LogicalWeight& weight = source_.layout.weights[index];
+  return weight.expert >= 0 && (loader_.compute_dtype() == at::kFloat ||
+                                checkpoint::ExactInBf16(source_.checkpoint, weight));
+}
+
+// As folds leave them.
+at::Tensor WeightSolver::TakeKept(size_t index) {
+  at::Tensor values = loader_.TakeKept(source_.layout.weights[index]);
+  const checkpoint::Rescaling rescaling = recipes::RescalingOf(plan_, folds_, index);
+  if (!values.defined() || rescaling.empty()) return values;
+  const auto of = [&](const std::vector<float>& factors) {
+    return at::tensor(factors).to(values.device());
+  };
+  values = values.to(at::kFloat, /*non_blocking=*/false, /*copy=*/true);
+  if (!rescaling.row_divisors.empty()) values.div_(of(rescaling.row_divisors).unsqueeze(1));
+  if (!rescaling.column_factors.empty()) values.mul_(of(rescaling.column_factors));
+  return values;
 }
 
 void WeightSolver::Solve(const LayerState& state, Recorder& recorder) {
@@ -136,7 +163,11 @@ void WeightSolver::Solve(const LayerState& state, Recorder& recorder) {
   const c10::InferenceMode inference;
   std::vector<Together> solvable;
   for (auto& [first, weights] : ready) {
-    Together together{first, std::move(weights), TakeInputs(first, recorder)};
+    Together together{first, std::move(weights), TakeInputs(first, recorder), {}};
+    for (const size_t weight : together.weights) {
+      at::Tensor values = TakeKept(weight);
+      if (values.defined()) together.kept.emplace(weight, std::move(values));
+    }
     if (together.inputs.hessian.defined()) {
       solvable.push_back(std::move(together));
     } else {
@@ -158,7 +189,7 @@ void WeightSolver::SolveInTurn(std::vector<Together> all) {
     std::vector<Attempt> attempts = reading.get();
     if (i + 1 < all.size()) reading = read(i + 1);
     Solve(all[i], attempts);
-    all[i].inputs = {};
+    all[i] = {};
   }
 }
 
@@ -223,8 +254,8 @@ void WeightSolver::EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& at
       attempt.by_gptq = on_device->Gptq(attempt.on_device, scale, *inputs.factor);
       attempt.by_blocks = on_device->LocalHessian(attempt.on_device, scale, inputs.blocks);
     } else {
-      attempt.by_gptq = EncodeOnHost(values, scale, *inputs.factor);
-      attempt.by_blocks = EncodeByLocalHessian(values, scale, inputs.blocks);
+      attempt.by_gptq = EncodeOnHost(values.cpu(), scale, *inputs.factor);
+      attempt.by_blocks = EncodeByLocalHessian(values.cpu(), scale, inputs.blocks);
     }
   }
 }
@@ -251,7 +282,7 @@ EncodedWeight WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
 std::vector<WeightSolver::Attempt> WeightSolver::Read(const Together& together) {
   const c10::InferenceMode inference;
   const bool pinned = together.inputs.sample.is_cuda();
-  std::map<size_t, at::Tensor> read;
+  std::map<size_t, at::Tensor> read = together.kept;
   const auto values_of = [&](size_t index) -> const at::Tensor& {
     const auto [place, is_new] = read.try_emplace(index);
     if (is_new) place->second = ReadValues(index, pinned);
@@ -264,7 +295,9 @@ std::vector<WeightSolver::Attempt> WeightSolver::Read(const Together& together) 
     if (is_new) {
       float amax = 0;
       for (const size_t member : group->weights) {
-        amax = std::max(amax, AmaxOf(values_of(member)));
+        const at::Tensor& values = values_of(member);
+        const bool here = values.device().is_cpu();
+        amax = std::max(amax, here ? AmaxOf(values) : values.abs().max().item<float>());
       }
       scale->second = quantizers::Nvfp4GlobalScale(amax, Nvfp4Search::kLocalHessian);
     }

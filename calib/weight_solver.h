@@ -17,6 +17,7 @@
 #include "calib/layer_state.h"
 #include "calib/recorder.h"
 #include "calib/solved_spool.h"
+#include "calib/tensor_loader.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_reader.h"
 #include "recipes/fold_scales.h"
@@ -36,10 +37,11 @@ inline constexpr int64_t kFewestGptqTokens = 256;
 class WeightSolver {
  public:
   // `source`, `plan` and `folds` must outlive it; the folds of a layer's weights are in `folds`
-  // when they are solved. `read` is how weights are read; files with what was solved come into
+  // when they are solved. `loader` loads the layer: on a device it keeps the values of routed
+  // experts, all others are read again, as `read` says. Files with what was solved come into
   // `run_dir`.
   WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-               const recipes::FoldScales& folds, checkpoint::ReadOptions read,
+               const recipes::FoldScales& folds, TensorLoader& loader, checkpoint::ReadOptions read,
                std::filesystem::path run_dir);
 
   // `solved`: modules of the layer that were solved and saved before.
@@ -70,6 +72,8 @@ class WeightSolver {
   void DivideByFold(size_t weight, Inputs& inputs) const;
   std::vector<Attempt> Read(const Together& together);
   at::Tensor ReadValues(size_t index, bool pinned) const;
+  bool CanKeep(size_t index) const;
+  at::Tensor TakeKept(size_t index);
   void EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts) const;
   EncodedWeight Choose(const Inputs& inputs, const Attempt& attempt,
                        run::SolvedWeight& solved) const;
@@ -78,6 +82,7 @@ class WeightSolver {
   const checkpoint::SourceModel& source_;
   const recipes::Plan& plan_;
   const recipes::FoldScales& folds_;
+  TensorLoader& loader_;
   checkpoint::WeightReader reader_;
   std::map<size_t, size_t> first_of_;            // by weight: whose inputs count
   std::map<int, std::vector<size_t>> by_layer_;  // indices of weights that are to be solved

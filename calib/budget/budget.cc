@@ -360,12 +360,14 @@ bool HasSeveralChunks(const Work& work, const Choice& sizes) {
 
 // Weights of routed experts on the device. On a CPU the group that computes and the next one, which
 // is read meanwhile. Elsewhere they come one by one: the expert that computes and one that is
-// decoded, of several chunks the group, beside what arrived as it is stored.
+// decoded, beside what arrived as it is stored; the whole group of several chunks, and where weights
+// are solved behind it.
 uint64_t GroupBytes(const Work& work, const Choice& sizes) {
   if (work.dims.experts == 0) return 0;
   const auto group = static_cast<uint64_t>(sizes.experts);
   if (work.on_cpu) return (HasSeveralGroups(work, sizes) ? 2 : 1) * group * work.expert;
-  const uint64_t held = HasSeveralChunks(work, sizes) ? group : 1;
+  const bool kept = work.solving.expert_sums > 0;
+  const uint64_t held = kept || HasSeveralChunks(work, sizes) ? group : 1;
   return (held + 1) * work.expert;
 }
 

@@ -10,14 +10,12 @@
 
 #include "calib/device.h"
 #include "calib/device_memory.h"
-#include "datasets/calibration_set.h"
-#include "datasets/tokenizer.h"
-#include "recipes/plan.h"
 #include "recipes/recipe.h"
 #include "run/loop_sizes.h"
 #include "run/statistic_rows.h"
 #include "run/store.h"
 #include "tests/calib/loop_support.h"
+#include "tests/calib/prepared_calibration.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
@@ -159,11 +157,7 @@ class CalibrateWithinTest : public ::testing::TestWithParam<at::DeviceType> {
   // `disturb` is called behind each unit of work, of all attempts.
   Result Calibrate(const std::string& name, MemoryBound memory,
                    std::function<void(int unit)> disturb) {
-    const checkpoint::SourceModel source = checkpoint::OpenSourceModel(Source());
-    const recipes::Plan plan = recipes::MakePlan(source, recipe_);
-    const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(Source());
-    const datasets::CalibrationSet tokens =
-        datasets::BuildCalibrationSet(recipe_.calibration.data, tokenizer);
+    const PreparedCalibration calibration(recipe_);
     run::Store store = run::Store::Open(dir_.path() / name);
     Disturber listener(std::move(disturb));
     Progress progress(listener, {{"calibrate", 1}});
@@ -172,21 +166,12 @@ class CalibrateWithinTest : public ::testing::TestWithParam<at::DeviceType> {
     Result result;
     CalibrateWithin(compute, {.plan =
                                   [&](const ComputeSpec& now) {
-                                    return PlanBudget(source, now,
-                                                      WorkloadOf(recipe_, source.layout, plan),
-                                                      ReadMachineMemory(ParseDevice(now.device)),
-                                                      run::LoadLoopSizes(store));
+                                    return calibration.Budget(now, run::LoadLoopSizes(store));
                                   },
                               .run =
                                   [&](const CalibrationBudget& budget) {
                                     result.limit = budget.device_limit;
-                                    return calib::Calibrate({.source = source,
-                                                             .recipe = recipe_,
-                                                             .plan = plan,
-                                                             .budget = budget,
-                                                             .tokens = tokens,
-                                                             .tokenizer = tokenizer.fingerprint()},
-                                                            store, progress);
+                                    return calibration.Calibrate(budget, store, progress);
                                   },
                               .ran_out = [&](const CalibrationBudget& budget,
                                              uint64_t) { result.failed.push_back(budget); }});

@@ -3,7 +3,9 @@
 #include <c10/core/DeviceGuard.h>
 
 #include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "base/rounding.h"
 #include "quantizers/nvfp4.h"
@@ -103,32 +105,46 @@ EncodedWeight DeviceNvfp4::Gptq(const at::Tensor& values, float global_scale,
   return InNaturalOrder(of_rows(nibbles), of_rows(codes), order);
 }
 
-EncodedWeight DeviceNvfp4::LocalHessian(const at::Tensor& values, float global_scale,
-                                        const at::Tensor& hessians) const {
+// A block of threads for a block of columns and some rows. `of_columns`: what is known of columns.
+EncodedWeight DeviceNvfp4::ByBlocks(const char* kernel, const at::Tensor& values,
+                                    float global_scale,
+                                    std::vector<const float*> of_columns) const {
   const c10::DeviceGuard current(values.device());
   const at::Tensor packed = values.contiguous();
   auto rows = static_cast<int>(values.size(0));
   auto columns = static_cast<long long>(values.size(1));
+  const auto bytes = values.options().dtype(at::kByte);
+  EncodedWeight encoded{at::empty({rows, columns / 2}, bytes),
+                        at::empty({rows, columns / kScaleBlock}, bytes)};
+  const void* from = packed.data_ptr();
+  auto* nibbles = encoded.codes.data_ptr<uint8_t>();
+  auto* codes = encoded.scales.data_ptr<uint8_t>();
+  std::vector<void*> arguments = {&from, &columns, &rows};
+  for (const float*& known : of_columns) arguments.push_back(&known);
+  arguments.insert(arguments.end(), {&global_scale, &nibbles, &codes});
+  const bool is_f32 = values.scalar_type() == at::kFloat;
+  kernels_->Launch((std::string(kernel) + (is_f32 ? "_f32" : "_bf16")).c_str(),
+                   {.x = static_cast<unsigned>(columns / kScaleBlock),
+                    .y = static_cast<unsigned>(CeilDivide(int64_t{rows}, int64_t{kThreads})),
+                    .threads = kThreads},
+                   arguments);
+  return encoded;
+}
+
+EncodedWeight DeviceNvfp4::Squares(const at::Tensor& values, float global_scale,
+                                   const at::Tensor& importance) const {
+  const at::Tensor packed = importance.contiguous();
+  return ByBlocks("squares", values, global_scale, {packed.data_ptr<float>()});
+}
+
+EncodedWeight DeviceNvfp4::LocalHessian(const at::Tensor& values, float global_scale,
+                                        const at::Tensor& hessians) const {
   const at::Tensor is_zero = hessians.diagonal(0, 1, 2).eq(0).all(1).view({-1, 1, 1});
   const at::Tensor matrices =
       at::where(is_zero, at::eye(kScaleBlock, hessians.options()), hessians).contiguous();
   const at::Tensor widths = Widths(matrices.to(at::kDouble));
-  const auto bytes = values.options().dtype(at::kByte);
-  const EncodedWeight encoded{at::empty({rows, columns / 2}, bytes),
-                              at::empty({rows, columns / kScaleBlock}, bytes)};
-  const void* from = packed.data_ptr();
-  const float* of_blocks = matrices.data_ptr<float>();
-  const float* of_columns = widths.data_ptr<float>();
-  auto* nibbles = encoded.codes.data_ptr<uint8_t>();
-  auto* codes = encoded.scales.data_ptr<uint8_t>();
-  const bool is_f32 = values.scalar_type() == at::kFloat;
-  kernels_->Launch(
-      is_f32 ? "local_hessian_f32" : "local_hessian_bf16",
-      {.x = static_cast<unsigned>(columns / kScaleBlock),
-       .y = static_cast<unsigned>(CeilDivide(int64_t{rows}, kThreads)),
-       .threads = kThreads},
-      {&from, &columns, &rows, &of_blocks, &of_columns, &global_scale, &nibbles, &codes});
-  return encoded;
+  return ByBlocks("local_hessian", values, global_scale,
+                  {matrices.data_ptr<float>(), widths.data_ptr<float>()});
 }
 
 }  // namespace vernier::calib

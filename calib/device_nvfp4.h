@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "calib/device_kernels.h"
 #include "calib/encoded_weight.h"
@@ -16,7 +17,8 @@ namespace vernier::calib {
 // The kernels as text (calib/nvfp4_kernel.cu).
 extern const char kNvfp4KernelSource[];
 
-// What is made is on the device, which may still be at work on it.
+// Where values lie like those of a linear layer, [N, K]. What is made is on the device, which may
+// still be at work on it.
 class DeviceNvfp4 {
  public:
   // With kNvfp4KernelSource's kernels, which must outlive it.
@@ -30,12 +32,20 @@ class DeviceNvfp4 {
   // device. Memory there: an F32 copy of `values`, and three bytes for each.
   EncodedWeight Gptq(const at::Tensor& values, float global_scale, const GptqFactor& factor) const;
 
+  // As quantizers/nvfp4_search.h defines. `values` [N, K] BF16 or F32 and `importance` [K] F32 are
+  // on the device.
+  EncodedWeight Squares(const at::Tensor& values, float global_scale,
+                        const at::Tensor& importance) const;
+
   // As quantizers/nvfp4_local_hessian.h defines. `values` [N, K] BF16 or F32 and `hessians`
   // [K / 16, 16, 16] F32 are on the device.
   EncodedWeight LocalHessian(const at::Tensor& values, float global_scale,
                              const at::Tensor& hessians) const;
 
  private:
+  EncodedWeight ByBlocks(const char* kernel, const at::Tensor& values, float global_scale,
+                         std::vector<const float*> of_columns) const;
+
   const DeviceKernels* kernels_;
 };
 

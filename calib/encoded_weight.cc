@@ -128,6 +128,7 @@ at::Tensor Decode(const EncodedWeight& encoded, float global_scale, at::Device d
 }
 
 float AmaxOf(const at::Tensor& values) {
+  if (!values.device().is_cpu()) return values.abs().max().item().toFloat();
   const int64_t columns = values.size(1);
   std::mutex mutex;
   float amax = 0;

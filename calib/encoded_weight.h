@@ -46,7 +46,7 @@ EncodedWeight Encode(const at::Tensor& values, const quantizers::Nvfp4Options& o
 // What the encoded weight is [N, K] F32, on a device: decoded there.
 at::Tensor Decode(const EncodedWeight& encoded, float global_scale, at::Device device = at::kCPU);
 
-// The largest magnitude; values BF16 or F32, on the CPU.
+// The largest magnitude; values BF16 or F32, on any device.
 float AmaxOf(const at::Tensor& values);
 
 // Of x [R, N] on any device: rows first, so that it does not depend on threads.

@@ -39,7 +39,7 @@ class Trial {
  public:
   explicit Trial(const FoldInputs& inputs) : inputs_(inputs) {
     for (const at::Tensor& weight : inputs.weights) {
-      weights_.push_back(weight.to(at::kFloat));
+      weights_.push_back(weight.to(inputs.sample.device(), at::kFloat));
       scaled_.push_back(at::empty_like(weights_.back()));
       outputs_.push_back(Outputs(inputs.sample, weights_.back()));
     }
@@ -53,8 +53,8 @@ class Trial {
     double squares = 0;
     int64_t count = 0;
     for (size_t i = 0; i < weights_.size(); ++i) {
-      at::mul_out(scaled_[i], weights_[i], columns);
-      const at::Tensor weight = RoundTripWeight(scaled_[i], mean_squares, x.device());
+      at::mul_out(scaled_[i], weights_[i], columns.to(x.device()));
+      const at::Tensor weight = RoundTripWeight(scaled_[i], mean_squares);
       const at::Tensor outputs = Outputs(x, weight);
       squares += SumOfSquares(outputs - outputs_[i]);
       count += outputs.numel();
@@ -64,7 +64,7 @@ class Trial {
 
  private:
   static at::Tensor Outputs(const at::Tensor& x, const at::Tensor& weight) {
-    return LinearF32(x, weight.to(x.device()));
+    return LinearF32(x, weight);
   }
 
   // [K]
@@ -98,7 +98,7 @@ class Trial {
   }
 
   const FoldInputs& inputs_;
-  std::vector<at::Tensor> weights_;  // F32, on the CPU
+  std::vector<at::Tensor> weights_;  // F32, with the sample
   std::vector<at::Tensor> scaled_;   // room for the same with factors: new memory costs more
   std::vector<at::Tensor> outputs_;  // of the inputs and weights as they are
 };

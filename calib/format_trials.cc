@@ -48,11 +48,11 @@ TrialErrors TryFormats(const TrialInputs& inputs) {
   const auto error_of = [&](const at::Tensor& rounded_x, const at::Tensor& rounded_weight) {
     return MeanSquare(LinearF32(rounded_x, rounded_weight) - outputs);
   };
-  return {
-      .energy = MeanSquare(outputs),
-      .nvfp4 = error_of(RoundTripNvfp4(x, quantizers::Nvfp4GlobalScale(inputs.amax)),
-                        RoundTripWeight(weight, mean_squares, x.device())),
-      .fp8 = error_of(RoundTripFp8By(x, inputs.amax), RoundTripFp8By(on_device, AmaxOf(weight)))};
+  return {.energy = MeanSquare(outputs),
+          .nvfp4 = error_of(RoundTripNvfp4(x, quantizers::Nvfp4GlobalScale(inputs.amax)),
+                            RoundTripWeight(on_device, mean_squares)),
+          .fp8 = error_of(RoundTripFp8By(x, inputs.amax),
+                          RoundTripFp8By(on_device, AmaxOf(on_device)))};
 }
 
 FormatTrials::FormatTrials(const checkpoint::SourceModel& source, const recipes::Plan& plan,

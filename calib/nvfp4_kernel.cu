@@ -37,7 +37,8 @@ __device__ int E2m1Code(float value) {
   return code | (negative << 3);
 }
 
-__device__ int RuleCode(const float* v, float global_scale) {
+// amax / (6 * global_scale) of a block, within what E4M3 has: 1 of zeros, 448 with NaN or Inf.
+__device__ float RuleQuotient(const float* v, float global_scale) {
   float amax = 0.0f;
   int is_finite = 1;
   UNROLLED
@@ -46,10 +47,131 @@ __device__ int RuleCode(const float* v, float global_scale) {
     if (!(magnitude <= 3.402823466e+38f)) is_finite = 0;
     if (magnitude > amax) amax = magnitude;
   }
-  if (!is_finite) return 126;
+  if (!is_finite) return 448.0f;
   const float quotient = __fdiv_rn(amax, __fmul_rn(6.0f, global_scale));
   const float scale = quotient == 0.0f ? 1.0f : quotient;
-  return E4m3Code(scale < 0.001953125f ? 0.001953125f : scale > 448.0f ? 448.0f : scale);
+  return scale < 0.001953125f ? 0.001953125f : scale > 448.0f ? 448.0f : scale;
+}
+
+__device__ int RuleCode(const float* v, float global_scale) {
+  return E4m3Code(RuleQuotient(v, global_scale));
+}
+
+// A block's values with a code: their nibbles, and the code beside those of other blocks.
+__device__ void StoreBlock(const float* v, int code, float global_scale, long long place,
+                           unsigned char* nibbles, unsigned char* codes) {
+  const float scale = __fmul_rn(PositiveE4m3Value(code), global_scale);
+  unsigned char* to = nibbles + place * (kBlock / 2);
+  UNROLLED
+  for (int i = 0; i < kBlock; i += 2) {
+    const int low = E2m1Code(__fdiv_rn(v[i], scale)), high = E2m1Code(__fdiv_rn(v[i + 1], scale));
+    to[i / 2] = (unsigned char)(low | (high << 4));
+  }
+  codes[place] = (unsigned char)code;
+}
+
+// ---- By squared errors (quantizers/nvfp4_search.h). ----
+
+constexpr int kMinSearchStart = 15;
+constexpr float kSearchStartFactor = 1.714287f;
+
+// RN(1 / E4M3(code)) * RN(1 / global_scale).
+__device__ float Reciprocal(int code, float global_scale) {
+  return __fmul_rn(__fdiv_rn(1.0f, PositiveE4m3Value(code)), __fdiv_rn(1.0f, global_scale));
+}
+
+__device__ float TimesSquare(float sum, int code) {
+  const float scale = PositiveE4m3Value(code);
+  return __fmul_rn(sum, __fmul_rn(scale, scale));
+}
+
+// The E2M1 magnitude nearest to x * r, the larger of two as near. A fused sum has its sign.
+__device__ float NearestE2m1(float x, float r) {
+  const int code = (__fmaf_rn(x, r, -0.25f) >= 0.0f) + (__fmaf_rn(x, r, -0.75f) >= 0.0f) +
+                   (__fmaf_rn(x, r, -1.25f) >= 0.0f) + (__fmaf_rn(x, r, -1.75f) >= 0.0f) +
+                   (__fmaf_rn(x, r, -2.5f) >= 0.0f) + (__fmaf_rn(x, r, -3.5f) >= 0.0f) +
+                   (__fmaf_rn(x, r, -5.0f) >= 0.0f);
+  return E2m1Value(code);
+}
+
+// Of magnitudes with a code; weights [16].
+__device__ float SquaredError(const float* x, const float* weights, int code, float global_scale) {
+  const float r = Reciprocal(code, global_scale);
+  float sum = 0.0f;
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    const float d = __fmaf_rn(x[i], r, -NearestE2m1(x[i], r));
+    sum = __fmaf_rn(__fmul_rn(weights[i], d), d, sum);
+  }
+  return TimesSquare(sum, code);
+}
+
+// The largest part of that error that is one saturated value's.
+__device__ float SaturationCost(const float* x, const float* weights, int code,
+                                float global_scale) {
+  const float r = Reciprocal(code, global_scale);
+  float most = 0.0f;
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    const float excess = __fmaf_rn(x[i], r, -6.0f);
+    const float cost = __fmul_rn(__fmul_rn(weights[i], excess), excess);
+    if (excess > 0.0f && cost > most) most = cost;
+  }
+  return TimesSquare(most, code);
+}
+
+__device__ int CodeOfSmallestSquares(const float* v, const float* weights, float global_scale) {
+  float x[kBlock];
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) x[i] = v[i] < 0.0f ? -v[i] : v[i];
+  const float quotient = RuleQuotient(v, global_scale);
+  const int rule = E4m3Code(quotient);
+  const float highest = __fmul_rn(quotient, kSearchStartFactor);
+  const int above = E4m3Code(highest < 448.0f ? highest : 448.0f) + 1;
+  int best = rule;
+  float least = SquaredError(x, weights, rule, global_scale);
+  for (int code = above < kMinSearchStart ? kMinSearchStart
+                  : above > 126           ? 126
+                                          : above;
+       code >= 1; --code) {
+    const float cost = SaturationCost(x, weights, code, global_scale);
+    if (cost > least || (cost == least && best == rule)) break;
+    const float error = SquaredError(x, weights, code, global_scale);
+    if (error < least || (error == least && best != rule)) {
+      best = code;
+      least = error;
+    }
+  }
+  return best;
+}
+
+// values [rows, columns], importance [columns] -> nibbles [rows, columns / 2], codes [rows,
+// columns / 16]. A block of threads has a block of columns, a thread a row.
+template <class Real>
+__device__ void SearchBySquares(const Real* values, long long columns, int rows,
+                                const float* importance, float global_scale, unsigned char* nibbles,
+                                unsigned char* codes) {
+  const int row = blockIdx.y * blockDim.x + threadIdx.x, column = blockIdx.x * kBlock;
+  if (row >= rows) return;
+  float v[kBlock], weights[kBlock];
+  UNROLLED
+  for (int i = 0; i < kBlock; ++i) {
+    v[i] = ValueOf(values[row * columns + column + i]);
+    weights[i] = importance[column + i];
+  }
+  StoreBlock(v, CodeOfSmallestSquares(v, weights, global_scale), global_scale,
+             (row * columns + column) / kBlock, nibbles, codes);
+}
+
+extern "C" __global__ void squares_bf16(const unsigned short* values, long long columns, int rows,
+                                        const float* importance, float global_scale,
+                                        unsigned char* nibbles, unsigned char* codes) {
+  SearchBySquares(values, columns, rows, importance, global_scale, nibbles, codes);
+}
+extern "C" __global__ void squares_f32(const float* values, long long columns, int rows,
+                                       const float* importance, float global_scale,
+                                       unsigned char* nibbles, unsigned char* codes) {
+  SearchBySquares(values, columns, rows, importance, global_scale, nibbles, codes);
 }
 
 // ---- By local Hessians (quantizers/nvfp4_local_hessian.h). ----
@@ -97,8 +219,8 @@ __device__ float LowestScale(const float* scaled, const float* widths, float err
 }
 
 // The code with the smallest error: of equals the rule's, then the smallest.
-__device__ int BestCode(const float* values, const float (*h)[kBlock], const float* widths,
-                        float global_scale) {
+__device__ int CodeOfSmallestForm(const float* values, const float (*h)[kBlock],
+                                  const float* widths, float global_scale) {
   const int rule = RuleCode(values, global_scale);
   const float largest = __fmul_rn(6.0f, global_scale);
   float amax = 0.0f, scaled[kBlock];
@@ -146,15 +268,8 @@ __device__ void SearchByLocalHessian(const Real* values, long long columns, int 
   float v[kBlock];
   UNROLLED
   for (int i = 0; i < kBlock; ++i) v[i] = ValueOf(values[row * columns + column + i]);
-  const int best = BestCode(v, h, widths_here, global_scale);
-  const float scale = __fmul_rn(PositiveE4m3Value(best), global_scale);
-  unsigned char* to = nibbles + (row * columns + column) / 2;
-  UNROLLED
-  for (int i = 0; i < kBlock; i += 2) {
-    const int low = E2m1Code(__fdiv_rn(v[i], scale)), high = E2m1Code(__fdiv_rn(v[i + 1], scale));
-    to[i / 2] = (unsigned char)(low | (high << 4));
-  }
-  codes[(row * columns + column) / kBlock] = (unsigned char)best;
+  StoreBlock(v, CodeOfSmallestForm(v, h, widths_here, global_scale), global_scale,
+             (row * columns + column) / kBlock, nibbles, codes);
 }
 
 extern "C" __global__ void local_hessian_bf16(const unsigned short* values, long long columns,

@@ -1,7 +1,9 @@
 #include "calib/nvfp4_trial.h"
 
 #include <algorithm>
+#include <optional>
 
+#include "calib/device_nvfp4.h"
 #include "calib/encoded_weight.h"
 #include "quantizers/nvfp4.h"
 
@@ -20,14 +22,17 @@ std::vector<float> Importance(const std::vector<double>& mean_squares) {
 
 }  // namespace
 
-at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& mean_squares,
-                           at::Device device) {
+at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& mean_squares) {
   using quantizers::Nvfp4Search;
   const std::vector<float> importance = Importance(mean_squares);
   const float scale = quantizers::Nvfp4GlobalScale(AmaxOf(weight), Nvfp4Search::kMse);
+  if (const std::optional<DeviceNvfp4> device = DeviceNvfp4::Find(weight.device())) {
+    const at::Tensor counts = at::tensor(importance).to(weight.device());
+    return Decode(device->Squares(weight, scale, counts), scale, weight.device());
+  }
   const quantizers::Nvfp4Options options = {
       .global_scale = scale, .search = Nvfp4Search::kMse, .importance = importance};
-  return Decode(Encode(weight, options), scale, device);
+  return Decode(Encode(weight.cpu(), options), scale, weight.device());
 }
 
 }  // namespace vernier::calib

@@ -8,11 +8,10 @@
 
 namespace vernier::calib {
 
-// `weight` [n, K] F32 on the CPU, quantised there and dequantised on `device`: with a global scale
-// of its own, and block scales of the smallest squared error weighted by what each input channel
-// counts (E[x^2], [K], not negative).
-at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& mean_squares,
-                           at::Device device);
+// `weight` [n, K] F32 on any device, quantised (where a device cannot, on the CPU) and dequantised
+// there: with a global scale of its own, and block scales of the smallest squared error weighted by
+// what each input channel counts (E[x^2], [K], not negative).
+at::Tensor RoundTripWeight(const at::Tensor& weight, const std::vector<double>& mean_squares);
 
 }  // namespace vernier::calib
 

@@ -295,9 +295,7 @@ std::vector<WeightSolver::Attempt> WeightSolver::Read(const Together& together) 
     if (is_new) {
       float amax = 0;
       for (const size_t member : group->weights) {
-        const at::Tensor& values = values_of(member);
-        const bool here = values.device().is_cpu();
-        amax = std::max(amax, here ? AmaxOf(values) : values.abs().max().item<float>());
+        amax = std::max(amax, AmaxOf(values_of(member)));
       }
       scale->second = quantizers::Nvfp4GlobalScale(amax, Nvfp4Search::kLocalHessian);
     }

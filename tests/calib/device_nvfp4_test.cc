@@ -10,6 +10,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@
 #include "quantizers/float_formats.h"
 #include "quantizers/nvfp4_gptq.h"
 #include "quantizers/nvfp4_local_hessian.h"
+#include "quantizers/nvfp4_search.h"
 #include "tests/calib/cuda_on_cpu.h"
 #include "tests/calib/loop_support.h"
 
@@ -34,6 +36,8 @@ using namespace cuda;
 }  // namespace nvfp4_kernel
 
 static_assert(nvfp4_kernel::kBlock == quantizers::kNvfp4BlockSize);
+static_assert(nvfp4_kernel::kMinSearchStart == quantizers::kMinSearchStart);
+static_assert(nvfp4_kernel::kSearchStartFactor == quantizers::kSearchStartFactor);
 static_assert(nvfp4_kernel::kCodesAbove == quantizers::kCodesAboveRule);
 static_assert(nvfp4_kernel::kUncheckedBelow == quantizers::kUncheckedBelowRule);
 static_assert(nvfp4_kernel::kTinyError == quantizers::kTinyError);
@@ -83,6 +87,8 @@ const DeviceKernels& Emulated() {
   static const auto& kernels =
       *new KernelsOnCpu({{"gptq_group", {MakeKernel(gptq_group), /*waits=*/true}},
                          {"gptq_update", {MakeKernel(gptq_update), true}},
+                         {"squares_bf16", {MakeKernel(squares_bf16)}},
+                         {"squares_f32", {MakeKernel(squares_f32)}},
                          {"local_hessian_bf16", {MakeKernel(local_hessian_bf16), true}},
                          {"local_hessian_f32", {MakeKernel(local_hessian_f32), true}}});
   return kernels;
@@ -132,43 +138,68 @@ at::Tensor MakeHessians() {
   return hessians / hessians.max();
 }
 
-EncodedWeight ExpectedByLocalHessian(const at::Tensor& values, float global_scale,
-                                     const at::Tensor& hessians) {
-  const quantizers::Nvfp4Options options = {
-      .global_scale = global_scale,
-      .search = quantizers::Nvfp4Search::kLocalHessian,
-      .local_hessian = {hessians.data_ptr<float>(), static_cast<size_t>(hessians.numel())}};
-  return Encode(values, options);
-}
-
 // Some rows with scales near both ends, and all that GPTQ's problem has.
-at::Tensor ValuesForLocalHessians() {
+at::Tensor ValuesOfAllKinds(at::ScalarType dtype) {
   const at::Tensor values = MakeProblem().values.clone();
   values[6].mul_(1e-6);
   values[7].mul_(1e3);
   values[8][3] = std::numeric_limits<float>::infinity();
-  return values;
+  values[9].copy_(at::arange(kGptqColumns).remainder(25).mul(0.0005));  // halfway between codes
+  return values.to(dtype);
+}
+
+std::span<const float> Floats(const at::Tensor& tensor) {
+  return {tensor.data_ptr<float>(), static_cast<size_t>(tensor.numel())};
+}
+
+// Compares `make(device, values)` with what the CPU makes with `options`.
+template <class Make>
+void ExpectTheBytesOf(quantizers::Nvfp4Options options, const DeviceNvfp4& device, at::Device at,
+                      const Make& make) {
+  for (const float global_scale : {0.002F, 0x1p-100F}) {
+    options.global_scale = global_scale;
+    for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+      const at::Tensor values = ValuesOfAllKinds(dtype);
+      const EncodedWeight made = make(device, values.to(at), global_scale);
+      EXPECT_EQ(made.Bytes(), Encode(values, options).Bytes());
+    }
+  }
+}
+
+void ExpectLocalHessians(const DeviceNvfp4& device, at::Device at) {
+  const at::Tensor hessians = MakeHessians();
+  ExpectTheBytesOf(
+      {.search = quantizers::Nvfp4Search::kLocalHessian, .local_hessian = Floats(hessians)}, device,
+      at, [&](const DeviceNvfp4& on, const at::Tensor& values, float scale) {
+        return on.LocalHessian(values, scale, hessians.to(at));
+      });
+}
+
+void ExpectSquares(const DeviceNvfp4& device, at::Device at) {
+  at::manual_seed(3);
+  const at::Tensor importance = at::rand({kGptqColumns}).pow(4);
+  importance.slice(0, 20, 24).zero_();
+  importance.slice(0, 64, 80).zero_();
+  ExpectTheBytesOf({.search = quantizers::Nvfp4Search::kMse, .importance = Floats(importance)},
+                   device, at, [&](const DeviceNvfp4& on, const at::Tensor& values, float scale) {
+                     return on.Squares(values, scale, importance.to(at));
+                   });
 }
 
 TEST(LocalHessianKernel, MakesTheBytesOfTheDefinition) {
-  const at::Tensor hessians = MakeHessians();
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const at::Tensor values = ValuesForLocalHessians().to(dtype);
-    const EncodedWeight made = DeviceNvfp4(Emulated()).LocalHessian(values, 0.002F, hessians);
-    EXPECT_EQ(made.Bytes(), ExpectedByLocalHessian(values, 0.002F, hessians).Bytes());
-  }
+  ExpectLocalHessians(DeviceNvfp4(Emulated()), at::kCPU);
 }
 
-TEST(LocalHessianKernel, MakesThemOnCudaToo) {
+TEST(SquaresKernel, MakesTheBytesOfTheDefinition) {
+  ExpectSquares(DeviceNvfp4(Emulated()), at::kCPU);
+}
+
+TEST(SearchKernels, MakeThemOnCudaToo) {
   if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
   const auto device = DeviceNvfp4::Find(ParseDevice("cuda"));
   ASSERT_TRUE(device);
-  const at::Tensor hessians = MakeHessians();
-  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
-    const at::Tensor values = ValuesForLocalHessians().to(dtype);
-    const EncodedWeight made = device->LocalHessian(values.cuda(), 0.002F, hessians.cuda());
-    EXPECT_EQ(made.Bytes(), ExpectedByLocalHessian(values, 0.002F, hessians).Bytes());
-  }
+  ExpectLocalHessians(*device, at::kCUDA);
+  ExpectSquares(*device, at::kCUDA);
 }
 
 // The machine that tests usually run on has none.

@@ -126,7 +126,9 @@ ComputeSpeed MeasureSpeed(const checkpoint::SourceModel& source, const ComputeSp
     return dense->Finish(stage.hidden, stage.y, stage.mix);
   });
   ComputeSpeed speed;
-  speed.solve_flops = UsualSpeed(compute.device, 0).compute.solve_flops;
+  const ComputeSpeed usual = UsualSpeed(compute.device, 0).compute;
+  speed.solve_flops = usual.solve_flops;
+  speed.search_flops = usual.search_flops;
   speed.dense_flops = ForwardFlops(source, probe).dense / static_cast<double>(decoder->Layers()) *
                       static_cast<double>(tokens.RealTokens()) / seconds;
   speed.expert_flops =

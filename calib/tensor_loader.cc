@@ -104,16 +104,17 @@ void TensorLoader::CheckWeights() const {
   if (const LogicalWeight* bad = streamed_->TakeBad()) LoadToHost(*bad, compute_dtype_);
 }
 
-at::Tensor TensorLoader::Load(std::string_view name) const {
-  return LoadTo(Find(name), compute_dtype_);
+at::Tensor TensorLoader::Load(std::string_view name) const { return LoadAndKeep(Find(name)); }
+
+at::Tensor TensorLoader::LoadAndKeep(const LogicalWeight& weight) const {
+  at::Tensor values = LoadTo(weight, compute_dtype_);
+  if (stream_ && keeps_.contains(&weight) && !IsSubstituted(weight)) kept_[&weight] = values;
+  return values;
 }
 
 at::Tensor TensorLoader::LoadAhead(std::string_view name) const {
   const LogicalWeight& weight = Find(name);
-  if (!stream_) return LoadToHost(weight, compute_dtype_);
-  at::Tensor values = LoadTo(weight, compute_dtype_);
-  if (keeps_.contains(&weight) && !IsSubstituted(weight)) kept_[&weight] = values;
-  return values;
+  return stream_ ? LoadAndKeep(weight) : LoadToHost(weight, compute_dtype_);
 }
 
 at::Tensor TensorLoader::LoadExact(std::string_view name) const {

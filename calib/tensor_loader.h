@@ -66,8 +66,8 @@ class TensorLoader {
   // What will be loaded from now on, so that it is read meanwhile: of what was said before, only
   // that is kept. False: nothing is read ahead.
   bool ReadAhead(const UpcomingWeights& next) const;
-  // Values of these stay on the device when they are loaded, for TakeKept; of what was said and
-  // kept before, all is forgotten. Not with another thread's loads.
+  // Where weights are read ahead, values of these stay on the device when they are loaded, for
+  // TakeKept; of what was said and kept before, all is forgotten.
   void Keep(std::set<const checkpoint::LogicalWeight*> weights);
   // As they were loaded, in the compute dtype; undefined: they were not. Only once.
   at::Tensor TakeKept(const checkpoint::LogicalWeight& weight);
@@ -94,6 +94,7 @@ class TensorLoader {
     return substitutes_ != nullptr && substitutes_->Has(weight);
   }
   at::Tensor LoadToHost(const checkpoint::LogicalWeight& weight, at::ScalarType dtype) const;
+  at::Tensor LoadAndKeep(const checkpoint::LogicalWeight& weight) const;
   // On the device, by way of the stream if it is expected there.
   at::Tensor LoadTo(const checkpoint::LogicalWeight& weight, at::ScalarType dtype) const;
   at::Tensor ReadRows(const checkpoint::LogicalWeight& weight, int64_t begin, int64_t count,

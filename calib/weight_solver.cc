@@ -130,18 +130,21 @@ void WeightSolver::BeginLayer(int layer, const std::set<std::string>& solved) {
   loader_.Keep(std::move(kept));
 }
 
-// A group of routed experts is solved as soon as it has run, and loaded as it is stored.
+// What the layer computes with is what is solved.
 bool WeightSolver::CanKeep(size_t index) const {
   const LogicalWeight& weight = source_.layout.weights[index];
-  return weight.expert >= 0 && (loader_.compute_dtype() == at::kFloat ||
-                                checkpoint::ExactInBf16(source_.checkpoint, weight));
+  return loader_.compute_dtype() == at::kFloat ||
+         checkpoint::ExactInBf16(source_.checkpoint, weight);
 }
 
 // As folds leave them.
 at::Tensor WeightSolver::TakeKept(size_t index) {
-  at::Tensor values = loader_.TakeKept(source_.layout.weights[index]);
+  const LogicalWeight& weight = source_.layout.weights[index];
+  at::Tensor values = loader_.TakeKept(weight);
+  if (!values.defined()) return values;
+  values = values.view({weight.rows(), weight.columns()});
   const checkpoint::Rescaling rescaling = recipes::RescalingOf(plan_, folds_, index);
-  if (!values.defined() || rescaling.empty()) return values;
+  if (rescaling.empty()) return values;
   const auto of = [&](const std::vector<float>& factors) {
     return at::tensor(factors).to(values.device());
   };

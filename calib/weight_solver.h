@@ -37,9 +37,9 @@ inline constexpr int64_t kFewestGptqTokens = 256;
 class WeightSolver {
  public:
   // `source`, `plan` and `folds` must outlive it; the folds of a layer's weights are in `folds`
-  // when they are solved. `loader` loads the layer: on a device it keeps the values of routed
-  // experts, all others are read again, as `read` says. Files with what was solved come into
-  // `run_dir`.
+  // when they are solved. `loader` loads the layer: on a device it keeps their values,
+  // where they are exact; others are read again, as `read` says. Files with what was solved come
+  // into `run_dir`.
   WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
                const recipes::FoldScales& folds, TensorLoader& loader, checkpoint::ReadOptions read,
                std::filesystem::path run_dir);

@@ -74,7 +74,7 @@ std::vector<PhaseForecast> ForecastPhases(const checkpoint::SourceModel& source,
                                           const std::vector<Step>& steps) {
   const calib::TimeForecast time = calib::ForecastTime(
       source, calib::WorkloadOf(recipe, source.layout, plan), plan,
-      calib::UsualSpeed(recipe.compute.device, ComputeThreadCount(recipe.compute.threads)));
+      calib::UsualSpeed(source, recipe.compute.device, ComputeThreadCount(recipe.compute.threads)));
   std::vector<PhaseForecast> phases;
   if (Has(steps, Step::kCalibrate)) {
     phases.push_back({std::string(kCalibratePhase), time.calibrate_seconds});

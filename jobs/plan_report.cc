@@ -44,10 +44,9 @@ uint64_t ScaleBytes(const PlanReport& report) {
 calib::MachineSpeed SpeedFor(const PlanReport& report, const ModelJobs* models) {
   const recipes::ComputeSection& compute = report.recipe.compute;
   calib::MachineSpeed speed =
-      calib::UsualSpeed(compute.device, ComputeThreadCount(compute.threads));
+      calib::UsualSpeed(report.source, compute.device, ComputeThreadCount(compute.threads));
   if (!report.probed) return speed;
   speed.bytes_per_second = checkpoint::MeasureReadSpeed(report.source.checkpoint);
-  speed.cached_share = checkpoint::CachedShare(report.source.checkpoint);
   if (!report.plan.observed_modules.empty()) {
     speed.compute = RequireModels(models, "a probe of " + compute.device)
                         .MeasureSpeed(report.source, report.recipe, report.plan);

@@ -360,8 +360,8 @@ bool HasSeveralChunks(const Work& work, const Choice& sizes) {
 
 // Weights of routed experts on the device. On a CPU the group that computes and the next one, which
 // is read meanwhile. Elsewhere they come one by one: the expert that computes and one that is
-// decoded, beside what arrived as it is stored; the whole group of several chunks, and where weights
-// are solved behind it.
+// decoded, beside what arrived as it is stored; the whole group of several chunks, and where
+// weights are solved behind it.
 uint64_t GroupBytes(const Work& work, const Choice& sizes) {
   if (work.dims.experts == 0) return 0;
   const auto group = static_cast<uint64_t>(sizes.experts);

@@ -5,6 +5,7 @@
 
 #include "base/thread_count.h"
 #include "calib/statistics/registry.h"
+#include "checkpoint/read_speed.h"
 #include "recipes/plan_summary.h"
 #include "run/kept_statistics.h"
 
@@ -64,18 +65,20 @@ double Tokens(const Workload& workload) {
 double SolveSeconds(const SourceModel& source, const Workload& workload,
                     const ComputeSpeed& speed) {
   const SolvingSizes& solving = workload.solving;
-  if (solving.solve_flops == 0 && solving.host_flops == 0) return 0;
+  if (solving.solve_flops == 0 && solving.search_flops == 0) return 0;
   const ModelDims dims = source.family->Dims();
   double share = dims.experts == 0 || workload.all_experts ? 1 : 0;
   if (share == 0) {
     share = static_cast<double>(dims.experts_per_token) / static_cast<double>(dims.experts);
   }
   const double host_flops = UsualSpeed("cpu", ComputeThreadCount(0)).compute.dense_flops;
-  const double solve_flops =
-      speed.solve_flops > 0 ? speed.solve_flops : std::min(host_flops, speed.dense_flops);
+  const auto known = [&](double flops) {
+    return flops > 0 ? flops : std::min(host_flops, speed.dense_flops);
+  };
   return Tokens(workload) * (solving.dense_flops + share * solving.expert_flops) /
              speed.dense_flops +
-         solving.solve_flops / solve_flops + solving.host_flops / host_flops;
+         solving.solve_flops / known(speed.solve_flops) +
+         solving.search_flops / known(speed.search_flops);
 }
 
 double ComputeSeconds(const SourceModel& source, const Workload& workload,
@@ -130,9 +133,18 @@ MachineSpeed UsualSpeed(std::string_view device, int threads) {
   if (device == "cpu")
     return {.compute = {.dense_flops = flops, .expert_flops = flops}, .bytes_per_second = 1e9};
   // Of solving seen on an H200 with 16 cores beside it.
-  return {.compute = {.dense_flops = 2e14, .expert_flops = 3e14, .solve_flops = 1e13},
+  return {.compute = {.dense_flops = 3e14,
+                      .expert_flops = 3e14,
+                      .solve_flops = 8e12,
+                      .search_flops = 3e12},
           .bytes_per_second = 2e9,
           .start_seconds = 0.5};
+}
+
+MachineSpeed UsualSpeed(const SourceModel& source, std::string_view device, int threads) {
+  MachineSpeed speed = UsualSpeed(device, threads);
+  speed.cached_share = checkpoint::CachedShare(source.checkpoint);
+  return speed;
 }
 
 TimeForecast ForecastTime(const SourceModel& source, const Workload& workload,

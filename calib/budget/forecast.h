@@ -25,7 +25,9 @@ TokenFlops ForwardFlops(const checkpoint::SourceModel& source, const Workload& w
 struct ComputeSpeed {
   double dense_flops = 0;
   double expert_flops = 0;
-  double solve_flops = 0;  // of weights that calibration solves; 0: as the CPU's dense ones
+  // Of weights that calibration solves, and of searches for scales; 0: as the CPU's dense ones.
+  double solve_flops = 0;
+  double search_flops = 0;
 };
 
 // Speeds measured or assumed for a forecast.
@@ -39,6 +41,9 @@ struct MachineSpeed {
 // and a disk; of a GPU, what layers in BF16 reach on the cards of a data centre, beside a disk of
 // such a machine.
 MachineSpeed UsualSpeed(std::string_view device, int threads);
+// The same, with what of `source` is in the page cache now. Errors: kFileOpen.
+MachineSpeed UsualSpeed(const checkpoint::SourceModel& source, std::string_view device,
+                        int threads);
 
 struct TimeForecast {
   double calibrate_seconds = 0;

@@ -42,7 +42,8 @@ double SolveFlops(double rows, double columns) {
   return rows * columns * (columns + 2 * kSearched);
 }
 
-// Of a value that the CPU scales, searches and encodes to be tried: as many as pass meanwhile.
+// Of a value that is scaled, searched and encoded to be tried: as many as a CPU's products have
+// meanwhile.
 constexpr double kTriedValueFlops = 1000;
 
 // Some rows of weights, each tried so often and multiplied with a sample of inputs.
@@ -51,7 +52,7 @@ struct Trials {
 
   void AddTo(SolvingSizes& sizes, double columns) const {
     constexpr double kSample = 256;
-    sizes.host_flops += tries * rows * columns * kTriedValueFlops;
+    sizes.search_flops += tries * rows * columns * kTriedValueFlops;
     sizes.solve_flops += products * rows * columns * 2 * kSample;
   }
 };

@@ -20,8 +20,8 @@ struct SolvingSizes {
   // does.
   double dense_flops = 0;
   double expert_flops = 0;
-  double host_flops = 0;   // of all layers: what the CPU does whatever the device
-  double solve_flops = 0;  // of all layers: factors, and products of compensation
+  double search_flops = 0;  // of all layers: scales of what folds and formats are tried with
+  double solve_flops = 0;   // of all layers: factors, and products of compensation
 };
 SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes::Plan& plan);
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Calibration of one DeepSeek-V4-Pro layer and of a 2.8 B Llama on a GPU, beside what the machine can do.
 
-    bench/gpu_calibration.py BUILD WORK CONFIG
+    bench/gpu_calibration.py BUILD WORK CONFIG [best]
 
 BUILD: a build of Vernier against the PyTorch that this Python has (with CUDA). WORK: a folder with 45 GB of
 room, where the models are made (and found again). CONFIG: config.json of a DeepSeek-V4-Pro. Prints, of one run:
@@ -9,7 +9,9 @@ seconds of the second of two layers, 384 MXFP4 experts over 128 x 512 tokens, wi
 and from the disk (medians of three), against (a) PyTorch that brings the same experts to the device through
 pinned memory, decodes, multiplies and observes them there, and (b) the disk's rate around the page cache; of a
 Llama against transformers with a hook on every linear layer, its loading included; and of both what statistics
-for a better choice of scales cost beside the largest magnitudes alone. Needs root to empty the page cache.
+for a better choice of scales cost beside the largest magnitudes alone. With "best" something else: seconds of a
+layer of 256 experts in BF16 (35 GB more) whose experts are solved (--effort best), against the largest magnitudes
+alone, both from the disk. Needs root to empty the page cache.
 """
 
 import json
@@ -62,16 +64,16 @@ def write_tokens():
     return path
 
 
-def make_pro():
-    folder = WORK / "pro"
+def make_pro(name="pro", layers=2, experts=384, *more):
+    folder = WORK / name
     if folder.exists():
         return folder
     config = json.loads(CONFIG.read_text())
     config["num_hash_layers"] = 0
     config["compress_ratios"][:2] = [4, 128]
     (WORK / "pro.json").write_text(json.dumps(config))
-    shell(BUILD / "tools/synthesize", WORK / "pro.json", folder, "--layers", 2, "--experts", 384,
-          "--shard-bytes", "5GB", stdout=subprocess.DEVNULL)
+    shell(BUILD / "tools/synthesize", WORK / "pro.json", folder, "--layers", layers, "--experts", experts,
+          "--shard-bytes", "5GB", *more, stdout=subprocess.DEVNULL)
     add_tokenizer(folder)
     return folder
 
@@ -271,8 +273,8 @@ def transformers_seconds(folder, tokens):
     return loading, statistics.median(forward() for _ in range(REPEATS))
 
 
-def write_recipe(shipped, name, **rule_fields):
-    """A shipped recipe, as made-up tokens go through it, with `rule_fields` in every rule."""
+def write_recipe(shipped, name, effort=None, **rule_fields):
+    """A shipped recipe, as made-up tokens go through it, with `rule_fields` or what `effort` says in every rule."""
     recipe = json.loads("\n".join(line for line in (ROOT / "recipes" / shipped).read_text().splitlines()
                                   if not line.strip().startswith("//")))
     recipe["calibration"].pop("chat_format", None)
@@ -281,6 +283,9 @@ def write_recipe(shipped, name, **rule_fields):
         recipe.pop("effort", None)  # what rules leave open
     for rule in recipe["quantize"]:
         rule.update(rule_fields)
+        if effort:
+            recipe["effort"] = effort
+            rule.pop("scale", None)
     path = WORK / f"{name}.json"
     path.write_text(json.dumps(recipe))
     return path
@@ -337,8 +342,27 @@ def main():
            loading + forward)
 
 
+def main_best():
+    WORK.mkdir(parents=True, exist_ok=True)
+    tokens, layer = write_tokens(), make_pro("pro-bf16", 1, 256, "--bf16")
+    recipes = [write_recipe("deepseek-v4-nvfp4-experts.json", "bf16-max", scale="max"),
+               write_recipe("deepseek-v4-nvfp4-experts.json", "bf16-best", effort="best")]
+    seconds = [[], []]
+    for _ in range(REPEATS):
+        for recipe, of_recipe in zip(recipes, seconds):
+            drop_page_cache()
+            of_recipe.append(calibrate(recipe, layer, tokens)[1][0])
+    plain, best = map(statistics.median, seconds)
+    report("V4-Pro layer in BF16, solved (best), s", best, "largest magnitudes alone, s", plain)
+    methods = sqlite3.connect(WORK / "run/vernier.sqlite").execute(
+        "SELECT method, count(*) FROM solved_weight GROUP BY method")
+    print("of its weights:", ", ".join(f"{count} {method}" for method, count in methods))
+
+
 if __name__ == "__main__":
-    if sys.argv[4:] == ["transformers"]:
+    if sys.argv[4:] == ["best"]:
+        main_best()
+    elif sys.argv[4:] == ["transformers"]:
         print(json.dumps(transformers_seconds(WORK / "llama", WORK / "ids.jsonl")))
     else:
         main()

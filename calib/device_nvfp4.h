@@ -17,8 +17,7 @@ namespace vernier::calib {
 // The kernels as text (calib/nvfp4_kernel.cu).
 extern const char kNvfp4KernelSource[];
 
-// Where values lie like those of a linear layer, [N, K]. What is made is on the device, which may
-// still be at work on it.
+// What is made is on the device, which may still be at work on it.
 class DeviceNvfp4 {
  public:
   // With kNvfp4KernelSource's kernels, which must outlive it.

@@ -47,7 +47,8 @@ at::Tensor ScalesOn(at::Device device) {
 
 at::Tensor DecodeOn(at::Device device, const EncodedWeight& encoded, float global_scale) {
   const auto indices = [device](const at::Tensor& bytes) {
-    return bytes.to(device, bytes.scalar_type(), /*non_blocking=*/true).to(at::kInt).flatten();
+    const bool stays = bytes.is_pinned();  // until it is copied
+    return bytes.to(device, at::kByte, /*non_blocking=*/stays).to(at::kInt).flatten();
   };
   const int64_t rows = encoded.scales.size(0), blocks = encoded.scales.size(1);
   at::Tensor values = PairsOn(device).index_select(0, indices(encoded.codes));

@@ -221,18 +221,16 @@ __device__ float LowestScale(const float* scaled, const float* widths, float err
 // The code with the smallest error: of equals the rule's, then the smallest.
 __device__ int CodeOfSmallestForm(const float* values, const float (*h)[kBlock],
                                   const float* widths, float global_scale) {
-  const int rule = RuleCode(values, global_scale);
-  const float largest = __fmul_rn(6.0f, global_scale);
-  float amax = 0.0f, scaled[kBlock];
-  int is_large = 0;
+  const float quotient = RuleQuotient(values, global_scale);
+  const int rule = E4m3Code(quotient);
+  float scaled[kBlock];
+  int is_zero = 1;
   UNROLLED
   for (int i = 0; i < kBlock; ++i) {
-    const float magnitude = values[i] < 0.0f ? -values[i] : values[i];
-    if (magnitude > amax) amax = magnitude;
-    if (!(__fdiv_rn(magnitude, largest) < 448.0f)) is_large = 1;
+    if (values[i] != 0.0f) is_zero = 0;
     scaled[i] = __fmul_rn(values[i], __fdiv_rn(1.0f, global_scale));
   }
-  if (amax == 0.0f || is_large) return rule;
+  if (is_zero || quotient >= 448.0f) return rule;
   int best = rule;
   float least = LocalHessianError(values, scaled, h, rule, global_scale), lowest = 0.0f;
   for (int code = rule + kCodesAbove < 126 ? rule + kCodesAbove : 126; code >= 1; --code) {
@@ -349,6 +347,30 @@ __device__ int Winner(const float* costs) {
   return winner;
 }
 
+// U of a block, and the inverses of its diagonal. u: its first element.
+__device__ void LoadFactors(const float* u, long long stride, float (*factors)[kBlock],
+                            float* inverses) {
+  for (int i = threadIdx.x; i < kBlock * kBlock; i += kGroupRows * kBlock) {
+    const int at = i / kBlock, k = i % kBlock;
+    factors[at][k] = u[at * stride + k];
+    if (at == k) inverses[at] = __fdiv_rn(1.0f, factors[at][k]);
+  }
+}
+
+// Makes up for the errors of the block at `first` of a row's group in every 16th position behind
+// it, from the lane's on. u: U's row of `first`.
+__device__ void MakeUpInGroup(float* values, const float* u, long long stride, int first,
+                              int positions, int lane) {
+  for (int position = first + kBlock + lane; position < positions; position += kBlock) {
+    float value = values[position];
+    UNROLLED
+    for (int i = 0; i < kBlock; ++i) {
+      value = __fmaf_rn(-values[first + i], u[i * stride + position], value);
+    }
+    values[position] = value;
+  }
+}
+
 // Quantises the blocks of a group, one after the other: w [positions, rows] -> nibbles [positions,
 // rows], codes [positions / 16, rows], errors [positions, rows]. u: U from the group's first
 // position on. 16 threads have a row: each tries a code, and makes up for positions.
@@ -368,11 +390,7 @@ extern "C" __global__ void gptq_group(const float* w, const float* u, long long 
   }
   for (int first = 0; first < positions; first += kBlock) {
     __syncthreads();
-    for (int i = thread; i < kBlock * kBlock; i += kGroupRows * kBlock) {
-      const int at = i / kBlock, k = i % kBlock;
-      factors[at][k] = u[(first + at) * stride + first + k];
-      if (at == k) inverses[at] = __fdiv_rn(1.0f, factors[at][k]);
-    }
+    LoadFactors(u + first * stride + first, stride, factors, inverses);
     __syncthreads();
     float v[kBlock];
     UNROLLED
@@ -400,14 +418,7 @@ extern "C" __global__ void gptq_group(const float* w, const float* u, long long 
       codes[first / kBlock * rows + first_row + row] = (unsigned char)code;
     }
     __syncthreads();
-    for (int position = first + kBlock + lane; position < positions; position += kBlock) {
-      float value = values[row][position];
-      UNROLLED
-      for (int i = 0; i < kBlock; ++i) {
-        value = __fmaf_rn(-values[row][first + i], u[(first + i) * stride + position], value);
-      }
-      values[row][position] = value;
-    }
+    MakeUpInGroup(values[row], u + first * stride, stride, first, positions, lane);
   }
   __syncthreads();
   for (int i = thread; i < positions * kGroupRows; i += kGroupRows * kBlock) {

@@ -251,7 +251,8 @@ void WeightSolver::EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& at
   const std::optional<DeviceNvfp4> on_device = DeviceNvfp4::Find(device);
   for (Attempt& attempt : attempts) {
     const at::Tensor& values = attempt.values;
-    attempt.on_device = values.to(device, values.scalar_type(), /*non_blocking=*/true);
+    attempt.on_device =
+        values.to(device, values.scalar_type(), /*non_blocking=*/values.is_pinned());
     const float scale = attempt.global_scale;
     if (on_device) {
       attempt.by_gptq = on_device->Gptq(attempt.on_device, scale, *inputs.factor);
@@ -281,10 +282,11 @@ EncodedWeight WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
   return attempt.by_gptq;
 }
 
-// Values, and the scale of all that an engine fuses with each, as the export has it.
+// Values, and the scale of all that an engine fuses with each, as the export has it. Runs beside
+// what is done with their inputs.
 std::vector<WeightSolver::Attempt> WeightSolver::Read(const Together& together) {
   const c10::InferenceMode inference;
-  const bool pinned = together.inputs.sample.is_cuda();
+  const bool pinned = loader_.device().is_cuda();
   std::map<size_t, at::Tensor> read = together.kept;
   const auto values_of = [&](size_t index) -> const at::Tensor& {
     const auto [place, is_new] = read.try_emplace(index);

@@ -85,7 +85,8 @@ class CalibrationRun {
         ledger_(store, request.source.checkpoint),
         loader_(request.source, device_, ToScalarType(request.recipe.calibration.dtype),
                 {.observer = &ledger_,
-                 .clamp = request.recipe.non_finite == recipes::NonFinite::kClamp}),
+                 .clamp = request.recipe.non_finite == recipes::NonFinite::kClamp},
+                request.stream),
         decoder_(MakeDecoder(loader_)),
         pass_({.decoder = *decoder_,
                .tokens = request.tokens,
@@ -94,7 +95,8 @@ class CalibrationRun {
                .compute_dtype = loader_.compute_dtype(),
                .directory = store.run_dir(),
                .all_experts = request.recipe.calibration.all_experts,
-               .times = &times_}),
+               .times = &times_,
+               .reads_next = !request.plan.propagates}),
         saver_(store, statistics::AllStatistics(), std::bind_front(&CalibrationRun::Keeps, this)),
         committer_(store, ledger_, request.recipe.compute.save_interval),
         policy_(request.recipe.compute.save_interval),
@@ -103,7 +105,7 @@ class CalibrationRun {
         trials_(request.source, request.plan, folds_.scales(), request.recipe.activation_headroom,
                 UnobservedReads()),
         solver_(request.source, request.plan, folds_.scales(), loader_, UnobservedReads(),
-                store.run_dir()),
+                {.run_dir = store.run_dir(), .batch_bytes = request.solved_batch_bytes}),
         guard_(recorder_, PolicyOf(request.recipe)) {
     recorder_.KeepOnly(std::bind_front(&CalibrationRun::Keeps, this));
     for (const recipes::ScaleGroup& group : request.plan.scale_groups) {
@@ -299,7 +301,10 @@ class CalibrationRun {
     NonFiniteGuard guard(inputs, PolicyOf(request_.recipe));
     state = pass_.loop().MakeState(layer, std::exchange(before_, nullptr));
     const TensorLoader::Substituting substituting(loader_, weights);
-    pass_.loop().RunLayer(layer, state, guard, [&](LayerState&) { progress_.ThrowIfStopped(); });
+    const bool last = layer + 1 == decoder_->Layers();
+    pass_.loop().RunLayer(
+        layer, state, guard, [&](LayerState&) { progress_.ThrowIfStopped(); },
+        last ? std::nullopt : std::optional(layer + 1));
     saver_.BeginLayer(layer);
   }
 

@@ -3,11 +3,14 @@
 #define VERNIER_CALIB_CALIBRATE_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/progress.h"
 #include "base/stage_times.h"
 #include "calib/budget/budget.h"
+#include "calib/budget/loop_constants.h"
+#include "calib/weight_stream.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
 #include "recipes/plan.h"
@@ -23,6 +26,9 @@ struct CalibrationRequest {
   const CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;
   std::string tokenizer;  // fingerprint
+  // How weights are read ahead; nothing: as a TensorLoader does by itself.
+  std::optional<WeightStreamOptions> stream = {};
+  uint64_t solved_batch_bytes = kSolvedBatchBytes;  // as for SolvedSpool
 };
 
 struct CalibrationSummary {

@@ -46,7 +46,8 @@ at::Tensor Widths(const at::Tensor& matrices) {
   at::Tensor share = at::zeros({matrices.size(0), 1}, matrices.options());
   for (double step = 0.5; step >= quantizers::kShareStep; step /= 2) {
     const at::Tensor more = share + step;
-    const auto [factor, info] = at::linalg_cholesky_ex(filled - at::diag_embed(diagonal * more));
+    const auto [factor, info] =
+        at::linalg_cholesky_ex(filled - at::diag_embed(diagonal * more), /*upper=*/true);
     share = at::where(info.eq(0).unsqueeze(1), more, share);
   }
   return (diagonal * share).mul_(1 - quantizers::kShareMargin).rsqrt().to(at::kFloat).contiguous();

@@ -28,7 +28,7 @@ class DeviceNvfp4 {
   static std::string ProblemOf(at::Device device);
 
   // As quantizers/nvfp4_gptq.h defines. `values` [N, K] BF16 or F32 and the factor are on the
-  // device. Memory there: an F32 copy of `values`, and three bytes for each.
+  // device. Memory there: two F32 copies of `values` at first, then one and three bytes for each.
   EncodedWeight Gptq(const at::Tensor& values, float global_scale, const GptqFactor& factor) const;
 
   // As quantizers/nvfp4_search.h defines. `values` [N, K] BF16 or F32 and `importance` [K] F32 are
@@ -37,7 +37,7 @@ class DeviceNvfp4 {
                         const at::Tensor& importance) const;
 
   // As quantizers/nvfp4_local_hessian.h defines. `values` [N, K] BF16 or F32 and `hessians`
-  // [K / 16, 16, 16] F32 are on the device.
+  // [K / 16, 16, 16] F32, of which the upper triangles are read, are on the device.
   EncodedWeight LocalHessian(const at::Tensor& values, float global_scale,
                              const at::Tensor& hessians) const;
 

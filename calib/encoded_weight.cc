@@ -4,9 +4,11 @@
 #include <mutex>
 #include <numeric>
 
+#include "calib/families/row_tiles.h"
 #include "checkpoint/weight_decoder.h"
 #include "quantizers/amax.h"
 #include "quantizers/float_formats.h"
+#include "quantizers/nvfp4_gptq.h"
 
 namespace vernier::calib {
 namespace {
@@ -129,7 +131,10 @@ at::Tensor Decode(const EncodedWeight& encoded, float global_scale, at::Device d
 }
 
 float AmaxOf(const at::Tensor& values) {
-  if (!values.device().is_cpu()) return values.abs().max().item().toFloat();
+  if (!values.device().is_cpu()) {
+    const auto [least, most] = at::aminmax(values);
+    return at::maximum(least.neg(), most).item().toFloat();
+  }
   const int64_t columns = values.size(1);
   std::mutex mutex;
   float amax = 0;

@@ -4,19 +4,19 @@
 
 #include <ATen/ATen.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <vector>
 
-#include "calib/families/row_tiles.h"
 #include "calib/reals.h"
 #include "checkpoint/logical_weight.h"
 #include "checkpoint/rescaling.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_reader.h"
 #include "quantizers/nvfp4.h"
-#include "quantizers/nvfp4_gptq.h"
+#include "quantizers/real_span.h"
 
 namespace vernier::calib {
 

@@ -1,5 +1,6 @@
 #include "calib/gptq_factor.h"
 
+#include <cmath>
 #include <span>
 
 #include "quantizers/nvfp4_gptq.h"
@@ -33,7 +34,7 @@ at::Tensor InverseOfLower(const at::Tensor& lower) {
 std::optional<GptqFactor> FactorOf(const at::Tensor& hessian) {
   const at::Tensor diagonal = hessian.diagonal().cpu().to(at::kDouble).contiguous();
   const double mean = diagonal.mean().item<double>();
-  if (mean == 0) return std::nullopt;
+  if (!(mean > 0) || !std::isfinite(mean)) return std::nullopt;
   GptqFactor factor;
   factor.order = quantizers::Nvfp4GptqOrder(
       {diagonal.data_ptr<double>(), static_cast<size_t>(diagonal.numel())});

@@ -176,8 +176,8 @@ extern "C" __global__ void squares_f32(const float* values, long long columns, i
 
 // ---- By local Hessians (quantizers/nvfp4_local_hessian.h). ----
 
-constexpr int kCodesAbove = 8;      // the rule's
-constexpr int kUncheckedBelow = 2;  // codes below the rule's that are tried without a bound
+constexpr int kHessianCodesAbove = 8;      // the rule's
+constexpr int kHessianUncheckedBelow = 2;  // codes below the rule's that are tried without a bound
 constexpr float kTinyError = 7.888609052210118e-31f;  // 2^-100
 constexpr float kBoundMargin = 0.0009765625f;         // 2^-10
 
@@ -233,8 +233,9 @@ __device__ int CodeOfSmallestForm(const float* values, const float (*h)[kBlock],
   if (is_zero || quotient >= 448.0f) return rule;
   int best = rule;
   float least = LocalHessianError(values, scaled, h, rule, global_scale), lowest = 0.0f;
-  for (int code = rule + kCodesAbove < 126 ? rule + kCodesAbove : 126; code >= 1; --code) {
-    if (code == rule - kUncheckedBelow - 1) lowest = LowestScale(scaled, widths, least);
+  for (int code = rule + kHessianCodesAbove < 126 ? rule + kHessianCodesAbove : 126; code >= 1;
+       --code) {
+    if (code == rule - kHessianUncheckedBelow - 1) lowest = LowestScale(scaled, widths, least);
     if (PositiveE4m3Value(code) < lowest) break;
     const float error = LocalHessianError(values, scaled, h, code, global_scale);
     if (error < least || (error == least && best != rule)) {
@@ -290,10 +291,10 @@ extern "C" __global__ void local_hessian_f32(const float* values, long long colu
 // group; another makes up for the group's in what is behind it. The sums are made in the
 // definition's order.
 
-constexpr int kGroup = 128;     // positions of a group
-constexpr int kGroupRows = 8;   // rows of a block of threads that quantises
-constexpr int kCodesBelow = 4;  // the rule's, from which on codes are tried
-constexpr int kCodes = 12;
+constexpr int kGroup = 128;         // positions of a group
+constexpr int kGroupRows = 8;       // rows of a block of threads that quantises
+constexpr int kGptqCodesBelow = 4;  // the rule's, from which on codes are tried
+constexpr int kGptqCodes = 12;
 
 // A block of values as they are with one scale: nibbles, and the errors that its columns make up
 // for among each other.
@@ -337,8 +338,8 @@ __device__ int Winner(const float* costs) {
   float least = __int_as_float(0x7F800000);
   int winner = -1;
   UNROLLED
-  for (int i = -1; i < kCodes; ++i) {
-    const int code = i < 0 ? kCodesBelow : i;
+  for (int i = -1; i < kGptqCodes; ++i) {
+    const int code = i < 0 ? kGptqCodesBelow : i;
     if (costs[code] < least) {
       least = costs[code];
       winner = code;
@@ -396,9 +397,9 @@ extern "C" __global__ void gptq_group(const float* w, const float* u, long long 
     UNROLLED
     for (int i = 0; i < kBlock; ++i) v[i] = values[row][first + i];
     const int rule = RuleCode(v, global_scale);
-    const int code = rule - kCodesBelow + lane;
+    const int code = rule - kGptqCodesBelow + lane;
     Compensated made;
-    if (lane < kCodes && code >= 1 && code <= 126) {
+    if (lane < kGptqCodes && code >= 1 && code <= 126) {
       Compensate(v, factors, inverses, __fmul_rn(PositiveE4m3Value(code), global_scale), made);
       costs[row][lane] = made.cost;
     } else {
@@ -406,7 +407,7 @@ extern "C" __global__ void gptq_group(const float* w, const float* u, long long 
     }
     __syncthreads();
     const int winner = Winner(costs[row]);
-    if (lane == (winner < 0 ? kCodesBelow : winner)) {
+    if (lane == (winner < 0 ? kGptqCodesBelow : winner)) {
       if (winner < 0) {
         EncodeAlone(v, __fmul_rn(PositiveE4m3Value(rule), global_scale), made);
       }

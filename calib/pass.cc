@@ -44,7 +44,8 @@ class LayerProgress {
 Pass::Pass(const PassInputs& inputs)
     : device_(inputs.device, inputs.compute_dtype),
       loop_(inputs.decoder, inputs.tokens, inputs.device, inputs.compute_dtype,
-            LoopOptions(inputs)) {}
+            LoopOptions(inputs)),
+      reads_next_(inputs.reads_next) {}
 
 std::shared_ptr<SampleBuffer> Pass::Embed(std::string_view file_name) const {
   auto hidden = std::make_shared<SampleBuffer>(loop_.MakeHiddenBuffer(file_name));
@@ -66,7 +67,8 @@ std::shared_ptr<SampleBuffer> Pass::Run(PassStart start, int64_t end, NonFiniteG
       reached.Reach(now.Fraction());
       if (hooks.unit_done) hooks.unit_done(layer, now);
     };
-    const auto next_layer = layer + 1 < end ? std::optional(layer + 1) : std::nullopt;
+    const bool ahead = reads_next_ && layer + 1 < end;
+    const auto next_layer = ahead ? std::optional(layer + 1) : std::nullopt;
     loop_.RunLayer(layer, state, guard, unit_done, next_layer);
     hidden = hooks.layer_done ? hooks.layer_done(layer, state) : state.out();
   }

@@ -34,6 +34,8 @@ struct PassInputs {
   std::filesystem::path directory;  // for buffers in files, where the budget wants those
   bool all_experts = false;         // every expert observes every token
   StageTimes* times = nullptr;      // of the layers' stages
+  bool reads_next = true;           // the next layer ahead; false: hooks.layer_done runs the layer
+                                    // once more, and does
 };
 
 // Where a pass begins.
@@ -81,6 +83,7 @@ class Pass {
   KeptFreedMemory memory_;
   mutable DeviceStart device_;
   LayerLoop loop_;
+  bool reads_next_;
 };
 
 }  // namespace vernier::calib

@@ -13,9 +13,10 @@ void SolvedSpool::BeginLayer(int layer) {
 }
 
 void SolvedSpool::Add(run::SolvedWeight weight, EncodedWeight encoded) {
-  if (encoded.codes.defined()) waiting_bytes_ += encoded.codes.nbytes() + encoded.scales.nbytes();
+  const bool has_bytes = encoded.codes.defined();
+  if (has_bytes) waiting_bytes_ += encoded.codes.nbytes() + encoded.scales.nbytes();
   waiting_.push_back({std::move(weight), std::move(encoded)});
-  if (waiting_bytes_ >= batch_bytes_) Write();
+  if (has_bytes && waiting_bytes_ >= options_.batch_bytes) Write();
 }
 
 std::vector<const run::SolvedWeight*> SolvedSpool::All() {
@@ -35,6 +36,7 @@ std::vector<run::SolvedWeight> SolvedSpool::Fetch(std::vector<Entry> entries) {
   std::vector<run::SolvedWeight> weights;
   for (Entry& entry : entries) {
     if (entry.encoded.codes.defined()) entry.weight.bytes = entry.encoded.Bytes();
+    entry.encoded = {};
     weights.push_back(std::move(entry.weight));
   }
   return weights;
@@ -52,7 +54,7 @@ void SolvedSpool::Write() {
   writing_bytes_ = std::exchange(waiting_bytes_, 0);
   const at::Device device = waiting_.back().encoded.codes.device();
   writing_ = std::async(std::launch::async,
-                        [run_dir = run_dir_, layer = layer_, device, made = FenceOf(device),
+                        [run_dir = options_.run_dir, layer = layer_, device, made = FenceOf(device),
                          batch = std::exchange(waiting_, {})]() mutable {
                           const AsideOf others(device, made);
                           std::vector<run::SolvedWeight> weights = Fetch(std::move(batch));

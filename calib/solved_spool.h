@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <future>
+#include <utility>
 #include <vector>
 
 #include "calib/budget/loop_constants.h"
@@ -18,9 +19,13 @@ namespace vernier::calib {
 // has little to write: a layer of 384 experts has 14 GB of codes. For one thread.
 class SolvedSpool {
  public:
-  // `batch_bytes` are written together; memory has twice as many and a weight at most.
-  explicit SolvedSpool(std::filesystem::path run_dir, uint64_t batch_bytes = kSolvedBatchBytes)
-      : run_dir_(std::move(run_dir)), batch_bytes_(batch_bytes) {}
+  struct Options {
+    std::filesystem::path run_dir;  // files come there
+    uint64_t batch_bytes = kSolvedBatchBytes;
+  };
+  // At least `batch_bytes` are written together, while as many are gathered: memory has twice as
+  // many, two weights more, and one of them twice at most.
+  explicit SolvedSpool(Options options) : options_(std::move(options)) {}
 
   // Of `layer` from now on; what was not taken is forgotten.
   void BeginLayer(int layer);
@@ -45,8 +50,7 @@ class SolvedSpool {
   void Write();
   void Wait();
 
-  std::filesystem::path run_dir_;
-  uint64_t batch_bytes_;
+  Options options_;
   int layer_ = 0;
   std::vector<run::SolvedWeight> fetched_;  // in files, but for those of the last batch
   uint64_t fetched_bytes_ = 0;              // of these

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <future>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "calib/device_nvfp4.h"
@@ -87,7 +86,7 @@ struct WeightSolver::Together {
   size_t first = 0;
   std::vector<size_t> weights;
   Inputs inputs;
-  std::map<size_t, at::Tensor> kept;  // values of weights that were kept
+  std::map<size_t, at::Tensor> kept;  // values of weights that were kept, as they were loaded
 };
 
 // One of them.
@@ -99,14 +98,14 @@ struct WeightSolver::Attempt {
 
 WeightSolver::WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
                            const recipes::FoldScales& folds, TensorLoader& loader,
-                           checkpoint::ReadOptions read, std::filesystem::path run_dir)
+                           checkpoint::ReadOptions read, SolvedSpool::Options spool)
     : source_(source),
       plan_(plan),
       folds_(folds),
       loader_(loader),
       reader_(source.checkpoint, read),
       first_of_(recipes::SolvedWith(source.layout, plan)),
-      solved_(std::move(run_dir)) {
+      solved_(std::move(spool)) {
   for (const auto& [weight, first] : first_of_) {
     by_layer_[source.layout.weights[weight].layer].push_back(weight);
   }
@@ -137,12 +136,10 @@ bool WeightSolver::CanKeep(size_t index) const {
          checkpoint::ExactInBf16(source_.checkpoint, weight);
 }
 
-// As folds leave them.
-at::Tensor WeightSolver::TakeKept(size_t index) {
+// Of values as they were loaded, on any device.
+at::Tensor WeightSolver::AsFoldsLeave(size_t index, const at::Tensor& kept) const {
   const LogicalWeight& weight = source_.layout.weights[index];
-  at::Tensor values = loader_.TakeKept(weight);
-  if (!values.defined()) return values;
-  values = values.view({weight.rows(), weight.columns()});
+  at::Tensor values = kept.view({weight.rows(), weight.columns()});
   const checkpoint::Rescaling rescaling = recipes::RescalingOf(plan_, folds_, index);
   if (rescaling.empty()) return values;
   const auto of = [&](const std::vector<float>& factors) {
@@ -168,7 +165,7 @@ void WeightSolver::Solve(const LayerState& state, Recorder& recorder) {
   for (auto& [first, weights] : ready) {
     Together together{first, std::move(weights), TakeInputs(first, recorder), {}};
     for (const size_t weight : together.weights) {
-      at::Tensor values = TakeKept(weight);
+      at::Tensor values = loader_.TakeKept(source_.layout.weights[weight]);
       if (values.defined()) together.kept.emplace(weight, std::move(values));
     }
     if (together.inputs.hessian.defined()) {
@@ -191,12 +188,12 @@ void WeightSolver::SolveInTurn(std::vector<Together> all) {
     Factorise(all[i].first, all[i].inputs);
     std::vector<Attempt> attempts = reading.get();
     if (i + 1 < all.size()) reading = read(i + 1);
-    Solve(all[i], attempts);
+    SolveTogether(all[i], attempts);
     all[i] = {};
   }
 }
 
-void WeightSolver::Solve(const Together& together, std::vector<Attempt>& attempts) {
+void WeightSolver::SolveTogether(const Together& together, std::vector<Attempt>& attempts) {
   const Inputs& inputs = together.inputs;
   if (inputs.factor) EncodeBothWays(inputs, attempts);
   for (size_t i = 0; i < attempts.size(); ++i) {
@@ -287,7 +284,8 @@ EncodedWeight WeightSolver::Choose(const Inputs& inputs, const Attempt& attempt,
 std::vector<WeightSolver::Attempt> WeightSolver::Read(const Together& together) {
   const c10::InferenceMode inference;
   const bool pinned = loader_.device().is_cuda();
-  std::map<size_t, at::Tensor> read = together.kept;
+  std::map<size_t, at::Tensor> read;
+  for (const auto& [index, values] : together.kept) read[index] = AsFoldsLeave(index, values);
   const auto values_of = [&](size_t index) -> const at::Tensor& {
     const auto [place, is_new] = read.try_emplace(index);
     if (is_new) place->second = ReadValues(index, pinned);

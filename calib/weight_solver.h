@@ -5,7 +5,6 @@
 #include <ATen/ATen.h>
 
 #include <cstdint>
-#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
@@ -13,7 +12,6 @@
 #include <vector>
 
 #include "calib/encoded_weight.h"
-#include "calib/gptq_factor.h"
 #include "calib/layer_state.h"
 #include "calib/recorder.h"
 #include "calib/solved_spool.h"
@@ -38,11 +36,11 @@ class WeightSolver {
  public:
   // `source`, `plan` and `folds` must outlive it; the folds of a layer's weights are in `folds`
   // when they are solved. `loader` loads the layer: on a device it keeps their values,
-  // where they are exact; others are read again, as `read` says. Files with what was solved come
-  // into `run_dir`.
+  // where they are exact; others are read again, as `read` says. `spool` says where what was solved
+  // goes.
   WeightSolver(const checkpoint::SourceModel& source, const recipes::Plan& plan,
                const recipes::FoldScales& folds, TensorLoader& loader, checkpoint::ReadOptions read,
-               std::filesystem::path run_dir);
+               SolvedSpool::Options spool);
 
   // `solved`: modules of the layer that were solved and saved before.
   void BeginLayer(int layer, const std::set<std::string>& solved);
@@ -65,7 +63,7 @@ class WeightSolver {
   struct Attempt;
 
   void SolveInTurn(std::vector<Together> all);
-  void Solve(const Together& together, std::vector<Attempt>& attempts);
+  void SolveTogether(const Together& together, std::vector<Attempt>& attempts);
   run::SolvedWeight Left(size_t weight, const Inputs& inputs) const;
   Inputs TakeInputs(size_t first, Recorder& recorder);
   void Factorise(size_t first, Inputs& inputs) const;
@@ -73,7 +71,7 @@ class WeightSolver {
   std::vector<Attempt> Read(const Together& together);
   at::Tensor ReadValues(size_t index, bool pinned) const;
   bool CanKeep(size_t index) const;
-  at::Tensor TakeKept(size_t index);
+  at::Tensor AsFoldsLeave(size_t index, const at::Tensor& kept) const;
   void EncodeBothWays(const Inputs& inputs, std::vector<Attempt>& attempts) const;
   EncodedWeight Choose(const Inputs& inputs, const Attempt& attempt,
                        run::SolvedWeight& solved) const;

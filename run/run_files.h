@@ -20,7 +20,7 @@ std::set<std::string> NeededFiles(const Store& store);
 // stay, which may be in the making.
 void RemoveStaleFiles(const std::filesystem::path& run_dir, const std::set<std::string>& needed,
                       int through = std::numeric_limits<int>::max());
-// Removes files with values that no row names.
+// Removes files with values that no row names: none may be in the making.
 void RemoveStaleValues(const Store& store);
 
 // Bytes of the files with hidden states or values.

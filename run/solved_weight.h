@@ -56,7 +56,7 @@ std::vector<std::byte> ReadSolvedWeight(const std::filesystem::path& run_dir,
 void CheckSolvedWeight(const std::filesystem::path& run_dir, const SolvedWeight& weight);
 
 // Puts the bytes of weights of `unit` that are in memory into a file, durable when it returns.
-// Until rows name it RemoveStaleFiles may remove it.
+// Until rows name it RemoveStaleFiles and RemoveStaleValues may remove it.
 void WriteSolvedWeights(const std::filesystem::path& run_dir, int unit,
                         std::span<SolvedWeight> weights);
 

@@ -366,8 +366,8 @@ uint64_t GroupBytes(const Work& work, const Choice& sizes) {
   if (work.dims.experts == 0) return 0;
   const auto group = static_cast<uint64_t>(sizes.experts);
   if (work.on_cpu) return (HasSeveralGroups(work, sizes) ? 2 : 1) * group * work.expert;
-  const bool kept = work.solving.expert_sums > 0;
-  const uint64_t held = kept || HasSeveralChunks(work, sizes) ? group : 1;
+  const bool all = work.solving.keeps_experts || HasSeveralChunks(work, sizes);
+  const uint64_t held = all ? group : 1;
   return (held + 1) * work.expert;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "calib/budget/largest.h"
@@ -60,23 +61,20 @@ struct Trials {
 constexpr Trials kFoldTrials = {.rows = 3 * 512, .tries = 7, .products = 7};
 constexpr Trials kFormatTrials = {.rows = 512, .tries = 1, .products = 3};
 
-// Weights that an engine fuses have the same inputs, and those of the first count: which that is of
-// each of the others.
-std::map<size_t, size_t> FirstOfOthers(const recipes::Plan& plan) {
-  std::map<size_t, size_t> first_of;
+// Weights that an engine fuses have the same inputs, and those of the first count: the others.
+std::set<size_t> WithInputsOfAnother(const recipes::Plan& plan) {
+  std::set<size_t> others;
   for (const recipes::ScaleGroup& group : plan.scale_groups) {
-    for (size_t i = 1; i < group.inputs.size(); ++i) {
-      first_of.emplace(group.inputs[i], group.inputs.front());
-    }
+    for (size_t i = 1; i < group.inputs.size(); ++i) others.insert(group.inputs[i]);
   }
-  return first_of;
+  return others;
 }
 
 }  // namespace
 
 SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
   SolvingSizes sizes;
-  const std::map<size_t, size_t> first_of = FirstOfOthers(plan);
+  const std::set<size_t> others = WithInputsOfAnother(plan);
   const std::map<size_t, size_t> solved_with = recipes::SolvedWith(layout, plan);
   std::map<size_t, uint64_t> rows_together;  // by the first of those with the same inputs
   std::map<int, uint64_t> dense_sums, dense_columns;
@@ -91,7 +89,7 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
     const auto columns = static_cast<uint64_t>(weight.columns());
     const size_t index = layout.by_module.at(module);
     const size_t first = solved ? solved_with.at(index) : index;
-    const bool is_first = solved ? first == index : !first_of.contains(index);
+    const bool is_first = solved ? first == index : !others.contains(index);
     const bool has_sums = chooses || is_first;
     if (has_sums && weight.expert >= 0) {
       expert_sums[{weight.layer, weight.expert}] += SumsOf(columns, solved);
@@ -107,6 +105,7 @@ SolvingSizes MeasureSolving(const checkpoint::ModelLayout& layout, const recipes
       flops += static_cast<double>(columns) * static_cast<double>(columns);
       sizes.solve_flops += FactorFlops(static_cast<double>(columns));
     }
+    if (weight.expert >= 0) sizes.keeps_experts = true;
     uint64_t& together = rows_together[first];
     together += rows;
     sizes.workspace = std::max(sizes.workspace, WorkspaceOf(together, columns));

@@ -14,6 +14,7 @@ struct SolvingSizes {
   uint64_t dense_sums = 0;     // Hessians and samples of the inputs of all but routed experts
   uint64_t dense_columns = 0;  // input channels of these: a batch's inputs are held until its end
   uint64_t expert_sums = 0;    // the same of one routed expert
+  bool keeps_experts = false;  // values of a group stay until its weights are solved
   uint64_t workspace = 0;      // while weights with the same inputs are solved
   uint64_t codes = 0;          // of all layers: what is kept of solved weights
   // Of all layers: products of Hessians by token that every weight sees, and that a routed expert's

@@ -4,10 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include <bit>
-#include <cmath>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <map>
 #include <span>
@@ -38,13 +35,13 @@ using namespace cuda;
 static_assert(nvfp4_kernel::kBlock == quantizers::kNvfp4BlockSize);
 static_assert(nvfp4_kernel::kMinSearchStart == quantizers::kMinSearchStart);
 static_assert(nvfp4_kernel::kSearchStartFactor == quantizers::kSearchStartFactor);
-static_assert(nvfp4_kernel::kCodesAbove == quantizers::kCodesAboveRule);
-static_assert(nvfp4_kernel::kUncheckedBelow == quantizers::kUncheckedBelowRule);
+static_assert(nvfp4_kernel::kHessianCodesAbove == quantizers::kCodesAboveRule);
+static_assert(nvfp4_kernel::kHessianUncheckedBelow == quantizers::kUncheckedBelowRule);
 static_assert(nvfp4_kernel::kTinyError == quantizers::kTinyError);
 static_assert(nvfp4_kernel::kBoundMargin == quantizers::kBoundMargin);
-static_assert(nvfp4_kernel::kCodesBelow == quantizers::kGptqCodesBelowRule);
-static_assert(nvfp4_kernel::kCodes ==
-              nvfp4_kernel::kCodesBelow + 1 + quantizers::kGptqCodesAboveRule);
+static_assert(nvfp4_kernel::kGptqCodesBelow == quantizers::kGptqCodesBelowRule);
+static_assert(nvfp4_kernel::kGptqCodes ==
+              nvfp4_kernel::kGptqCodesBelow + 1 + quantizers::kGptqCodesAboveRule);
 
 // More columns than make up for each other together, and rows than a block of threads has.
 constexpr int64_t kGptqColumns = 272, kGptqWeightRows = 150;
@@ -55,17 +52,17 @@ struct Problem {
   float global_scale = 0.002F;
 };
 
-Problem MakeProblem(at::Device device = at::kCPU) {
+Problem MakeProblem(at::Device device = at::kCPU, int64_t rows = kGptqWeightRows,
+                    int64_t columns = kGptqColumns) {
   at::manual_seed(1);
-  const at::Tensor mix =
-      at::randn({kGptqColumns, kGptqColumns}) * at::rand({kGptqColumns}).mul(3).exp();
-  const at::Tensor x = at::randn({500, kGptqColumns}).mm(mix);
+  const at::Tensor mix = at::randn({columns, columns}) * at::rand({columns}).mul(3).exp();
+  const at::Tensor x = at::randn({500, columns}).mm(mix);
   Problem problem;
-  problem.values = at::randn({kGptqWeightRows, kGptqColumns}) *
-                   at::rand({kGptqWeightRows, 1}).mul(6).sub(4).exp();
+  problem.values = at::randn({rows, columns}) * at::rand({rows, 1}).mul(6).sub(4).exp();
   problem.values[3].zero_();
   problem.values[4][17] = 1e6;  // saturates
   problem.values[5][40] = std::numeric_limits<float>::quiet_NaN();
+  problem.values[6][50] = std::numeric_limits<float>::infinity();
   problem.factor = FactorOf(x.t().mm(x).triu().to(device)).value();
   return problem;
 }
@@ -77,7 +74,7 @@ EncodedWeight Expected(const Problem& problem) {
       .order = problem.factor.order,
       .factor = {upper.data_ptr<float>(), static_cast<size_t>(upper.numel())}};
   return Encode(problem.values, [&](auto rows, auto codes, auto scales) {
-    quantizers::QuantizeNvfp4Gptq(rows, kGptqColumns, options, codes, scales);
+    quantizers::QuantizeNvfp4Gptq(rows, problem.values.size(1), options, codes, scales);
   });
 }
 
@@ -94,12 +91,23 @@ const DeviceKernels& Emulated() {
   return kernels;
 }
 
-TEST(GptqKernel, MakesTheBytesOfTheDefinition) {
-  const Problem problem = MakeProblem();
-  const EncodedWeight made =
-      DeviceNvfp4(Emulated()).Gptq(problem.values, problem.global_scale, problem.factor);
-  EXPECT_EQ(made.Bytes(), Expected(problem).Bytes());
+void ExpectGptq(const DeviceNvfp4& device, at::Device at) {
+  struct Shape {
+    int64_t rows, columns;
+    at::ScalarType dtype;
+  };
+  for (const Shape& shape : {Shape{kGptqWeightRows, kGptqColumns, at::kFloat},
+                             Shape{128, 128, at::kBFloat16},  // one group, no rows beside
+                             Shape{7, 144, at::kBFloat16}}) {
+    Problem problem = MakeProblem(at, shape.rows, shape.columns);
+    problem.values = problem.values.to(shape.dtype);
+    const EncodedWeight made =
+        device.Gptq(problem.values.to(at), problem.global_scale, problem.factor);
+    EXPECT_EQ(made.Bytes(), Expected(problem).Bytes()) << shape.rows << " x " << shape.columns;
+  }
 }
+
+TEST(GptqKernel, MakesTheBytesOfTheDefinition) { ExpectGptq(DeviceNvfp4(Emulated()), at::kCPU); }
 
 TEST(GptqKernel, EveryScaleAndEveryNibbleIsUnderstood) {
   for (int code = 1; code <= 126; ++code) {
@@ -115,16 +123,6 @@ TEST(GptqKernel, EveryScaleAndEveryNibbleIsUnderstood) {
   }
 }
 
-TEST(GptqKernel, MakesThemOnCudaToo) {
-  if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
-  const Problem problem = MakeProblem(at::kCUDA);
-  const auto device = DeviceNvfp4::Find(ParseDevice("cuda"));
-  ASSERT_TRUE(device) << DeviceNvfp4::ProblemOf(ParseDevice("cuda"));
-  const EncodedWeight made =
-      device->Gptq(problem.values.cuda(), problem.global_scale, problem.factor);
-  EXPECT_EQ(made.Bytes(), Expected(problem).Bytes());
-}
-
 // Blocks' second moments: of correlated inputs, none at all, some columns of zeros, and two columns
 // of the same values, which bound nothing.
 at::Tensor MakeHessians() {
@@ -135,7 +133,9 @@ at::Tensor MakeHessians() {
   x[2].slice(1, 3, 6).zero_();
   x[3].select(1, 7).copy_(x[3].select(1, 8));
   const at::Tensor hessians = x.transpose(1, 2).bmm(x);
-  return hessians / hessians.max();
+  const float nobody_reads = std::numeric_limits<float>::quiet_NaN();
+  const at::Tensor below = at::ones({16, 16}, at::kBool).tril(-1);
+  return (hessians / hessians.max()).masked_fill(below, nobody_reads);
 }
 
 // Some rows with scales near both ends, and all that GPTQ's problem has.
@@ -194,10 +194,11 @@ TEST(SquaresKernel, MakesTheBytesOfTheDefinition) {
   ExpectSquares(DeviceNvfp4(Emulated()), at::kCPU);
 }
 
-TEST(SearchKernels, MakeThemOnCudaToo) {
+TEST(DeviceNvfp4Test, MakesThemOnCudaToo) {
   if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";
   const auto device = DeviceNvfp4::Find(ParseDevice("cuda"));
-  ASSERT_TRUE(device);
+  ASSERT_TRUE(device) << DeviceNvfp4::ProblemOf(ParseDevice("cuda"));
+  ExpectGptq(*device, at::kCUDA);
   ExpectLocalHessians(*device, at::kCUDA);
   ExpectSquares(*device, at::kCUDA);
 }

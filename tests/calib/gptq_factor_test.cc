@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <limits>
 #include <vector>
 
 #include "tests/calib/loop_support.h"
@@ -34,7 +35,7 @@ void ExpectFactorOfInverse(const at::Tensor& sum, const GptqFactor& factor) {
 }
 
 TEST(GptqFactor, IsThatOfTheInverseOnEachDevice) {
-  // The larger one is inverted by parts, of unequal sizes.
+  // The larger one is inverted by parts.
   for (const int64_t columns : {kColumns, int64_t{1200}}) {
     const at::Tensor sum = MakeHessian(columns);
     for (const at::DeviceType device : kTestDevices) {
@@ -75,6 +76,8 @@ TEST(GptqFactor, FewTokensAreDampedAndNoneHaveNoFactor) {
   ASSERT_TRUE(FactorOf(one));
   EXPECT_TRUE(FactorOf(one)->upper.isfinite().all().item<bool>());
   EXPECT_FALSE(FactorOf(at::zeros({kColumns, kColumns})));
+  one[4][4] = std::numeric_limits<float>::infinity();
+  EXPECT_FALSE(FactorOf(one));
 }
 
 }  // namespace

@@ -3,11 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <filesystem>
 #include <memory>
 #include <optional>
 
 #include "checkpoint/source_model.h"
+#include "run/solved_weight.h"
 #include "tests/calib/deepseek_v4_support.h"
 #include "tests/calib/loop_support.h"
 #include "tests/support/expect_error.h"
@@ -109,6 +111,18 @@ TEST_P(LayerCommitterTest, BehindTheLastLayerNothingIsKept) {
   EXPECT_TRUE(store_.CalibrationFinished());
   EXPECT_EQ(store_.LastLayer(), 1);
   EXPECT_EQ(FilesWithHiddenStates(), 0);
+}
+
+// Of the layer that runs meanwhile.
+TEST_P(LayerCommitterTest, FilesOfSolvedWeightsStayUntilTheirLayerIsCommitted) {
+  run::SolvedWeight of_next{.module = "a", .method = "gptq", .bytes = {std::byte{7}, std::byte{8}}};
+  run::WriteSolvedWeights(dir_.path(), 1, {&of_next, 1});
+  End(0, 1, When::kNow);
+  committer_->Wait();
+  EXPECT_EQ(run::ReadSolvedWeight(dir_.path(), of_next).size(), 2U);
+  End(1, 1, When::kNow);
+  committer_->Wait();
+  EXPECT_FALSE(std::filesystem::exists(dir_.path() / of_next.place.file)) << "no row names it";
 }
 
 TEST_P(LayerCommitterTest, WhatGoesWrongIsThrownAndTheStoreStaysAsItWas) {

@@ -30,15 +30,13 @@ struct PreparedCalibration {
                       ReadMachineMemory(ParseDevice(compute.device)), kept);
   }
 
-  CalibrationSummary Calibrate(const CalibrationBudget& budget, run::Store& store,
-                               Progress& progress) const {
-    return calib::Calibrate({.source = source,
-                             .recipe = recipe,
-                             .plan = plan,
-                             .budget = budget,
-                             .tokens = tokens,
-                             .tokenizer = tokenizer.fingerprint()},
-                            store, progress);
+  CalibrationRequest Request(const CalibrationBudget& budget) const {
+    return {.source = source,
+            .recipe = recipe,
+            .plan = plan,
+            .budget = budget,
+            .tokens = tokens,
+            .tokenizer = tokenizer.fingerprint()};
   }
 
   const recipes::Recipe recipe;

@@ -38,7 +38,7 @@ class SolvedSpoolTest : public ::testing::Test {
   }
 
   testing::TempDir dir_;
-  SolvedSpool spool_{dir_.path(), kBatch};
+  SolvedSpool spool_{{.run_dir = dir_.path(), .batch_bytes = kBatch}};
 };
 
 TEST_F(SolvedSpoolTest, FewBytesStayInMemory) {
@@ -86,7 +86,7 @@ TEST_F(SolvedSpoolTest, FilesStayWhileAnEarlierLayerIsCommitted) {
 }
 
 TEST_F(SolvedSpoolTest, WhatGoesWrongIsSaid) {
-  SolvedSpool lost(dir_.path() / "nowhere", kBatch);
+  SolvedSpool lost({.run_dir = dir_.path() / "nowhere", .batch_bytes = kBatch});
   lost.BeginLayer(0);
   lost.Add({.module = "a", .method = "gptq", .bytes = {}}, EncodedOf("a", kBatch));
   EXPECT_VERNIER_ERROR(lost.Take(), ErrorCode::kFileOpen, "nowhere");

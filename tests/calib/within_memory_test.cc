@@ -176,7 +176,8 @@ class CalibrateWithinTest : public ::testing::TestWithParam<at::DeviceType> {
                               .run =
                                   [&](const CalibrationBudget& budget) {
                                     result.limit = budget.device_limit;
-                                    return calibration.Calibrate(budget, store, progress);
+                                    return calib::Calibrate(calibration.Request(budget), store,
+                                                            progress);
                                   },
                               .ran_out = [&](const CalibrationBudget& budget,
                                              uint64_t) { result.failed.push_back(budget); }});

@@ -52,17 +52,17 @@ class SolvedWeightTest : public ::testing::Test {
 
 TEST_F(SolvedWeightTest, ComesBackAsItWas) {
   store_.CommitLayer(Layer(0, {Make("b", 10, 1), Make("a", 5000, 2), Make("few", 0)}));
-  const std::vector<SolvedWeight> keys = ListSolvedWeights(store_.database());
-  ASSERT_THAT(keys, SizeIs(3));
-  EXPECT_EQ(keys[0].module, "a");
-  EXPECT_EQ(keys[0].global_scale, 0.1F);
-  EXPECT_EQ(keys[0].tokens, 300);
-  EXPECT_EQ(keys[0].error, 0.25);
-  EXPECT_EQ(keys[0].other_error, 0.5);
-  EXPECT_EQ(ReadSolvedWeight(dir_.path(), keys[0]), std::vector<std::byte>(5000, std::byte{2}));
-  EXPECT_EQ(ReadSolvedWeight(dir_.path(), keys[1]), std::vector<std::byte>(10, std::byte{1}));
-  EXPECT_EQ(keys[2].method, "few_tokens");
-  EXPECT_THAT(ReadSolvedWeight(dir_.path(), keys[2]), IsEmpty());
+  const std::vector<SolvedWeight> weights = ListSolvedWeights(store_.database());
+  ASSERT_THAT(weights, SizeIs(3));
+  EXPECT_EQ(weights[0].module, "a");
+  EXPECT_EQ(weights[0].global_scale, 0.1F);
+  EXPECT_EQ(weights[0].tokens, 300);
+  EXPECT_EQ(weights[0].error, 0.25);
+  EXPECT_EQ(weights[0].other_error, 0.5);
+  EXPECT_EQ(ReadSolvedWeight(dir_.path(), weights[0]), std::vector<std::byte>(5000, std::byte{2}));
+  EXPECT_EQ(ReadSolvedWeight(dir_.path(), weights[1]), std::vector<std::byte>(10, std::byte{1}));
+  EXPECT_EQ(weights[2].method, "few_tokens");
+  EXPECT_THAT(ReadSolvedWeight(dir_.path(), weights[2]), IsEmpty());
 }
 
 // Each save adds to those before; a layer that begins anew has none of them.
@@ -74,9 +74,10 @@ TEST_F(SolvedWeightTest, OfAnUnfinishedLayerStayUntilItBeginsAnew) {
   EXPECT_THAT(ListSolvedWeights(store_.database()), IsEmpty()) << "it is not finished";
   RemoveStaleFiles(dir_.path(), NeededFiles(store_));
   store_.CommitLayer(Layer(0, {Make("c", 100)}));
-  const std::vector<SolvedWeight> keys = ListSolvedWeights(store_.database());
-  ASSERT_THAT(keys, SizeIs(3));
-  for (const SolvedWeight& key : keys) EXPECT_THAT(ReadSolvedWeight(dir_.path(), key), SizeIs(100));
+  const std::vector<SolvedWeight> weights = ListSolvedWeights(store_.database());
+  ASSERT_THAT(weights, SizeIs(3));
+  for (const SolvedWeight& weight : weights)
+    EXPECT_THAT(ReadSolvedWeight(dir_.path(), weight), SizeIs(100));
 
   SavePartialLayer(store_, AtExpert(1), {}, {.solved = {Make("d", 100)}, .folds = {}});
   DiscardPartialLayer(store_);
@@ -110,16 +111,16 @@ TEST_F(SolvedWeightTest, BytesMayBeWrittenBeforeTheirRows) {
 
 TEST_F(SolvedWeightTest, DamageAndLossAreNoticed) {
   store_.CommitLayer(Layer(0, {Make("a", 5000)}));
-  const SolvedWeight key = ListSolvedWeights(store_.database()).at(0);
-  const std::filesystem::path path = dir_.path() / key.place.file;
+  const SolvedWeight weight = ListSolvedWeights(store_.database()).at(0);
+  const std::filesystem::path path = dir_.path() / weight.place.file;
   const std::byte changed[] = {std::byte{8}};
-  File::OpenForWrite(path, /*truncate=*/false).WriteAt(key.place.offset + 4999, changed);
-  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), key), ErrorCode::kStoreCorrupt,
+  File::OpenForWrite(path, /*truncate=*/false).WriteAt(weight.place.offset + 4999, changed);
+  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), weight), ErrorCode::kStoreCorrupt,
                        "the weight a that was solved");
-  std::filesystem::resize_file(path, key.place.offset + 4999);
-  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), key), ErrorCode::kStoreCorrupt, "shorter");
+  std::filesystem::resize_file(path, weight.place.offset + 4999);
+  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), weight), ErrorCode::kStoreCorrupt, "shorter");
   std::filesystem::remove(path);
-  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), key), ErrorCode::kStoreCorrupt,
+  EXPECT_VERNIER_ERROR(ReadSolvedWeight(dir_.path(), weight), ErrorCode::kStoreCorrupt,
                        "are not there");
 }
 

@@ -36,11 +36,6 @@ constexpr int kTrials = 4 * kEffort;
 constexpr double kKilledAt[] = {0.4, 0.7, 0.5, 0.9};
 constexpr int kStoreTrials = 300 * kEffort;
 
-bool IsShard(const fs::path& path) { return path.extension() == ".safetensors"; }
-bool IsActivations(const fs::path& path) {
-  return !path.filename().string().starts_with("vernier");
-}
-
 class DamageTest : public ::testing::Test {
  protected:
   DamageTest()
@@ -190,6 +185,11 @@ TEST_F(DamageTest, OfTheStoreNeverChangesWhatItSays) {
 }
 
 #if VERNIER_TEST_WITH_TORCH
+
+bool IsShard(const fs::path& path) { return path.extension() == ".safetensors"; }
+bool IsActivations(const fs::path& path) {
+  return !path.filename().string().starts_with("vernier");
+}
 
 // A bit of a tensor that calibration reads whole: embedding, head and MTP layers are read first by
 // the export, and nobody can tell what they were before.

@@ -61,6 +61,7 @@ TEST(CommandTest, PlanWritesNothing) {
 }
 
 TEST(CommandTest, PlanMeasuresTheMachineIfItIsAsked) {
+  if (!VERNIER_TEST_WITH_TORCH) GTEST_SKIP() << "without libtorch nothing computes";
   const TempDir dir;
   const auto plan = [&](std::vector<std::string> flags) {
     std::vector<std::string> arguments = {

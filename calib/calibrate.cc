@@ -154,7 +154,9 @@ class CalibrationRun {
     };
     log("statistics", "made by ATen", DeviceStatistics::ProblemOf(device_));
     log("forward pass", "made by ATen", DeviceForward::ProblemOf(device_));
-    if (solver_.EverHasWork()) log("gptq", "on the CPU", DeviceNvfp4::ProblemOf(device_));
+    const SolvingSizes solving = MeasureSolving(request_.source.layout, request_.plan);
+    if (solving.solve_flops + solving.search_flops == 0) return;
+    log("searches for scales", "on the CPU", DeviceNvfp4::ProblemOf(device_));
   }
 
   // Before hours of work: the files of an earlier run are part of what is needed.

@@ -14,13 +14,8 @@
 namespace vernier::calib {
 namespace {
 
-// As the kernels have them.
 constexpr int64_t kScaleBlock = quantizers::kNvfp4BlockSize;
-constexpr int64_t kGroup = 128;     // positions that one launch quantises
-constexpr int64_t kGroupRows = 8;   // of a block of threads that does
-constexpr int64_t kTileRows = 128;  // of one that makes up for errors
-constexpr int64_t kTilePositions = 64;
-constexpr unsigned kThreads = 128;
+constexpr unsigned kThreads = 128;  // of a block, in each kernel
 
 KernelsOfSource& Nvfp4Kernels() {
   static auto& kernels = *new KernelsOfSource(kNvfp4KernelSource);
@@ -68,7 +63,7 @@ EncodedWeight DeviceNvfp4::Gptq(const at::Tensor& values, float global_scale,
   const c10::DeviceGuard current(device);
   const int64_t columns = values.size(1);
   // Rows beyond those of `values` are zeros.
-  const int64_t padded = RoundUp(values.size(0), kTileRows);
+  const int64_t padded = RoundUp(values.size(0), kGptqTileRows);
   const at::Tensor order = at::tensor(factor.order, at::kInt).to(at::kLong).to(device);
   const at::Tensor& upper = factor.upper;
   // By position: neighbouring rows side by side.
@@ -76,13 +71,13 @@ EncodedWeight DeviceNvfp4::Gptq(const at::Tensor& values, float global_scale,
   w.slice(1, 0, values.size(0)).copy_(values.t().index_select(0, order));
   const at::Tensor nibbles = at::empty({columns, padded}, w.options().dtype(at::kByte));
   const at::Tensor codes = at::empty({columns / kScaleBlock, padded}, nibbles.options());
-  const at::Tensor errors = at::empty({kGroup, padded}, w.options());
+  const at::Tensor errors = at::empty({kGptqGroup, padded}, w.options());
   const auto at_position = [](const at::Tensor& tensor, int64_t position) {
     return tensor.data_ptr<float>() + position * tensor.stride(0);
   };
   auto stride = static_cast<long long>(columns), rows = static_cast<long long>(padded);
-  for (int64_t group = 0; group < columns; group += kGroup) {
-    const int64_t end = std::min(group + kGroup, columns);
+  for (int64_t group = 0; group < columns; group += kGptqGroup) {
+    const int64_t end = std::min(group + kGptqGroup, columns);
     auto* values_of_group = at_position(w, group);
     auto* u = at_position(upper, group) + group;
     auto positions = static_cast<int>(end - group);
@@ -90,15 +85,15 @@ EncodedWeight DeviceNvfp4::Gptq(const at::Tensor& values, float global_scale,
     auto* code = codes.data_ptr<uint8_t>() + group / kScaleBlock * padded;
     auto* error = errors.data_ptr<float>();
     kernels_->Launch(
-        "gptq_group", {.x = static_cast<unsigned>(padded / kGroupRows), .threads = kThreads},
+        "gptq_group", {.x = static_cast<unsigned>(padded / kGptqGroupRows), .threads = kThreads},
         {&values_of_group, &u, &stride, &global_scale, &rows, &positions, &nibble, &code, &error});
     if (end == columns) break;
     auto* behind = at_position(w, end);
-    auto* u_behind = u + kGroup;
+    auto* u_behind = u + kGptqGroup;
     auto rest = static_cast<int>(columns - end);
     kernels_->Launch("gptq_update",
-                     {.x = static_cast<unsigned>(padded / kTileRows),
-                      .y = static_cast<unsigned>(CeilDivide(columns - end, kTilePositions)),
+                     {.x = static_cast<unsigned>(padded / kGptqTileRows),
+                      .y = static_cast<unsigned>(CeilDivide(columns - end, kGptqTilePositions)),
                       .threads = kThreads},
                      {&behind, &u_behind, &stride, &rows, &error, &rest});
   }

@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,11 @@ namespace vernier::calib {
 
 // The kernels as text (calib/nvfp4_kernel.cu).
 extern const char kNvfp4KernelSource[];
+
+// How GPTQ is launched: positions that one launch quantises, and rows of a block of threads that
+// does; a tile of positions and rows in which one makes up for errors. The kernels have the same.
+inline constexpr int64_t kGptqGroup = 128, kGptqGroupRows = 8;
+inline constexpr int64_t kGptqTilePositions = 64, kGptqTileRows = 128;
 
 // What is made is on the device, which may still be at work on it.
 class DeviceNvfp4 {

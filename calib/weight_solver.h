@@ -48,8 +48,7 @@ class WeightSolver {
   // and which have the same inputs, only that of the first, until they are solved.
   bool NeedsInputsOf(std::string_view module) const { return needed_.contains(module); }
 
-  // Whether weights are to be solved at all, and whether some of the layer still are.
-  bool EverHasWork() const { return !first_of_.empty(); }
+  // Whether weights of the layer are still to be solved.
   bool HasWork() const { return !waiting_.empty(); }
   // Solves the weights all of whose inputs `recorder` has seen, and takes what it kept of them.
   void Solve(const LayerState& state, Recorder& recorder);

@@ -39,6 +39,9 @@ static_assert(nvfp4_kernel::kHessianCodesAbove == quantizers::kCodesAboveRule);
 static_assert(nvfp4_kernel::kHessianUncheckedBelow == quantizers::kUncheckedBelowRule);
 static_assert(nvfp4_kernel::kTinyError == quantizers::kTinyError);
 static_assert(nvfp4_kernel::kBoundMargin == quantizers::kBoundMargin);
+static_assert(nvfp4_kernel::kGroup == kGptqGroup && nvfp4_kernel::kGroupRows == kGptqGroupRows);
+static_assert(nvfp4_kernel::kTilePositions == kGptqTilePositions);
+static_assert(nvfp4_kernel::kTileRows == kGptqTileRows);
 static_assert(nvfp4_kernel::kGptqCodesBelow == quantizers::kGptqCodesBelowRule);
 static_assert(nvfp4_kernel::kGptqCodes ==
               nvfp4_kernel::kGptqCodesBelow + 1 + quantizers::kGptqCodesAboveRule);

@@ -9,6 +9,7 @@
 
 #include "calib/budget/forecast.h"
 #include "calib/budget/loop_constants.h"
+#include "checkpoint/read_speed.h"
 #include "recipes/plan.h"
 #include "tests/support/expect_error.h"
 
@@ -350,6 +351,33 @@ TEST_F(BudgetTest, ForecastKnowsWhatIsReadAlreadyAndThatADeviceStarts) {
   speed.start_seconds = 3;
   EXPECT_GT(forecast().calibrate_seconds, from_memory.calibrate_seconds + 3);
   EXPECT_LT(forecast().calibrate_seconds, from_memory.calibrate_seconds + 4);
+}
+
+TEST_F(BudgetTest, UsualSpeedsKnowThePageCache) {
+  const MachineSpeed speed = UsualSpeed(source_, "cuda", 4), of_any = UsualSpeed("cuda", 4);
+  EXPECT_EQ(speed.cached_share, checkpoint::CachedShare(source_.checkpoint));
+  EXPECT_EQ(of_any.cached_share, 0);
+  EXPECT_EQ(speed.compute.dense_flops, of_any.compute.dense_flops);
+}
+
+TEST_F(BudgetTest, ForecastCountsSearchesByWhatDoesThem) {
+  recipes::Recipe recipe;
+  recipe.rules = {{.roles = {checkpoint::Role::kRoutedExpert},
+                   .name_glob = {},
+                   .format = recipes::TargetFormat::kNvfp4}};
+  const recipes::Plan plan = recipes::MakePlan(source_, recipe);
+  MachineSpeed speed = {.compute = {.dense_flops = 1e18, .expert_flops = 1e18},
+                        .bytes_per_second = 1e18};
+  workload_.solving.search_flops = 1e13;
+  workload_.solving.solve_flops = 1e14;
+  speed.compute.search_flops = 1e12;
+  speed.compute.solve_flops = 1e13;
+  const auto seconds = [&] {
+    return ForecastTime(source_, workload_, plan, speed).calibrate_seconds;
+  };
+  EXPECT_NEAR(seconds(), 10 + 10, 0.1);
+  speed.compute.search_flops = 0;  // the CPU
+  EXPECT_GT(seconds(), 20);
 }
 
 TEST_F(BudgetTest, ARunInProgressKeepsItsSizes) {

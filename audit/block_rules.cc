@@ -70,7 +70,7 @@ void CheckBlocks(const Subject& subject, std::span<const ModuleFacts> facts,
                  FindingList* findings) {
   for (size_t i = 0; i < facts.size(); ++i) {
     const Module& module = subject.index.modules[i];
-    if (module.format != StoredFormat::kNvfp4) continue;
+    if (module.format != formats::kNvfp4) continue;
     if (!facts[i].source) {
       CheckMaximum(module, facts[i].scales.blocks, findings);
     } else if (facts[i].source->failure.empty()) {

@@ -16,7 +16,7 @@ constexpr float kScaleRange = quantizers::kE2m1Max * quantizers::kE4m3Max;
 
 std::optional<float> Multiplier(const Subject& subject, const Module& module, size_t tensor,
                                 const std::optional<float>& stored) {
-  const bool usable = module.format == StoredFormat::kNvfp4 && stored && IsUsableScale(*stored);
+  const bool usable = module.format == formats::kNvfp4 && stored && IsUsableScale(*stored);
   if (!usable) return std::nullopt;
   const bool divides = subject.Info(tensor).name.ends_with("_global_scale");
   const float multiplier = divides ? 1.0f / *stored : *stored;

@@ -87,7 +87,7 @@ void CheckAgreement(const Subject& subject, FindingList* findings) {
 void CheckGroupSizes(const QuantConfig& config, FindingList* findings) {
   const auto check = [&](std::string_view where, std::string_view algo,
                          const std::optional<int64_t>& size) {
-    if (FormatOfAlgo(algo) != StoredFormat::kNvfp4 || !size) return;
+    if (FormatOfAlgo(algo) != formats::kNvfp4 || !size) return;
     if (*size == quantizers::kNvfp4BlockSize) return;
     findings->Add(kGroupSize, std::string(where) + " (" + std::to_string(*size) + ")");
   };
@@ -105,8 +105,8 @@ void CheckListedLayers(const Subject& subject, FindingList* findings) {
   for (const Module& module : subject.index.modules) {
     if (module.weight == kAbsent) continue;
     const LayerAlgo* layer = config.Covering(module.name);
-    const bool listed = layer != nullptr && FormatOfAlgo(layer->algo) == StoredFormat::kNvfp4;
-    const bool is_nvfp4 = module.format == StoredFormat::kNvfp4;
+    const bool listed = layer != nullptr && FormatOfAlgo(layer->algo) == formats::kNvfp4;
+    const bool is_nvfp4 = module.format == formats::kNvfp4;
     if (is_nvfp4 && !listed) findings->Add(kUnlistedButQuantised, module.name);
     if (!is_nvfp4 && listed && module.meaning.linear) findings->Add(kListedButNot, module.name);
   }
@@ -126,46 +126,18 @@ void CheckUnknownLayers(const Subject& subject, FindingList* findings) {
   }
 }
 
-// Formats that one word of a configuration stands for, however they are stored.
-enum class FormatClass { kNone, kFp8, kMxfp8, kMxfp4, kNvfp4, kInt4, kInt8, kOther };
-
-FormatClass ClassOf(StoredFormat format) {
-  switch (format) {
-    case StoredFormat::kFp8Tensor:
-    case StoredFormat::kFp8Channel:
-    case StoredFormat::kFp8Block:
-    case StoredFormat::kStackedFp8:
-      return FormatClass::kFp8;
-    case StoredFormat::kMxfp8:
-      return FormatClass::kMxfp8;
-    case StoredFormat::kMxfp4:
-    case StoredFormat::kStackedMxfp4:
-      return FormatClass::kMxfp4;
-    case StoredFormat::kNvfp4:
-    case StoredFormat::kNvfp4Wide:
-    case StoredFormat::kStackedNvfp4:
-      return FormatClass::kNvfp4;
-    case StoredFormat::kInt4:
-    case StoredFormat::kInt4Zero:
-    case StoredFormat::kInt4Rows:
-      return FormatClass::kInt4;
-    case StoredFormat::kInt8:
-      return FormatClass::kInt8;
-    default:
-      return IsQuantised(format) ? FormatClass::kOther : FormatClass::kNone;
-  }
-}
+using checkpoint::FormatKind;
 
 // The formats that a configuration promises, with the words in which it does.
-std::map<FormatClass, std::string> Announced(const QuantConfig& config) {
-  std::map<FormatClass, std::string> announced;
+std::map<FormatKind, std::string> Announced(const QuantConfig& config) {
+  std::map<FormatKind, std::string> announced;
   const auto add = [&](std::optional<StoredFormat> format, const std::string& words) {
-    if (format) announced.emplace(ClassOf(*format), words);
+    if (format) announced.emplace((*format)->kind, words);
   };
   const auto add_algo = [&](const std::string& algo, const std::string& field) {
     add(FormatOfAlgo(algo), field + " " + algo);
   };
-  if (config.IsFp8()) add(StoredFormat::kFp8Block, "quant_method " + config.quant_method);
+  if (config.IsFp8()) add(formats::kFp8Block, "quant_method " + config.quant_method);
   add_algo(config.quant_algo, "quant_algo");
   add_algo(config.moe_quant_algo, "moe_quant_algo");
   for (const auto& [name, layer] : config.quantized_layers) {
@@ -177,10 +149,10 @@ std::map<FormatClass, std::string> Announced(const QuantConfig& config) {
 
 // Whatever the model: somebody meant to quantise it and did not, or took the wrong configuration.
 void CheckAnnounced(const Subject& subject, FindingList* findings) {
-  std::set<FormatClass> stored;
-  for (const Module& module : subject.index.modules) stored.insert(ClassOf(module.format));
+  std::set<FormatKind> stored;
+  for (const Module& module : subject.index.modules) stored.insert(module.format->kind);
   // One that nobody knows may be what is meant.
-  if (stored.contains(FormatClass::kOther)) return;
+  if (stored.contains(FormatKind::kOther)) return;
   for (const auto& [format, words] : Announced(subject.Config())) {
     if (!stored.contains(format)) findings->Add(kNotStored, words);
   }

@@ -101,7 +101,7 @@ class ProfileChecker {
   void CheckMoeAlgo() const {
     const bool any_nvfp4 = std::any_of(
         subject_.index.modules.begin(), subject_.index.modules.end(), [](const Module& module) {
-          return module.IsMainExpert() && module.format == StoredFormat::kNvfp4;
+          return module.IsMainExpert() && module.format == formats::kNvfp4;
         });
     if (any_nvfp4 && config_.present) {
       Expect("moe_quant_algo", config_.moe_quant_algo, kAlgoNvfp4);
@@ -110,11 +110,11 @@ class ProfileChecker {
 
   void CheckModule(const Module& module) const {
     if (module.name.starts_with("model.")) findings_->Add(kForeignNames, module.name);
-    const bool is_nvfp4 = module.format == StoredFormat::kNvfp4;
+    const bool is_nvfp4 = module.format == formats::kNvfp4;
     if (is_nvfp4 && module.NativeScale() != kAbsent) {
       findings_->Add(kLeftoverScale, subject_.Info(module.NativeScale()).name);
     }
-    if (IsNative() && module.format == StoredFormat::kMxfp4 &&
+    if (IsNative() && module.format == formats::kMxfp4 &&
         subject_.Info(module.weight).dtype == DType::kU8) {
       findings_->Add(kMxfp4AsU8, module.name);
     }
@@ -126,13 +126,13 @@ class ProfileChecker {
 
   void CheckAttention(const Module& module) const {
     const Role role = module.meaning.role;
-    const bool is_nvfp4 = module.format == StoredFormat::kNvfp4;
+    const bool is_nvfp4 = module.format == formats::kNvfp4;
     if (is_nvfp4 &&
         (role == Role::kAttention || role == Role::kIndexer || role == Role::kSharedExpert)) {
       findings_->Add(kAttentionNvfp4, module.name);
     }
     if (IsNative() && role == Role::kAttention && module.meaning.linear && !is_nvfp4 &&
-        module.format != StoredFormat::kFp8Block) {
+        module.format != formats::kFp8Block) {
       findings_->Add(kAttentionNotFp8, module.name);
     }
   }
@@ -196,7 +196,7 @@ void CheckScaleFmt(const Subject& subject, FindingList* findings) {
     return;
   }
   for (const Module& module : subject.index.modules) {
-    if (module.format != StoredFormat::kFp8Block || module.AnyScale() == kAbsent) continue;
+    if (module.format != formats::kFp8Block || module.AnyScale() == kAbsent) continue;
     if (subject.Info(module.AnyScale()).dtype != DType::kF8E8M0) continue;
     return findings->Add(kScaleFmt, module.name);
   }

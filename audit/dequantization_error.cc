@@ -20,22 +20,6 @@ constexpr Defect kPoorValues = {"V12", Severity::kWarning,
 // A block scale off by one binade costs 0.5 or more.
 constexpr double kWrongError = 0.4;
 
-// Half as much again as rounding a normal distribution costs: about 0.095 in NVFP4, 0.13 in MXFP4
-// and in INT4's groups of 128, 0.027 in FP8's three bits, 0.0017 in BF16.
-double PoorError(StoredFormat format) {
-  switch (format) {
-    case StoredFormat::kNvfp4:
-      return 0.15;
-    case StoredFormat::kMxfp4:
-    case StoredFormat::kInt4:
-      return 0.2;
-    case StoredFormat::kPlain:
-      return 0.003;
-    default:
-      return 0.05;
-  }
-}
-
 // Defects of values and scales are reported by rules of their own (B01, B03, B05, V02).
 bool HasBadValues(const ModuleFacts& facts) {
   const ScaleFacts& scales = facts.scales;
@@ -49,11 +33,11 @@ void Judge(const Module& module, const ModuleFacts& facts, FindingList* findings
     return;
   }
   const double relative = source.error.RelativeError();
-  const double usual = PoorError(module.format);
+  const double usual = module.format->poor_error;
   if (relative <= usual) return;
   findings->Add(relative > kWrongError ? kWrongValues : kPoorValues,
                 fmt::format("{} (relative error {:.3g}, {} at most {:.3g})", module.name, relative,
-                            WeightFormatName(module.format), usual));
+                            FormatName(module.format), usual));
 }
 
 }  // namespace

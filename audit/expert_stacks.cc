@@ -57,24 +57,21 @@ std::vector<size_t> AllExperts(const ModuleIndex& index, std::string_view contai
 
 // How many values a tensor of `format` holds; nothing where that is more than its size says.
 std::optional<int64_t> CountValues(const checkpoint::TensorInfo& info, StoredFormat format) {
+  using checkpoint::FormatKind;
   constexpr int64_t kNibblesPerByte = 2;
-  switch (format) {
-    case StoredFormat::kPlain:
-    case StoredFormat::kFp8Tensor:
-    case StoredFormat::kFp8Channel:
-    case StoredFormat::kFp8Block:
-    case StoredFormat::kMxfp8:
-    case StoredFormat::kStackedFp8:
-      return info.Elements();
-    case StoredFormat::kMxfp4:
-    case StoredFormat::kNvfp4:
-    case StoredFormat::kNvfp4Wide:
-    case StoredFormat::kInt4Rows:
-    case StoredFormat::kStackedMxfp4:
-    case StoredFormat::kStackedNvfp4:
+  switch (format->kind) {
+    case FormatKind::kNvfp4:
+    case FormatKind::kMxfp4:
       return info.Elements() * (info.dtype == checkpoint::DType::kF4 ? 1 : kNibblesPerByte);
+    case FormatKind::kFp8:
+    case FormatKind::kMxfp8:
+      return info.Elements();
+    case FormatKind::kInt4:
+      if (format != formats::kInt4Rows) return std::nullopt;
+      return info.Elements() * kNibblesPerByte;
     default:
-      return std::nullopt;
+      if (format != formats::kPlain) return std::nullopt;
+      return info.Elements();
   }
 }
 

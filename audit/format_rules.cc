@@ -3,6 +3,7 @@
 
 #include "audit/rules.h"
 #include "base/rounding.h"
+#include "checkpoint/tensor_group.h"
 #include "quantizers/mxfp4.h"
 #include "quantizers/mxfp8.h"
 #include "quantizers/nvfp4.h"
@@ -58,28 +59,25 @@ class FormatChecker {
       return;
     }
     if (!IsJudged(module.format)) return;
-    switch (module.format) {
-      case StoredFormat::kNvfp4:
-        return CheckNvfp4(module, quantizers::kNvfp4BlockSize);
-      case StoredFormat::kNvfp4Wide:
-        return CheckNvfp4(module, 2 * quantizers::kNvfp4BlockSize);
-      case StoredFormat::kFp8Tensor:
-        return CheckFp8Scalar(module);
-      case StoredFormat::kFp8Channel:
-        return RequireFloatDtype(subject_.Info(module.AnyScale()));  // its shape makes the format
-      case StoredFormat::kFp8Block:
-        return CheckFp8Block(module);
-      case StoredFormat::kMxfp4:
-        return CheckMx(module, kNibblesPerByte);
-      case StoredFormat::kMxfp8:
-        return CheckMx(module, 1);
-      case StoredFormat::kInt4:
-      case StoredFormat::kInt4Zero:
-        return CheckInt4(module);
-      case StoredFormat::kInt4Rows:
-        return CheckInt4Rows(module);
-      default:
-        return CheckUnquantised(module);
+    if (!IsQuantised(module.format)) return CheckUnquantised(module);
+    struct Row {
+      const checkpoint::Codec* format;
+      void (FormatChecker::*check)(const Module& module) const;
+    };
+    static constexpr auto kRows = std::to_array<Row>({
+        {&formats::kNvfp4, &FormatChecker::CheckNvfp4<quantizers::kNvfp4BlockSize>},
+        {&formats::kNvfp4Wide, &FormatChecker::CheckNvfp4<2 * quantizers::kNvfp4BlockSize>},
+        {&formats::kFp8Tensor, &FormatChecker::CheckFp8Scalar},
+        {&formats::kFp8Channel, &FormatChecker::CheckFp8Rows},
+        {&formats::kFp8Block, &FormatChecker::CheckFp8Block},
+        {&formats::kMxfp4, &FormatChecker::CheckMx<kNibblesPerByte>},
+        {&formats::kMxfp8, &FormatChecker::CheckMx<1>},
+        {&formats::kInt4, &FormatChecker::CheckInt4},
+        {&formats::kInt4Zero, &FormatChecker::CheckInt4},
+        {&formats::kInt4Rows, &FormatChecker::CheckInt4Rows},
+    });
+    for (const Row& row : kRows) {
+      if (module.format == *row.format) return (this->*row.check)(module);
     }
   }
 
@@ -140,7 +138,8 @@ class FormatChecker {
     RequireShape(scale, {weight.shape[0], columns / width});
   }
 
-  void CheckNvfp4(const Module& module, int64_t block) const {
+  template <int64_t block>
+  void CheckNvfp4(const Module& module) const {
     const TensorInfo& weight = Weight(module);
     const bool packed = weight.name.ends_with(checkpoint::kPackedSuffix);
     RequireDtype(weight, {DType::kU8});
@@ -166,6 +165,10 @@ class FormatChecker {
     CheckInputScale(module);
   }
 
+  void CheckFp8Rows(const Module& module) const {
+    RequireFloatDtype(subject_.Info(module.AnyScale()));  // its shape makes the format
+  }
+
   void CheckInputScale(const Module& module) const {
     for (const size_t tensor : {module.input_scale, module.activation_scale}) {
       if (tensor == kAbsent) continue;
@@ -186,7 +189,8 @@ class FormatChecker {
     CheckInputScale(module);
   }
 
-  void CheckMx(const Module& module, int64_t values_per_byte) const {
+  template <int64_t values_per_byte>
+  void CheckMx(const Module& module) const {
     const TensorInfo& weight = Weight(module);
     const TensorInfo* scale = Scale(module);
     if (scale == nullptr || !RequireMatrix(weight)) return;

@@ -48,7 +48,7 @@ void CheckLinearTarget(const Subject& subject, FindingList* findings) {
       });
   if (!any_linear) return;
   for (const Module& module : subject.index.modules) {
-    if (module.meaning.role == Role::kLmHead && module.format == StoredFormat::kPlain &&
+    if (module.meaning.role == Role::kLmHead && module.format == formats::kPlain &&
         !config.Ignores(module.name)) {
       findings->Add(kHeadIsTarget, module.name);
     }

@@ -62,7 +62,7 @@ bool AnnouncesEmbedding(const Json& config) {
 const Module* FindPlain(const Subject& subject, std::string_view leaf) {
   for (const Module& module : subject.index.modules) {
     const bool is_leaf = module.name == leaf || module.name.ends_with("." + std::string(leaf));
-    if (is_leaf && module.format == StoredFormat::kPlain) return &module;
+    if (is_leaf && module.format == formats::kPlain) return &module;
   }
   return nullptr;
 }

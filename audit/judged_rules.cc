@@ -22,7 +22,7 @@ void CheckJudged(const Subject& subject, FindingList* findings) {
   for (const Module& module : subject.index.modules) {
     if (IsJudged(module.format)) continue;
     findings->Add(kFormatNotJudged,
-                  module.name + " (" + std::string(WeightFormatName(module.format)) + ")");
+                  module.name + " (" + std::string(FormatName(module.format)) + ")");
   }
 }
 

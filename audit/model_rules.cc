@@ -222,7 +222,7 @@ void CheckStackedExperts(const Subject& subject, EngineSet asked, FindingList* f
     if (subject.KnowsModel() || separate.contains(ExpertContainer(module.name))) {
       findings->Add(kStackedExperts, module.name);
     }
-    if (module.format != StoredFormat::kStackedNvfp4 || !loaders) continue;
+    if (module.format != formats::kStackedNvfp4 || !loaders) continue;
     const bool somebody = !(*loaders & asked).empty();
     for (const Engine engine : kEngines) {
       if (loaders->Has(engine)) continue;
@@ -236,7 +236,7 @@ void CheckEmbedding(const Subject& subject, FindingList* findings) {
   const checkpoint::ModelDims dims = subject.family->Dims();
   if (dims.vocab_size == 0 || dims.hidden_size == 0) return;
   for (const Module& module : subject.index.modules) {
-    if (module.meaning.role != Role::kEmbedding || module.format != StoredFormat::kPlain) continue;
+    if (module.meaning.role != Role::kEmbedding || module.format != formats::kPlain) continue;
     if (subject.Info(module.weight).shape == std::vector{dims.vocab_size, dims.hidden_size}) {
       continue;
     }

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "base/error.h"
+#include "checkpoint/format_hints.h"
+#include "checkpoint/formats/stored_group.h"
 #include "checkpoint/tensor_group.h"
 
 namespace vernier::audit {

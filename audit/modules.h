@@ -12,13 +12,14 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family.h"
 #include "checkpoint/logical_weight.h"
-#include "checkpoint/weight_format.h"
+#include "checkpoint/formats/codec.h"
 
 namespace vernier::audit {
 
 // What a module's weight is by its dtype and the scales beside it, right or wrong
-// (checkpoint/weight_format.h).
-using StoredFormat = checkpoint::WeightFormat;
+// (checkpoint/formats/codec.h).
+using StoredFormat = checkpoint::Format;
+namespace formats = checkpoint::formats;
 
 using checkpoint::IsQuantised;
 
@@ -32,7 +33,7 @@ inline constexpr size_t kAbsent = checkpoint::Checkpoint::kNotFound;
 // given, the first is ModelOpt's and the second compressed-tensors'.
 struct Module {
   std::string name;  // without ".weight"
-  StoredFormat format = StoredFormat::kOpaque;
+  StoredFormat format = formats::kOpaque;
   // `linear` only where the weight has two dimensions.
   checkpoint::TensorMeaning meaning;
   size_t weight = kAbsent;            // X.weight or X.weight_packed, or a tensor called X

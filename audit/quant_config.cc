@@ -10,7 +10,8 @@
 namespace vernier::audit {
 namespace {
 
-using checkpoint::WeightFormat;
+using checkpoint::Format;
+namespace formats = checkpoint::formats;
 
 constexpr std::string_view kAnyLinear = "Linear";
 
@@ -105,23 +106,23 @@ void ReadCommonFields(const Json& object, std::string_view exclusions_key, Quant
   ReadExclusions(object, exclusions_key, config);
 }
 
-std::optional<WeightFormat> FormatOfWeights(const Json& weights) {
+std::optional<Format> FormatOfWeights(const Json& weights) {
   const std::optional<int64_t> bits = IntegerField(weights, "num_bits");
   const std::string strategy = StringField(weights, "strategy");
   const std::optional<int64_t> group_size = IntegerField(weights, "group_size");
   const bool is_float = StringField(weights, "type") == "float";
   const Json* symmetric = FindField(weights, "symmetric");
   const bool has_zero = symmetric != nullptr && *symmetric == false;
-  if (bits == 4 && !is_float) return has_zero ? WeightFormat::kInt4Zero : WeightFormat::kInt4;
-  if (bits == 8 && !is_float) return WeightFormat::kInt8;
+  if (bits == 4 && !is_float) return has_zero ? formats::kInt4Zero : formats::kInt4;
+  if (bits == 8 && !is_float) return formats::kInt8;
   if (!is_float) return std::nullopt;
-  if (bits == 4 && group_size == quantizers::kNvfp4BlockSize) return WeightFormat::kNvfp4;
-  if (bits == 4) return WeightFormat::kMxfp4;
+  if (bits == 4 && group_size == quantizers::kNvfp4BlockSize) return formats::kNvfp4;
+  if (bits == 4) return formats::kMxfp4;
   if (bits != 8) return std::nullopt;
-  if (strategy == "tensor") return WeightFormat::kFp8Tensor;
-  if (strategy == "channel") return WeightFormat::kFp8Channel;
-  if (strategy == "block") return WeightFormat::kFp8Block;
-  if (strategy == "group") return WeightFormat::kMxfp8;
+  if (strategy == "tensor") return formats::kFp8Tensor;
+  if (strategy == "channel") return formats::kFp8Channel;
+  if (strategy == "block") return formats::kFp8Block;
+  if (strategy == "group") return formats::kMxfp8;
   return std::nullopt;
 }
 
@@ -152,28 +153,28 @@ bool NamesModule(const NamePattern& entry, std::string_view module) {
 
 }  // namespace
 
-std::optional<WeightFormat> FormatOfAlgo(std::string_view algo) {
-  static constexpr auto kAlgos = std::to_array<std::pair<std::string_view, WeightFormat>>(
-      {{kAlgoNvfp4, WeightFormat::kNvfp4},
-       {kAlgoWeightOnlyNvfp4, WeightFormat::kNvfp4},
-       {"NVFP4_AWQ", WeightFormat::kNvfp4},
-       {"W4A8_NVFP4_FP8", WeightFormat::kNvfp4Wide},
-       {"FP8_BLOCK_SCALES", WeightFormat::kFp8Block},
-       {"mxfp4", WeightFormat::kMxfp4},
-       {"MXFP4", WeightFormat::kMxfp4},
-       {"W4A16_MXFP4", WeightFormat::kMxfp4},
-       {"W4A8_MXFP4_FP8", WeightFormat::kMxfp4},
-       {"W4A8_MXFP4_MXFP8", WeightFormat::kMxfp4},
-       {"MXFP8", WeightFormat::kMxfp8},
-       {kAlgoFp8, WeightFormat::kFp8Tensor},
-       {"FP8_PER_CHANNEL_PER_TOKEN", WeightFormat::kFp8Channel},
-       {"fp8_pb_wo", WeightFormat::kFp8Block},
-       {"FP8_PB_WO", WeightFormat::kFp8Block},
-       {"W4A16", WeightFormat::kInt4Rows},
-       {"W4A16_AWQ", WeightFormat::kInt4Rows},
-       {"W4A8_AWQ", WeightFormat::kInt4Rows},
-       {"W8A16", WeightFormat::kInt8},
-       {"W8A8_SQ_PER_CHANNEL", WeightFormat::kInt8}});
+std::optional<Format> FormatOfAlgo(std::string_view algo) {
+  static constexpr auto kAlgos = std::to_array<std::pair<std::string_view, Format>>(
+      {{kAlgoNvfp4, formats::kNvfp4},
+       {kAlgoWeightOnlyNvfp4, formats::kNvfp4},
+       {"NVFP4_AWQ", formats::kNvfp4},
+       {"W4A8_NVFP4_FP8", formats::kNvfp4Wide},
+       {"FP8_BLOCK_SCALES", formats::kFp8Block},
+       {"mxfp4", formats::kMxfp4},
+       {"MXFP4", formats::kMxfp4},
+       {"W4A16_MXFP4", formats::kMxfp4},
+       {"W4A8_MXFP4_FP8", formats::kMxfp4},
+       {"W4A8_MXFP4_MXFP8", formats::kMxfp4},
+       {"MXFP8", formats::kMxfp8},
+       {kAlgoFp8, formats::kFp8Tensor},
+       {"FP8_PER_CHANNEL_PER_TOKEN", formats::kFp8Channel},
+       {"fp8_pb_wo", formats::kFp8Block},
+       {"FP8_PB_WO", formats::kFp8Block},
+       {"W4A16", formats::kInt4Rows},
+       {"W4A16_AWQ", formats::kInt4Rows},
+       {"W4A8_AWQ", formats::kInt4Rows},
+       {"W8A16", formats::kInt8},
+       {"W8A8_SQ_PER_CHANNEL", formats::kInt8}});
   for (const auto& [name, format] : kAlgos) {
     if (name == algo) return format;
   }
@@ -182,13 +183,13 @@ std::optional<WeightFormat> FormatOfAlgo(std::string_view algo) {
 
 bool QuantConfig::MentionsNvfp4() const {
   const auto is_nvfp4 = [](std::string_view algo) {
-    return FormatOfAlgo(algo) == WeightFormat::kNvfp4;
+    return FormatOfAlgo(algo) == formats::kNvfp4;
   };
   return is_nvfp4(quant_algo) || is_nvfp4(moe_quant_algo) ||
          std::any_of(quantized_layers.begin(), quantized_layers.end(),
                      [&](const auto& entry) { return is_nvfp4(entry.second.algo); }) ||
          std::any_of(groups.begin(), groups.end(),
-                     [](const ConfigGroup& group) { return group.format == WeightFormat::kNvfp4; });
+                     [](const ConfigGroup& group) { return group.format == formats::kNvfp4; });
 }
 
 bool QuantConfig::WeightOnly(std::string_view module) const {

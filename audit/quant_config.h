@@ -25,13 +25,13 @@ inline constexpr std::string_view kModelopt = "modelopt";
 inline constexpr std::string_view kCompressedTensors = "compressed-tensors";
 
 // The format that a quant_algo stands for; nothing for one that is not known.
-std::optional<checkpoint::WeightFormat> FormatOfAlgo(std::string_view algo);
+std::optional<checkpoint::Format> FormatOfAlgo(std::string_view algo);
 
 // One of compressed-tensors' config_groups.
 struct ConfigGroup {
   std::string name;  // "group_0"
   std::vector<NamePattern> targets;
-  std::optional<checkpoint::WeightFormat> format;  // nothing: not known
+  std::optional<checkpoint::Format> format;  // nothing: not known
   bool quantises_inputs = false;
 };
 

@@ -114,7 +114,7 @@ struct AuditReport {
   std::string dialect;         // "modelopt"
   int64_t tensors = 0;
   uint64_t bytes = 0;
-  std::map<checkpoint::WeightFormat, int64_t> quantised_weights;  // by format, none of them 0
+  std::map<checkpoint::Format, int64_t> quantised_weights;  // by format, none of them 0
   std::vector<std::string> unclaimed;  // matrices that no module claimed (unclaimed.h)
   uint64_t scale_bytes = 0;            // block scales: E4M3, E8M0 or numbers
   uint64_t scale_bytes_read = 0;  // of these; fewer where AuditDepth::kScales looks at a sample

@@ -45,10 +45,10 @@ Json EngineJson(const EngineVerdict& verdict) {
           {"tensor_parallel", std::move(splits)}};
 }
 
-Json FormatsJson(const std::map<checkpoint::WeightFormat, int64_t>& formats) {
+Json FormatsJson(const std::map<checkpoint::Format, int64_t>& formats) {
   Json json = Json::object();
   for (const auto& [format, count] : formats) {
-    json[std::string(WeightFormatName(format))] = count;
+    json[std::string(FormatName(format))] = count;
   }
   return json;
 }
@@ -88,7 +88,7 @@ Json WeightJson(const WeightError& weight) {
   json["module"] = weight.module;
   json["layer"] = weight.layer;
   json["role"] = RoleName(weight.role);
-  json["format"] = WeightFormatName(weight.format);
+  json["format"] = FormatName(weight.format);
   json["zero_blocks"] = weight.zero_blocks;
   return json;
 }

@@ -108,7 +108,7 @@ std::string ReportText(const AuditReport& report) {
   std::string text = fmt::format("{}: {} ({}, {}", report.directory, Verdict(report),
                                  Plural(report.tensors, "tensor"), HumanBytes(report.bytes));
   for (const auto& [format, count] : report.quantised_weights) {
-    text += fmt::format(", {}", Plural(count, fmt::format("{} weight", WeightFormatName(format))));
+    text += fmt::format(", {}", Plural(count, fmt::format("{} weight", FormatName(format))));
   }
   text += ")\n";
   if (report.scale_bytes_read < report.scale_bytes) {

@@ -58,7 +58,7 @@ std::vector<TensorPiece> ScalarPieces(const Subject& subject) {
 }
 
 bool BlocksAgree(const Subject& subject, const Module& module) {
-  if (module.format != StoredFormat::kNvfp4) return false;
+  if (module.format != formats::kNvfp4) return false;
   const size_t scales = BlockScalesOf(subject, module);
   return scales != kAbsent &&
          subject.Info(module.weight).Bytes() == subject.Info(scales).Bytes() * kNibbleBytesPerScale;

@@ -59,7 +59,7 @@ void ReportInputScale(const Subject& subject, const Module& module, const Module
                       FindingList* findings) {
   ReportScalar(subject, scalars.input_scale, module.input_scale, findings);
   const bool usable = scalars.input_scale && IsUsableScale(*scalars.input_scale);
-  if (!usable || module.format != StoredFormat::kNvfp4) return;
+  if (!usable || module.format != formats::kNvfp4) return;
   // Nothing where the reciprocal of a divisor is too large for F32.
   const std::optional<float> scale = InputMultiplier(subject, module, scalars);
   const float amax = quantizers::kE2m1Max * quantizers::kE4m3Max *
@@ -97,8 +97,8 @@ void CheckGroup(const std::vector<GroupMember>& members, FindingList* findings) 
   const GroupMember& first = members.front();
   const bool is_expert = first.module->meaning.expert >= 0;
   for (const GroupMember& member : members) {
-    const bool first_quantised = first.module->format == StoredFormat::kNvfp4;
-    const bool quantised = member.module->format == StoredFormat::kNvfp4;
+    const bool first_quantised = first.module->format == formats::kNvfp4;
+    const bool quantised = member.module->format == formats::kNvfp4;
     const std::string pair = first.module->name + " and " + member.module->name;
     if (first_quantised != quantised && !is_expert) findings->Add(kFusedScales, pair + " (format)");
     const Defect& defect = is_expert ? kExpertScales : kFusedScales;

@@ -83,7 +83,7 @@ class Matcher {
 
   // Two dtypes of the same numbers: compared by value, not by bytes.
   bool IsRetyped(const Module& module, const Module& source_module) const {
-    if (module.format != StoredFormat::kPlain || source_module.format != StoredFormat::kPlain) {
+    if (module.format != formats::kPlain || source_module.format != formats::kPlain) {
       return false;
     }
     const TensorInfo& own = subject_.Info(module.weight);

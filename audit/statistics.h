@@ -62,7 +62,7 @@ struct CellStatistics {
   int layer = -1;  // -1: outside the layers; of Role::kMtp the MTP layer
   checkpoint::Role role = checkpoint::Role::kOther;
   int64_t weights = 0;
-  std::map<checkpoint::WeightFormat, int64_t> formats;  // of these weights
+  std::map<checkpoint::Format, int64_t> formats;  // of these weights
   ErrorStatistics error;  // of converted weights, when a source was given
   BlockStatistics blocks;
   // 2688 times the global scale and the input scale of every NVFP4 weight that has a usable one:
@@ -76,7 +76,7 @@ struct WeightError {
   std::string module;
   int layer = -1;
   checkpoint::Role role = checkpoint::Role::kOther;
-  checkpoint::WeightFormat format = checkpoint::WeightFormat::kOpaque;
+  checkpoint::Format format = checkpoint::formats::kOpaque;
   ErrorStatistics error;
   int64_t zero_blocks = 0;
 };

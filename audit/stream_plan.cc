@@ -25,7 +25,7 @@ uint64_t RowBytes(const Checkpoint& checkpoint, const LogicalWeight& weight, int
 
 // Rows that share their scales with no others.
 int64_t RowQuantum(const LogicalWeight& weight) {
-  const bool by_block = weight.format == StoredFormat::kFp8Block;
+  const bool by_block = weight.format == formats::kFp8Block;
   return by_block ? std::max<int64_t>(1, weight.block_rows) : 1;
 }
 

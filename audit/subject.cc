@@ -35,7 +35,7 @@ QuantDialect DialectOf(const ModuleIndex& index, const QuantConfig& inline_confi
   if (inline_config.IsCompressedTensors()) return QuantDialect::kCompressedTensors;
   const bool has_native_weights =
       std::any_of(index.modules.begin(), index.modules.end(), [](const Module& module) {
-        return IsQuantised(module.format) && module.format != StoredFormat::kNvfp4 &&
+        return IsQuantised(module.format) && module.format != formats::kNvfp4 &&
                module.NativeScale() != kAbsent;
       });
   const bool is_modelopt = inline_config.present ? inline_config.IsModelopt() : file_config.present;
@@ -74,7 +74,7 @@ int64_t Subject::CountFormat(StoredFormat format) const {
 
 bool Subject::IsNvfp4() const {
   return inline_config.MentionsNvfp4() || file_config.MentionsNvfp4() ||
-         CountFormat(StoredFormat::kNvfp4) + CountFormat(StoredFormat::kStackedNvfp4) > 0;
+         CountFormat(formats::kNvfp4) + CountFormat(formats::kStackedNvfp4) > 0;
 }
 
 std::optional<Subject> OpenSubject(const std::filesystem::path& directory, FindingList* findings) {

@@ -20,7 +20,7 @@ constexpr size_t kMostDimensions = 3;
 
 bool IsExplained(const Subject& subject, const Module& module) {
   if (module.meaning.role != Role::kOther || !IsJudged(module.format)) return true;
-  if (module.format == StoredFormat::kInteger) return true;
+  if (module.format == formats::kInteger) return true;
   const size_t dimensions = subject.Info(module.weight).shape.size();
   if (dimensions < 2 || dimensions > kMostDimensions) return true;
   return std::any_of(kExplained.begin(), kExplained.end(), [&](std::string_view word) {

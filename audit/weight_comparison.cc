@@ -13,7 +13,7 @@ namespace vernier::audit {
 namespace {
 
 using checkpoint::RawRows;
-using checkpoint::WeightFormat;
+namespace formats = checkpoint::formats;
 
 // Values of each side that are decoded and compared at once: 128 KiB in F32.
 constexpr int64_t kTileValues = 16 << 10;
@@ -30,7 +30,7 @@ void AddTile(const WeightRows& own, const RawRows& tile, std::span<const float> 
   error.squared_error += difference.squared_error;
   error.squared_source += difference.squared_source;
   error.max_abs_error = std::max(error.max_abs_error, difference.max_abs_error);
-  if (own.weight.format != WeightFormat::kNvfp4) return;
+  if (own.weight.format != formats::kNvfp4) return;
   const BlockLoss loss = BlockLossOf(expected, AsCodes(tile.scale), tile.global_scale);
   error.saturated += loss.saturated;
   facts->clipped += loss.clipped;

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "checkpoint/dtype.h"
+#include "checkpoint/formats/codec.h"
 #include "quantizers/float_formats.h"
 
 namespace vernier::calib {
@@ -19,7 +20,6 @@ namespace {
 using checkpoint::Checkpoint;
 using checkpoint::DType;
 using checkpoint::LogicalWeight;
-using checkpoint::WeightFormat;
 
 // A scalar of F32, BF16 or F16: what the layout lets through as an input scale.
 float ReadScalar(const Checkpoint& checkpoint, size_t tensor) {
@@ -36,7 +36,7 @@ float ReadScalar(const Checkpoint& checkpoint, size_t tensor) {
 // As a multiplier.
 float ReadInputScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
   const float stored = ReadActivationScale(checkpoint, weight.input_scale);
-  const bool divides = weight.format == WeightFormat::kNvfp4 && weight.global_scale_is_divisor;
+  const bool divides = weight.format->inputs_with_scale == ActivationFormat::kNvfp4 && weight.global_scale_is_divisor;
   return divides ? 1.0f / stored : stored;
 }
 
@@ -76,30 +76,21 @@ std::string_view ActivationFormatName(ActivationFormat format) {
 ActivationQuantization ReadActivationQuantization(const Checkpoint& checkpoint,
                                                   const LogicalWeight& weight) {
   const bool has_input_scale = weight.input_scale != Checkpoint::kNotFound;
-  const auto with_scale = [&](ActivationFormat format) {
-    return ActivationQuantization{.format = format, .scale = ReadInputScale(checkpoint, weight)};
-  };
-  switch (weight.format) {
-    case WeightFormat::kNvfp4:
-      if (has_input_scale) return with_scale(ActivationFormat::kNvfp4);
-      return {};
-    case WeightFormat::kNvfp4Wide:  // W4A8: inputs are FP8
-    case WeightFormat::kFp8Tensor:
-      if (has_input_scale) return with_scale(ActivationFormat::kFp8Tensor);
-      return {.format = ActivationFormat::kNotEmulated};
-    case WeightFormat::kFp8Channel:
-      if (has_input_scale) return with_scale(ActivationFormat::kFp8Tensor);
-      return {.format = ActivationFormat::kFp8Token};
-    case WeightFormat::kFp8Block:
-      return {.format = ActivationFormat::kFp8Group,
-              .group = weight.block_columns,
-              .power_of_two = HasPowerOfTwoScales(checkpoint, weight)};
-    case WeightFormat::kMxfp8:
-    case WeightFormat::kMxfp4:
-      return {.format = ActivationFormat::kNotEmulated};
+  ActivationQuantization result = {.format = has_input_scale ? weight.format->inputs_with_scale
+                                                             : weight.format->inputs_without_scale};
+  switch (result.format) {
+    case ActivationFormat::kNvfp4:
+    case ActivationFormat::kFp8Tensor:
+      result.scale = ReadInputScale(checkpoint, weight);
+      break;
+    case ActivationFormat::kFp8Group:
+      result.group = weight.block_columns;
+      result.power_of_two = HasPowerOfTwoScales(checkpoint, weight);
+      break;
     default:
-      return {};
+      break;
   }
+  return result;
 }
 
 }  // namespace vernier::calib

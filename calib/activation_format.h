@@ -7,18 +7,12 @@
 #include <string_view>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/formats/activation_format.h"
 #include "checkpoint/logical_weight.h"
 
 namespace vernier::calib {
 
-enum class ActivationFormat {
-  kUnquantized,  // the product is one of 16-bit activations
-  kNvfp4,      // E2M1 with the checkpoint's global scale and E4M3 per 16 columns, found at run time
-  kFp8Tensor,  // E4M3 with the checkpoint's scale
-  kFp8Token,   // E4M3 with a scale per row, found at run time
-  kFp8Group,   // the same per group of columns
-  kNotEmulated,  // engines differ, or it is not known what they do
-};
+using checkpoint::ActivationFormat;
 inline constexpr std::string_view kNotEmulatedName = "not-emulated";
 // "none", "nvfp4", "fp8-tensor", "fp8-token", "fp8-group", or kNotEmulatedName
 std::string_view ActivationFormatName(ActivationFormat format);
@@ -34,7 +28,7 @@ struct ActivationQuantization {
   }
 };
 
-// By the weight's format:
+// By the weight's format (checkpoint/formats/):
 //   NVFP4        with an input scale kNvfp4; without one W4A16
 //   FP8, tensor  with an input scale kFp8Tensor; without one kNotEmulated: some engines take a
 //                scale per tensor at run time, others one per token, others none

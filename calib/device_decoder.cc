@@ -10,14 +10,16 @@
 #include "base/rounding.h"
 #include "calib/device_forward.h"
 #include "calib/largest_magnitude.h"
+#include "checkpoint/formats/codec.h"
 #include "quantizers/float_formats.h"
 
 namespace vernier::calib {
 namespace {
 
 using checkpoint::DType;
+using checkpoint::FormatKind;
 using checkpoint::LogicalWeight;
-using checkpoint::WeightFormat;
+namespace formats = checkpoint::formats;
 
 // Codes that are looked up at once: their indices take four times the memory.
 constexpr int64_t kCodesAtOnce = int64_t{1} << 24;
@@ -120,20 +122,17 @@ DeviceDecoder::Tables DeviceDecoder::MakeTables(at::ScalarType dtype, at::Device
 
 bool DeviceDecoder::Knows(const LogicalWeight& weight) const {
   const DType main = TypeOf(weight.main);
-  if (weight.format == WeightFormat::kPlain) return FloatTypeOf(main).has_value();
+  if (weight.format == formats::kPlain) return FloatTypeOf(main).has_value();
   if (weight.scale == checkpoint::Checkpoint::kNotFound) return false;
   const DType scale = TypeOf(weight.scale);
-  switch (weight.format) {
-    case WeightFormat::kFp8Tensor:
-    case WeightFormat::kFp8Channel:
-    case WeightFormat::kFp8Block:
+  switch (weight.format->kind) {
+    case FormatKind::kFp8:
       return main == DType::kF8E4M3 && (IsE8m0Type(scale) || FloatTypeOf(scale).has_value());
-    case WeightFormat::kMxfp8:
+    case FormatKind::kMxfp8:
       return main == DType::kF8E4M3 && IsE8m0Type(scale);
-    case WeightFormat::kMxfp4:
+    case FormatKind::kMxfp4:
       return (main == DType::kU8 || main == DType::kI8) && IsE8m0Type(scale);
-    case WeightFormat::kNvfp4:
-    case WeightFormat::kNvfp4Wide:
+    case FormatKind::kNvfp4:
       return main == DType::kU8 && scale == DType::kF8E4M3;
     default:
       return false;
@@ -148,11 +147,11 @@ DecodedWeight DeviceDecoder::Decode(const LogicalWeight& weight, const StoredWei
   assert(stored.main.is_contiguous() &&
          stored.main.nbytes() == checkpoint_->tensor(weight.main).info.Bytes());
   if (auto decoded = DecodeInKernel(weight, stored, dtype)) return *std::move(decoded);
-  at::Tensor values = weight.format == WeightFormat::kPlain
+  at::Tensor values = weight.format == formats::kPlain
                           ? DecodePlain(weight, stored.main, dtype)
                           : DecodeElements(weight, stored.main, dtype);
   if (values.numel() == 0) return {values, at::zeros({}, values.options())};
-  if (weight.format != WeightFormat::kPlain) {
+  if (weight.format != formats::kPlain) {
     ScaleBlocks(values, DecodeScales(weight, stored, dtype), weight);
   }
   return {values, LargestMagnitude(values)};
@@ -162,7 +161,7 @@ std::optional<DecodedWeight> DeviceDecoder::DecodeInKernel(const LogicalWeight& 
                                                            const StoredWeight& stored,
                                                            at::ScalarType dtype) const {
   const auto kernels = DeviceForward::For(stored.main.device());
-  if (!kernels || weight.format == WeightFormat::kPlain) return std::nullopt;
+  if (!kernels || weight.format == formats::kPlain) return std::nullopt;
   DeviceForward::Stored bytes = {.codes = stored.main,
                                  .scales = stored.scale,
                                  .rows = weight.rows(),

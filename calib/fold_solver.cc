@@ -133,7 +133,7 @@ std::vector<size_t> FoldSolver::LookedAt(const Fold& fold) const {
   const int step = std::max(1, CeilDivide(most_experts, static_cast<int>(kFoldExperts)));
   for (const size_t weight : fold.consumers) {
     const LogicalWeight& consumer = source_.layout.weights[weight];
-    const bool is_fp4 = plan_.weights[weight].format == recipes::TargetFormat::kNvfp4;
+    const bool is_fp4 = plan_.weights[weight].format == checkpoint::formats::kNvfp4;
     if (is_fp4 && (consumer.expert < 0 || consumer.expert % step == 0)) looked_at.push_back(weight);
   }
   return looked_at;

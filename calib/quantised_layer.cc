@@ -112,7 +112,7 @@ at::Tensor QuantisedInputs::Replace(std::string_view module, const at::Tensor& x
 std::optional<float> QuantisedInputs::ScaleOf(std::string_view module) {
   const auto index = source_.layout.by_module.find(std::string(module));
   if (index == source_.layout.by_module.end()) return std::nullopt;
-  if (plan_.weights[index->second].format != recipes::TargetFormat::kNvfp4) return std::nullopt;
+  if (plan_.weights[index->second].format != checkpoint::formats::kNvfp4) return std::nullopt;
   const std::vector<float> factors =
       recipes::RescalingOf(plan_, folds_, index->second).column_factors;
   const auto seen =

@@ -19,7 +19,7 @@ namespace vernier::calib {
 namespace {
 
 using checkpoint::LogicalWeight;
-using checkpoint::WeightFormat;
+namespace formats = checkpoint::formats;
 
 constexpr std::string_view kWeightSuffix = ".weight";
 
@@ -119,7 +119,7 @@ at::Tensor TensorLoader::LoadAhead(std::string_view name) const {
 
 at::Tensor TensorLoader::LoadExact(std::string_view name) const {
   const LogicalWeight& weight = Find(name);
-  if (weight.format == WeightFormat::kInteger) {
+  if (weight.format == formats::kInteger) {
     return ReadIntegers(source_->checkpoint, weight, read_.observer).to(device_);
   }
   return LoadTo(weight, at::kFloat);

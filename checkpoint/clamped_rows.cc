@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/rounding.h"
+#include "checkpoint/formats/codec.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -88,7 +89,7 @@ ClampedRows::ClampedRows(const Checkpoint& checkpoint, const LogicalWeight& weig
                          const RawRows& rows)
     : checkpoint_(&checkpoint), weight_(&weight), rows_(rows) {
   if (weight.scale != Checkpoint::kNotFound) ClampScales();
-  if (weight.format == WeightFormat::kPlain) ClampValues();
+  if (weight.format == formats::kPlain) ClampValues();
   if (checkpoint.tensor(weight.main).info.dtype == DType::kF8E4M3) ClampCodes();
 }
 
@@ -135,10 +136,7 @@ void ClampedRows::ClampScales() {
 // A zero scale is not enough where it is a power of two, which has no zero. INT4's scales have one,
 // and its codes are packed across blocks.
 void ClampedRows::ZeroBlock(int64_t block_row, int64_t block_column) {
-  const bool integers = weight_->format == WeightFormat::kInt4 ||
-                        weight_->format == WeightFormat::kInt4Zero ||
-                        weight_->format == WeightFormat::kInt4Rows;
-  if (rows_.main.empty() || integers) return;
+  if (rows_.main.empty() || weight_->format->codes_cross_blocks) return;
   const auto row_bytes = static_cast<int64_t>(rows_.main.size()) / rows_.row_count;
   const int64_t begin = block_column * weight_->block_columns * row_bytes / ColumnsPerRow(*weight_);
   const int64_t end = std::min(

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
-#include "checkpoint/weight_format.h"
+#include "checkpoint/formats/format.h"
 
 namespace vernier::checkpoint {
 
@@ -42,7 +42,7 @@ struct LogicalWeight {
   std::string name;
   std::string module;          // name without ".weight": "layers.0.attn.wq_a"
   std::vector<int64_t> shape;  // of the dequantised values
-  WeightFormat format = WeightFormat::kOpaque;
+  Format format = formats::kOpaque;
   Role role = Role::kOther;
   int layer = -1;   // decoder layer, or -1; for MTP the index of the MTP layer
   int expert = -1;  // routed expert, or -1

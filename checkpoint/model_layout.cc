@@ -95,7 +95,7 @@ class LayoutBuilder {
     LogicalWeight weight = DescribeGroup(group);
     const std::string& name = Info(weight.main).name;
     if (weight.name != name) weight.name = weight.module = name;
-    weight.format = WeightFormat::kOpaque;
+    weight.format = formats::kOpaque;
     return weight;
   }
 
@@ -104,7 +104,7 @@ class LayoutBuilder {
     LogicalWeight weight = Describe(tensor, Info(tensor).name);
     weight.linear = false;
     weight.role = Role::kOther;
-    weight.format = WeightFormat::kOpaque;
+    weight.format = formats::kOpaque;
     return weight;
   }
 
@@ -137,8 +137,8 @@ class LayoutBuilder {
 }  // namespace
 
 void RequireWeightShape(const LogicalWeight& weight, const std::vector<int64_t>& shape) {
-  const bool is_known = weight.format == WeightFormat::kPlain || IsReadable(weight.format) ||
-                        weight.format == WeightFormat::kInteger;
+  const bool is_known = weight.format == formats::kPlain || IsReadable(weight.format) ||
+                        weight.format == formats::kInteger;
   if (!is_known || weight.shape == shape) return;
   throw Error(
       ErrorCode::kWrongShape, weight.name,

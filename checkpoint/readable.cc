@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "checkpoint/config_facts.h"
 #include "checkpoint/format_hints.h"
+#include "checkpoint/formats/codec.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -46,25 +47,9 @@ std::string MissingText(const Family& family, const ModelLayout& layout, size_t 
 }  // namespace
 
 std::string FormatText(const Checkpoint& checkpoint, const LogicalWeight& weight) {
-  switch (weight.format) {
-    case WeightFormat::kInt8:
-      return "INT8";
-    case WeightFormat::kStackedFp8:
-      return "FP8 with all experts of a layer in one tensor";
-    case WeightFormat::kStackedMxfp4:
-      return "MXFP4 with all experts of a layer in one tensor";
-    case WeightFormat::kStackedNvfp4:
-      return "NVFP4 with all experts of a layer in one tensor";
-    case WeightFormat::kGptq:
-      return "GPTQ";
-    case WeightFormat::kAwq:
-      return "AWQ";
-    case WeightFormat::kBitsAndBytes:
-      return "bitsandbytes";
-    case WeightFormat::kOtherQuantised:
-      break;
-    default:
-      return std::string(WeightFormatName(weight.format));
+  if (weight.format != formats::kOtherQuantised) {
+    const std::string_view text = weight.format->text;
+    return std::string(text.empty() ? weight.format->name : text);
   }
   for (const size_t part : weight.others) {
     const std::string& name = checkpoint.tensor(part).info.name;

@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/rounding.h"
+#include "checkpoint/formats/codec.h"
 #include "checkpoint/row_ranges.h"
 #include "checkpoint/value_checks.h"
 #include "checkpoint/weight_decoder.h"
@@ -33,13 +34,10 @@ int64_t ColumnsPerRow(const LogicalWeight& weight) {
 
 ByteRange MainRange(const Checkpoint& checkpoint, const LogicalWeight& weight, int64_t row_begin,
                     int64_t row_count) {
-  if (weight.format == WeightFormat::kInt4Rows && row_count > 0) {
-    constexpr int64_t kRowsPerByte = 2;
-    return PartsRange(checkpoint.tensor(weight.main).info, weight.rows() / kRowsPerByte,
-                      row_begin / kRowsPerByte, CeilDivide(row_begin + row_count, kRowsPerByte));
-  }
-  return PartsRange(checkpoint.tensor(weight.main).info, weight.rows(), row_begin,
-                    row_begin + row_count);
+  if (row_count == 0) return {};
+  const int64_t unit = weight.format->rows_per_unit;
+  return PartsRange(checkpoint.tensor(weight.main).info, weight.rows() / unit, row_begin / unit,
+                    CeilDivide(row_begin + row_count, unit));
 }
 
 ByteRange ScaleRange(const Checkpoint& checkpoint, const LogicalWeight& weight, int64_t row_begin,
@@ -87,17 +85,8 @@ float ReadGlobalScale(const Checkpoint& checkpoint, const LogicalWeight& weight)
 }
 
 bool ExactInBf16(const Checkpoint& checkpoint, const LogicalWeight& weight) {
-  switch (weight.format) {
-    case WeightFormat::kPlain:
-      return checkpoint.tensor(weight.main).info.dtype == DType::kBF16;
-    case WeightFormat::kMxfp4:
-    case WeightFormat::kMxfp8:
-      return true;
-    case WeightFormat::kFp8Block:
-      return checkpoint.tensor(weight.scale).info.dtype == DType::kF8E8M0;
-    default:
-      return false;
-  }
+  const auto exact = weight.format->exact_in_bf16;
+  return exact != nullptr && exact(checkpoint, weight);
 }
 
 }  // namespace vernier::checkpoint

@@ -75,7 +75,7 @@ template <typename T>
 void ReadTo(const Checkpoint& checkpoint, const ReadOptions& options, const LogicalWeight& weight,
             int64_t row_begin, int64_t row_count, std::span<T> out) {
   assert(row_begin >= 0 && row_count >= 0 && row_begin + row_count <= weight.rows());
-  if (weight.format != WeightFormat::kPlain) {
+  if (weight.format != formats::kPlain) {
     return ReadRows(checkpoint, options, weight, row_begin, row_count, out);
   }
   const int64_t columns = ColumnsPerRow(weight);

@@ -241,7 +241,7 @@ class ExportJob {
     if (request_.recipe.non_finite != recipes::NonFinite::kClamp) return {};
     std::set<size_t> converted;
     for (size_t i = 0; i < request_.plan.weights.size(); ++i) {
-      if (request_.plan.weights[i].format == recipes::TargetFormat::kKeep) continue;
+      if (request_.plan.weights[i].format == recipes::kKeep) continue;
       const checkpoint::LogicalWeight& weight = request_.source.layout.weights[i];
       converted.insert({weight.main, weight.scale});
     }

@@ -3,13 +3,8 @@
 #include <algorithm>
 
 #include "checkpoint/value_checks.h"
-#include "export/numbers.h"
 #include "export/row_tiles.h"
-#include "export/scale_search.h"
-#include "quantizers/fp8.h"
-#include "quantizers/nvfp4.h"
-#include "recipes/target_format.h"
-#include "recipes/target_layout.h"
+#include "dialects/target_parts.h"
 
 namespace vernier::exporter {
 namespace {
@@ -17,7 +12,10 @@ namespace {
 using checkpoint::Checkpoint;
 using checkpoint::LogicalWeight;
 using recipes::ScaleMethod;
-using recipes::TargetFormat;
+
+checkpoint::Format FormatOfGroup(const recipes::Plan& plan, const recipes::ScaleGroup& group) {
+  return plan.weights[group.weights.front()].format;
+}
 
 Extremes FindExponents(const Checkpoint& checkpoint, const LogicalWeight& weight,
                        const checkpoint::RawRows& rows) {
@@ -31,18 +29,18 @@ Extremes FindExponents(const Checkpoint& checkpoint, const LogicalWeight& weight
 }  // namespace
 
 bool HasGroupScale(const recipes::Plan& plan, const recipes::ScaleGroup& group) {
-  return recipes::HasWholeWeightScale(plan.weights[group.weights.front()].format);
+  return FormatOfGroup(plan, group)->weight_scale != nullptr;
 }
 
 float StoredScale(const recipes::Plan& plan, const recipes::ScaleGroup& group, float scale) {
-  const TargetFormat format = plan.weights[group.weights.front()].format;
-  return recipes::StoresReciprocals(format, plan.dialect) ? 1.0f / scale : scale;
+  const bool divides = dialects::StoresReciprocals(FormatOfGroup(plan, group), *plan.dialect);
+  return divides ? 1.0f / scale : scale;
 }
 
 bool HoldsGroupScale(const recipes::Plan& plan, const recipes::OutputTensor& tensor) {
   if (tensor.part == recipes::OutputPart::kGlobalScale) return true;
   return tensor.part == recipes::OutputPart::kScale &&
-         plan.weights[tensor.weight].format == TargetFormat::kFp8Tensor;
+         plan.weights[tensor.weight].format->parts.span == checkpoint::ScaleSpan::kWeight;
 }
 
 void Extremes::Merge(const Extremes& other) {
@@ -67,12 +65,9 @@ WeightScale ScaleOf(const recipes::Plan& plan, const recipes::ScaleGroup& group,
   if (group.scale == ScaleMethod::kLossless) {
     result.k_max = extremes.exponent.ValueOrZero();
     result.scale = quantizers::LosslessGlobalScale(result.k_max);
-  } else if (plan.weights[group.weights.front()].format == TargetFormat::kFp8Tensor) {
-    // Codes are computed with the number that is stored.
-    result.scale =
-        RoundNumber(quantizers::Fp8Scale(extremes.amax), recipes::WholeFp8ScaleDtype(plan.dialect));
   } else {
-    result.scale = quantizers::Nvfp4GlobalScale(extremes.amax, Nvfp4SearchOf(group.scale));
+    result.scale = FormatOfGroup(plan, group)->weight_scale(extremes.amax, group.scale,
+                                                            plan.dialect->number);
   }
   result.stored = StoredScale(plan, group, result.scale);
   return result;

@@ -89,7 +89,7 @@ class ExpertAmax {
 };
 
 float ScaleOfAmax(const recipes::Plan& plan, const ScaleGroup& group, float amax) {
-  const bool nvfp4 = plan.weights[group.weights.front()].format == recipes::TargetFormat::kNvfp4;
+  const bool nvfp4 = plan.weights[group.weights.front()].format == checkpoint::formats::kNvfp4;
   return nvfp4 ? quantizers::Nvfp4GlobalScale(amax) : quantizers::Fp8Scale(amax);
 }
 

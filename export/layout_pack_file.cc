@@ -33,7 +33,7 @@ std::map<int, std::vector<size_t>> Nvfp4Layers(const checkpoint::ModelLayout& la
   std::map<int, std::vector<size_t>> layers;
   for (size_t i = 0; i < layout.weights.size(); ++i) {
     const checkpoint::LogicalWeight& weight = layout.weights[i];
-    if (weight.format != checkpoint::WeightFormat::kNvfp4 || weight.layer < 0) continue;
+    if (weight.format != checkpoint::formats::kNvfp4 || weight.layer < 0) continue;
     if (weight.role != checkpoint::Role::kMtp) layers[weight.layer].push_back(i);
   }
   return layers;

@@ -9,7 +9,7 @@
 #include "export/output_directory.h"
 #include "recipes/budget_json.h"
 #include "recipes/target_format.h"
-#include "recipes/target_layout.h"
+#include "dialects/target_parts.h"
 
 namespace vernier::exporter {
 namespace {
@@ -81,7 +81,7 @@ Json RuleTexts(const recipes::Recipe& recipe) {
 std::string DecidedBy(const ManifestContent& content, size_t weight) {
   const recipes::WeightPlan& plan = content.plan.weights[weight];
   if (plan.dropped) return "kv_cache " + std::string(recipes::KvCacheName(content.plan.kv_cache));
-  if (plan.folded() && plan.format == recipes::TargetFormat::kBf16 &&
+  if (plan.folded() && plan.format == checkpoint::formats::kBf16 &&
       !recipes::IsQuantised(content.source.layout.weights[weight])) {
     return "smooth";
   }
@@ -176,7 +176,7 @@ void AddInputScale(const InputScale& input, Json& entry) {
 Json KvEntry(const ManifestContent& content, size_t index) {
   const checkpoint::KvCacheEntry& cached = content.plan.kv_entries[index];
   Json tensors = Json::array();
-  for (const recipes::TargetPart& part : recipes::KvScaleParts(cached, content.plan.dialect)) {
+  for (const dialects::TargetPart& part : dialects::KvScaleParts(cached, *content.plan.dialect)) {
     tensors.push_back(part.name);
   }
   const KvScale& scale = content.kv_scales[index];
@@ -252,7 +252,7 @@ TensorCounts WriteManifest(const std::filesystem::path& output, const ManifestCo
   writer.Field("source", {{"directory", source.checkpoint.directory().filename().string()},
                           {"fingerprint", source.checkpoint.fingerprint()}});
   writer.Field("recipe", {{"description", content.recipe.description},
-                          {"dialect", recipes::DialectName(content.recipe.dialect)},
+                          {"dialect", content.recipe.dialect->name},
                           {"kv_cache", recipes::KvCacheName(content.recipe.kv_cache)},
                           {"rules", RuleTexts(content.recipe)}});
   if (std::ranges::any_of(content.plan.weights, IsSearchedByError)) {

@@ -7,8 +7,7 @@
 #include <utility>
 
 #include "checkpoint/config_facts.h"
-#include "export/compressed_tensors_config.h"
-#include "export/modelopt_config.h"
+#include "dialects/dialect.h"
 #include "export/quant_config_modules.h"
 #include "recipes/source_convention.h"
 
@@ -17,10 +16,10 @@ namespace {
 
 using checkpoint::LogicalWeight;
 using checkpoint::Role;
-using recipes::TargetFormat;
+using dialects::ModuleFormats;
+using checkpoint::Format;
+namespace formats = checkpoint::formats;
 
-// Where all engines look first, and so a new configuration stands.
-constexpr std::string_view kQuantizationConfig = "/quantization_config";
 constexpr std::string_view kExpertDtype = "expert_dtype";
 
 // Sets, or with a null `after` removes, the value at a pointer into config.json.
@@ -53,63 +52,32 @@ Json SourceHfQuantConfig(const checkpoint::SourceModel& source) {
   return std::filesystem::exists(path) ? ReadJsonFile(path) : Json();
 }
 
-// The native config with what was dequantised in the lists by which modules are left alone: the one
-// of transformers, and where it is there vLLM's and SGLang's, which then read no other.
-Json WithoutDequantised(Json quantization, const checkpoint::SourceModel& source,
-                        const recipes::Plan& plan) {
-  constexpr const char* kList = "modules_to_not_convert";
-  constexpr const char* kEngineList = "ignored_layers";
-  std::set<std::string> modules;
+std::vector<std::string> Dequantised(const checkpoint::SourceModel& source,
+                                     const recipes::Plan& plan) {
+  std::vector<std::string> modules;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    if (plan.weights[i].format != TargetFormat::kBf16) continue;
-    modules.insert(source.layout.weights[i].module);
-  }
-  if (modules.empty()) return quantization;
-  for (const char* list : {kList, kEngineList}) {
-    const auto listed = quantization.find(list);
-    if (listed == quantization.end() || !listed->is_array()) continue;
-    for (const Json& module : *listed) {
-      if (module.is_string()) modules.insert(module.get<std::string>());
+    if (plan.weights[i].format == checkpoint::formats::kBf16) {
+      modules.push_back(source.layout.weights[i].module);
     }
   }
-  quantization[kList] = modules;
-  if (quantization.contains(kEngineList)) quantization[kEngineList] = modules;
-  return quantization;
+  return modules;
 }
 
-void PatchNative(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                 const ModuleFormats& formats, std::string_view version, OutputConfigs& configs) {
-  const checkpoint::ConfigFact native = checkpoint::FindQuantizationConfig(configs.config);
-  const std::string place = native.pointer;
-  Json quantization = WithoutDequantised(*native.value, source, plan);
-  const bool has_nvfp4 = std::ranges::any_of(
-      formats, [](const ModuleFormat& module) { return module.format == TargetFormat::kNvfp4; });
-  if (has_nvfp4) {
-    ModeloptConfig extended = ExtendNativeConfig(quantization, source, formats, version);
-    quantization = std::move(extended.flat);
-    configs.hf_quant_config = std::move(extended.nested);
-  } else {
-    quantization = WithoutExtension(std::move(quantization));
-  }
-  PatchQuantization(
-      place, std::move(quantization),
-      has_nvfp4 ? "says which modules are NVFP4 now" : "says which modules are not quantised now",
-      configs);
-}
-
-void PatchNew(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-              const ModuleFormats& formats, std::string_view version, OutputConfigs& configs) {
-  Json quantization;
-  const bool fp8_kv_cache = HasFp8KvCache(source.layout, plan);
-  if (plan.dialect == recipes::Dialect::kCompressedTensors) {
-    quantization = MakeCompressedTensorsConfig(source, formats, fp8_kv_cache);
-  } else {
-    ModeloptConfig made = MakeModeloptConfig(source, formats, fp8_kv_cache, version);
-    quantization = std::move(made.flat);
-    configs.hf_quant_config = std::move(made.nested);
-  }
-  PatchQuantization(kQuantizationConfig, std::move(quantization),
-                    "says how modules are quantised now", configs);
+// By the model's own dialect where weights stay in it.
+void PatchQuantized(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+                    const ModuleFormats& formats, std::string_view version,
+                    OutputConfigs& configs) {
+  const dialects::Dialect& dialect =
+      recipes::StaysNative(source, plan) ? dialects::kNative : *plan.dialect;
+  dialects::QuantConfig made =
+      dialect.make_config({.source = source,
+                           .config = configs.config,
+                           .formats = formats,
+                           .dequantised = Dequantised(source, plan),
+                           .fp8_kv_cache = HasFp8KvCache(source.layout, plan),
+                           .version = version});
+  configs.hf_quant_config = std::move(made.hf_quant_config);
+  PatchQuantization(made.place, std::move(made.config), made.reason, configs);
 }
 
 void PatchExpertDtype(const checkpoint::SourceModel& source, const ModuleFormats& formats,
@@ -122,12 +90,12 @@ void PatchExpertDtype(const checkpoint::SourceModel& source, const ModuleFormats
     }
     return false;
   };
-  if (any([](TargetFormat format) {
-        return format == TargetFormat::kNvfp4 || format == TargetFormat::kMxfp4;
+  if (any([](Format format) {
+        return format == formats::kNvfp4 || format == formats::kMxfp4;
       })) {
     return;
   }
-  const bool fp8 = any([](TargetFormat format) { return format == TargetFormat::kFp8Block; });
+  const bool fp8 = any([](Format format) { return format == formats::kFp8Block; });
   Patch("/" + std::string(kExpertDtype), fp8 ? Json("fp8") : Json(),
         "the routed experts are not FP4 any more", configs);
 }
@@ -140,19 +108,17 @@ OutputConfigs MakeOutputConfigs(const checkpoint::SourceModel& source, const rec
   configs.config = source.checkpoint.config();
   configs.patches = source.family->PatchConfig(configs.config);
   const bool converts = std::ranges::any_of(plan.weights, [](const recipes::WeightPlan& weight) {
-    return weight.format != TargetFormat::kKeep;
+    return weight.format != recipes::kKeep;
   });
   if (!converts && plan.kv_cache == recipes::KvCache::kNone) {
     configs.hf_quant_config = SourceHfQuantConfig(source);
     return configs;
   }
   const ModuleFormats formats = FormatsOf(source, plan, recipe);
-  if (GroupByFormat(formats).empty()) {
-    PatchQuantization(kQuantizationConfig, Json(), "nothing is quantised any more", configs);
-  } else if (recipes::StaysNative(source, plan)) {
-    PatchNative(source, plan, formats, version, configs);
+  if (dialects::GroupByFormat(formats).empty()) {
+    PatchQuantization(dialects::kNewConfigPlace, Json(), "nothing is quantised any more", configs);
   } else {
-    PatchNew(source, plan, formats, version, configs);
+    PatchQuantized(source, plan, formats, version, configs);
   }
   PatchExpertDtype(source, formats, configs);
   return configs;

@@ -2,67 +2,52 @@
 
 #include <algorithm>
 
-#include "checkpoint/config_facts.h"
 #include "checkpoint/families/kv_cache.h"
 #include "recipes/target_format.h"
 
 namespace vernier::exporter {
 namespace {
 
+using checkpoint::BlockSize;
+using checkpoint::Format;
 using checkpoint::LogicalWeight;
-using checkpoint::Role;
-using recipes::TargetFormat;
+using checkpoint::ScaleSpan;
+using dialects::ModuleFormat;
 
-ModuleFormat ConvertedFormat(TargetFormat format, const recipes::Plan& plan, bool input_scales) {
-  ModuleFormat module = {.format = format,
-                         .input_scale = input_scales && recipes::HasInputScale(format)};
-  if (format == TargetFormat::kFp8Block) {
-    module.block_rows = plan.fp8_blocks.rows;
-    module.block_columns = plan.fp8_blocks.columns;
-  } else if (recipes::BlockColumns(format) > 1) {
-    module.block_columns = recipes::BlockColumns(format);
-  }
+// `blocks`: of scales of blocks or groups.
+ModuleFormat Describe(Format format, bool input_scale, const BlockSize& blocks) {
+  ModuleFormat module = {.format = format, .input_scale = input_scale};
+  const ScaleSpan span = format->parts.span;
+  if (span == ScaleSpan::kBlock) module.block_rows = blocks.rows;
+  if (span == ScaleSpan::kBlock || span == ScaleSpan::kGroup) module.block_columns = blocks.columns;
   return module;
 }
 
+ModuleFormat ConvertedFormat(Format format, const recipes::Plan& plan, bool input_scales) {
+  const bool of_blocks = format->parts.span == ScaleSpan::kBlock;
+  return Describe(format, input_scales && format->has_input_scale(),
+                  of_blocks ? plan.fp8_blocks.size : BlockSize{1, format->parts.group});
+}
+
 ModuleFormat KeptFormat(const LogicalWeight& weight) {
-  const std::optional<TargetFormat> format = recipes::FormatOf(weight);
+  const Format format = recipes::FormatOf(weight);
   if (!format) return {};
-  ModuleFormat module = {.format = *format,
-                         .input_scale = weight.input_scale != checkpoint::Checkpoint::kNotFound};
-  const bool has_blocks = *format == TargetFormat::kFp8Block || recipes::BlockColumns(*format) > 1;
-  if (*format == TargetFormat::kFp8Block) module.block_rows = weight.block_rows;
-  if (has_blocks) module.block_columns = weight.block_columns;
-  return module;
+  return Describe(format, weight.input_scale != checkpoint::Checkpoint::kNotFound,
+                  {weight.block_rows, weight.block_columns});
 }
 
 }  // namespace
 
-ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                        const recipes::Recipe& recipe) {
+dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const recipes::Plan& plan,
+                                  const recipes::Recipe& recipe) {
   const bool input_scales = recipe.activations != recipes::ActivationScales::kNone;
-  ModuleFormats formats;
+  dialects::ModuleFormats formats;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    const TargetFormat format = plan.weights[i].format;
-    formats.push_back(format == TargetFormat::kKeep ? KeptFormat(source.layout.weights[i])
-                                                    : ConvertedFormat(format, plan, input_scales));
+    const Format format = plan.weights[i].format;
+    formats.push_back(format ? ConvertedFormat(format, plan, input_scales)
+                             : KeptFormat(source.layout.weights[i]));
   }
   return formats;
-}
-
-std::map<ModuleFormat, std::vector<size_t>> GroupByFormat(const ModuleFormats& formats) {
-  std::map<ModuleFormat, std::vector<size_t>> groups;
-  for (size_t i = 0; i < formats.size(); ++i) {
-    if (recipes::IsQuantised(formats[i].format)) groups[formats[i]].push_back(i);
-  }
-  return groups;
-}
-
-std::string EngineModule(const LogicalWeight& weight) {
-  if (weight.role != Role::kRoutedExpert) return weight.module;
-  const bool alone = weight.expert >= 0;
-  return weight.module.substr(
-      0, weight.module.rfind(alone ? "." + std::to_string(weight.expert) + "." : "."));
 }
 
 bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
@@ -70,13 +55,6 @@ bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& p
   return std::ranges::any_of(layout.weights, [](const LogicalWeight& weight) {
     return weight.name.ends_with(checkpoint::kKeyScale.scale);
   });
-}
-
-bool HasTiedHead(const checkpoint::SourceModel& source) {
-  return checkpoint::FindTiedEmbeddings(source.checkpoint.config()) == true &&
-         std::ranges::none_of(source.layout.weights, [](const LogicalWeight& weight) {
-           return weight.role == Role::kLmHead;
-         });
 }
 
 }  // namespace vernier::exporter

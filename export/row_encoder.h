@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/buffer_pool.h"
+#include "checkpoint/formats/codec.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_decoder.h"
 #include "export/error_weights.h"
@@ -28,19 +29,20 @@ struct EncodedRows {
 // One weight's way into its target format. The dtype that its scale tensor has in the file says how
 // the scales are written; they are rounded to it before values are divided by them.
 struct RowTarget {
-  recipes::TargetFormat format = recipes::TargetFormat::kBf16;
+  checkpoint::Format format = checkpoint::formats::kBf16;
   recipes::ScaleMethod method = recipes::ScaleMethod::kMax;
   checkpoint::DType scale_dtype = checkpoint::DType::kOpaque;
-  int64_t block_rows = 1;     // of kFp8Block
-  int64_t block_columns = 1;  // of kFp8Block
+  checkpoint::BlockSize blocks = {};  // of formats whose scales are those of blocks
 
   // Rows that share scales: a chunk holds a multiple of them.
-  int64_t Quantum() const { return format == recipes::TargetFormat::kFp8Block ? block_rows : 1; }
-};
+  int64_t Quantum() const {
+    return format->parts.span == checkpoint::ScaleSpan::kBlock ? blocks.rows : 1;
+  }
 
-// Bytes of `rows` rows of a weight with `columns` columns, encoded.
-uint64_t CodeBytes(recipes::TargetFormat format, int64_t rows, int64_t columns);
-uint64_t ScaleBytes(const RowTarget& target, int64_t rows, int64_t columns);
+  // Of `rows` rows of a weight with `columns` columns, encoded.
+  uint64_t CodeBytes(int64_t rows, int64_t columns) const;
+  uint64_t ScaleBytes(int64_t rows, int64_t columns) const;
+};
 
 // Thread-safe. Memory: the result, and one tile.
 class RowEncoder {

@@ -67,7 +67,7 @@ class ShardCutter {
 
   void CutWeight(size_t index) {
     const recipes::WeightPlan& weight = plan_.weights[index];
-    if (weight.format == recipes::TargetFormat::kBf16) return CutRows(index);
+    if (!checkpoint::IsQuantised(weight.format)) return CutRows(index);
     const ScaleGroup& group = plan_.scale_groups[weight.scale_group];
     if (!HasGroupScale(plan_, group) || !IsHeld(source_, plan_, group, limits_))
       return CutRows(index);
@@ -85,10 +85,10 @@ class ShardCutter {
   void CutRows(size_t index) {
     const LogicalWeight& weight = source_.layout.weights[index];
     if (weight.rows() == 0) return;
-    const int64_t quantum = TargetOf(plan_, shard_, index, converted_.at(index)).Quantum();
+    const RowTarget target = TargetOf(plan_, shard_, index, converted_.at(index));
     const uint64_t read = SourceBytes(source_, weight) / static_cast<uint64_t>(weight.rows());
-    const uint64_t made = CodeBytes(plan_.weights[index].format, 1, weight.columns());
-    const int64_t step = RowsPerChunk(std::max(read, made), quantum);
+    const uint64_t made = target.CodeBytes(1, weight.columns());
+    const int64_t step = RowsPerChunk(std::max(read, made), target.Quantum());
     for (int64_t row = 0; row < weight.rows(); row += step) {
       AddEncode({.rows = {{index, row, std::min(step, weight.rows() - row)}}});
     }
@@ -100,8 +100,8 @@ class ShardCutter {
       AddReads(source_, rows, job.reads);
       const RowTarget target = TargetOf(plan_, shard_, rows.weight, converted_.at(rows.weight));
       const int64_t columns = source_.layout.weights[rows.weight].columns();
-      job.memory_bytes += CodeBytes(target.format, rows.row_count, columns) +
-                          ScaleBytes(target, rows.row_count, columns);
+      job.memory_bytes += target.CodeBytes(rows.row_count, columns) +
+                          target.ScaleBytes(rows.row_count, columns);
     }
     job.memory_bytes += ReadBytes(job.reads);
     job.work = std::move(work);
@@ -137,8 +137,7 @@ RowTarget TargetOf(const recipes::Plan& plan, const OutputShard& shard, size_t w
                    const ConvertedTensors& tensors) {
   RowTarget target{.format = plan.weights[weight].format,
                    .method = plan.weights[weight].scale,
-                   .block_rows = plan.fp8_blocks.rows,
-                   .block_columns = plan.fp8_blocks.columns};
+                   .blocks = plan.fp8_blocks.size};
   if (tensors.scale != ConvertedTensors::kNone) {
     target.scale_dtype = shard.tensors[tensors.scale].info.dtype;
   }
@@ -184,7 +183,7 @@ bool IsHeld(const SourceModel& source, const recipes::Plan& plan, const ScaleGro
     const LogicalWeight& weight = source.layout.weights[index];
     if (source.checkpoint.tensor(weight.main).shard != shard) return false;
     bytes += SourceBytes(source, weight) +
-             CodeBytes(plan.weights[index].format, weight.rows(), weight.columns());
+             checkpoint::CodeBytes(plan.weights[index].format->parts, weight.rows(), weight.columns());
   }
   return bytes <= limits.hold_bytes;
 }

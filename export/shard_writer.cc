@@ -11,8 +11,8 @@
 #include "base/file.h"
 #include "base/read_ahead.h"
 #include "checkpoint/clamped_rows.h"
+#include "checkpoint/numbers.h"
 #include "checkpoint/tensor_digests.h"
-#include "export/numbers.h"
 #include "export/row_encoder.h"
 #include "export/shard_hash.h"
 #include "export/shard_jobs.h"
@@ -142,7 +142,7 @@ class ShardJobRunner {
   }
 
   bool HasGroup(const EncodeWork& work) const {
-    return inputs_.plan.weights[work.rows.front().weight].format != recipes::TargetFormat::kBf16;
+    return checkpoint::IsQuantised(inputs_.plan.weights[work.rows.front().weight].format);
   }
 
   WeightScale FindScale(const EncodeWork& work, const std::vector<checkpoint::RawRows>& raw) const {
@@ -170,7 +170,7 @@ class ShardJobRunner {
 
   void WriteNumber(size_t tensor, float value) {
     if (tensor == ConvertedTensors::kNone) return;
-    WriteTensor(tensor, 0, NumberBytes(value, shard_.tensors[tensor].info.dtype));
+    WriteTensor(tensor, 0, checkpoint::NumberBytes(value, shard_.tensors[tensor].info.dtype));
   }
 
   void WriteRows(const ConvertedRows& converted, const WeightScale& scale) {
@@ -179,10 +179,10 @@ class ShardJobRunner {
     const RowTarget target = TargetOf(inputs_.plan, shard_, index, tensors);
     const int64_t columns = Weight(index).columns();
     const int64_t row = converted.rows.row_begin;
-    WriteTensor(tensors.codes, CodeBytes(target.format, row, columns),
+    WriteTensor(tensors.codes, target.CodeBytes(row, columns),
                 converted.encoded.codes.bytes());
     if (converted.encoded.scales.size() > 0) {
-      WriteTensor(tensors.scale, ScaleBytes(target, row, columns),
+      WriteTensor(tensors.scale, target.ScaleBytes(row, columns),
                   converted.encoded.scales.bytes());
     }
     if (row == 0) WriteScalars(index, tensors, scale);
@@ -196,11 +196,12 @@ class ShardJobRunner {
       const std::array shape = {Weight(index).rows(), Weight(index).columns()};
       WriteTensor(tensors.shape, 0, std::as_bytes(std::span(shape)));
     }
-    if (plan.weights[index].format == recipes::TargetFormat::kBf16) return;
+    const checkpoint::Format format = plan.weights[index].format;
+    if (!checkpoint::IsQuantised(format)) return;
     const size_t group_index = plan.weights[index].scale_group;
     const recipes::ScaleGroup& group = plan.scale_groups[group_index];
     WriteNumber(tensors.global_scale, scale.stored);
-    if (plan.weights[index].format == recipes::TargetFormat::kFp8Tensor) {
+    if (format->parts.span == checkpoint::ScaleSpan::kWeight) {
       WriteNumber(tensors.scale, scale.stored);
     }
     if (tensors.input_scale == ConvertedTensors::kNone) return;
@@ -300,7 +301,7 @@ void ReadBackScales(const recipes::Plan& plan, const recipes::OutputShard& shard
     std::vector<std::byte> bytes(tensor.info.Bytes());
     file.ReadAt(tensor.info.begin, bytes);
     weight_scales[plan.weights[tensor.weight].scale_group].stored =
-        NumberFromBytes(bytes, tensor.info.dtype);
+        checkpoint::NumberFromBytes(bytes, tensor.info.dtype);
   }
 }
 

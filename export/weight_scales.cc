@@ -80,7 +80,7 @@ std::vector<size_t> GroupsToResolve(const SourceModel& source, const recipes::Pl
     for (const recipes::OutputTensor& tensor : plan.shards[shard].tensors) {
       if (tensor.part != recipes::OutputPart::kCodes) continue;
       const recipes::WeightPlan& weight = plan.weights[tensor.weight];
-      if (weight.format == recipes::TargetFormat::kBf16) continue;
+      if (weight.format == checkpoint::formats::kBf16) continue;
       const ScaleGroup& group = plan.scale_groups[weight.scale_group];
       if (HasGroupScale(plan, group) && !IsHeld(source, plan, group, limits)) {
         groups.insert(weight.scale_group);

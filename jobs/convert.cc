@@ -60,10 +60,10 @@ bool WillHaveNvfp4(const checkpoint::SourceModel& source, const recipes::Plan& p
                    std::optional<checkpoint::Role> role) {
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const checkpoint::LogicalWeight& weight = source.layout.weights[i];
-    const recipes::TargetFormat format = plan.weights[i].format;
+    const checkpoint::Format format = plan.weights[i].format;
     const bool stays =
-        format == recipes::TargetFormat::kKeep && weight.format == checkpoint::WeightFormat::kNvfp4;
-    if (!stays && format != recipes::TargetFormat::kNvfp4) continue;
+        format == recipes::kKeep && weight.format == checkpoint::formats::kNvfp4;
+    if (!stays && format != checkpoint::formats::kNvfp4) continue;
     if (!role || weight.role == *role) return true;
   }
   return false;

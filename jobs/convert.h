@@ -23,9 +23,9 @@ struct ConversionPlaces {
 struct ConvertSpec {
   ConversionPlaces places;
   std::string recipe;  // a file whose rules say what becomes of which weight; or, when empty:
-  recipes::TargetFormat weights = recipes::TargetFormat::kNvfp4;
+  checkpoint::Format weights = checkpoint::formats::kNvfp4;
   recipes::ScaleMethod method = recipes::ScaleMethod::kAuto;
-  recipes::Dialect dialect = recipes::Dialect::kModelopt;
+  recipes::Dialect dialect = &dialects::kModelopt;
   // With or without a recipe.
   std::vector<exporter::KernelLayout> layouts;
   bool validate = false;

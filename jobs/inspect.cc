@@ -26,7 +26,8 @@ using checkpoint::LogicalWeight;
 using checkpoint::ModelLayout;
 using checkpoint::Role;
 using checkpoint::TensorInfo;
-using checkpoint::WeightFormat;
+using checkpoint::Format;
+namespace formats = checkpoint::formats;
 
 // A config that its own family refuses still leaves the names to guess from.
 std::unique_ptr<Family> FindFamily(const Json& config, InspectReport* report) {
@@ -54,7 +55,7 @@ InspectTotals TotalsOf(const Checkpoint& checkpoint, const LogicalWeight& weight
     ++totals.tensors;
     totals.bytes += checkpoint.tensor(part).info.Bytes();
   }
-  if (weight.format == WeightFormat::kInteger || weight.format == WeightFormat::kOpaque) {
+  if (weight.format == formats::kInteger || weight.format == formats::kOpaque) {
     return totals;
   }
   totals.parameters = 1;
@@ -63,8 +64,8 @@ InspectTotals TotalsOf(const Checkpoint& checkpoint, const LogicalWeight& weight
 }
 
 std::string BlockText(const LogicalWeight& weight) {
-  if (weight.format == WeightFormat::kFp8Tensor) return "tensor";
-  if (weight.format == WeightFormat::kFp8Channel) return "row";
+  if (weight.format == formats::kFp8Tensor) return "tensor";
+  if (weight.format == formats::kFp8Channel) return "row";
   return fmt::format("{} x {}", weight.block_rows, weight.block_columns);
 }
 
@@ -79,7 +80,7 @@ std::string ScalesText(const Checkpoint& checkpoint, const LogicalWeight& weight
 class FormatSums {
  public:
   // Format, dtype and scales.
-  using Key = std::tuple<WeightFormat, std::string, std::string>;
+  using Key = std::tuple<Format, std::string, std::string>;
 
   void Add(const Key& key, const InspectTotals& totals) { jobs::Add(totals, &sums_[key]); }
 
@@ -87,7 +88,7 @@ class FormatSums {
     std::vector<InspectFormat> formats;
     for (const auto& [key, totals] : sums_) {
       const auto& [format, dtype, scales] = key;
-      formats.push_back({std::string(WeightFormatName(format)), dtype, scales, totals});
+      formats.push_back({std::string(FormatName(format)), dtype, scales, totals});
     }
     std::stable_sort(formats.begin(), formats.end(),
                      [](const InspectFormat& a, const InspectFormat& b) {
@@ -117,7 +118,7 @@ std::string NamePattern(std::string_view name) {
 // Why a weight is not understood; empty when it is.
 std::string ReasonUnknown(const LogicalWeight& weight, const TensorInfo& info) {
   if (info.dtype == checkpoint::DType::kOpaque) return "unknown dtype";
-  if (weight.format == WeightFormat::kOpaque) return "no known weight format";
+  if (weight.format == formats::kOpaque) return "no known weight format";
   if (weight.role == Role::kOther) return "unknown name";
   return {};
 }
@@ -185,7 +186,7 @@ void CountLayers(const ModelLayout& layout, InspectReport* report) {
     last = std::max(last, weight.layer);
     last_expert = std::max(last_expert, weight.expert);
     // A router that is a table of integers picks experts by token id.
-    if (weight.role == Role::kRouter && weight.format == WeightFormat::kInteger) {
+    if (weight.role == Role::kRouter && weight.format == formats::kInteger) {
       hash_routed.insert(weight.layer);
     }
   }

@@ -22,7 +22,7 @@ struct InspectTotals {
 
 // One way in which weights are stored.
 struct InspectFormat {
-  std::string format;  // WeightFormatName
+  std::string format;  // FormatName
   std::string dtype;   // of the main tensor
   std::string scales;  // "F8_E8M0 per 128 x 128", empty without scales
   InspectTotals totals;

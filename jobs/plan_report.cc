@@ -173,7 +173,7 @@ Json PlanJson(const PlanReport& report) {
           {"model_type", report.source.family->model_type()},
           {"output", report.recipe.output.string()},
           {"run_dir", report.recipe.run_dir.string()},
-          {"dialect", recipes::DialectName(report.recipe.dialect)},
+          {"dialect", report.recipe.dialect->name},
           {"kv_cache",
            {{"format", recipes::KvCacheName(report.plan.kv_cache)},
             {"scaled_caches", report.plan.kv_entries.size()}}},

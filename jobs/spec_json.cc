@@ -131,9 +131,9 @@ ConvertSpec ReadConvertSpec(const Json& spec) {
   std::vector<std::string> layouts;
   ReadPlaces(reader, "convert", result.places);
   reader.Read("recipe", result.recipe);
-  reader.Read("weights", recipes::kTargetFormats, result.weights);
+  reader.Read("weights", recipes::FormatNames(), result.weights);
   reader.Read("method", recipes::kScaleMethods, result.method);
-  reader.Read("dialect", recipes::kDialects, result.dialect);
+  reader.Read("dialect", recipes::DialectNames(), result.dialect);
   reader.Read("layouts", layouts);
   reader.Read("validate", result.validate);
   reader.Read("command", result.command);

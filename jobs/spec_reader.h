@@ -46,13 +46,13 @@ class SpecReader {
   }
 
   // A name that stands for a value.
-  template <typename T, size_t N>
-  void Read(std::string_view field, const std::array<recipes::ValueName<T>, N>& names, T& value) {
+  template <typename Names, typename T>
+  void Read(std::string_view field, const Names& names, T& value) {
     std::string name;
     Read(field, name);
     if (!Has(field)) return;
     std::vector<std::string> allowed;
-    for (const recipes::ValueName<T>& row : names) {
+    for (const auto& row : names) {
       if (row.name == name) {
         value = row.value;
         return;

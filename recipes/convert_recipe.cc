@@ -38,7 +38,7 @@ std::span<const Role> ConvertedRoles(const SourceModel& source) {
 Rule DequantizeRule() {
   Rule rule;
   rule.name_glob = "*";
-  rule.format = TargetFormat::kBf16;
+  rule.format = formats::kBf16;
   return rule;
 }
 
@@ -48,11 +48,9 @@ bool IsConverted(std::span<const Role> roles, const LogicalWeight& weight) {
 
 // Whether some weight would stay quantised in a convention that the dialect does not have.
 bool LeavesForeignWeights(const ConvertRequest& request, std::span<const Role> roles) {
-  const Convention own = request.dialect == Dialect::kModelopt ? Convention::kModelopt
-                                                               : Convention::kCompressedTensors;
   return std::ranges::any_of(request.source.layout.weights, [&](const LogicalWeight& weight) {
     return !IsConverted(roles, weight) && IsQuantised(weight) &&
-           ConventionOf(request.source, weight) != own;
+           &dialects::DialectOf(request.source, weight) != request.dialect;
   });
 }
 
@@ -95,7 +93,7 @@ void RefuseStackedExperts(const SourceModel& source) {
 }
 
 std::vector<Rule> ConvertRules(const ConvertRequest& request) {
-  if (request.weights == TargetFormat::kBf16) {
+  if (request.weights == formats::kBf16) {
     RequireQuantised(request.source);
     return {DequantizeRule()};
   }
@@ -129,7 +127,7 @@ std::vector<Rule> ConvertRules(const ConvertRequest& request) {
 
 // Rules would say so too, but nobody wrote any.
 void CheckRequest(const ConvertRequest& request) {
-  if (request.weights == TargetFormat::kKeep) {
+  if (request.weights == kKeep) {
     throw Error(ErrorCode::kBadArgument, "format of the weights", "\"keep\" converts nothing",
                 "Choose another format");
   }
@@ -158,13 +156,13 @@ Recipe ConvertRecipe(const ConvertRequest& request) {
 }
 
 Recipe DequantizeRecipe(const SourceModel& source, const std::filesystem::path& output) {
-  return ConvertRecipe({.source = source, .output = output, .weights = TargetFormat::kBf16});
+  return ConvertRecipe({.source = source, .output = output, .weights = formats::kBf16});
 }
 
 void RequireConversion(const SourceModel& source, const Plan& plan) {
   if (plan.kv_cache != KvCache::kNone) return;
   const bool changes = std::ranges::any_of(
-      plan.weights, [](const WeightPlan& weight) { return weight.format != TargetFormat::kKeep; });
+      plan.weights, [](const WeightPlan& weight) { return weight.format != kKeep; });
   if (changes) return;
   ThrowNothing(source, "the rules keep every weight, so that the output would be a copy",
                "Give a rule with a format other than keep, or use the checkpoint as it is");

@@ -14,9 +14,9 @@ struct ConvertRequest {
   const checkpoint::SourceModel& source;
   std::filesystem::path output;
   std::filesystem::path run_dir = {};  // empty: DefaultRunDirectory(output)
-  TargetFormat weights = TargetFormat::kNvfp4;
+  Format weights = formats::kNvfp4;
   ScaleMethod scale = ScaleMethod::kAuto;
-  Dialect dialect = Dialect::kModelopt;
+  Dialect dialect = &dialects::kModelopt;
   ActivationScales activations = ActivationScales::kNone;
   float constant_input_scale = 1;         // for kConstant
   std::filesystem::path importance = {};  // see Recipe::importance

@@ -85,8 +85,8 @@ class UnitErrors {
     }
   }
 
-  double Of(const FormatUnit& unit, TargetFormat format) const {
-    if (format != TargetFormat::kNvfp4 && format != TargetFormat::kFp8Tensor) return 0;
+  double Of(const FormatUnit& unit, Format format) const {
+    if (format != formats::kNvfp4 && format != formats::kFp8Tensor) return 0;
     std::set<int> experts;
     double sum = 0, tokens = 0, layers = 0;
     for (const size_t weight : unit.weights) {
@@ -103,7 +103,7 @@ class UnitErrors {
   }
 
  private:
-  const FormatError& Find(const std::string& module, TargetFormat format) const {
+  const FormatError& Find(const std::string& module, Format format) const {
     const auto found = errors_.find({module, format});
     if (found != errors_.end()) return *found->second;
     ThrowUnmeasured(fmt::format("error of {} in {}", module, TargetFormatName(format)));
@@ -136,7 +136,7 @@ class UnitErrors {
   const Plan& plan_;
   const MeasuredErrors& measured_;
   std::string origin_;
-  std::map<std::pair<std::string, TargetFormat>, const FormatError*> errors_;
+  std::map<std::pair<std::string, Format>, const FormatError*> errors_;
 };
 
 // Of each item the options [begin, end) of a pair, sizes beyond the first's.
@@ -196,7 +196,7 @@ FormatChoice ChooseFormats(const SourceModel& source, const Recipe& recipe, cons
   for (size_t i = 0; i < units.size(); ++i) {
     const KnapsackOption& option = items[i][chosen[i]];
     const double in_nvfp4 = items[i].front().cost;
-    const TargetFormat format = units[i].options[chosen[i]].format;
+    const Format format = units[i].options[chosen[i]].format;
     outcome.units += units[i].options.size() > 1 ? 1 : 0;
     outcome.error += option.cost;
     outcome.error_in_nvfp4 += in_nvfp4;

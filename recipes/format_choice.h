@@ -21,7 +21,7 @@ inline constexpr int kTriedExperts = 4;
 // What a format costs a linear layer, with weights and inputs in it, on tokens of the calibration.
 struct FormatError {
   std::string module;
-  TargetFormat format = TargetFormat::kNvfp4;
+  Format format = formats::kNvfp4;
   int64_t tokens = 0;  // that the layer saw
   // Mean squares of an element of the output and of its error.
   double energy = 0, error = 0;

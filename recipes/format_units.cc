@@ -7,28 +7,27 @@
 #include <utility>
 
 #include "checkpoint/stored_bytes.h"
+#include "dialects/target_parts.h"
 #include "recipes/source_convention.h"
-#include "recipes/target_layout.h"
 
 namespace vernier::recipes {
 namespace {
 
 using checkpoint::LogicalWeight;
 using checkpoint::SourceModel;
-using checkpoint::WeightFormat;
 
-uint64_t BytesIn(TargetFormat format, const SourceModel& source, const Plan& plan,
+uint64_t BytesIn(Format format, const SourceModel& source, const Plan& plan,
                  const LogicalWeight& weight) {
-  if (format == TargetFormat::kKeep) {
+  if (format == kKeep) {
     return checkpoint::StoredBytes(source.checkpoint, weight);
   }
-  const TargetRequest request = {.format = format,
-                                 .dialect = plan.dialect,
+  const dialects::TargetRequest request = {.format = format,
+                                 .dialect = *plan.dialect,
                                  .with_input_scale = true,
                                  .weight = weight,
                                  .fp8_blocks = plan.fp8_blocks};
   uint64_t bits = 0;
-  for (const TargetPart& part : TargetParts(request)) {
+  for (const dialects::TargetPart& part : dialects::TargetParts(request)) {
     uint64_t elements = 1;
     for (const int64_t size : part.shape) elements *= static_cast<uint64_t>(size);
     bits += elements * static_cast<uint64_t>(checkpoint::DTypeBits(part.dtype));
@@ -44,14 +43,14 @@ class UnitMaker {
   std::vector<FormatUnit> Make() {
     for (size_t i = 0; i < plan_.weights.size(); ++i) {
       const WeightPlan& planned = plan_.weights[i];
-      if (planned.format != TargetFormat::kNvfp4 || planned.scale == ScaleMethod::kLossless)
+      if (planned.format != formats::kNvfp4 || planned.scale == ScaleMethod::kLossless)
         continue;
       Unit(source_.layout.weights[i]).weights.push_back(i);
     }
     for (FormatUnit& unit : units_) {
-      AddOption(unit, TargetFormat::kNvfp4);
+      AddOption(unit, formats::kNvfp4);
       // Beside weights that stay in the model's own FP8, engines take no other.
-      if (!stays_native_) AddOption(unit, TargetFormat::kFp8Tensor);
+      if (!stays_native_) AddOption(unit, formats::kFp8Tensor);
       AddOption(unit, ReleasedFormat(unit));
     }
     return std::move(units_);
@@ -71,19 +70,19 @@ class UnitMaker {
 
   // BF16 where a fold changes values, or where what they were released in could not stand beside
   // the others.
-  TargetFormat ReleasedFormat(const FormatUnit& unit) const {
+  Format ReleasedFormat(const FormatUnit& unit) const {
     const bool stays = std::ranges::all_of(unit.weights, [&](size_t weight) {
       return !plan_.weights[weight].folded() && CanStay(source_.layout.weights[weight]);
     });
-    return stays ? TargetFormat::kKeep : TargetFormat::kBf16;
+    return stays ? kKeep : formats::kBf16;
   }
 
   bool CanStay(const LogicalWeight& weight) const {
-    if (weight.format == WeightFormat::kPlain) return true;
-    return stays_native_ && ConventionOf(source_, weight) == Convention::kNative;
+    if (weight.format == formats::kPlain) return true;
+    return stays_native_ && &dialects::DialectOf(source_, weight) == &dialects::kNative;
   }
 
-  void AddOption(FormatUnit& unit, TargetFormat format) const {
+  void AddOption(FormatUnit& unit, Format format) const {
     FormatUnit::Option option{.format = format};
     for (const size_t weight : unit.weights) {
       option.bytes += BytesIn(format, source_, plan_, source_.layout.weights[weight]);

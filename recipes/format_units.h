@@ -16,7 +16,7 @@ namespace vernier::recipes {
 // Weights that get one format together: what an engine fuses, or all routed experts of a layer.
 struct FormatUnit {
   struct Option {
-    TargetFormat format = TargetFormat::kNvfp4;
+    Format format = formats::kNvfp4;
     uint64_t bytes = 0;  // of all its weights, with their scales
   };
 

@@ -93,10 +93,10 @@ struct Option {
 // Whether `word` is one of the words of `text`, which spaces separate.
 bool HasWord(std::string_view text, std::string_view word);
 
-template <typename T, size_t N>
-std::vector<std::string> NamesOf(const std::array<ValueName<T>, N>& rows) {
+template <typename Names>
+std::vector<std::string> NamesOf(const Names& rows) {
   std::vector<std::string> names;
-  for (const ValueName<T>& row : rows) names.emplace_back(row.name);
+  for (const auto& row : rows) names.emplace_back(row.name);
   return names;
 }
 
@@ -125,9 +125,9 @@ RecipeField Field(Member member) {
                             Recipe& recipe) { ValueFromJson(json, context, member(recipe)); }};
 }
 
-// The same of a value with a name.
-template <typename T, size_t N, typename Member>
-RecipeField NamedField(const std::array<ValueName<T>, N>& names, Member member) {
+// The same of a value with a name. `names` are there as long as the program.
+template <typename Names, typename Member>
+RecipeField NamedField(const Names& names, Member member) {
   return {.read = [&names, member](const Recipe& recipe) -> Json {
             return NameOf(names, member(recipe));
           },

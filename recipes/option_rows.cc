@@ -163,11 +163,11 @@ void AppendExport(std::vector<Option>& options) {
         .details = "modelopt: NVIDIA ModelOpt's, which vLLM, SGLang and TensorRT-LLM load; "
                    "compressed-tensors: llm-compressor's, which vLLM, SGLang and transformers "
                    "load.",
-        .names = NamesOf(kDialects),
+        .names = NamesOf(DialectNames()),
         .group = kWithoutRecipe,
         .excludes = "--recipe",
         .field = NamedField(
-            kDialects, [](auto& recipe) -> auto& { return recipe.dialect; })},
+            DialectNames(), [](auto& recipe) -> auto& { return recipe.dialect; })},
        {.name = "--kv-cache",
         .pointer = "/export/kv_cache",
         .commands = kTakeRecipe + " convert",

@@ -109,9 +109,9 @@ void AppendRuleRows(std::vector<Option>& options) {
                    "symmetric integers with a scale per 128 (dialect compressed-tensors only); "
                    "bf16: dequantised, and what is not quantised stays as it is; keep: byte for "
                    "byte as in the source.",
-        .names = NamesOf(kTargetFormats),
+        .names = NamesOf(FormatNames()),
         .field = Required(NamedField(
-            kTargetFormats, [](auto& recipe) -> auto& { return recipe.rules.back().format; }))},
+            FormatNames(), [](auto& recipe) -> auto& { return recipe.rules.back().format; }))},
        {.name = "--method",
         .pointer = "/quantize/*/scale",
         .commands = "convert",

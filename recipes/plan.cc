@@ -14,7 +14,7 @@
 #include "recipes/plan_shards.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
-#include "recipes/target_layout.h"
+#include "dialects/target_parts.h"
 
 namespace vernier::recipes {
 namespace {
@@ -23,7 +23,7 @@ namespace {
 bool LeavesToEffort(const Recipe& recipe, const Plan& plan) {
   if (recipe.activations != ActivationScales::kCalibrated) return false;
   return std::ranges::any_of(plan.weights, [&](const WeightPlan& weight) {
-    if (weight.rule < 0 || weight.format != TargetFormat::kNvfp4) return false;
+    if (weight.rule < 0 || weight.format != formats::kNvfp4) return false;
     const Rule& rule = recipe.rules[static_cast<size_t>(weight.rule)];
     return rule.scale == ScaleMethod::kAuto || rule.smooth == Smooth::kEffort;
   });
@@ -79,16 +79,15 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
   }
 }
 
-// ModelOpt's per-tensor FP8 has static input scales only: vLLM reads them uninitialised where they
-// are missing (modelopt.py).
+// Of a dialect whose per-tensor FP8 has static input scales only.
 void CheckStaticScales(const Recipe& recipe, const Plan& plan) {
-  if (recipe.dialect != Dialect::kModelopt || recipe.activations != ActivationScales::kNone) return;
+  if (!recipe.dialect->needs_input_scales || recipe.activations != ActivationScales::kNone) return;
   if (!std::ranges::any_of(plan.weights, [](const WeightPlan& weight) {
-        return weight.format == TargetFormat::kFp8Tensor;
+        return weight.format == formats::kFp8Tensor;
       })) {
     return;
   }
-  throw Error(ErrorCode::kBadRule, "fp8 in the modelopt dialect",
+  throw Error(ErrorCode::kBadRule, fmt::format("fp8 in the {} dialect", recipe.dialect->name),
               "engines need input scales for it, and there would be none",
               "Give one (\"activations\": 1.0, or --input-scale 1.0), or use fp8_channel, or the "
               "dialect compressed-tensors");
@@ -138,7 +137,7 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
   checkpoint::RequireComplete(*source.family, source.layout);
   Plan plan;
   plan.dialect = recipe.dialect;
-  plan.fp8_blocks = Fp8BlocksOf(source, recipe.dialect);
+  plan.fp8_blocks = dialects::Fp8BlocksOf(source, *recipe.dialect);
   plan.weights = DecideWeights(source.layout, recipe);
   for (const auto& [weight, format] : promotions) {
     plan.weights[weight].format = format;

@@ -13,13 +13,18 @@
 
 #include "checkpoint/families/fold.h"
 #include "checkpoint/source_model.h"
+#include "dialects/output_part.h"
+#include "dialects/target_parts.h"
 #include "recipes/recipe.h"
 
 namespace vernier::recipes {
 
+using dialects::Fp8Blocks;
+using dialects::OutputPart;
+
 // What becomes of one logical weight (parallel to ModelLayout::weights).
 struct WeightPlan {
-  TargetFormat format = TargetFormat::kKeep;
+  Format format = kKeep;
   ScaleMethod scale = ScaleMethod::kAuto;  // resolved: never kAuto for a quantised format
   int rule = -1;                           // index of the rule that decided, -1: no rule matched
   size_t scale_group = 0;                  // index into Plan::scale_groups, for quantised formats
@@ -50,16 +55,6 @@ struct ScaleGroup {
   ScaleMethod scale = ScaleMethod::kMax;
 };
 
-enum class OutputPart {
-  kSourceBytes,  // a source tensor, byte for byte
-  kCodes,        // the values: codes of the format, or BF16
-  kScale,        // scales of blocks, rows, or the whole weight
-  kGlobalScale,  // NVFP4's F32; compressed-tensors stores its reciprocal
-  kInputScale,   // one number; compressed-tensors stores NVFP4's reciprocal
-  kShape,        // compressed-tensors' weight_shape of int4: N and K
-  kKvScale,      // a scale of the key/value cache
-};
-
 struct OutputTensor {
   OutputPart part = OutputPart::kSourceBytes;
   size_t weight = 0;         // index into ModelLayout::weights; of kKvScale: what it stands beside
@@ -76,25 +71,15 @@ struct OutputShard {
   std::vector<OutputTensor> tensors;  // in file order
 };
 
-// How the scales of weights that become kFp8Block are laid out.
-struct Fp8Blocks {
-  int64_t rows = 128;  // values that share a scale; blocks at the edges may be partial
-  int64_t columns = 128;
-  std::string scale_suffix = ".weight_scale";  // of the module's name
-  checkpoint::DType scale_dtype = checkpoint::DType::kF32;
-  bool four_dimensions = true;  // [down, 1, across, 1] rather than [down, across]
-  bool native = false;          // the source's convention, which its quantization_config describes
-};
-
 // Formats of weights that keep more bits than their rules ask for, by index into
 // ModelLayout::weights.
-using Promotions = std::map<size_t, TargetFormat>;
+using Promotions = std::map<size_t, Format>;
 
 // What a budget was spent on.
 struct BudgetOutcome {
   struct Promoted {
     std::string name;  // of what got one format together
-    TargetFormat format = TargetFormat::kKeep;
+    Format format = kKeep;
     double error = 0, error_in_nvfp4 = 0;  // of the sums below
   };
 
@@ -111,7 +96,7 @@ std::string AttentionBlock(int64_t layer);
 std::string FfnBlock(int64_t layer);
 
 struct Plan {
-  Dialect dialect = Dialect::kModelopt;
+  Dialect dialect = &dialects::kModelopt;
   Fp8Blocks fp8_blocks;
   KvCache kv_cache = KvCache::kNone;
   // A layer's calibration sees what the quantised layers before it pass on.

@@ -61,17 +61,17 @@ class FoldPlanner {
 
   // Whether its stored values can be others: it is encoded anew, or BF16.
   bool IsRewritable(size_t weight) const {
-    if (IsEncodedAnew(weight) || plan_.weights[weight].format == TargetFormat::kBf16) return true;
+    if (IsEncodedAnew(weight) || plan_.weights[weight].format == formats::kBf16) return true;
     const LogicalWeight& source = source_.layout.weights[weight];
-    return plan_.weights[weight].format == TargetFormat::kKeep && !plan_.weights[weight].dropped &&
-           source.format == checkpoint::WeightFormat::kPlain &&
+    return plan_.weights[weight].format == kKeep && !plan_.weights[weight].dropped &&
+           source.format == checkpoint::formats::kPlain &&
            source_.checkpoint.tensor(source.main).info.dtype == checkpoint::DType::kBF16;
   }
 
   // Whether its rule asks for it: every consumer of fewer bits must.
   bool IsSmoothed(size_t weight) const {
     const WeightPlan& planned = plan_.weights[weight];
-    const bool becomes_nvfp4 = IsEncodedAnew(weight) && planned.format == TargetFormat::kNvfp4;
+    const bool becomes_nvfp4 = IsEncodedAnew(weight) && planned.format == formats::kNvfp4;
     // What keeps more bits is folded as it would have been: the calibration did so.
     return (becomes_nvfp4 || planned.promoted) && Smooths(*RuleOf(weight));
   }
@@ -120,8 +120,8 @@ class FoldPlanner {
   }
 
   void Rewrite(size_t weight) {
-    if (plan_.weights[weight].format == TargetFormat::kKeep) {
-      plan_.weights[weight].format = TargetFormat::kBf16;
+    if (plan_.weights[weight].format == kKeep) {
+      plan_.weights[weight].format = formats::kBf16;
     }
   }
 

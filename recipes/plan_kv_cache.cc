@@ -9,7 +9,6 @@
 #include "checkpoint/families/kv_cache.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
-#include "recipes/target_layout.h"
 
 namespace vernier::recipes {
 namespace {
@@ -25,9 +24,9 @@ using checkpoint::SourceModel;
 
 bool QuantisesAnything(const SourceModel& source, const Plan& plan) {
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    const TargetFormat format = plan.weights[i].format;
+    const Format format = plan.weights[i].format;
     if (IsQuantised(format)) return true;
-    if (format == TargetFormat::kKeep && IsQuantised(source.layout.weights[i])) return true;
+    if (format == kKeep && IsQuantised(source.layout.weights[i])) return true;
   }
   return false;
 }
@@ -58,7 +57,7 @@ void PlanKvCache(const SourceModel& source, const Recipe& recipe, Plan& plan) {
   }
   CheckDescribable(source, recipe, plan);
   plan.kv_cache = recipe.kv_cache;
-  const bool implied = recipe.kv_cache == KvCache::kFp8Cast && ImpliesUnitKvScales(plan.dialect);
+  const bool implied = recipe.kv_cache == KvCache::kFp8Cast && plan.dialect->kv_scales.absent_is_one;
   if (!implied) plan.kv_entries = std::move(entries);
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     if (checkpoint::IsKvCacheScale(source.layout.weights[i].name)) plan.weights[i].dropped = true;

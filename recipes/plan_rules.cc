@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "recipes/recipe_values.h"
 #include "recipes/target_format.h"
-#include "recipes/target_layout.h"
+#include "dialects/target_parts.h"
 
 namespace vernier::recipes {
 namespace {
@@ -21,7 +21,6 @@ namespace {
 using checkpoint::LogicalWeight;
 using checkpoint::ModelLayout;
 using checkpoint::Role;
-using checkpoint::WeightFormat;
 
 bool Selects(const Rule& rule, const LogicalWeight& weight) {
   if (!rule.roles.empty() && std::ranges::find(rule.roles, weight.role) == rule.roles.end()) {
@@ -67,7 +66,7 @@ void RefuseStackedExperts(const ModelLayout& layout, const std::vector<Rule>& ru
                                              : "is not the weight of a linear layer"),
                 "Remove the rule");
   }
-  const bool dequantises = rule.format == TargetFormat::kBf16;
+  const bool dequantises = rule.format == formats::kBf16;
   throw Error(
       ErrorCode::kUnusedRule, RuleSubject(rules, index),
       dequantises ? "no quantised weight of the source matches" : "no weight of the source matches",
@@ -81,7 +80,7 @@ std::string UpperCase(std::string_view text) {
 }
 
 // Why `weight` cannot get a quantised format; nothing if it can.
-std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, TargetFormat format,
+std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, Format format,
                                                 ActivationScales activations) {
   if (weight.role == Role::kMtp) {
     return "belongs to a multi-token-prediction layer, which engines expect as released";
@@ -89,8 +88,8 @@ std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, Tar
   if (FormatOf(weight) == format) {
     return fmt::format("is {} already", UpperCase(TargetFormatName(format)));
   }
-  if (weight.format == WeightFormat::kInteger || weight.format == WeightFormat::kOpaque) {
-    return fmt::format("has format {}", checkpoint::WeightFormatName(weight.format));
+  if (weight.format == formats::kInteger || weight.format == formats::kOpaque) {
+    return fmt::format("has format {}", checkpoint::FormatName(weight.format));
   }
   if (!weight.linear) return "is not the weight of a linear layer";
   if (weight.keeps_precision) return "is too delicate for fewer bits: toolkits and engines keep it";
@@ -117,7 +116,7 @@ void CheckQuantisable(const LogicalWeight& weight, const WeightPlan& plan, const
 void CheckRule(const Recipe& recipe, int index) {
   const Rule& rule = recipe.rules[static_cast<size_t>(index)];
   const std::string subject = RuleSubject(recipe.rules, index);
-  CheckTarget(rule.format, recipe.dialect, subject);
+  dialects::CheckTarget(rule.format, *recipe.dialect, subject);
   if (IsQuantised(rule.format))
     ParseScaleMethod(rule.format, rule.scale, {ErrorCode::kBadRule, subject});
 }
@@ -146,8 +145,8 @@ void CheckAllOrNone(const ModelLayout& layout, const std::vector<Rule>& rules,
                     const std::vector<WeightPlan>& plans, const TogetherSet& set) {
   // What is not quantised now stands beside what will not be quantised any more.
   const auto format_of = [&](size_t weight) {
-    const bool plain = layout.weights[weight].format == WeightFormat::kPlain;
-    return plans[weight].format == TargetFormat::kKeep && plain ? TargetFormat::kBf16
+    const bool plain = layout.weights[weight].format == formats::kPlain;
+    return plans[weight].format == kKeep && plain ? formats::kBf16
                                                                 : plans[weight].format;
   };
   const size_t first = set.weights.front();
@@ -202,8 +201,8 @@ std::vector<TogetherSet> ExpertLayers(const ModelLayout& layout) {
 
 // What "auto" is for weights whose inputs are observed: calibration then knows how much their
 // channels count.
-ScaleMethod ObservedScale(TargetFormat format, Effort effort) {
-  if (format != TargetFormat::kNvfp4) return ScaleMethod::kMax;
+ScaleMethod ObservedScale(Format format, Effort effort) {
+  if (format != formats::kNvfp4) return ScaleMethod::kMax;
   switch (effort) {
     case Effort::kFast:
       return ScaleMethod::kMse;
@@ -215,7 +214,7 @@ ScaleMethod ObservedScale(TargetFormat format, Effort effort) {
   return ScaleMethod::kMse;
 }
 
-ScaleMethod AutomaticScale(TargetFormat format, const Recipe& recipe, bool all_mxfp4) {
+ScaleMethod AutomaticScale(Format format, const Recipe& recipe, bool all_mxfp4) {
   if (all_mxfp4 && HasScaleMethod(format, ScaleMethod::kLossless)) return ScaleMethod::kLossless;
   const bool observed =
       recipe.activations == ActivationScales::kCalibrated && HasInputScale(format);
@@ -226,7 +225,7 @@ ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,
                          const std::vector<WeightPlan>& plans, const TogetherSet& set) {
   const WeightPlan& plan = plans[set.weights.front()];
   const auto other = std::ranges::find_if(set.weights, [&](size_t weight) {
-    return layout.weights[weight].format != WeightFormat::kMxfp4;
+    return layout.weights[weight].format != formats::kMxfp4;
   });
   const bool all_mxfp4 = other == set.weights.end();
   if (plan.scale == ScaleMethod::kAuto) return AutomaticScale(plan.format, recipe, all_mxfp4);
@@ -234,7 +233,7 @@ ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,
     const LogicalWeight& weight = layout.weights[*other];
     throw Error(ErrorCode::kBadRule, RuleSubject(recipe.rules, plan.rule),
                 fmt::format("{} has format {}, and only MXFP4 can be cast without loss",
-                            weight.name, checkpoint::WeightFormatName(weight.format)),
+                            weight.name, checkpoint::FormatName(weight.format)),
                 "Use scale \"auto\" or \"max\"");
   }
   return plan.scale;
@@ -242,8 +241,8 @@ ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,
 
 // What `rule` makes of `weight`, before anything is checked.
 WeightPlan Decide(const Rule& rule, int index, const LogicalWeight& weight) {
-  const bool stays = rule.format == TargetFormat::kBf16 && !IsQuantised(weight);
-  return {.format = stays ? TargetFormat::kKeep : rule.format, .scale = rule.scale, .rule = index};
+  const bool stays = rule.format == formats::kBf16 && !IsQuantised(weight);
+  return {.format = stays ? kKeep : rule.format, .scale = rule.scale, .rule = index};
 }
 
 }  // namespace
@@ -277,7 +276,7 @@ std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const Recipe&
     fused.emplace(std::move(set.name), std::move(set.weights));
   }
   // Only NVFP4 has a scale that engines take to be one for the fused matrix.
-  const auto shares_scale = [&](size_t i) { return plans[i].format == TargetFormat::kNvfp4; };
+  const auto shares_scale = [&](size_t i) { return plans[i].format == formats::kNvfp4; };
   std::vector<ScaleGroup> groups;
   for (TogetherSet& set : FusedSets(layout, shares_scale)) {
     if (!IsQuantised(plans[set.weights.front()].format)) continue;

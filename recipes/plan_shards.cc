@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "recipes/target_layout.h"
 
 namespace vernier::recipes {
 namespace {
@@ -48,7 +47,7 @@ class ContentBuilder {
     const checkpoint::KvCacheEntry& cached = plan.kv_entries[entry];
     const size_t weight = source_.layout.by_module.at(cached.beside);
     const size_t shard = source_.checkpoint.tensor(source_.layout.weights[weight].main).shard;
-    for (TargetPart& part : KvScaleParts(cached, plan.dialect)) {
+    for (dialects::TargetPart& part : dialects::KvScaleParts(cached, *plan.dialect)) {
       Add(shard, {std::move(part.name), part.dtype, std::move(part.shape)},
           {.part = part.part, .weight = weight, .kv_entry = entry, .info = {}});
     }
@@ -57,8 +56,8 @@ class ContentBuilder {
   void Replace(size_t weight, const Plan& plan, bool with_input_scales) {
     const LogicalWeight& planned = source_.layout.weights[weight];
     const size_t shard = source_.checkpoint.tensor(planned.main).shard;
-    for (TargetPart& part : TargetParts({.format = plan.weights[weight].format,
-                            .dialect = plan.dialect,
+    for (dialects::TargetPart& part : dialects::TargetParts({.format = plan.weights[weight].format,
+                            .dialect = *plan.dialect,
                             .with_input_scale = with_input_scales,
                             .weight = planned,
                             .fp8_blocks = plan.fp8_blocks})) {
@@ -111,10 +110,10 @@ void LayOutShards(const SourceModel& source, bool with_input_scales, Plan& plan)
   ContentBuilder builder(source);
   for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
     const WeightPlan& planned = plan.weights[weight];
-    if (planned.format == TargetFormat::kKeep && !planned.dropped) builder.Carry(weight);
+    if (planned.format == kKeep && !planned.dropped) builder.Carry(weight);
   }
   for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
-    if (plan.weights[weight].format == TargetFormat::kKeep) continue;
+    if (plan.weights[weight].format == kKeep) continue;
     builder.Replace(weight, plan, with_input_scales);
   }
   for (size_t entry = 0; entry < plan.kv_entries.size(); ++entry) builder.AddKvScales(entry, plan);

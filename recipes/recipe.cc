@@ -69,8 +69,6 @@ std::string Rule::Describe() const {
   return text + "-> " + TargetText(format, scale) + (smooth == Smooth::kAuto ? ", smooth" : "");
 }
 
-std::string_view DialectName(Dialect dialect) { return NameOf(kDialects, dialect); }
-
 std::string_view KvCacheName(KvCache kv_cache) { return NameOf(kKvCaches, kv_cache); }
 
 fs::path DefaultRunDirectory(const fs::path& output) {

@@ -10,35 +10,21 @@
 
 #include "base/json.h"
 #include "base/memory_bound.h"
+#include "checkpoint/formats/format.h"
+#include "checkpoint/formats/scale_method.h"
 #include "checkpoint/logical_weight.h"
 #include "datasets/calibration_set.h"
+#include "dialects/dialect.h"
 #include "recipes/overrides.h"
 
 namespace vernier::recipes {
 
-// What a weight is stored as in the output. target_format.h has the facts of each.
-enum class TargetFormat {
-  kKeep,        // "keep": byte for byte as in the source
-  kBf16,        // "bf16": dequantised
-  kNvfp4,       // "nvfp4": E2M1, E4M3 per 16 columns, F32 per tensor
-  kMxfp4,       // "mxfp4": E2M1, E8M0 per 32 columns
-  kMxfp8,       // "mxfp8": E4M3, E8M0 per 32 columns
-  kFp8Tensor,   // "fp8": E4M3, one scale
-  kFp8Channel,  // "fp8_channel": E4M3, a scale per row
-  kFp8Block,    // "fp8_block": E4M3, a scale per block of rows x columns
-  kInt4,        // "int4": symmetric integers, a scale per 128 columns
-};
+namespace formats = checkpoint::formats;
+using checkpoint::Format;
+using checkpoint::ScaleMethod;
 
-enum class ScaleMethod {
-  kAuto,          // NVFP4: lossless from MXFP4, else mse where calibrated; max for all others
-  kMax,           // scales from amax
-  kLossless,      // NVFP4 as a closed-form cast of an MXFP4 source: same values
-  kFourOverSix,   // NVFP4: a block's amax becomes 6 or 4, whichever has the smaller squared error
-  kMse,           // NVFP4, MXFP4: the block scale of smallest (weighted) squared error
-  kLocalHessian,  // NVFP4: the block scale of smallest error of the output, by what calibration
-                  // saw of inputs
-  kGptq,          // NVFP4: codes and block scales of GPTQ, by calibration itself
-};
+// The format of a weight that stays as it is stored, byte for byte.
+inline constexpr Format kKeep;
 
 // How much may be spent on accuracy, where rules leave it open (ScaleMethod::kAuto, Smooth and
 // Propagate::kEffort).
@@ -64,8 +50,7 @@ enum class Propagate {
 };
 
 // Whose names for scales, and whose quantisation config.
-enum class Dialect { kModelopt, kCompressedTensors };
-std::string_view DialectName(Dialect dialect);  // "modelopt", "compressed-tensors"
+using Dialect = const dialects::Dialect*;
 
 // The input scales of weights whose format has them.
 enum class ActivationScales {
@@ -87,7 +72,7 @@ std::string_view KvCacheName(KvCache kv_cache);
 struct Rule {
   std::vector<checkpoint::Role> roles;  // one of them; empty: any
   std::string name_glob;                // on the module name; empty: any
-  TargetFormat format = TargetFormat::kKeep;
+  Format format = kKeep;
   ScaleMethod scale = ScaleMethod::kAuto;
   Smooth smooth = Smooth::kEffort;
 
@@ -148,7 +133,7 @@ struct Recipe {
   CalibrationSection calibration;
   std::vector<Rule> rules;
   ComputeSection compute;
-  Dialect dialect = Dialect::kModelopt;
+  Dialect dialect = &dialects::kModelopt;
   KvCache kv_cache = KvCache::kNone;
   ActivationScales activations = ActivationScales::kCalibrated;
   float constant_input_scale = 1;  // for kConstant

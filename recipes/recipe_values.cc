@@ -26,7 +26,33 @@ bool IsDevice(std::string_view text) {
          std::ranges::all_of(index, [](char c) { return c >= '0' && c <= '9'; });
 }
 
+std::vector<ValueName<Format>> WrittenFormats() {
+  std::vector<ValueName<Format>> names = {{"keep", kKeep}};
+  for (const checkpoint::Codec* codec : checkpoint::Codecs()) {
+    if (codec->written()) names.push_back({codec->target, *codec});
+  }
+  return names;
+}
+
+std::vector<ValueName<Dialect>> ChosenDialects() {
+  std::vector<ValueName<Dialect>> names;
+  for (const Dialect dialect : dialects::Dialects()) {
+    if (dialect->chosen) names.push_back({dialect->name, dialect});
+  }
+  return names;
+}
+
 }  // namespace
+
+const std::vector<ValueName<Format>>& FormatNames() {
+  static const std::vector<ValueName<Format>> kNames = WrittenFormats();
+  return kNames;
+}
+
+const std::vector<ValueName<Dialect>>& DialectNames() {
+  static const std::vector<ValueName<Dialect>> kNames = ChosenDialects();
+  return kNames;
+}
 
 uint64_t ParseSize(std::string_view text, const ValueSource& source) {
   if (const std::optional<uint64_t> bytes = ParseByteSize(text)) return *bytes;
@@ -62,7 +88,7 @@ std::string ParseDevice(std::string_view text, const ValueSource& source) {
               "Write \"cpu\", \"cuda\" or \"cuda:N\"");
 }
 
-ScaleMethod ParseScaleMethod(TargetFormat format, ScaleMethod method, const ValueSource& source) {
+ScaleMethod ParseScaleMethod(Format format, ScaleMethod method, const ValueSource& source) {
   const std::span<const ScaleMethod> methods = ScaleMethodsOf(format);
   if (HasScaleMethod(format, method)) return method;
   if (methods.empty()) {

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/memory_bound.h"
@@ -48,17 +50,8 @@ inline constexpr std::array<ValueName<CpuProducts>, 3> kCpuProducts = {{
     {"bf16", CpuProducts::kBf16},
     {"auto", CpuProducts::kAuto},
 }};
-inline constexpr std::array<ValueName<TargetFormat>, 9> kTargetFormats = {{
-    {"keep", TargetFormat::kKeep},
-    {"bf16", TargetFormat::kBf16},
-    {"nvfp4", TargetFormat::kNvfp4},
-    {"mxfp4", TargetFormat::kMxfp4},
-    {"mxfp8", TargetFormat::kMxfp8},
-    {"fp8", TargetFormat::kFp8Tensor},
-    {"fp8_channel", TargetFormat::kFp8Channel},
-    {"fp8_block", TargetFormat::kFp8Block},
-    {"int4", TargetFormat::kInt4},
-}};
+// "keep", and the formats that are written.
+const std::vector<ValueName<Format>>& FormatNames();
 inline constexpr std::array<ValueName<ScaleMethod>, 7> kScaleMethods = {{
     {"auto", ScaleMethod::kAuto},
     {"max", ScaleMethod::kMax},
@@ -83,10 +76,8 @@ inline constexpr std::array<ValueName<Propagate>, 3> kPropagate = {{
     {"none", Propagate::kNone},
     {"quantised", Propagate::kQuantised},
 }};
-inline constexpr std::array<ValueName<Dialect>, 2> kDialects = {{
-    {"modelopt", Dialect::kModelopt},
-    {"compressed-tensors", Dialect::kCompressedTensors},
-}};
+// Those that a recipe may ask for.
+const std::vector<ValueName<Dialect>>& DialectNames();
 inline constexpr std::array<ValueName<KvCache>, 3> kKvCaches = {{
     {"none", KvCache::kNone},
     {"fp8", KvCache::kFp8},
@@ -102,19 +93,23 @@ inline constexpr std::array<ValueName<NonFinite>, 2> kNonFinite = {{
     {"clamp", NonFinite::kClamp},
 }};
 
+// Of rows of ValueName<T>.
+template <typename Names>
+using ValueIn = std::remove_cvref_t<decltype(std::declval<const Names&>().begin()->value)>;
+
 // `name` is one of the names: the schema says so.
-template <typename T, size_t N>
-T ValueOf(const std::array<ValueName<T>, N>& names, std::string_view name) {
-  for (const ValueName<T>& row : names) {
+template <typename Names>
+ValueIn<Names> ValueOf(const Names& names, std::string_view name) {
+  for (const auto& row : names) {
     if (row.name == name) return row.value;
   }
   assert(false && "the schema lists a name that the parser lacks");
   return names.front().value;
 }
 
-template <typename T, size_t N>
-std::string_view NameOf(const std::array<ValueName<T>, N>& names, T value) {
-  for (const ValueName<T>& row : names) {
+template <typename Names>
+std::string_view NameOf(const Names& names, ValueIn<Names> value) {
+  for (const auto& row : names) {
     if (row.value == value) return row.name;
   }
   assert(false && "a value without a name");
@@ -140,7 +135,7 @@ SizeBudget ParseSizeBudget(std::string_view text, const ValueSource& source);
 std::string ParseDevice(std::string_view text, const ValueSource& source);
 
 // The method itself, unless rules of `format` have no such method.
-ScaleMethod ParseScaleMethod(TargetFormat format, ScaleMethod method, const ValueSource& source);
+ScaleMethod ParseScaleMethod(Format format, ScaleMethod method, const ValueSource& source);
 
 // `value` itself when it is a scale that F32, its reciprocal and BF16 hold: 1e-20 to 1e20.
 float ParseInputScale(double value, const ValueSource& source);

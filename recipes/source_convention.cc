@@ -7,7 +7,6 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "checkpoint/config_facts.h"
 #include "recipes/target_format.h"
 
 namespace vernier::recipes {
@@ -18,33 +17,17 @@ using checkpoint::SourceModel;
 
 constexpr std::string_view kHybridModelType = "deepseek_v4";
 
-std::string QuantMethod(const SourceModel& source) {
-  return checkpoint::QuantMethod(source.checkpoint.config());
-}
-
-std::string_view ConventionName(Convention convention) {
-  switch (convention) {
-    case Convention::kNative:
-      return "the model's own";
-    case Convention::kModelopt:
-      return "modelopt";
-    case Convention::kCompressedTensors:
-      return "compressed-tensors";
-  }
-  return {};
-}
-
 bool Converts(const Plan& plan) {
   return std::ranges::any_of(
-      plan.weights, [](const WeightPlan& weight) { return weight.format != TargetFormat::kKeep; });
+      plan.weights, [](const WeightPlan& weight) { return weight.format != kKeep; });
 }
 
 // Why a converted weight cannot stand beside native ones; empty if it can.
 std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe, const Plan& plan,
-                                 TargetFormat format) {
+                                 Format format) {
   if (!IsQuantised(format)) return {};
-  if (format == TargetFormat::kFp8Block && plan.fp8_blocks.native) return {};
-  if (format != TargetFormat::kNvfp4) return "no engine loads it there";
+  if (format == formats::kFp8Block && plan.fp8_blocks.native) return {};
+  if (format != formats::kNvfp4) return "no engine loads it there";
   if (source.family->model_type() != kHybridModelType) {
     return fmt::format("no engine loads it there for the model_type {}",
                        source.family->model_type());
@@ -59,7 +42,7 @@ std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe
 [[noreturn]] void ThrowNotDescribed(const LogicalWeight& kept) {
   throw Error(ErrorCode::kBadRule, kept.name,
               fmt::format("it stays {}, which the new configuration could not describe",
-                          checkpoint::WeightFormatName(kept.format)),
+                          checkpoint::FormatName(kept.format)),
               "Convert it too, for instance with a first rule {\"name\": \"*\", \"format\": "
               "\"bf16\"}");
 }
@@ -67,13 +50,13 @@ std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe
 void CheckBesideNative(const SourceModel& source, const Recipe& recipe, const Plan& plan,
                        const LogicalWeight& kept) {
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    const TargetFormat format = plan.weights[i].format;
+    const Format format = plan.weights[i].format;
     const std::string obstacle = ObstacleBesideNative(source, recipe, plan, format);
     if (obstacle.empty()) continue;
     throw Error(ErrorCode::kBadRule, source.layout.weights[i].name,
                 fmt::format("it would be {} beside {}, which stays {} as released, and {}",
                             TargetFormatName(format), kept.name,
-                            checkpoint::WeightFormatName(kept.format), obstacle),
+                            checkpoint::FormatName(kept.format), obstacle),
                 "Convert every quantised weight: begin with a rule {\"name\": \"*\", \"format\": "
                 "\"bf16\"}, or choose another format");
   }
@@ -81,25 +64,14 @@ void CheckBesideNative(const SourceModel& source, const Recipe& recipe, const Pl
 
 }  // namespace
 
-Convention ConventionOf(const SourceModel& source, const LogicalWeight& quantised) {
-  const std::string& main = source.checkpoint.tensor(quantised.main).info.name;
-  if (main.ends_with(".weight_packed")) return Convention::kCompressedTensors;
-  const std::string& scale = source.checkpoint.tensor(quantised.scale).info.name;
-  if (!scale.ends_with(".weight_scale")) return Convention::kNative;
-  return QuantMethod(source) == "compressed-tensors" ? Convention::kCompressedTensors
-                                                     : Convention::kModelopt;
-}
-
-bool HasNativeConfig(const SourceModel& source) { return QuantMethod(source) == "fp8"; }
-
 bool StaysNative(const SourceModel& source, const Plan& plan) {
-  if (!HasNativeConfig(source)) return false;
+  if (!dialects::HasNativeConfig(source)) return false;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    const TargetFormat format = plan.weights[i].format;
-    if (format == TargetFormat::kFp8Block && plan.fp8_blocks.native) return true;
+    const Format format = plan.weights[i].format;
+    if (format == formats::kFp8Block && plan.fp8_blocks.native) return true;
     const LogicalWeight& weight = source.layout.weights[i];
-    if (format == TargetFormat::kKeep && IsQuantised(weight) &&
-        ConventionOf(source, weight) == Convention::kNative) {
+    if (format == kKeep && IsQuantised(weight) &&
+        &dialects::DialectOf(source, weight) == &dialects::kNative) {
       return true;
     }
   }
@@ -111,19 +83,18 @@ void CheckConventions(const SourceModel& source, const Recipe& recipe, const Pla
   bool checked_native = false;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];
-    if (plan.weights[i].format != TargetFormat::kKeep || !IsQuantised(weight)) continue;
+    if (plan.weights[i].format != kKeep || !IsQuantised(weight)) continue;
     if (!FormatOf(weight)) ThrowNotDescribed(weight);
-    const Convention convention = ConventionOf(source, weight);
-    const bool compressed = convention == Convention::kCompressedTensors;
-    if (compressed != (plan.dialect == Dialect::kCompressedTensors)) {
+    const Dialect convention = &dialects::DialectOf(source, weight);
+    if (convention != plan.dialect && convention->extended_by != plan.dialect) {
       throw Error(ErrorCode::kBadRule, weight.name,
                   fmt::format("it stays {} in {} convention, in an output of the dialect {}",
-                              checkpoint::WeightFormatName(weight.format),
-                              ConventionName(convention), DialectName(plan.dialect)),
+                              checkpoint::FormatName(weight.format),
+                              convention->name, plan.dialect->name),
                   "Convert it too, for instance with a first rule {\"name\": \"*\", \"format\": "
                   "\"bf16\"}, or choose the other export.dialect");
     }
-    if (convention != Convention::kNative || checked_native) continue;
+    if (convention == plan.dialect || checked_native) continue;
     CheckBesideNative(source, recipe, plan, weight);
     checked_native = true;
   }

@@ -8,18 +8,6 @@
 
 namespace vernier::recipes {
 
-// Who names a quantised weight's tensors so.
-enum class Convention {
-  kNative,             // X.scale or X.weight_scale_inv, as DeepSeek releases its models
-  kModelopt,           // X.weight with X.weight_scale
-  kCompressedTensors,  // X.weight_packed, or its config
-};
-Convention ConventionOf(const checkpoint::SourceModel& source,
-                        const checkpoint::LogicalWeight& quantised);
-
-// Whether config.json's quantization_config is that of native FP8 blocks (quant_method "fp8").
-bool HasNativeConfig(const checkpoint::SourceModel& source);
-
 // Whether config.json keeps its native quantization_config: native weights stay quantised, or new
 // FP8 blocks follow that convention.
 bool StaysNative(const checkpoint::SourceModel& source, const Plan& plan);

@@ -35,7 +35,7 @@ std::vector<FormatError> ErrorsWhere(const Database& database, const char* condi
   std::vector<FormatError> errors;
   while (rows.Step()) {
     errors.push_back({.module = rows.Text(0),
-                      .format = recipes::ValueOf(recipes::kTargetFormats, rows.Text(1)),
+                      .format = recipes::ValueOf(recipes::FormatNames(), rows.Text(1)),
                       .tokens = rows.Integer(2),
                       .energy = rows.Real(3),
                       .error = rows.Real(4)});

@@ -42,9 +42,8 @@ class Arguments {
   void Read(std::string_view name, std::optional<T>& value) const {
     if (Has(name)) Read(name, value.emplace());
   }
-  template <typename T, size_t N>
-  void ReadName(std::string_view name, const std::array<recipes::ValueName<T>, N>& names,
-                T& value) const {
+  template <typename Names, typename T>
+  void ReadName(std::string_view name, const Names& names, T& value) const {
     std::string text;
     Read(name, text);
     if (!text.empty()) value = recipes::ValueOf(names, text);

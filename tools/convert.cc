@@ -27,9 +27,9 @@ jobs::ConvertSpec ReadConvertSpec(const Arguments& arguments) {
   spec.places = ReadPlaces(arguments);
   spec.validate = arguments.Has("--validate");
   arguments.Read("--recipe", spec.recipe);
-  arguments.ReadName("--weights", recipes::kTargetFormats, spec.weights);
+  arguments.ReadName("--weights", recipes::FormatNames(), spec.weights);
   arguments.ReadName("--method", recipes::kScaleMethods, spec.method);
-  arguments.ReadName("--dialect", recipes::kDialects, spec.dialect);
+  arguments.ReadName("--dialect", recipes::DialectNames(), spec.dialect);
   std::vector<std::string> layouts;
   arguments.Read("--layout", layouts);
   for (const std::string& name : layouts) {

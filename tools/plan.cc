@@ -165,7 +165,7 @@ void PrintReport(const PlanReport& report) {
   if (!report.recipe.description.empty()) fmt::print("{}\n", report.recipe.description);
   fmt::print("source  {} ({})\noutput  {} (dialect {})\nrun     {}\n\n",
              report.recipe.source.string(), report.source.family->model_type(),
-             report.recipe.output.string(), recipes::DialectName(report.recipe.dialect),
+             report.recipe.output.string(), report.recipe.dialect->name,
              report.recipe.run_dir.string());
   PrintTensors(report);
   PrintPasses(report);

@@ -25,7 +25,7 @@ class DeepseekV4Reader final : public EngineReader {
         expert_format_(ExpertFormat()) {}
 
   std::string path() const override {
-    const bool nvfp4 = expert_format_ == StoredFormat::kNvfp4;
+    const bool nvfp4 = expert_format_ == formats::kNvfp4;
     switch (engine_) {
       case Engine::kVllm:
         return "deepseek_v4_fp8";
@@ -52,7 +52,7 @@ class DeepseekV4Reader final : public EngineReader {
     }
     if (BuiltPlain(module.name))
       return Decision::Unquantised("built without a quantisation method");
-    return Decision::Quantised(StoredFormat::kFp8Block, "quant_method fp8");
+    return Decision::Quantised(formats::kFp8Block, "quant_method fp8");
   }
 
  private:
@@ -73,12 +73,12 @@ class DeepseekV4Reader final : public EngineReader {
   StoredFormat ExpertFormat() const {
     switch (engine_) {
       case Engine::kVllm:
-        if (ExpertDtype() == "fp8") return StoredFormat::kFp8Block;
-        return AnnouncesNvfp4() ? StoredFormat::kNvfp4 : StoredFormat::kMxfp4;
+        if (ExpertDtype() == "fp8") return formats::kFp8Block;
+        return AnnouncesNvfp4() ? formats::kNvfp4 : formats::kMxfp4;
       case Engine::kSglang: {
         const bool hybrid =
             AnnouncesNvfp4() && config_.quant_algo == kAlgoMixed && config_.group_size.has_value();
-        return hybrid ? StoredFormat::kNvfp4 : Probed();
+        return hybrid ? formats::kNvfp4 : Probed();
       }
       case Engine::kTensorRtLlm:
         break;
@@ -88,30 +88,30 @@ class DeepseekV4Reader final : public EngineReader {
 
   StoredFormat Probed() const {
     const Module* probe = subject_.index.Find(kProbe);
-    if (probe == nullptr || probe->weight == kAbsent) return StoredFormat::kFp8Block;
+    if (probe == nullptr || probe->weight == kAbsent) return formats::kFp8Block;
     const DType dtype = subject_.Info(probe->weight).dtype;
-    if (dtype == DType::kF8E4M3) return StoredFormat::kFp8Block;
+    if (dtype == DType::kF8E4M3) return formats::kFp8Block;
     // SGLang takes any nibbles for MXFP4 unless the configuration says otherwise.
     const bool nvfp4 = dtype == DType::kU8 && engine_ == Engine::kTensorRtLlm;
-    return nvfp4 ? StoredFormat::kNvfp4 : StoredFormat::kMxfp4;
+    return nvfp4 ? formats::kNvfp4 : formats::kMxfp4;
   }
 
   Decision DecideExperts(const RuntimeModule& module) const {
     if (engine_ == Engine::kVllm && Lists(module.name)) {
       return Decision::Unquantised("in ignored_layers");
     }
-    if (expert_format_ == StoredFormat::kNvfp4 && engine_ == Engine::kVllm) {
+    if (expert_format_ == formats::kNvfp4 && engine_ == Engine::kVllm) {
       const std::string_view pattern = VllmExclusion(module.name);
       if (!pattern.empty()) {
-        return Decision::Quantised(StoredFormat::kMxfp4,
+        return Decision::Quantised(formats::kMxfp4,
                                    "excluded by \"" + std::string(pattern) + "\"");
       }
     }
-    if (expert_format_ == StoredFormat::kNvfp4 && engine_ == Engine::kSglang) {
+    if (expert_format_ == formats::kNvfp4 && engine_ == Engine::kSglang) {
       const std::string reason = SglangExclusion(module);
-      if (!reason.empty()) return Decision::Quantised(StoredFormat::kMxfp4, reason);
+      if (!reason.empty()) return Decision::Quantised(formats::kMxfp4, reason);
     }
-    if (expert_format_ == StoredFormat::kNvfp4 && engine_ == Engine::kTensorRtLlm) {
+    if (expert_format_ == formats::kNvfp4 && engine_ == Engine::kTensorRtLlm) {
       const Exclusion exclusion = FindExclusion(engine_, config_.exclusions, module);
       if (exclusion.excluded && !module.is_mtp) {
         return Decision::Unquantised("excluded by \"" + exclusion.pattern + "\"");
@@ -156,7 +156,7 @@ class DeepseekV4Reader final : public EngineReader {
     }
     if (engine_ == Engine::kVllm && ExpertDtype() == "fp8") return "expert_dtype fp8";
     if (!AnnouncesNvfp4()) return "moe_quant_algo is not NVFP4";
-    if (expert_format_ == StoredFormat::kNvfp4) return "moe_quant_algo NVFP4";
+    if (expert_format_ == formats::kNvfp4) return "moe_quant_algo NVFP4";
     return "quant_algo and group_size do not announce the hybrid";
   }
 

@@ -27,17 +27,17 @@ struct Decision {
     kUnknown,      // nobody here knows
   };
   Kind kind = Kind::kUnknown;
-  StoredFormat format = StoredFormat::kPlain;  // of kQuantised
+  StoredFormat format = formats::kPlain;  // of kQuantised
   std::string reason;                          // what decided it: 'excluded by "lm_head"'
 
   static Decision Quantised(StoredFormat format, std::string reason) {
     return {Kind::kQuantised, format, std::move(reason)};
   }
   static Decision Unquantised(std::string reason) {
-    return {Kind::kUnquantised, StoredFormat::kPlain, std::move(reason)};
+    return {Kind::kUnquantised, formats::kPlain, std::move(reason)};
   }
   static Decision Fails(std::string reason) {
-    return {Kind::kFails, StoredFormat::kPlain, std::move(reason)};
+    return {Kind::kFails, formats::kPlain, std::move(reason)};
   }
   static Decision Unknown() { return {}; }
 };

@@ -50,7 +50,7 @@ std::string MembersText(const std::vector<std::string>& members) {
 std::string BuiltAs(const Decision& decision) {
   switch (decision.kind) {
     case Decision::Kind::kQuantised:
-      return std::string(WeightFormatName(decision.format));
+      return std::string(FormatName(decision.format));
     case Decision::Kind::kUnquantised:
       return "unquantised";
     case Decision::Kind::kFails:
@@ -90,7 +90,7 @@ std::vector<ModuleExplanation> ExplainModules(const std::filesystem::path& direc
     explanation.name = module.name;
     for (const Module* member : module.members) explanation.members.push_back(member->name);
     const std::optional<StoredFormat> stored = module.Stored();
-    explanation.stored = stored ? WeightFormatName(*stored) : "mixed";
+    explanation.stored = stored ? FormatName(*stored) : "mixed";
     for (const auto& [engine, reader] : readers) {
       explanation.decisions.push_back(DecisionOf(engine, *reader, module));
     }

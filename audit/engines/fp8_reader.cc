@@ -25,7 +25,7 @@ class Fp8Reader final : public EngineReader {
       return Decision::Fails("only some of its members are in ignored_layers");
     }
     const bool in_blocks = !config_.weight_block_size.empty();
-    return Decision::Quantised(in_blocks ? StoredFormat::kFp8Block : StoredFormat::kFp8Tensor,
+    return Decision::Quantised(in_blocks ? formats::kFp8Block : formats::kFp8Tensor,
                                "quant_method fp8");
   }
 

@@ -41,7 +41,7 @@ bool IsPlain(StoredFormat format) { return !IsQuantised(format); }
 
 std::string Describe(const RuntimeModule& module, StoredFormat stored, const Decision& decision) {
   if (decision.kind == Decision::Kind::kFails) return module.name + " (" + decision.reason + ")";
-  return module.name + " (stored " + std::string(WeightFormatName(stored)) + ", read as " +
+  return module.name + " (stored " + std::string(FormatName(stored)) + ", read as " +
          BuiltAs(decision) + ": " + decision.reason + ")";
 }
 
@@ -57,7 +57,7 @@ const Defect* DefectOf(const Subject& subject, const RuntimeModule& module, Stor
   // V15 says that no engine has such a path.
   const bool beside_experts =
       role == Role::kAttention || role == Role::kIndexer || role == Role::kSharedExpert;
-  if (subject.IsDeepseekV4() && stored == StoredFormat::kNvfp4 && beside_experts) return nullptr;
+  if (subject.IsDeepseekV4() && stored == formats::kNvfp4 && beside_experts) return nullptr;
   return &kBuiltOtherwise;
 }
 
@@ -65,7 +65,7 @@ const Defect* DefectOf(const Subject& subject, const RuntimeModule& module, Stor
 // and none of the models that are released quantised.
 bool IsLinearRouter(const Subject& subject, const Module& module) {
   return subject.dialect != QuantDialect::kNative && module.meaning.role == Role::kRouter &&
-         module.meaning.linear && module.format == StoredFormat::kPlain &&
+         module.meaning.linear && module.format == formats::kPlain &&
          subject.index.Find(module.name + ".e_score_correction_bias") == nullptr;
 }
 

@@ -38,13 +38,13 @@ Cut CutOf(std::string_view leaf) {
 
 // Values per stored element along a row.
 int64_t ValuesPerByte(StoredFormat format) {
-  return checkpoint::IsNvfp4(format) || format == StoredFormat::kMxfp4 ? 2 : 1;
+  return checkpoint::IsNvfp4(format) || format == formats::kMxfp4 ? 2 : 1;
 }
 
 // Whether it is known how a quantised format may be cut.
 bool IsCut(StoredFormat format) {
-  return IsQuantised(format) && IsJudged(format) && format != StoredFormat::kInt4Zero &&
-         format != StoredFormat::kInt4Rows;
+  return IsQuantised(format) && IsJudged(format) && format != formats::kInt4Zero &&
+         format != formats::kInt4Rows;
 }
 
 // Rows and columns that share a scale and must not be cut apart.
@@ -54,22 +54,15 @@ struct Block {
 };
 
 Block BlockOf(const Subject& subject, StoredFormat format) {
-  switch (format) {
-    case StoredFormat::kNvfp4:
-      return {1, quantizers::kNvfp4BlockSize};
-    case StoredFormat::kNvfp4Wide:
-      return {1, 2 * quantizers::kNvfp4BlockSize};
-    case StoredFormat::kMxfp4:
-    case StoredFormat::kMxfp8:
-      return {1, quantizers::kMxfp4BlockSize};
-    case StoredFormat::kFp8Block: {
-      const std::vector<int64_t>& size = subject.Config().weight_block_size;
-      const bool given = size.size() == 2 && size[0] > 0 && size[1] > 0;
-      return given ? Block{size[0], size[1]} : Block{};
-    }
-    default:
-      return {};
+  if (format == formats::kNvfp4) return {1, quantizers::kNvfp4BlockSize};
+  if (format == formats::kNvfp4Wide) return {1, 2 * quantizers::kNvfp4BlockSize};
+  if (format == formats::kMxfp4 || format == formats::kMxfp8) {
+    return {1, quantizers::kMxfp4BlockSize};
   }
+  if (format != formats::kFp8Block) return {};
+  const std::vector<int64_t>& size = subject.Config().weight_block_size;
+  const bool given = size.size() == 2 && size[0] > 0 && size[1] > 0;
+  return given ? Block{size[0], size[1]} : Block{};
 }
 
 class Splitter {
@@ -124,7 +117,7 @@ class Splitter {
 
 // Rows of w1 and w3 together on each of `size` devices.
 bool HasOddGatedRows(const Subject& subject, const Module& module, int size) {
-  if (!module.IsMainExpert() || module.format != StoredFormat::kNvfp4) return false;
+  if (!module.IsMainExpert() || module.format != formats::kNvfp4) return false;
   const std::vector<int64_t>& shape = subject.Info(module.weight).shape;
   const bool is_gate = module.name.ends_with(".w1") || module.name.ends_with(".gate_proj");
   return is_gate && shape.size() == 2 && 2 * shape[0] / size % kGatedRowMultiple != 0;

@@ -29,7 +29,7 @@ using checkpoint::ModelDims;
 using checkpoint::ModelLayout;
 using checkpoint::Role;
 using checkpoint::SourceModel;
-using checkpoint::WeightFormat;
+namespace formats = checkpoint::formats;
 
 constexpr uint64_t kF32Bytes = 4;
 constexpr uint64_t kBf16Bytes = 2;
@@ -548,8 +548,8 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
 
 uint64_t LoadedBytes(const SourceModel& source, const LogicalWeight& weight, uint64_t element) {
   const checkpoint::TensorInfo& main = source.checkpoint.tensor(weight.main).info;
-  const bool exact = weight.format == WeightFormat::kInteger ||
-                     weight.format == WeightFormat::kOpaque ||
+  const bool exact = weight.format == formats::kInteger ||
+                     weight.format == formats::kOpaque ||
                      main.dtype == checkpoint::DType::kF32;
   return exact ? main.Bytes() : Elements(weight) * element;
 }

@@ -76,7 +76,7 @@ std::vector<LinearResult> LinearErrors::Results() const {
         {.module = entry.module,
          .role = std::string(checkpoint::RoleName(weight.role)),
          .expert = weight.expert,
-         .weight_format = std::string(checkpoint::WeightFormatName(weight.format)),
+         .weight_format = std::string(checkpoint::FormatName(weight.format)),
          .activations = std::string(ActivationFormatName(quantizer_.Of(entry.module).format)),
          .errors = entry.sums.Errors()});
   }

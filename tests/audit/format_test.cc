@@ -9,7 +9,8 @@ namespace vernier::audit {
 namespace {
 
 using checkpoint::DType;
-using checkpoint::WeightFormat;
+using checkpoint::Format;
+namespace formats = checkpoint::formats;
 using testing::Filled;
 using testing::MakeTensor;
 using testing::TestTensor;
@@ -114,13 +115,13 @@ using FormatTest = AuditTest;
 
 TEST_F(FormatTest, NothingFiresOnRightWeights) {
   // Of the engines only TensorRT-LLM takes MXFP4 in this dialect.
-  const std::vector<std::tuple<ModelFiles, WeightFormat, Rules>> cases = {
-      {Int4Model(), WeightFormat::kInt4, {}},
-      {CompressedNvfp4Model(), WeightFormat::kNvfp4, {}},
-      {WeightOnlyNvfp4Model(), WeightFormat::kNvfp4, {}},
-      {Mxfp4Model(), WeightFormat::kMxfp4, {"V13"}},
-      {Mxfp8Model(), WeightFormat::kMxfp8, {}},
-      {ChannelModel(), WeightFormat::kFp8Channel, {}}};
+  const std::vector<std::tuple<ModelFiles, Format, Rules>> cases = {
+      {Int4Model(), formats::kInt4, {}},
+      {CompressedNvfp4Model(), formats::kNvfp4, {}},
+      {WeightOnlyNvfp4Model(), formats::kNvfp4, {}},
+      {Mxfp4Model(), formats::kMxfp4, {"V13"}},
+      {Mxfp8Model(), formats::kMxfp8, {}},
+      {ChannelModel(), formats::kFp8Channel, {}}};
   for (const auto& [model, format, rules] : cases) {
     const testing::TempDir directory;
     model.Write(directory.path() / "model");
@@ -128,7 +129,7 @@ TEST_F(FormatTest, NothingFiresOnRightWeights) {
         Validate({.directory = directory.path() / "model", .depth = AuditDepth::kFull});
     EXPECT_EQ(RulesOf(report), rules) << ReportText(report);
     EXPECT_TRUE(report.Clean());
-    EXPECT_EQ(report.quantised_weights, (std::map<WeightFormat, int64_t>{{format, 1}}));
+    EXPECT_EQ(report.quantised_weights, (std::map<Format, int64_t>{{format, 1}}));
   }
 }
 

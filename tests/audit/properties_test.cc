@@ -248,7 +248,7 @@ TEST_F(NotJudgedTest, Gptq) {
   EXPECT_RULES(report, "J02");
   EXPECT_EQ(report.Count(Severity::kInfo), 2);  // the method, and its weights
   EXPECT_THAT(Named(report, "J02"), Contains("quant_method gptq"));
-  EXPECT_EQ(report.quantised_weights.at(checkpoint::WeightFormat::kGptq), 14);
+  EXPECT_EQ(report.quantised_weights.at(checkpoint::formats::kGptq), 14);
   for (const EngineVerdict& verdict : report.engines) EXPECT_EQ(verdict.disagreements, 0);
 }
 
@@ -262,7 +262,7 @@ TEST_F(NotJudgedTest, Int8) {
       {"ignore", {"lm_head"}}};
   const AuditReport report = Audit(model, /*full=*/true);
   EXPECT_RULES(report, "J02");
-  EXPECT_EQ(report.quantised_weights.at(checkpoint::WeightFormat::kInt8), 14);
+  EXPECT_EQ(report.quantised_weights.at(checkpoint::formats::kInt8), 14);
 }
 
 TEST_F(NotJudgedTest, AMethodThatNobodyKnows) {

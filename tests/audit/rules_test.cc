@@ -55,7 +55,7 @@ TEST_F(CleanTest, NothingFiresOnAnNvfp4Checkpoint) {
   const AuditReport report = Audit(MakeNvfp4Model(Native()), /*full=*/true);
   EXPECT_RULES(report);
   EXPECT_TRUE(report.Clean());
-  EXPECT_EQ(report.quantised_weights.at(checkpoint::WeightFormat::kNvfp4), 3 * 4 * 3);
+  EXPECT_EQ(report.quantised_weights.at(checkpoint::formats::kNvfp4), 3 * 4 * 3);
 }
 
 TEST_F(CleanTest, NothingFiresOnANativeCheckpoint) {
@@ -67,7 +67,7 @@ TEST_F(CleanTest, NothingFiresOnTheExample) {
       Validate({.directory = std::string(VERNIER_SOURCE_DIR) + "/examples/mini-deepseek-v4",
                 .depth = AuditDepth::kFull});
   EXPECT_RULES(report);
-  EXPECT_FALSE(report.quantised_weights.contains(checkpoint::WeightFormat::kNvfp4));
+  EXPECT_FALSE(report.quantised_weights.contains(checkpoint::formats::kNvfp4));
 }
 
 TEST_F(CleanTest, LayersUnderOtherNamesAreNotMissed) {

@@ -56,7 +56,7 @@ TEST_F(SourceTest, ErrorsAreThoseOfTheDefinition) {
   testing::SquaredError expected;
   int64_t values = 0;
   for (const auto& weight : model.layout.weights) {
-    if (weight.format != checkpoint::WeightFormat::kNvfp4) continue;
+    if (weight.format != checkpoint::formats::kNvfp4) continue;
     const auto& original = *source.layout.FindModule(weight.module);
     expected.Add(testing::ReadWeight(source.checkpoint, original),
                  testing::ReadWeight(model.checkpoint, weight));

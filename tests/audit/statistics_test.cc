@@ -16,7 +16,7 @@ namespace {
 
 using checkpoint::DType;
 using checkpoint::Role;
-using checkpoint::WeightFormat;
+namespace formats = checkpoint::formats;
 using testing::MakeTensor;
 
 using StatisticsTest = AuditTest;
@@ -122,7 +122,7 @@ TEST_F(StatisticsTest, WorstWeightsComeFirst) {
   ASSERT_EQ(report.worst_weights.size(), 32u);  // of 36
   EXPECT_EQ(report.worst_weights[0].module, Expert(3, "w2"));
   EXPECT_EQ(report.worst_weights[0].layer, 1);
-  EXPECT_EQ(report.worst_weights[0].format, WeightFormat::kNvfp4);
+  EXPECT_EQ(report.worst_weights[0].format, formats::kNvfp4);
   EXPECT_TRUE(std::is_sorted(report.worst_weights.begin(), report.worst_weights.end(),
                              [](const WeightError& a, const WeightError& b) {
                                return a.error.RelativeError() > b.error.RelativeError();

@@ -27,7 +27,8 @@ namespace {
 using checkpoint::Checkpoint;
 using checkpoint::DType;
 using checkpoint::LogicalWeight;
-using checkpoint::WeightFormat;
+using checkpoint::Format;
+namespace formats = checkpoint::formats;
 using testing::OpenedTensors;
 using testing::TestTensor;
 using testing::Zeros;
@@ -79,17 +80,17 @@ std::vector<std::byte> DecodeOnHost(const Checkpoint& checkpoint, const LogicalW
 // How a weight "x" may be stored: the zeros of its tensors say dtypes and shapes.
 struct WeightStorage {
   std::string name;
-  WeightFormat format;
+  Format format;
   std::vector<TestTensor> tensors;
   Json config = Json::object();
 };
 
 WeightStorage PlainStorage(std::string name, DType dtype, std::vector<int64_t> shape) {
-  return {std::move(name), WeightFormat::kPlain, {Zeros("x.weight", dtype, std::move(shape))}};
+  return {std::move(name), formats::kPlain, {Zeros("x.weight", dtype, std::move(shape))}};
 }
 
 // Blocks of 4 x 4.
-WeightStorage Fp8Storage(std::string name, WeightFormat format, std::vector<int64_t> shape,
+WeightStorage Fp8Storage(std::string name, Format format, std::vector<int64_t> shape,
                          DType scale, std::vector<int64_t> scales) {
   return {std::move(name),
           format,
@@ -99,19 +100,19 @@ WeightStorage Fp8Storage(std::string name, WeightFormat format, std::vector<int6
 }
 
 WeightStorage Mxfp8Storage(DType scale, int64_t rows, int64_t columns) {
-  return Fp8Storage("Mxfp8", WeightFormat::kMxfp8, {rows, columns}, scale, {rows, columns / 32});
+  return Fp8Storage("Mxfp8", formats::kMxfp8, {rows, columns}, scale, {rows, columns / 32});
 }
 
 WeightStorage Mxfp4Storage(DType main, DType scale, int64_t rows, int64_t columns) {
   return {"Mxfp4",
-          WeightFormat::kMxfp4,
+          formats::kMxfp4,
           {Zeros("x.weight", main, {rows, columns / 2}),
            Zeros("x.weight_scale", scale, {rows, columns / 32})}};
 }
 
 WeightStorage Nvfp4Storage(int64_t block, int64_t rows, int64_t columns) {
   return {"Nvfp4 of " + std::to_string(block),
-          block == 32 ? WeightFormat::kNvfp4Wide : WeightFormat::kNvfp4,
+          block == 32 ? formats::kNvfp4Wide : formats::kNvfp4,
           {Zeros("x.weight", DType::kU8, {rows, columns / 2}),
            Zeros("x.weight_scale", DType::kF8E4M3, {rows, columns / block}),
            Zeros("x.weight_scale_2", DType::kF32, {})},
@@ -119,8 +120,8 @@ WeightStorage Nvfp4Storage(int64_t block, int64_t rows, int64_t columns) {
 }
 
 std::vector<WeightStorage> KnownStorages() {
-  constexpr auto kTensor = WeightFormat::kFp8Tensor, kChannel = WeightFormat::kFp8Channel,
-                 kBlock = WeightFormat::kFp8Block;
+  constexpr auto kTensor = formats::kFp8Tensor, kChannel = formats::kFp8Channel,
+                 kBlock = formats::kFp8Block;
   return {
       PlainStorage("a BF16 matrix", DType::kBF16, {7, 5}),
       PlainStorage("an F16 matrix", DType::kF16, {7, 5}),
@@ -202,7 +203,7 @@ class DeviceDecoderTest : public ::testing::TestWithParam<at::DeviceType> {
 
   OpenedTensors Open(const WeightStorage& storage) {
     OpenedTensors opened = testing::OpenTensors(directory_.path(), storage.tensors, storage.config);
-    EXPECT_EQ(WeightFormatName(opened.weight().format), WeightFormatName(storage.format));
+    EXPECT_EQ(FormatName(opened.weight().format), FormatName(storage.format));
     return opened;
   }
 
@@ -406,7 +407,7 @@ TEST_P(DeviceDecoderTest, Bf16HasLessRoomThanF32) {
   const std::vector<std::byte> scale = BytesOf(std::vector<float>{0x1.FFp119f});
   const std::vector<std::byte> codes(4, std::byte{0x78});  // 2^8
   const OpenedTensors fp8 =
-      Open(Fp8Storage("a tensor's F32", WeightFormat::kFp8Tensor, {2, 2}, DType::kF32, {1}));
+      Open(Fp8Storage("a tensor's F32", formats::kFp8Tensor, {2, 2}, DType::kF32, {1}));
   EXPECT_FALSE(ExpectAsOnHost(fp8, {codes, scale}, at::kFloat));
   EXPECT_TRUE(ExpectAsOnHost(fp8, {codes, scale}, at::kBFloat16));
 }
@@ -448,7 +449,7 @@ TEST_P(DeviceDecoderTest, RealCheckpointsDecodeAsOnTheHost) {
     const DeviceDecoder decoder(source.checkpoint, device_);
     for (const LogicalWeight& weight : source.layout.weights) {
       SCOPED_TRACE(path.string() + ": " + weight.name);
-      (decoder.Knows(weight) ? known : unknown).emplace(WeightFormatName(weight.format));
+      (decoder.Knows(weight) ? known : unknown).emplace(FormatName(weight.format));
       if (!decoder.Knows(weight)) continue;
       const WeightBytes bytes = {StoredBytes(source.checkpoint, weight.main),
                                  StoredBytes(source.checkpoint, weight.scale),

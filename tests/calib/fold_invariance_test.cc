@@ -47,7 +47,7 @@ void WriteFolded(const SourceModel& source, const RandomFolds& folds,
   std::vector<testing::TestTensor> tensors;
   for (size_t i = 0; i < source.layout.weights.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];
-    if (weight.format == checkpoint::WeightFormat::kInteger) {
+    if (weight.format == checkpoint::formats::kInteger) {
       const checkpoint::TensorInfo& info = source.checkpoint.tensor(weight.main).info;
       tensors.push_back(
           {{info.name, info.dtype, info.shape}, std::vector<std::byte>(info.Bytes())});

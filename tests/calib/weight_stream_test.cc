@@ -40,7 +40,7 @@ class WeightStreamTest : public ::testing::TestWithParam<at::DeviceType> {
   void SetUp() override {
     if (!HasDevice(GetParam())) GTEST_SKIP() << "no such device in this build or machine";
     for (const LogicalWeight& weight : source_.layout.weights) {
-      if (weight.layer >= 0 && weight.format != checkpoint::WeightFormat::kInteger) {
+      if (weight.layer >= 0 && weight.format != checkpoint::formats::kInteger) {
         weights_.push_back(&weight);
       }
     }
@@ -129,7 +129,7 @@ TEST_P(WeightStreamTest, AReadThatFailsFailsWhereTheWeightIsTaken) {
   const checkpoint::SourceModel damaged = checkpoint::OpenSourceModel(dir.path() / "model");
   std::vector<const LogicalWeight*> all;
   for (const LogicalWeight& weight : damaged.layout.weights) {
-    if (weight.layer >= 0 && weight.format != checkpoint::WeightFormat::kInteger) {
+    if (weight.layer >= 0 && weight.format != checkpoint::formats::kInteger) {
       all.push_back(&weight);
     }
   }

@@ -21,7 +21,7 @@ using ::vernier::testing::TempDir;
 
 struct Format {
   const char* directory;
-  WeightFormat format;
+  Format format;
   bool has_input_scale = false;
   bool exact_in_bf16 = false;
 };
@@ -44,10 +44,10 @@ class FormatsTest : public ::testing::TestWithParam<Format> {
   }
 
   // ModelOpt writes the scale of a weight that is one block without dimensions.
-  WeightFormat Expected(const LogicalWeight& weight) const {
-    const bool one_block = GetParam().format == WeightFormat::kFp8Block &&
+  Format Expected(const LogicalWeight& weight) const {
+    const bool one_block = GetParam().format == formats::kFp8Block &&
                            source_.checkpoint.tensor(weight.scale).info.shape.empty();
-    return one_block ? WeightFormat::kFp8Tensor : GetParam().format;
+    return one_block ? formats::kFp8Tensor : GetParam().format;
   }
 
   // The golden values as a checkpoint of their own.
@@ -67,9 +67,9 @@ TEST_P(FormatsTest, EveryProjectionIsRecognised) {
   size_t parts = 0;
   for (const LogicalWeight& weight : source_.layout.weights) {
     parts += weight.Parts().size();
-    if (weight.format == WeightFormat::kPlain) continue;
+    if (weight.format == formats::kPlain) continue;
     ++projections;
-    EXPECT_EQ(WeightFormatName(weight.format), WeightFormatName(Expected(weight))) << weight.name;
+    EXPECT_EQ(FormatName(weight.format), FormatName(Expected(weight))) << weight.name;
     EXPECT_TRUE(weight.linear) << weight.name;
     EXPECT_GE(weight.layer, 0) << weight.name;
     EXPECT_TRUE(weight.name.ends_with("_proj.weight")) << weight.name;
@@ -145,7 +145,7 @@ TEST_P(FormatsTest, RangesCoverTheTensors) {
     for (int64_t row = 0; row < weight.rows(); ++row) {
       const ByteRange range = MainRange(source_.checkpoint, weight, row, 1);
       // A byte may hold an element of this row and one of the row before.
-      const bool shared = weight.format == WeightFormat::kInt4Rows && row % 2 == 1;
+      const bool shared = weight.format == formats::kInt4Rows && row % 2 == 1;
       EXPECT_EQ(shared ? range.end : range.begin, end);
       end = range.end;
     }
@@ -155,22 +155,22 @@ TEST_P(FormatsTest, RangesCoverTheTensors) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, FormatsTest,
-    ::testing::Values(Format{"compressed_tensors_fp8_block", WeightFormat::kFp8Block},
-                      Format{"compressed_tensors_fp8_channel", WeightFormat::kFp8Channel},
-                      Format{"compressed_tensors_fp8_tensor", WeightFormat::kFp8Tensor, true},
-                      Format{"compressed_tensors_int4", WeightFormat::kInt4},
-                      Format{"compressed_tensors_int4_asymmetric", WeightFormat::kInt4Zero},
-                      Format{"compressed_tensors_mxfp4", WeightFormat::kMxfp4, false, true},
-                      Format{"compressed_tensors_mxfp8", WeightFormat::kMxfp8, false, true},
-                      Format{"compressed_tensors_nvfp4", WeightFormat::kNvfp4, true},
-                      Format{"modelopt_fp8", WeightFormat::kFp8Tensor, true},
-                      Format{"modelopt_fp8_channel", WeightFormat::kFp8Channel},
-                      Format{"modelopt_fp8_block", WeightFormat::kFp8Block},
-                      Format{"modelopt_int4", WeightFormat::kInt4Rows},
-                      Format{"modelopt_mxfp4", WeightFormat::kMxfp4, false, true},
-                      Format{"modelopt_mxfp8", WeightFormat::kMxfp8, false, true},
-                      Format{"modelopt_nvfp4", WeightFormat::kNvfp4, true},
-                      Format{"modelopt_w4a8", WeightFormat::kNvfp4Wide, true}),
+    ::testing::Values(Format{"compressed_tensors_fp8_block", formats::kFp8Block},
+                      Format{"compressed_tensors_fp8_channel", formats::kFp8Channel},
+                      Format{"compressed_tensors_fp8_tensor", formats::kFp8Tensor, true},
+                      Format{"compressed_tensors_int4", formats::kInt4},
+                      Format{"compressed_tensors_int4_asymmetric", formats::kInt4Zero},
+                      Format{"compressed_tensors_mxfp4", formats::kMxfp4, false, true},
+                      Format{"compressed_tensors_mxfp8", formats::kMxfp8, false, true},
+                      Format{"compressed_tensors_nvfp4", formats::kNvfp4, true},
+                      Format{"modelopt_fp8", formats::kFp8Tensor, true},
+                      Format{"modelopt_fp8_channel", formats::kFp8Channel},
+                      Format{"modelopt_fp8_block", formats::kFp8Block},
+                      Format{"modelopt_int4", formats::kInt4Rows},
+                      Format{"modelopt_mxfp4", formats::kMxfp4, false, true},
+                      Format{"modelopt_mxfp8", formats::kMxfp8, false, true},
+                      Format{"modelopt_nvfp4", formats::kNvfp4, true},
+                      Format{"modelopt_w4a8", formats::kNvfp4Wide, true}),
     [](const auto& info) { return std::string(info.param.directory); });
 
 }  // namespace

@@ -40,7 +40,7 @@ TEST_F(ModelLayoutTest, Fp8BlocksMayBePartialAtTheEdges) {
       {Zeros("x.weight", DType::kF8E4M3, {130, 257}), Zeros("x.scale", DType::kF8E8M0, {2, 3})});
   ASSERT_EQ(layout.weights.size(), 1u);
   const LogicalWeight& weight = layout.weights[0];
-  EXPECT_EQ(weight.format, WeightFormat::kFp8Block);
+  EXPECT_EQ(weight.format, formats::kFp8Block);
   EXPECT_EQ(weight.block_rows, 128);
   EXPECT_EQ(weight.block_columns, 128);
   EXPECT_EQ(weight.module, "x");
@@ -64,7 +64,7 @@ TEST_F(ModelLayoutTest, Mxfp4FromI8OrU8) {
       const ModelLayout layout =
           Build({Zeros("x.weight", dtype, {3, 32}), Zeros(scale, DType::kF8E8M0, {3, 2})});
       ASSERT_EQ(layout.weights.size(), 1u);
-      EXPECT_EQ(layout.weights[0].format, WeightFormat::kMxfp4);
+      EXPECT_EQ(layout.weights[0].format, formats::kMxfp4);
       EXPECT_EQ(layout.weights[0].shape, (std::vector<int64_t>{3, 64}));
       EXPECT_EQ(layout.weights[0].block_columns, 32);
     }
@@ -80,7 +80,7 @@ TEST_F(ModelLayoutTest, Nvfp4WithAndWithoutInputScale) {
   std::vector<TestTensor> tensors = Nvfp4();
   ModelLayout layout = Build(tensors);
   ASSERT_EQ(layout.weights.size(), 1u);
-  EXPECT_EQ(layout.weights[0].format, WeightFormat::kNvfp4);
+  EXPECT_EQ(layout.weights[0].format, formats::kNvfp4);
   EXPECT_EQ(layout.weights[0].Parts().size(), 4u);
   EXPECT_EQ(layout.weights[0].columns(), 32);
   tensors.pop_back();
@@ -95,13 +95,13 @@ TEST_F(ModelLayoutTest, UnquantisedAndUnknownDtypes) {
   const ModelLayout layout =
       Build({Zeros("a.weight", DType::kBF16, {2, 2}), Zeros("b", DType::kF16, {2}),
              Zeros("c.ids", DType::kI64, {2}), Zeros("d.weight", DType::kF64, {1, 1}), opaque});
-  EXPECT_EQ(layout.FindModule("a")->format, WeightFormat::kPlain);
+  EXPECT_EQ(layout.FindModule("a")->format, formats::kPlain);
   EXPECT_TRUE(layout.FindModule("a")->linear);
-  EXPECT_EQ(layout.FindModule("b")->format, WeightFormat::kPlain);
+  EXPECT_EQ(layout.FindModule("b")->format, formats::kPlain);
   EXPECT_FALSE(layout.FindModule("b")->linear);
-  EXPECT_EQ(layout.FindModule("c.ids")->format, WeightFormat::kInteger);
-  EXPECT_EQ(layout.FindModule("d")->format, WeightFormat::kOpaque);
-  EXPECT_EQ(layout.FindModule("o")->format, WeightFormat::kOpaque);
+  EXPECT_EQ(layout.FindModule("c.ids")->format, formats::kInteger);
+  EXPECT_EQ(layout.FindModule("d")->format, formats::kOpaque);
+  EXPECT_EQ(layout.FindModule("o")->format, formats::kOpaque);
   EXPECT_EQ(layout.FindModule("nothing"), nullptr);
   EXPECT_EQ(layout.FindName("a.weight"), layout.FindModule("a"));
   EXPECT_EQ(layout.FindName("a"), nullptr);
@@ -114,7 +114,7 @@ TEST_F(ModelLayoutTest, ScalesThatBelongToNoWeightStandAlone) {
   ASSERT_EQ(layout.weights.size(), 3u);
   for (const char* name : {"lost.scale", "a.input_scale"}) {
     EXPECT_EQ(layout.FindModule(name)->role, Role::kOther);
-    EXPECT_EQ(layout.FindModule(name)->format, WeightFormat::kOpaque);
+    EXPECT_EQ(layout.FindModule(name)->format, formats::kOpaque);
   }
 }
 
@@ -194,7 +194,7 @@ TEST_P(BadWeightTest, IsRefusedOrReported) {
   const ModelLayout layout = BuildModelLayout(checkpoint, LinearFamily(), &problems);
   ASSERT_EQ(problems.size(), 1u);
   EXPECT_THAT(problems[0], ::testing::HasSubstr(bad.message_part));
-  EXPECT_EQ(layout.FindName("x.weight")->format, WeightFormat::kOpaque);
+  EXPECT_EQ(layout.FindName("x.weight")->format, formats::kOpaque);
   size_t parts = 0;
   for (const LogicalWeight& weight : layout.weights) parts += weight.Parts().size();
   EXPECT_EQ(parts, checkpoint.tensors().size());

@@ -27,7 +27,7 @@ void ExpectSound(const SourceModel& source) {
   }
   for (const LogicalWeight& weight : source.layout.weights) {
     EXPECT_NE(weight.role, Role::kOther) << weight.name;
-    if (weight.format == WeightFormat::kInteger) continue;
+    if (weight.format == formats::kInteger) continue;
     float largest = 0;
     for (const float value : ReadWeight(source.checkpoint, weight)) {  // throws on NaN
       largest = std::max(largest, std::abs(value));

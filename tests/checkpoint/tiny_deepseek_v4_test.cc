@@ -57,7 +57,7 @@ TEST_F(TinyDeepseekV4, RolesAndFormats) {
   for (const LogicalWeight& weight : layout().weights) {
     const std::string role(RoleName(weight.role));
     ++roles[role];
-    ++formats[std::string(WeightFormatName(weight.format))];
+    ++formats[std::string(FormatName(weight.format))];
     if (weight.quantisable()) ++linear[role];
     if (!weight.fused_group.empty()) ++group_sizes[weight.fused_group];
     EXPECT_EQ(weight.expert >= 0, weight.name.find(".experts.") != std::string::npos);
@@ -122,7 +122,7 @@ double DecodeFp4(int code) {
 TEST_F(TinyDeepseekV4, Fp8ValuesFollowTheirDefinition) {
   int checked = 0;
   for (const LogicalWeight& weight : layout().weights) {
-    if (weight.format != WeightFormat::kFp8Block) continue;
+    if (weight.format != formats::kFp8Block) continue;
     const std::vector<uint8_t> codes = Bytes(weight.main);
     const std::vector<uint8_t> scales = Bytes(weight.scale);
     const std::vector<float> values = Values(weight);
@@ -141,7 +141,7 @@ TEST_F(TinyDeepseekV4, Fp8ValuesFollowTheirDefinition) {
 TEST_F(TinyDeepseekV4, Mxfp4ValuesFollowTheirDefinition) {
   int checked = 0;
   for (const LogicalWeight& weight : layout().weights) {
-    if (weight.format != WeightFormat::kMxfp4) continue;
+    if (weight.format != formats::kMxfp4) continue;
     const std::vector<uint8_t> packed = Bytes(weight.main);
     const std::vector<uint8_t> scales = Bytes(weight.scale);
     const std::vector<float> values = Values(weight);
@@ -158,7 +158,7 @@ TEST_F(TinyDeepseekV4, Mxfp4ValuesFollowTheirDefinition) {
 
 TEST_F(TinyDeepseekV4, Bf16LosesNothingOfTheQuantisedWeights) {
   for (const LogicalWeight& weight : layout().weights) {
-    if (weight.format != WeightFormat::kFp8Block && weight.format != WeightFormat::kMxfp4) continue;
+    if (weight.format != formats::kFp8Block && weight.format != formats::kMxfp4) continue;
     const std::vector<float> values = Values(weight);
     std::vector<uint16_t> rounded(values.size());
     WeightReader(checkpoint()).ReadBf16(weight, 0, weight.rows(), rounded);

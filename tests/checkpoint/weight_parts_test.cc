@@ -56,7 +56,7 @@ TEST_F(WeightPartsTest, Fp8PerTensor) {
     for (const DType dtype : {DType::kF32, DType::kBF16, DType::kF16}) {
       const LogicalWeight weight = BuildOne({Fp8(200, 300), Zeros("x.weight_scale", dtype, shape),
                                              Zeros("x.input_scale", dtype, shape)});
-      EXPECT_EQ(weight.format, WeightFormat::kFp8Tensor);
+      EXPECT_EQ(weight.format, formats::kFp8Tensor);
       EXPECT_EQ(weight.block_rows, 200);
       EXPECT_EQ(weight.block_columns, 300);
       EXPECT_NE(weight.input_scale, Checkpoint::kNotFound);
@@ -69,7 +69,7 @@ TEST_F(WeightPartsTest, Fp8PerChannel) {
   for (const std::vector<int64_t>& shape : {std::vector<int64_t>{200}, {200, 1}}) {
     const LogicalWeight weight =
         BuildOne({Fp8(200, 300), Zeros("x.weight_scale", DType::kF32, shape)});
-    EXPECT_EQ(weight.format, WeightFormat::kFp8Channel);
+    EXPECT_EQ(weight.format, formats::kFp8Channel);
     EXPECT_EQ(weight.block_rows, 1);
     EXPECT_EQ(weight.block_columns, 300);
   }
@@ -79,7 +79,7 @@ TEST_F(WeightPartsTest, Fp8BlocksOfTwoAndOfFourDimensions) {
   for (const std::vector<int64_t>& shape : {std::vector<int64_t>{2, 3}, {2, 1, 3, 1}}) {
     const LogicalWeight weight =
         BuildOne({Fp8(200, 300), Zeros("x.weight_scale", DType::kBF16, shape)});
-    EXPECT_EQ(weight.format, WeightFormat::kFp8Block);
+    EXPECT_EQ(weight.format, formats::kFp8Block);
     EXPECT_EQ(weight.block_rows, 128);
     EXPECT_EQ(weight.block_columns, 128);
   }
@@ -103,7 +103,7 @@ TEST_F(WeightPartsTest, Fp8BlockStructureOfCompressedTensors) {
 TEST_F(WeightPartsTest, Mxfp8) {
   for (const DType dtype : {DType::kU8, DType::kF8E8M0}) {
     const LogicalWeight weight = BuildOne({Fp8(4, 256), Zeros("x.weight_scale", dtype, {4, 8})});
-    EXPECT_EQ(weight.format, WeightFormat::kMxfp8);
+    EXPECT_EQ(weight.format, formats::kMxfp8);
     EXPECT_EQ(weight.block_rows, 1);
     EXPECT_EQ(weight.block_columns, 32);
   }
@@ -113,7 +113,7 @@ TEST_F(WeightPartsTest, Mxfp4WithBytesAsScales) {
   for (const char* name : {"x.weight", "x.weight_packed"}) {
     const LogicalWeight weight =
         BuildOne({Zeros(name, DType::kU8, {3, 32}), Zeros("x.weight_scale", DType::kU8, {3, 2})});
-    EXPECT_EQ(weight.format, WeightFormat::kMxfp4);
+    EXPECT_EQ(weight.format, formats::kMxfp4);
     EXPECT_EQ(weight.shape, (std::vector<int64_t>{3, 64}));
   }
 }
@@ -134,7 +134,7 @@ std::vector<TestTensor> PackedNvfp4() {
 
 TEST_F(WeightPartsTest, PackedNvfp4HasDivisors) {
   const LogicalWeight weight = BuildOne(PackedNvfp4());
-  EXPECT_EQ(weight.format, WeightFormat::kNvfp4);
+  EXPECT_EQ(weight.format, formats::kNvfp4);
   EXPECT_EQ(weight.shape, (std::vector<int64_t>{3, 32}));
   EXPECT_TRUE(weight.global_scale_is_divisor);
   EXPECT_EQ(BuildOne(Without(PackedNvfp4(), 3)).input_scale, Checkpoint::kNotFound);
@@ -148,7 +148,7 @@ std::vector<TestTensor> Int4() {
 
 TEST_F(WeightPartsTest, Int4) {
   const LogicalWeight weight = BuildOne(Int4());
-  EXPECT_EQ(weight.format, WeightFormat::kInt4);
+  EXPECT_EQ(weight.format, formats::kInt4);
   EXPECT_EQ(weight.shape, (std::vector<int64_t>{3, 64}));
   EXPECT_EQ(weight.block_columns, 32);
 }
@@ -157,7 +157,7 @@ TEST_F(WeightPartsTest, KvCacheScalesStandAlone) {
   const ModelLayout layout = Build(
       {Fp8(4, 32), Zeros("x.weight_scale", DType::kF32, {}), Zeros("x.k_scale", DType::kF32, {})});
   ASSERT_EQ(layout.weights.size(), 2u);
-  EXPECT_EQ(layout.FindModule("x.k_scale")->format, WeightFormat::kPlain);
+  EXPECT_EQ(layout.FindModule("x.k_scale")->format, formats::kPlain);
   EXPECT_FALSE(layout.FindModule("x.k_scale")->linear);
 }
 
@@ -249,7 +249,7 @@ TEST_F(WeightPartsTest, StaticFp8OfMistral) {
   const LogicalWeight weight =
       BuildOne({Fp8(200, 300), Zeros("x.weight_scale_inv", DType::kBF16, {}),
                 Zeros("x.activation_scale", DType::kBF16, {})});
-  EXPECT_EQ(weight.format, WeightFormat::kFp8Tensor);
+  EXPECT_EQ(weight.format, formats::kFp8Tensor);
   EXPECT_NE(weight.input_scale, Checkpoint::kNotFound);
 }
 
@@ -259,7 +259,7 @@ TEST_F(WeightPartsTest, BlocksOf32AreNvfp4WhereTheConfigurationSaysSo) {
       Zeros("x.weight_scale_2", DType::kF32, {}), Zeros("x.input_scale", DType::kF32, {})};
   const Json wide = {{"quantization_config", {{"quant_algo", "W4A8_NVFP4_FP8"}}}};
   const LogicalWeight weight = BuildOne(tensors, wide);
-  EXPECT_EQ(weight.format, WeightFormat::kNvfp4Wide);
+  EXPECT_EQ(weight.format, formats::kNvfp4Wide);
   EXPECT_EQ(weight.block_columns, 32);
   EXPECT_VERNIER_ERROR(Build(tensors), ErrorCode::kWrongShape, "x.weight_scale");
 }
@@ -268,24 +268,24 @@ TEST_F(WeightPartsTest, BlocksOf32AreNvfp4WhereTheConfigurationSaysSo) {
 TEST_F(WeightPartsTest, NamesFormatsThatItDoesNotRead) {
   struct Foreign {
     std::vector<testing::TestTensor> tensors;
-    WeightFormat format;
+    Format format;
   };
   const std::vector<testing::TestTensor> fp8 = {Zeros("x.weight", DType::kF8E4M3, {128, 256}),
                                                 Zeros("x.weight_scale", DType::kF32, {1})};
   const Foreign cases[] = {
-      {With(Int4(), Zeros("x.weight_g_idx", DType::kI32, {64})), WeightFormat::kOtherQuantised},
-      {With(fp8, Zeros("x.pre_quant_scale", DType::kBF16, {256})), WeightFormat::kOtherQuantised},
+      {With(Int4(), Zeros("x.weight_g_idx", DType::kI32, {64})), formats::kOtherQuantised},
+      {With(fp8, Zeros("x.pre_quant_scale", DType::kBF16, {256})), formats::kOtherQuantised},
       {Replace(Int4(), 2, MakeTensor<int64_t>("x.weight_shape", DType::kI64, {2}, {3, 32})),
-       WeightFormat::kInt8},
+       formats::kInt8},
       {{Zeros("x.qweight", DType::kI32, {16, 64}), Zeros("x.qzeros", DType::kI32, {1, 8}),
         Zeros("x.scales", DType::kF16, {1, 64}), Zeros("x.g_idx", DType::kI32, {128})},
-       WeightFormat::kGptq},
+       formats::kGptq},
   };
   for (const Foreign& foreign : cases) {
     const ModelLayout layout = Build(foreign.tensors);
     const LogicalWeight* weight = layout.FindModule("x");
     ASSERT_NE(weight, nullptr);
-    EXPECT_EQ(WeightFormatName(weight->format), WeightFormatName(foreign.format));
+    EXPECT_EQ(FormatName(weight->format), FormatName(foreign.format));
     EXPECT_EQ(weight->Parts().size(), foreign.tensors.size());
   }
 }
@@ -302,7 +302,7 @@ TEST_P(RefusedWeightTest, IsAnErrorOrAProblem) {
   EXPECT_THAT(problems[0], ::testing::HasSubstr(refused.message_part));
   const std::string& main = refused.tensors[0].spec.name;
   ASSERT_NE(layout.FindName(main), nullptr);
-  EXPECT_EQ(layout.FindName(main)->format, WeightFormat::kOpaque);
+  EXPECT_EQ(layout.FindName(main)->format, formats::kOpaque);
   size_t parts = 0;
   for (const LogicalWeight& weight : layout.weights) parts += weight.Parts().size();
   EXPECT_EQ(parts, refused.tensors.size());

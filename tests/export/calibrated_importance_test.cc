@@ -138,7 +138,7 @@ class ImportanceExportTest : public ExportFixture {
     std::vector<recipes::Rule> rules = HybridRules(recipes::ScaleMethod::kMse);
     rules.push_back({.roles = {checkpoint::Role::kSharedExpert},
                      .name_glob = {},
-                     .format = recipes::TargetFormat::kNvfp4,
+                     .format = checkpoint::formats::kNvfp4,
                      .scale = recipes::ScaleMethod::kMse});
     return rules;
   }

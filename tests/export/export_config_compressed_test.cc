@@ -12,10 +12,11 @@ namespace {
 using checkpoint::Role;
 using recipes::ActivationScales;
 using recipes::Dialect;
-using recipes::TargetFormat;
+using checkpoint::Format;
+namespace formats = checkpoint::formats;
 
 TEST_F(ConfigFormatsTest, CompressedTensorsNvfp4) {
-  const OutputConfigs configs = Converted(Model(), TargetFormat::kNvfp4,
+  const OutputConfigs configs = Converted(Model(), formats::kNvfp4,
                                           Dialect::kCompressedTensors, ActivationScales::kConstant);
   EXPECT_EQ(configs.config["quantization_config"].dump(), Parsed(R"({
     "config_groups": {"group_0": {
@@ -48,42 +49,42 @@ TEST_F(ConfigFormatsTest, CompressedTensorsNvfp4) {
 // Values of compressed-tensors' presets of these names (quant_scheme.py).
 TEST_F(ConfigFormatsTest, CompressedTensorsSingleFormats) {
   struct Case {
-    TargetFormat format;
+    Format format;
     ActivationScales activations;
     const char* name;
     const char* weights;  // the fields that are not the same for all
     const char* inputs;
   };
   const std::vector<Case> cases = {
-      {TargetFormat::kNvfp4, ActivationScales::kNone, "nvfp4-pack-quantized",  // NVFP4A16
+      {formats::kNvfp4, ActivationScales::kNone, "nvfp4-pack-quantized",  // NVFP4A16
        R"({"num_bits": 4, "strategy": "tensor_group", "group_size": 16, "dynamic": false,
            "type": "float", "scale_dtype": "torch.float8_e4m3fn"})",
        "null"},
-      {TargetFormat::kMxfp4, ActivationScales::kNone, "mxfp4-pack-quantized",
+      {formats::kMxfp4, ActivationScales::kNone, "mxfp4-pack-quantized",
        R"({"num_bits": 4, "strategy": "group", "group_size": 32, "dynamic": false,
            "type": "float", "scale_dtype": "torch.uint8"})",
        "null"},
-      {TargetFormat::kMxfp8, ActivationScales::kNone, "mxfp8-quantized",
+      {formats::kMxfp8, ActivationScales::kNone, "mxfp8-quantized",
        R"({"num_bits": 8, "strategy": "group", "group_size": 32, "dynamic": false,
            "type": "float", "scale_dtype": "torch.uint8"})",
        R"({"num_bits": 8, "strategy": "group", "group_size": 32, "dynamic": true,
            "type": "float", "scale_dtype": "torch.uint8"})"},
-      {TargetFormat::kFp8Tensor, ActivationScales::kConstant, "float-quantized",  // FP8
+      {formats::kFp8Tensor, ActivationScales::kConstant, "float-quantized",  // FP8
        R"({"num_bits": 8, "strategy": "tensor", "dynamic": false, "type": "float"})",
        R"({"num_bits": 8, "strategy": "tensor", "dynamic": false, "type": "float",
            "observer": "static_minmax"})"},
-      {TargetFormat::kFp8Tensor, ActivationScales::kNone, "float-quantized",
+      {formats::kFp8Tensor, ActivationScales::kNone, "float-quantized",
        R"({"num_bits": 8, "strategy": "tensor", "dynamic": false, "type": "float"})",
        R"({"num_bits": 8, "strategy": "token", "dynamic": true, "type": "float"})"},
-      {TargetFormat::kFp8Channel, ActivationScales::kNone, "float-quantized",  // FP8_DYNAMIC
+      {formats::kFp8Channel, ActivationScales::kNone, "float-quantized",  // FP8_DYNAMIC
        R"({"num_bits": 8, "strategy": "channel", "dynamic": false, "type": "float"})",
        R"({"num_bits": 8, "strategy": "token", "dynamic": true, "type": "float"})"},
-      {TargetFormat::kFp8Block, ActivationScales::kNone, "float-quantized",
+      {formats::kFp8Block, ActivationScales::kNone, "float-quantized",
        R"({"num_bits": 8, "strategy": "block", "block_structure": [128, 128], "dynamic": false,
            "type": "float"})",
        R"({"num_bits": 8, "strategy": "group", "group_size": 128, "dynamic": true,
            "type": "float"})"},
-      {TargetFormat::kInt4, ActivationScales::kNone, "pack-quantized",  // W4A16
+      {formats::kInt4, ActivationScales::kNone, "pack-quantized",  // W4A16
        R"({"num_bits": 4, "strategy": "group", "group_size": 128, "dynamic": false,
            "type": "int"})",
        "null"}};
@@ -111,9 +112,9 @@ TEST_F(ConfigFormatsTest, CompressedTensorsSingleFormats) {
 }
 
 TEST_F(ConfigFormatsTest, CompressedTensorsGroupsAreDisjoint) {
-  recipes::Recipe recipe = RecipeOf({{Role::kAttention, TargetFormat::kFp8Channel},
-                                     {Role::kDenseMlp, TargetFormat::kFp8Tensor},
-                                     {Role::kRoutedExpert, TargetFormat::kNvfp4}});
+  recipes::Recipe recipe = RecipeOf({{Role::kAttention, formats::kFp8Channel},
+                                     {Role::kDenseMlp, formats::kFp8Tensor},
+                                     {Role::kRoutedExpert, formats::kNvfp4}});
   recipe.dialect = Dialect::kCompressedTensors;
   const Json quantization = Configs(Model(), recipe).config["quantization_config"];
   EXPECT_EQ(quantization["format"], "mixed-precision");

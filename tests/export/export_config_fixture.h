@@ -35,7 +35,7 @@ class ConfigFormatsTest : public ::testing::Test {
     return MakeOutputConfigs(source, recipes::MakePlan(source, recipe), recipe, "1.2");
   }
   static OutputConfigs Converted(
-      const checkpoint::SourceModel& source, recipes::TargetFormat format, recipes::Dialect dialect,
+      const checkpoint::SourceModel& source, checkpoint::Format format, recipes::Dialect dialect,
       recipes::ActivationScales activations = recipes::ActivationScales::kNone) {
     return Configs(source, recipes::ConvertRecipe({.source = source,
                                                    .output = "out",
@@ -44,7 +44,7 @@ class ConfigFormatsTest : public ::testing::Test {
                                                    .activations = activations}));
   }
   static recipes::Recipe RecipeOf(
-      const std::vector<std::pair<checkpoint::Role, recipes::TargetFormat>>& formats) {
+      const std::vector<std::pair<checkpoint::Role, checkpoint::Format>>& formats) {
     recipes::Recipe recipe;
     recipe.activations = recipes::ActivationScales::kConstant;
     for (const auto& [role, format] : formats) {

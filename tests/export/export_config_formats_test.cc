@@ -16,14 +16,15 @@ namespace {
 using checkpoint::Role;
 using recipes::ActivationScales;
 using recipes::Dialect;
-using recipes::TargetFormat;
+using checkpoint::Format;
+namespace formats = checkpoint::formats;
 using testing::HfFormat;
 
 constexpr std::string_view kProducer = R"({"name": "modelopt", "version": "vernier-1.2"})";
 
 TEST_F(ConfigFormatsTest, ModeloptNvfp4) {
   const OutputConfigs configs =
-      Converted(Model(), TargetFormat::kNvfp4, Dialect::kModelopt, ActivationScales::kConstant);
+      Converted(Model(), formats::kNvfp4, Dialect::kModelopt, ActivationScales::kConstant);
   const std::string operand = R"({"dynamic": false, "group_size": 16, "num_bits": 4,
                                   "type": "float"})";
   EXPECT_EQ(configs.config["quantization_config"].dump(), Parsed(R"({
@@ -48,28 +49,28 @@ TEST_F(ConfigFormatsTest, ModeloptNvfp4) {
 
 TEST_F(ConfigFormatsTest, ModeloptSingleFormats) {
   struct Case {
-    TargetFormat format;
+    Format format;
     ActivationScales activations;
     const char* algo;
     const char* group;  // of config_groups, without targets
   };
   const std::vector<Case> cases = {
-      {TargetFormat::kNvfp4, ActivationScales::kNone, "W4A16_NVFP4",
+      {formats::kNvfp4, ActivationScales::kNone, "W4A16_NVFP4",
        R"({"weights": {"dynamic": false, "group_size": 16, "num_bits": 4, "type": "float"}})"},
-      {TargetFormat::kFp8Tensor, ActivationScales::kConstant, "FP8",
+      {formats::kFp8Tensor, ActivationScales::kConstant, "FP8",
        R"({"input_activations": {"dynamic": false, "num_bits": 8, "type": "float"},
            "weights": {"dynamic": false, "num_bits": 8, "type": "float"}})"},
-      {TargetFormat::kFp8Channel, ActivationScales::kNone, "FP8_PER_CHANNEL_PER_TOKEN",
+      {formats::kFp8Channel, ActivationScales::kNone, "FP8_PER_CHANNEL_PER_TOKEN",
        R"({"input_activations": {"dynamic": false, "num_bits": 8, "type": "float"},
            "weights": {"dynamic": false, "num_bits": 8, "type": "float",
                        "strategy": "channel"}})"},
-      {TargetFormat::kFp8Block, ActivationScales::kNone, "fp8_pb_wo",
+      {formats::kFp8Block, ActivationScales::kNone, "fp8_pb_wo",
        R"({"weights": {"dynamic": false, "num_bits": 8, "type": "float"}})"},
-      {TargetFormat::kMxfp8, ActivationScales::kNone, "MXFP8",
+      {formats::kMxfp8, ActivationScales::kNone, "MXFP8",
        R"({"input_activations": {"dynamic": false, "group_size": 32, "num_bits": 8,
                                  "type": "float"},
            "weights": {"dynamic": false, "group_size": 32, "num_bits": 8, "type": "float"}})"},
-      {TargetFormat::kMxfp4, ActivationScales::kNone, "mxfp4",
+      {formats::kMxfp4, ActivationScales::kNone, "mxfp4",
        R"({"weights": {"dynamic": false, "group_size": 32, "num_bits": 4, "type": "float"}})"}};
   const checkpoint::SourceModel source = Model();
   for (const Case& expected : cases) {
@@ -90,8 +91,8 @@ TEST_F(ConfigFormatsTest, ModeloptSingleFormats) {
 
 TEST_F(ConfigFormatsTest, ModeloptMixedNamesEveryModule) {
   const OutputConfigs configs =
-      Configs(Model(), RecipeOf({{Role::kAttention, TargetFormat::kFp8Tensor},
-                                 {Role::kRoutedExpert, TargetFormat::kNvfp4}}));
+      Configs(Model(), RecipeOf({{Role::kAttention, formats::kFp8Tensor},
+                                 {Role::kRoutedExpert, formats::kNvfp4}}));
   const Json& flat = configs.config["quantization_config"];
   EXPECT_EQ(flat["quant_algo"], "MIXED_PRECISION");
   EXPECT_EQ(flat["quant_method"], "modelopt");
@@ -115,7 +116,7 @@ TEST_F(ConfigFormatsTest, ModeloptMixedNamesEveryModule) {
 
 TEST_F(ConfigFormatsTest, KeptModeloptWeightsAreDescribedWithTheNewOnes) {
   const OutputConfigs configs = Configs(Model({.format = HfFormat::kModelopt}),
-                                        RecipeOf({{Role::kAttention, TargetFormat::kFp8Tensor}}));
+                                        RecipeOf({{Role::kAttention, formats::kFp8Tensor}}));
   const Json& layers = configs.config["quantization_config"]["quantized_layers"];
   EXPECT_EQ(layers["model.layers.0.self_attn.o_proj"]["quant_algo"], "FP8");
   EXPECT_EQ(layers["model.layers.0.mlp.down_proj"]["quant_algo"], "NVFP4");
@@ -123,7 +124,7 @@ TEST_F(ConfigFormatsTest, KeptModeloptWeightsAreDescribedWithTheNewOnes) {
 
 TEST_F(ConfigFormatsTest, DeepseekV4HybridHasTheseVeryBytes) {
   const OutputConfigs configs =
-      Configs(DeepseekV4(), RecipeOf({{Role::kRoutedExpert, TargetFormat::kNvfp4}}));
+      Configs(DeepseekV4(), RecipeOf({{Role::kRoutedExpert, formats::kNvfp4}}));
   const std::string operand = R"({"dynamic":false,"group_size":16,"num_bits":4,"type":"float"})";
   const std::string layers = R"({"layers.0.ffn.experts":{"group_size":16,"quant_algo":"NVFP4"},)"
                              R"("layers.1.ffn.experts":{"group_size":16,"quant_algo":"NVFP4"}})";
@@ -147,7 +148,7 @@ TEST_F(ConfigFormatsTest, DeepseekV4HybridHasTheseVeryBytes) {
 
 TEST_F(ConfigFormatsTest, DeepseekV4ExpertsInFp8BlocksNeedOnlyTheirDtype) {
   const checkpoint::SourceModel source = DeepseekV4();
-  recipes::Recipe recipe = RecipeOf({{Role::kRoutedExpert, TargetFormat::kFp8Block}});
+  recipes::Recipe recipe = RecipeOf({{Role::kRoutedExpert, formats::kFp8Block}});
   recipe.activations = ActivationScales::kNone;
   const OutputConfigs configs = Configs(source, recipe);
   Json expected = source.checkpoint.config();
@@ -169,7 +170,7 @@ TEST_F(ConfigFormatsTest, DequantisedModelsHaveNoQuantisationConfig) {
 }
 
 TEST_F(ConfigFormatsTest, APartDequantisedIsListedInTheNativeConfig) {
-  recipes::Recipe recipe = RecipeOf({{Role::kAttention, TargetFormat::kBf16}});
+  recipes::Recipe recipe = RecipeOf({{Role::kAttention, formats::kBf16}});
   recipe.activations = ActivationScales::kNone;
   const OutputConfigs configs = Configs(Model({.format = HfFormat::kNativeFp8}), recipe);
   const Json& quantization = configs.config["quantization_config"];
@@ -191,7 +192,7 @@ TEST_F(ConfigFormatsTest, ACarriedModelKeepsBothConfigs) {
 TEST_F(ConfigFormatsTest, AnExtensionCanBeTakenBack) {
   const checkpoint::SourceModel source = DeepseekV4();
   const Json native = source.checkpoint.config()["quantization_config"];
-  const recipes::Recipe recipe = RecipeOf({{Role::kRoutedExpert, TargetFormat::kNvfp4}});
+  const recipes::Recipe recipe = RecipeOf({{Role::kRoutedExpert, formats::kNvfp4}});
   EXPECT_EQ(WithoutExtension(Configs(source, recipe).config["quantization_config"]).dump(),
             native.dump());
 }
@@ -199,7 +200,7 @@ TEST_F(ConfigFormatsTest, AnExtensionCanBeTakenBack) {
 TEST_F(ConfigFormatsTest, ATiedHeadIsNotQuantised) {
   const checkpoint::SourceModel source = Model({.tied_head = true});
   for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {
-    const OutputConfigs configs = Converted(source, TargetFormat::kMxfp8, dialect);
+    const OutputConfigs configs = Converted(source, formats::kMxfp8, dialect);
     EXPECT_THAT(configs.config["quantization_config"]["ignore"].get<std::vector<std::string>>(),
                 ::testing::Contains("lm_head"));
   }
@@ -231,10 +232,10 @@ TEST_F(ConfigFormatsTest, AnFp8CacheIsAnnouncedAsThePeersDo) {
 
 TEST_F(ConfigFormatsTest, CarriedKvScalesAreAnnounced) {
   const checkpoint::SourceModel source = Model({.kv_scales = true});
-  const OutputConfigs modelopt = Converted(source, TargetFormat::kMxfp8, Dialect::kModelopt);
+  const OutputConfigs modelopt = Converted(source, formats::kMxfp8, Dialect::kModelopt);
   EXPECT_EQ(modelopt.hf_quant_config["quantization"]["kv_cache_quant_algo"], "FP8");
   EXPECT_EQ(modelopt.config["quantization_config"]["kv_cache_scheme"]["num_bits"], 8);
-  const OutputConfigs other = Converted(source, TargetFormat::kMxfp8, Dialect::kCompressedTensors);
+  const OutputConfigs other = Converted(source, formats::kMxfp8, Dialect::kCompressedTensors);
   EXPECT_EQ(other.config["quantization_config"]["kv_cache_scheme"]["strategy"], "tensor");
 }
 

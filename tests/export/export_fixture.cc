@@ -11,12 +11,12 @@ namespace vernier::exporter {
 using checkpoint::Checkpoint;
 using checkpoint::Role;
 using recipes::ScaleMethod;
-using recipes::TargetFormat;
+namespace formats = checkpoint::formats;
 
 std::vector<recipes::Rule> HybridRules(ScaleMethod scale) {
   return {{.roles = {Role::kRoutedExpert},
            .name_glob = "",
-           .format = TargetFormat::kNvfp4,
+           .format = formats::kNvfp4,
            .scale = scale}};
 }
 
@@ -25,7 +25,7 @@ std::vector<recipes::Rule> FullRules() {
   for (const Role role : {Role::kSharedExpert, Role::kAttention}) {
     rules.push_back({.roles = {role},
                      .name_glob = "",
-                     .format = TargetFormat::kNvfp4,
+                     .format = formats::kNvfp4,
                      .scale = ScaleMethod::kMax});
   }
   return rules;

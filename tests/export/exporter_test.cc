@@ -23,7 +23,7 @@ using checkpoint::Checkpoint;
 using checkpoint::DType;
 using checkpoint::LogicalWeight;
 using checkpoint::Role;
-using checkpoint::WeightFormat;
+namespace formats = checkpoint::formats;
 using recipes::ScaleMethod;
 
 using ExporterTest = ExportFixture;
@@ -48,7 +48,7 @@ TEST_F(ExporterTest, LosslessCastKeepsEveryValueOfEveryExpert) {
     if (weight.role != Role::kRoutedExpert) continue;
     ++experts;
     blocks += weight.rows() * weight.columns() / 32;
-    EXPECT_EQ(output.layout.FindModule(weight.module)->format, WeightFormat::kNvfp4);
+    EXPECT_EQ(output.layout.FindModule(weight.module)->format, formats::kNvfp4);
     EXPECT_EQ(ReadValues(source, weight.module), ReadValues(output, weight.module))
         << weight.module;
   }

@@ -14,7 +14,6 @@ namespace vernier::exporter {
 namespace {
 
 using checkpoint::Role;
-using recipes::TargetFormat;
 using ::testing::ElementsAre;
 
 class IgnorePatternsTest : public ExportFixture {
@@ -28,13 +27,13 @@ class IgnorePatternsTest : public ExportFixture {
     const recipes::Plan plan = recipes::MakePlan(source, MakeRecipe(rules));
     std::vector<bool> quantised;
     for (const recipes::WeightPlan& weight : plan.weights) {
-      quantised.push_back(weight.format != TargetFormat::kKeep);
+      quantised.push_back(weight.format != kKeep);
     }
     const std::vector<std::string> patterns =
         IgnorePatterns(source.layout, quantised, Routers::kLeftOut);
     for (size_t i = 0; i < plan.weights.size(); ++i) {
       const std::string& module = source.layout.weights[i].module;
-      const bool kept = plan.weights[i].format == TargetFormat::kKeep;
+      const bool kept = plan.weights[i].format == kKeep;
       const bool glob = std::ranges::any_of(
           patterns, [&](const std::string& pattern) { return GlobMatch(pattern, module); });
       const bool substring = std::ranges::any_of(patterns, [&](const std::string& pattern) {
@@ -51,7 +50,7 @@ class IgnorePatternsTest : public ExportFixture {
   }
 
   static recipes::Rule Keep(const std::string& glob) {
-    return {.roles = {}, .name_glob = glob, .format = TargetFormat::kKeep};
+    return {.roles = {}, .name_glob = glob, .format = kKeep};
   }
 };
 

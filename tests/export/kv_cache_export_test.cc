@@ -23,14 +23,15 @@ using checkpoint::Checkpoint;
 using recipes::ActivationScales;
 using recipes::Dialect;
 using recipes::KvCache;
-using recipes::TargetFormat;
+using checkpoint::Format;
+namespace formats = checkpoint::formats;
 
 constexpr const char* kAttention = "model.layers.0.self_attn";
 
 class KvCacheExportTest : public ::testing::Test {
  protected:
   // All linear weights in `format`.
-  recipes::Recipe RecipeFor(TargetFormat format, KvCache kv_cache,
+  recipes::Recipe RecipeFor(Format format, KvCache kv_cache,
                             ActivationScales activations = ActivationScales::kCalibrated) const {
     recipes::Recipe recipe = recipes::ConvertRecipe(
         {.source = source_, .output = Output(), .weights = format, .activations = activations});
@@ -85,7 +86,7 @@ class KvCacheExportTest : public ::testing::Test {
 };
 
 TEST_F(KvCacheExportTest, ScalesAreTheAmaxOfKeysAndValuesOver448) {
-  const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
+  const recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8);
   const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   const ExportSummary summary = Export(recipe, inputs);
   EXPECT_EQ(summary.kv_scales.size(), 4u);
@@ -97,7 +98,7 @@ TEST_F(KvCacheExportTest, ScalesAreTheAmaxOfKeysAndValuesOver448) {
 }
 
 TEST_F(KvCacheExportTest, CompressedTensorsRoundsThemToBf16) {
-  recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
+  recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8);
   recipe.dialect = Dialect::kCompressedTensors;
   const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   Export(recipe, inputs);
@@ -108,7 +109,7 @@ TEST_F(KvCacheExportTest, CompressedTensorsRoundsThemToBf16) {
 
 TEST_F(KvCacheExportTest, CastScalesAreOneAndNeedNoStatistics) {
   recipes::Recipe recipe =
-      RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8Cast, ActivationScales::kNone);
+      RecipeFor(formats::kNvfp4, KvCache::kFp8Cast, ActivationScales::kNone);
   Export(recipe, {});
   EXPECT_EQ(Checkpoint::Open(Output()).Find(std::string(kAttention) + ".k_proj.k_scale"),
             Checkpoint::kNotFound);
@@ -120,14 +121,14 @@ TEST_F(KvCacheExportTest, CastScalesAreOneAndNeedNoStatistics) {
 
 TEST_F(KvCacheExportTest, WeightsAloneMayHaveACalibratedCache) {
   const recipes::Recipe recipe =
-      RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8, ActivationScales::kNone);
+      RecipeFor(formats::kNvfp4, KvCache::kFp8, ActivationScales::kNone);
   const ExportSummary summary = Export(recipe, MadeUp(recipe));
   EXPECT_EQ(Scale(std::string(kAttention) + ".k_proj.k_scale"), 0.37f / 448.0f);
   EXPECT_TRUE(summary.fallbacks.empty());
 }
 
 TEST_F(KvCacheExportTest, ACacheOfZerosHasTheScaleOne) {
-  const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
+  const recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8);
   std::vector<run::InputAmax> inputs = MadeUp(recipe);
   for (run::InputAmax& input : inputs) {
     if (input.module == std::string(kAttention) + ".v_cache") input.amax = 0;
@@ -137,7 +138,7 @@ TEST_F(KvCacheExportTest, ACacheOfZerosHasTheScaleOne) {
 }
 
 TEST_F(KvCacheExportTest, ACacheWithoutStatisticsIsAnError) {
-  const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
+  const recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8);
   const std::string cache = std::string(kAttention) + ".k_cache";
   std::vector<run::InputAmax> inputs = MadeUp(recipe);
   for (run::InputAmax& input : inputs) {
@@ -149,7 +150,7 @@ TEST_F(KvCacheExportTest, ACacheWithoutStatisticsIsAnError) {
 }
 
 TEST_F(KvCacheExportTest, OtherScalesAreAnotherOutput) {
-  const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
+  const recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8);
   std::vector<run::InputAmax> inputs = MadeUp(recipe);
   const std::string hash = Export(recipe, inputs).plan_hash;
   std::filesystem::remove_all(Output());
@@ -160,7 +161,7 @@ TEST_F(KvCacheExportTest, OtherScalesAreAnotherOutput) {
 }
 
 TEST_F(KvCacheExportTest, TheManifestSaysWhatBecameOfTheCache) {
-  const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kFp8);
+  const recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8);
   const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   Export(recipe, inputs);
   const Json manifest = ReadJsonFile(Output() / "vernier_manifest.json");
@@ -185,7 +186,7 @@ TEST_F(KvCacheExportTest, TheManifestSaysWhatBecameOfTheCache) {
 
 // What ModelOpt's exports have (tests/data/peers/README.md): scales of weights, and of one input.
 TEST_F(KvCacheExportTest, FusedFp8WeightsShareTheirInputScaleAlone) {
-  const recipes::Recipe recipe = RecipeFor(TargetFormat::kFp8Tensor, KvCache::kNone);
+  const recipes::Recipe recipe = RecipeFor(formats::kFp8Tensor, KvCache::kNone);
   const recipes::Plan plan = recipes::MakePlan(source_, recipe);
   EXPECT_NE(
       plan.weights[source_.layout.by_module.at(std::string(kAttention) + ".q_proj")].scale_group,
@@ -209,7 +210,7 @@ TEST_F(KvCacheExportTest, FusedFp8WeightsShareTheirInputScaleAlone) {
 }
 
 TEST_F(KvCacheExportTest, FusedNvfp4WeightsShareBothScales) {
-  const recipes::Recipe recipe = RecipeFor(TargetFormat::kNvfp4, KvCache::kNone);
+  const recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kNone);
   const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   Export(recipe, inputs);
   float amax = 0;

@@ -60,7 +60,7 @@ TEST_F(LayoutPacksTest, SwizzledScalesUnswizzleToTheCheckpoints) {
   EXPECT_EQ(WriteLayoutPacks(model, KernelLayout::kSwizzle128x4, Progress::Silent()).files, 2);
   int compared = 0;
   for (const LogicalWeight& weight : model.layout.weights) {
-    if (weight.layer != 1 || weight.format != checkpoint::WeightFormat::kNvfp4) continue;
+    if (weight.layer != 1 || weight.format != checkpoint::formats::kNvfp4) continue;
     checkpoint::TensorInfo info;
     const std::vector<uint8_t> swizzled =
         Read(PackPath(model, "swizzle-128x4"), weight.module + ".weight_scale", &info);

@@ -30,7 +30,7 @@ class LocalHessiansTest : public ExportFixture {
     std::vector<recipes::Rule> rules = HybridRules(recipes::ScaleMethod::kLocalHessian);
     rules.push_back({.roles = {checkpoint::Role::kSharedExpert},
                      .name_glob = {},
-                     .format = recipes::TargetFormat::kNvfp4,
+                     .format = checkpoint::formats::kNvfp4,
                      .scale = recipes::ScaleMethod::kLocalHessian});
     return rules;
   }

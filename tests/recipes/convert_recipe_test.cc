@@ -40,7 +40,7 @@ TEST(ConvertRecipe, ConvertsTheLinearRolesThatTheSourceHas) {
   EXPECT_FALSE(ObservesInputs(recipe));
   for (size_t i = 0; i < source.layout.weights.size(); ++i) {
     const checkpoint::LogicalWeight& weight = source.layout.weights[i];
-    const bool converted = MakePlan(source, recipe).weights[i].format == TargetFormat::kNvfp4;
+    const bool converted = MakePlan(source, recipe).weights[i].format == formats::kNvfp4;
     EXPECT_EQ(converted, weight.module.ends_with("_proj") && weight.layer < 2) << weight.module;
   }
 
@@ -57,7 +57,7 @@ TEST(ConvertRecipe, TakesOverWhatIsAsked) {
   const Recipe recipe = ConvertRecipe({.source = source,
                                        .output = "out",
                                        .run_dir = "state",
-                                       .weights = TargetFormat::kNvfp4,
+                                       .weights = formats::kNvfp4,
                                        .scale = ScaleMethod::kMse,
                                        .dialect = Dialect::kCompressedTensors,
                                        .activations = ActivationScales::kConstant,
@@ -98,7 +98,7 @@ TEST(ConvertRecipe, DequantisesWhatTheDialectCannotDescribe) {
   for (checkpoint::LogicalWeight& weight : modelopt.layout.weights) {
     if (weight.module == "model.layers.0.self_attn.o_proj") weight.role = checkpoint::Role::kMtp;
   }
-  EXPECT_EQ(ConvertRecipe({.source = modelopt, .output = "out", .weights = TargetFormat::kMxfp8})
+  EXPECT_EQ(ConvertRecipe({.source = modelopt, .output = "out", .weights = formats::kMxfp8})
                 .rules.size(),
             4u);
 }
@@ -106,9 +106,9 @@ TEST(ConvertRecipe, DequantisesWhatTheDialectCannotDescribe) {
 TEST(ConvertRecipe, RefusesWhatNoRuleWouldSay) {
   const vernier::testing::TempDir directory;
   const auto source = MakeHfModel(directory.path() / "in");
-  for (const auto& [format, scale] : {std::pair{TargetFormat::kKeep, ScaleMethod::kAuto},
-                                      std::pair{TargetFormat::kBf16, ScaleMethod::kMse},
-                                      std::pair{TargetFormat::kMxfp8, ScaleMethod::kFourOverSix}}) {
+  for (const auto& [format, scale] : {std::pair{kKeep, ScaleMethod::kAuto},
+                                      std::pair{formats::kBf16, ScaleMethod::kMse},
+                                      std::pair{formats::kMxfp8, ScaleMethod::kFourOverSix}}) {
     vernier::testing::ErrorOf(ErrorCode::kBadArgument, [&] {
       ConvertRecipe({.source = source, .output = "out", .weights = format, .scale = scale});
     });
@@ -130,10 +130,10 @@ TEST(DequantizeRecipe, LeavesNothingQuantised) {
   const Plan plan = MakePlan(source, recipe);
   size_t dequantised = 0;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    const checkpoint::WeightFormat format = source.layout.weights[i].format;
+    const checkpoint::Format format = source.layout.weights[i].format;
     const bool quantised =
-        format == checkpoint::WeightFormat::kFp8Block || format == checkpoint::WeightFormat::kMxfp4;
-    EXPECT_EQ(plan.weights[i].format, quantised ? TargetFormat::kBf16 : TargetFormat::kKeep);
+        format == checkpoint::formats::kFp8Block || format == checkpoint::formats::kMxfp4;
+    EXPECT_EQ(plan.weights[i].format, quantised ? formats::kBf16 : kKeep);
     dequantised += quantised;
   }
   EXPECT_GT(dequantised, 120u);

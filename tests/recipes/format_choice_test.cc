@@ -27,7 +27,7 @@ SourceModel OpenTestModel(const std::string& name) {
   return checkpoint::OpenSourceModel(std::filesystem::path(VERNIER_TEST_DATA) / "models" / name);
 }
 
-Recipe BudgetRecipe(SizeBudget budget, TargetFormat format = TargetFormat::kNvfp4) {
+Recipe BudgetRecipe(SizeBudget budget, Format format = formats::kNvfp4) {
   Rule rule;
   rule.roles = {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert};
   rule.format = format;
@@ -45,8 +45,8 @@ MeasuredErrors MakeErrors(const SourceModel& source, const Plan& plan, int layer
     if (!plan.weights[i].tried) continue;
     const checkpoint::LogicalWeight& weight = source.layout.weights[i];
     const double error = weight.layer == layer ? 0.1 : 0.0001;
-    errors.push_back({weight.module, TargetFormat::kNvfp4, 100, 2.0, 2 * error});
-    errors.push_back({weight.module, TargetFormat::kFp8Tensor, 100, 2.0, 0.2 * error});
+    errors.push_back({weight.module, formats::kNvfp4, 100, 2.0, 2 * error});
+    errors.push_back({weight.module, formats::kFp8Tensor, 100, 2.0, 0.2 * error});
   }
   return measured;
 }
@@ -55,8 +55,8 @@ const FormatUnit& UnitNamed(const std::vector<FormatUnit>& units, const std::str
   return *std::ranges::find(units, name, &FormatUnit::name);
 }
 
-std::vector<TargetFormat> FormatsOf(const FormatUnit& unit) {
-  std::vector<TargetFormat> formats;
+std::vector<Format> FormatsOf(const FormatUnit& unit) {
+  std::vector<Format> formats;
   for (const FormatUnit::Option& option : unit.options) formats.push_back(option.format);
   return formats;
 }
@@ -68,7 +68,7 @@ TEST(FormatUnits, AreWhatAnEngineFuses) {
   const FormatUnit& qkv = UnitNamed(units, "model.layers.0.self_attn.qkv");
   EXPECT_THAT(qkv.weights, SizeIs(3));
   EXPECT_EQ(FormatsOf(qkv),
-            (std::vector{TargetFormat::kNvfp4, TargetFormat::kFp8Tensor, TargetFormat::kKeep}));
+            (std::vector{formats::kNvfp4, formats::kFp8Tensor, kKeep}));
   uint64_t weights = 0;
   for (const size_t weight : qkv.weights) {
     weights += static_cast<uint64_t>(source.layout.weights[weight].rows() *
@@ -103,10 +103,10 @@ TEST(FormatUnits, ASourceInFp8IsKeptOrBecomesNvfp4) {
   int found = 0;
   for (const FormatUnit& unit : FormatUnits(source, plan)) {
     const bool fp8 =
-        source.layout.weights[unit.weights.front()].format != checkpoint::WeightFormat::kPlain;
+        source.layout.weights[unit.weights.front()].format != checkpoint::formats::kPlain;
     if (fp8) {
       ++found;
-      EXPECT_EQ(FormatsOf(unit), (std::vector{TargetFormat::kNvfp4, TargetFormat::kKeep}));
+      EXPECT_EQ(FormatsOf(unit), (std::vector{formats::kNvfp4, kKeep}));
     }
   }
   EXPECT_GT(found, 0);
@@ -129,13 +129,13 @@ TEST(FormatUnits, EveryOptionMakesAPlan) {
         }
         Rule all;
         all.name_glob = "*";
-        all.format = TargetFormat::kBf16;
+        all.format = formats::kBf16;
         if (converts_all) recipe.rules.insert(recipe.rules.begin(), all);
         const Plan plan = MakePlan(source, recipe);
         for (const FormatUnit& unit : FormatUnits(source, plan)) {
           EXPECT_GT(unit.options.size(), 1U) << model << " " << unit.name;
           for (const FormatUnit::Option& option : unit.options) {
-            if (option.format == TargetFormat::kNvfp4) continue;
+            if (option.format == formats::kNvfp4) continue;
             Promotions promotions;
             for (const size_t weight : unit.weights) promotions[weight] = option.format;
             EXPECT_NO_THROW(MakePlan(source, recipe, promotions)) << model << " " << unit.name;
@@ -184,7 +184,7 @@ TEST(FormatChoice, WhatIsLeftGoesToTheReleasedFormat) {
     if (unit.name == "model.layers.2.mlp.down_proj") {
       EXPECT_FALSE(choice.promotions.contains(weight)) << "nothing is lost by it";
     } else {
-      EXPECT_EQ(choice.promotions.at(weight), TargetFormat::kKeep) << unit.name;
+      EXPECT_EQ(choice.promotions.at(weight), kKeep) << unit.name;
     }
   }
   EXPECT_EQ(choice.outcome.error, 0);
@@ -203,7 +203,7 @@ TEST(FormatChoice, SpendsWhereErrorsAreLargest) {
     ASSERT_FALSE(choice.promotions.empty());
     const Plan chosen = MakePlan(source, recipe, choice.promotions);
     for (const FormatUnit& unit : FormatUnits(source, plan)) {
-      std::set<TargetFormat> formats;
+      std::set<Format> formats;
       for (const size_t weight : unit.weights) formats.insert(chosen.weights[weight].format);
       EXPECT_THAT(formats, SizeIs(1)) << unit.name;
     }
@@ -261,7 +261,7 @@ TEST(FormatChoice, WhatCannotBeIsSaid) {
       ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, BudgetRecipe({.bytes = 1000})); }),
       HasSubstr("the weight files take"));
   EXPECT_THAT(ErrorOf(ErrorCode::kBadRule,
-                      [&] { MakePlan(source, BudgetRecipe({.bits = 9}, TargetFormat::kMxfp8)); }),
+                      [&] { MakePlan(source, BudgetRecipe({.bits = 9}, formats::kMxfp8)); }),
               HasSubstr("no weight becomes nvfp4"));
   Recipe recipe = BudgetRecipe({.bits = 6});
   recipe.activations = ActivationScales::kConstant;

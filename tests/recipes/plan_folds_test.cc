@@ -31,7 +31,7 @@ SourceModel OpenModel(const std::string& name) {
 Rule SmoothRule(std::vector<Role> roles, Smooth smooth = Smooth::kAuto) {
   Rule rule;
   rule.roles = std::move(roles);
-  rule.format = TargetFormat::kNvfp4;
+  rule.format = formats::kNvfp4;
   rule.smooth = smooth;
   return rule;
 }
@@ -52,10 +52,10 @@ TEST(PlanFolds, OfALlamaAllFour) {
                   "model.layers.0.input_layernorm", "model.layers.0.self_attn.v_proj",
                   "model.layers.0.post_attention_layernorm", "model.layers.0.mlp.up_proj"));
   const size_t norm = source.layout.by_module.at("model.layers.0.input_layernorm");
-  EXPECT_EQ(plan.weights[norm].format, TargetFormat::kBf16) << "it is written anew";
+  EXPECT_EQ(plan.weights[norm].format, formats::kBf16) << "it is written anew";
   EXPECT_TRUE(plan.weights[norm].folded());
   const size_t embedding = source.layout.by_module.at("model.embed_tokens");
-  EXPECT_EQ(plan.weights[embedding].format, TargetFormat::kKeep);
+  EXPECT_EQ(plan.weights[embedding].format, kKeep);
 }
 
 // Nothing changes but values.
@@ -78,7 +78,7 @@ TEST(PlanFolds, ABiasIsDividedWithItsRows) {
   const Plan plan = MakePlan(source, RecipeOf({SmoothRule({Role::kAttention})}));
   const size_t bias = source.layout.by_module.at("model.layers.0.self_attn.v_proj.bias");
   EXPECT_GE(plan.weights[bias].row_fold, 0);
-  EXPECT_EQ(plan.weights[bias].format, TargetFormat::kBf16);
+  EXPECT_EQ(plan.weights[bias].format, formats::kBf16);
 }
 
 // Router, shared and routed experts read one norm, and calibration looks at the router.
@@ -118,7 +118,7 @@ TEST(PlanFolds, MatricesThatKeepTheirBitsKeepTheirValues) {
   EXPECT_THAT(Names(plan), Each(HasSubstr(".experts.")));
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     if (source.layout.weights[i].role == Role::kRoutedExpert) continue;
-    EXPECT_EQ(plan.weights[i].format, TargetFormat::kKeep) << source.layout.weights[i].name;
+    EXPECT_EQ(plan.weights[i].format, kKeep) << source.layout.weights[i].name;
   }
 }
 
@@ -153,7 +153,7 @@ TEST(PlanFolds, ARuleWithoutAFoldIsRefused) {
     return ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, recipe); });
   };
   Rule rule = SmoothRule({Role::kAttention});
-  rule.format = TargetFormat::kFp8Channel;
+  rule.format = formats::kFp8Channel;
   EXPECT_THAT(refusal(RecipeOf({rule})), HasSubstr("no norm or layer before"));
   Recipe recipe = RecipeOf({SmoothRule({Role::kAttention})});
   recipe.activations = ActivationScales::kNone;

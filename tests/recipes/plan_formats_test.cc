@@ -33,14 +33,14 @@ class PlanFormatsTest : public ::testing::Test {
     return vernier::testing::MakeHfModel(directory_.path(), {.format = format});
   }
 
-  static Recipe Weights(TargetFormat format, Role role = Role::kAttention) {
+  static Recipe Weights(Format format, Role role = Role::kAttention) {
     Rule rule;
     rule.roles = {role};
     rule.format = format;
     return RecipeOf({rule});
   }
   static Recipe WithBf16First(Recipe recipe) {
-    recipe.rules.insert(recipe.rules.begin(), NameRule("*", TargetFormat::kBf16));
+    recipe.rules.insert(recipe.rules.begin(), NameRule("*", formats::kBf16));
     return recipe;
   }
 
@@ -73,18 +73,18 @@ class PlanFormatsTest : public ::testing::Test {
 
 TEST_F(PlanFormatsTest, ARoleTakesItsLinearWeightsOnly) {
   const auto source = Model(HfFormat::kBf16);
-  const Plan plan = MakePlan(source, Weights(TargetFormat::kMxfp8));
+  const Plan plan = MakePlan(source, Weights(formats::kMxfp8));
   EXPECT_THAT(Actions(source, plan, Role::kAttention), ElementsAre("keep", "mxfp8"));
   EXPECT_EQ(Outputs(plan).at("model.layers.0.self_attn.q_proj.bias"), "BF16[256]");
   EXPECT_EQ(Outputs(plan).at("model.layers.0.self_attn.q_proj.weight_scale"), "U8[256, 4]");
   ErrorOf(ErrorCode::kBadRule,
-          [&] { MakePlan(source, Weights(TargetFormat::kMxfp8, Role::kNorm)); });
+          [&] { MakePlan(source, Weights(formats::kMxfp8, Role::kNorm)); });
 }
 
 TEST_F(PlanFormatsTest, OnlyNvfp4SharesScalesInAFusedGroup) {
   const auto source = Model(HfFormat::kBf16);
-  EXPECT_EQ(MakePlan(source, Weights(TargetFormat::kNvfp4)).scale_groups.size(), 4u);
-  for (const TargetFormat format : {TargetFormat::kMxfp4, TargetFormat::kFp8Tensor}) {
+  EXPECT_EQ(MakePlan(source, Weights(formats::kNvfp4)).scale_groups.size(), 4u);
+  for (const Format format : {formats::kMxfp4, formats::kFp8Tensor}) {
     const Plan plan = MakePlan(source, Weights(format));
     ASSERT_EQ(plan.scale_groups.size(), 8u);
     for (size_t g = 0; g < plan.scale_groups.size(); ++g) {
@@ -97,15 +97,15 @@ TEST_F(PlanFormatsTest, OnlyNvfp4SharesScalesInAFusedGroup) {
 
 TEST_F(PlanFormatsTest, FusedWeightsHaveOneFormat) {
   const auto source = Model(HfFormat::kBf16);
-  Recipe recipe = Weights(TargetFormat::kMxfp8);
-  recipe.rules.push_back(NameRule("*.k_proj", TargetFormat::kFp8Channel));
+  Recipe recipe = Weights(formats::kMxfp8);
+  recipe.rules.push_back(NameRule("*.k_proj", formats::kFp8Channel));
   EXPECT_THAT(BadRule(source, recipe),
               HasSubstr("model.layers.0.self_attn.qkv: is quantised only"));
 }
 
 TEST_F(PlanFormatsTest, OnlyInputScalesNeedCalibration) {
   const auto source = Model(HfFormat::kBf16);
-  for (const TargetFormat format : {TargetFormat::kNvfp4, TargetFormat::kFp8Tensor}) {
+  for (const Format format : {formats::kNvfp4, formats::kFp8Tensor}) {
     Recipe recipe = Weights(format);
     recipe.dialect = Dialect::kCompressedTensors;  // which has both without input scales as well
     EXPECT_TRUE(ObservesInputs(recipe));
@@ -116,8 +116,8 @@ TEST_F(PlanFormatsTest, OnlyInputScalesNeedCalibration) {
       EXPECT_THAT(MakePlan(source, recipe).observed_modules, IsEmpty());
     }
   }
-  for (const TargetFormat format : {TargetFormat::kMxfp4, TargetFormat::kMxfp8,
-                                    TargetFormat::kFp8Channel, TargetFormat::kFp8Block}) {
+  for (const Format format : {formats::kMxfp4, formats::kMxfp8,
+                                    formats::kFp8Channel, formats::kFp8Block}) {
     EXPECT_FALSE(ObservesInputs(Weights(format)));
     EXPECT_THAT(MakePlan(source, Weights(format)).observed_modules, IsEmpty());
   }
@@ -125,7 +125,7 @@ TEST_F(PlanFormatsTest, OnlyInputScalesNeedCalibration) {
 
 TEST_F(PlanFormatsTest, ModeloptsFp8HasStaticInputScales) {
   const auto source = Model(HfFormat::kBf16);
-  Recipe recipe = Weights(TargetFormat::kFp8Tensor);
+  Recipe recipe = Weights(formats::kFp8Tensor);
   recipe.activations = ActivationScales::kNone;
   EXPECT_THAT(BadRule(source, recipe), HasSubstr("engines need input scales"));
 }
@@ -133,7 +133,7 @@ TEST_F(PlanFormatsTest, ModeloptsFp8HasStaticInputScales) {
 TEST_F(PlanFormatsTest, InputScalesAreWrittenUnlessThereAreNone) {
   const auto source = Model(HfFormat::kBf16);
   const std::string name = "model.layers.0.self_attn.o_proj.input_scale";
-  Recipe recipe = Weights(TargetFormat::kNvfp4);
+  Recipe recipe = Weights(formats::kNvfp4);
   recipe.activations = ActivationScales::kConstant;
   EXPECT_TRUE(Outputs(MakePlan(source, recipe)).contains(name));
   recipe.activations = ActivationScales::kNone;
@@ -142,19 +142,19 @@ TEST_F(PlanFormatsTest, InputScalesAreWrittenUnlessThereAreNone) {
 
 TEST_F(PlanFormatsTest, TheHeadNeedsInputScalesFromElsewhere) {
   const auto source = Model(HfFormat::kBf16);
-  Recipe recipe = Weights(TargetFormat::kNvfp4, Role::kLmHead);
+  Recipe recipe = Weights(formats::kNvfp4, Role::kLmHead);
   EXPECT_THAT(BadRule(source, recipe), HasSubstr("outside the decoder layers"));
   recipe.activations = ActivationScales::kConstant;
   EXPECT_EQ(MakePlan(source, recipe).scale_groups.size(), 1u);
-  EXPECT_EQ(MakePlan(source, Weights(TargetFormat::kMxfp8, Role::kLmHead)).scale_groups.size(), 1u);
+  EXPECT_EQ(MakePlan(source, Weights(formats::kMxfp8, Role::kLmHead)).scale_groups.size(), 1u);
 }
 
 TEST_F(PlanFormatsTest, MtpIsOnlyDequantised) {
   const auto source = Model(HfFormat::kBf16);
-  EXPECT_THAT(BadRule(source, Weights(TargetFormat::kMxfp8, Role::kMtp)),
+  EXPECT_THAT(BadRule(source, Weights(formats::kMxfp8, Role::kMtp)),
               HasSubstr("multi-token-prediction"));
   const auto v4 = vernier::testing::OpenTinyModel();
-  const Plan plan = MakePlan(v4, Weights(TargetFormat::kBf16, Role::kMtp));
+  const Plan plan = MakePlan(v4, Weights(formats::kBf16, Role::kMtp));
   EXPECT_THAT(Actions(v4, plan, Role::kMtp), ElementsAre("bf16", "keep"));
   EXPECT_TRUE(plan.scale_groups.empty());
 }
@@ -179,7 +179,7 @@ TEST_F(PlanFormatsTest, Bf16BesideWhatWasNeverQuantisedIsNoSplit) {
   auto source = Model(HfFormat::kNativeFp8);
   for (checkpoint::LogicalWeight& weight : source.layout.weights) {
     if (weight.module == "model.layers.0.self_attn.k_proj") {
-      weight.format = checkpoint::WeightFormat::kPlain;
+      weight.format = checkpoint::formats::kPlain;
     }
   }
   MakePlan(source, WithBf16First(RecipeOf({})));
@@ -187,24 +187,24 @@ TEST_F(PlanFormatsTest, Bf16BesideWhatWasNeverQuantisedIsNoSplit) {
 
 TEST_F(PlanFormatsTest, QuantisedSourcesCanBeRequantised) {
   const auto source = Model(HfFormat::kModelopt);
-  Recipe recipe = WithBf16First(Weights(TargetFormat::kMxfp8));
+  Recipe recipe = WithBf16First(Weights(formats::kMxfp8));
   const auto outputs = Outputs(MakePlan(source, recipe));
   EXPECT_EQ(outputs.at("model.layers.0.self_attn.q_proj.weight"), "F8_E4M3[256, 128]");
   EXPECT_FALSE(outputs.contains("model.layers.0.self_attn.q_proj.input_scale"));
-  EXPECT_THAT(BadRule(source, Weights(TargetFormat::kNvfp4)), HasSubstr("is NVFP4 already"));
+  EXPECT_THAT(BadRule(source, Weights(formats::kNvfp4)), HasSubstr("is NVFP4 already"));
 }
 
 TEST_F(PlanFormatsTest, KeptWeightsOfAnotherDialectAreRefused) {
   const auto compressed = Model(HfFormat::kCompressed);
-  EXPECT_THAT(BadRule(compressed, Weights(TargetFormat::kMxfp8)),
+  EXPECT_THAT(BadRule(compressed, Weights(formats::kMxfp8)),
               AllOf(HasSubstr("compressed-tensors convention"), HasSubstr("dialect modelopt")));
-  Recipe recipe = Weights(TargetFormat::kMxfp8);
+  Recipe recipe = Weights(formats::kMxfp8);
   recipe.dialect = Dialect::kCompressedTensors;
   MakePlan(compressed, recipe);
 
   const auto modelopt = Model(HfFormat::kModelopt);
   EXPECT_THAT(BadRule(modelopt, recipe), HasSubstr("modelopt convention"));
-  MakePlan(modelopt, Weights(TargetFormat::kMxfp8));
+  MakePlan(modelopt, Weights(formats::kMxfp8));
 
   const auto native = Model(HfFormat::kNativeFp8);
   EXPECT_THAT(BadRule(native, recipe), HasSubstr("the model's own convention"));
@@ -213,24 +213,24 @@ TEST_F(PlanFormatsTest, KeptWeightsOfAnotherDialectAreRefused) {
 
 TEST_F(PlanFormatsTest, BesideNativeBlocksOnlyDeepseekV4HasNvfp4) {
   const auto native = Model(HfFormat::kNativeFp8);
-  EXPECT_THAT(BadRule(native, Weights(TargetFormat::kNvfp4)),
+  EXPECT_THAT(BadRule(native, Weights(formats::kNvfp4)),
               AllOf(HasSubstr("no engine loads it there for the model_type test_hf"),
                     HasSubstr("\"bf16\"")));
-  MakePlan(native, Weights(TargetFormat::kBf16));
-  MakePlan(native, WithBf16First(Weights(TargetFormat::kNvfp4)));
+  MakePlan(native, Weights(formats::kBf16));
+  MakePlan(native, WithBf16First(Weights(formats::kNvfp4)));
 
   const auto v4 = vernier::testing::OpenTinyModel();
-  Recipe recipe = Weights(TargetFormat::kNvfp4, Role::kRoutedExpert);
+  Recipe recipe = Weights(formats::kNvfp4, Role::kRoutedExpert);
   MakePlan(v4, recipe);
   recipe.activations = ActivationScales::kNone;
   EXPECT_THAT(BadRule(v4, recipe), HasSubstr("engines need input scales there"));
-  EXPECT_THAT(BadRule(v4, Weights(TargetFormat::kMxfp8, Role::kRoutedExpert)),
+  EXPECT_THAT(BadRule(v4, Weights(formats::kMxfp8, Role::kRoutedExpert)),
               HasSubstr("no engine loads it there"));
 }
 
 TEST_F(PlanFormatsTest, NewFp8BlocksFollowANativeSource) {
   const auto v4 = vernier::testing::OpenTinyModel();
-  const auto outputs = Outputs(MakePlan(v4, Weights(TargetFormat::kFp8Block, Role::kRoutedExpert)));
+  const auto outputs = Outputs(MakePlan(v4, Weights(formats::kFp8Block, Role::kRoutedExpert)));
   EXPECT_THAT(outputs.at("layers.0.ffn.experts.0.w1.weight"), HasSubstr("F8_E4M3"));
   EXPECT_THAT(outputs.at("layers.0.ffn.experts.0.w1.scale"), HasSubstr("F8_E8M0"));
   EXPECT_FALSE(outputs.contains("layers.0.ffn.experts.0.w1.weight_scale"));
@@ -238,7 +238,7 @@ TEST_F(PlanFormatsTest, NewFp8BlocksFollowANativeSource) {
 
 TEST_F(PlanFormatsTest, Int4NeedsCompressedTensors) {
   const auto source = Model(HfFormat::kBf16);
-  Recipe recipe = Weights(TargetFormat::kInt4);
+  Recipe recipe = Weights(formats::kInt4);
   EXPECT_THAT(BadRule(source, recipe), AllOf(HasSubstr("/quantize/0"), HasSubstr("pre_quant_scale"),
                                              HasSubstr("compressed-tensors")));
   recipe.dialect = Dialect::kCompressedTensors;
@@ -248,25 +248,25 @@ TEST_F(PlanFormatsTest, Int4NeedsCompressedTensors) {
 
 TEST_F(PlanFormatsTest, FieldsWithoutUseAreRefused) {
   const auto source = Model(HfFormat::kBf16);
-  Recipe recipe = Weights(TargetFormat::kNvfp4);
+  Recipe recipe = Weights(formats::kNvfp4);
   recipe.importance = "weights.safetensors";
   recipe.rules[0].scale = ScaleMethod::kMax;
   EXPECT_THAT(BadRule(source, recipe), AllOf(HasSubstr("importance"), HasSubstr("\"mse\"")));
   recipe.rules[0].scale = ScaleMethod::kMse;
   MakePlan(source, recipe);
 
-  Recipe constant = Weights(TargetFormat::kMxfp4);
+  Recipe constant = Weights(formats::kMxfp4);
   constant.activations = ActivationScales::kConstant;
   EXPECT_THAT(BadRule(source, constant), HasSubstr("no weight gets a format with input scales"));
 }
 
 TEST_F(PlanFormatsTest, SummaryKnowsTheMethods) {
   const auto source = Model(HfFormat::kBf16);
-  Recipe recipe = Weights(TargetFormat::kNvfp4);
+  Recipe recipe = Weights(formats::kNvfp4);
   recipe.rules[0].scale = ScaleMethod::kMse;
   Plan plan = MakePlan(source, recipe);
   EXPECT_THAT(Actions(source, plan, Role::kAttention), Contains("nvfp4 (mse)"));
-  plan = MakePlan(source, Weights(TargetFormat::kMxfp4));
+  plan = MakePlan(source, Weights(formats::kMxfp4));
   EXPECT_THAT(Actions(source, plan, Role::kAttention), Contains("mxfp4 (max)"));
 }
 

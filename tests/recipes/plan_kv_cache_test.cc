@@ -9,7 +9,7 @@
 
 #include "recipes/convert_recipe.h"
 #include "recipes/plan_summary.h"
-#include "recipes/target_layout.h"
+#include "dialects/target_parts.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"
@@ -178,7 +178,7 @@ TEST_F(PlanKvCacheTest, AConfigMustBeAbleToSayIt) {
               AllOf(HasSubstr("export.kv_cache \"fp8_cast\""), HasSubstr("nothing else is")));
   const checkpoint::SourceModel native = Model({.format = HfFormat::kNativeFp8});
   EXPECT_THAT(Refusal(native, recipe), HasSubstr("has no field for the cache"));
-  recipe.rules = {NameRule("*", TargetFormat::kBf16)};
+  recipe.rules = {NameRule("*", formats::kBf16)};
   EXPECT_THAT(Refusal(native, recipe), HasSubstr("nothing else is quantised"));
 }
 

@@ -34,7 +34,7 @@ class PlanTest : public ::testing::Test {
   Plan MixedPlan() const {
     return MakePlan(source_, RecipeOf({RoleRule(Role::kRoutedExpert, ScaleMethod::kAuto),
                                        RoleRule(Role::kAttention, ScaleMethod::kAuto),
-                                       NameRule("layers.1.attn.*", TargetFormat::kKeep)}));
+                                       NameRule("layers.1.attn.*", kKeep)}));
   }
 
   checkpoint::SourceModel source_ = OpenTinyModel();
@@ -71,7 +71,7 @@ TEST_F(PlanTest, EverySourceTensorIsCarriedOrReplacedExactlyOnce) {
   const std::multiset<OutputPart> all_parts = {OutputPart::kCodes, OutputPart::kScale,
                                                OutputPart::kGlobalScale, OutputPart::kInputScale};
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    const bool kept = plan.weights[i].format == TargetFormat::kKeep;
+    const bool kept = plan.weights[i].format == kKeep;
     EXPECT_EQ(made[i], kept ? std::multiset<OutputPart>{} : all_parts);
     for (const size_t part : source_.layout.weights[i].Parts()) {
       EXPECT_EQ(carried[part], kept ? 1 : 0) << source_.checkpoint.tensor(part).info.name;
@@ -130,22 +130,22 @@ TEST_F(PlanTest, TheLastMatchingRuleDecides) {
   const Plan plan = MixedPlan();
   EXPECT_EQ(Of(plan, "layers.0.attn.wq_b").rule, 1);
   EXPECT_EQ(Of(plan, "layers.1.attn.wq_b").rule, 2);
-  EXPECT_EQ(Of(plan, "layers.1.attn.wq_b").format, TargetFormat::kKeep);
+  EXPECT_EQ(Of(plan, "layers.1.attn.wq_b").format, kKeep);
   EXPECT_EQ(Of(plan, "head").rule, -1);
 
   const Plan reversed =
-      MakePlan(source_, RecipeOf({NameRule("layers.1.attn.*", TargetFormat::kKeep),
+      MakePlan(source_, RecipeOf({NameRule("layers.1.attn.*", kKeep),
                                   RoleRule(Role::kAttention, ScaleMethod::kAuto)}));
-  EXPECT_EQ(Of(reversed, "layers.1.attn.wq_b").format, TargetFormat::kNvfp4);
+  EXPECT_EQ(Of(reversed, "layers.1.attn.wq_b").format, formats::kNvfp4);
 }
 
 TEST_F(PlanTest, ASelectorOfRoleAndNameNeedsBoth) {
   Rule rule = RoleRule(Role::kRoutedExpert, ScaleMethod::kAuto);
   rule.name_glob = "layers.3.*";
   const Plan plan = MakePlan(source_, RecipeOf({rule}));
-  EXPECT_EQ(Of(plan, "layers.3.ffn.experts.0.w1").format, TargetFormat::kNvfp4);
-  EXPECT_EQ(Of(plan, "layers.3.attn.wq_a").format, TargetFormat::kKeep);
-  EXPECT_EQ(Of(plan, "layers.2.ffn.experts.0.w1").format, TargetFormat::kKeep);
+  EXPECT_EQ(Of(plan, "layers.3.ffn.experts.0.w1").format, formats::kNvfp4);
+  EXPECT_EQ(Of(plan, "layers.3.attn.wq_a").format, kKeep);
+  EXPECT_EQ(Of(plan, "layers.2.ffn.experts.0.w1").format, kKeep);
 }
 
 TEST_F(PlanTest, AutoIsLosslessForMxfp4AndMseForWhatIsCalibrated) {
@@ -182,7 +182,7 @@ TEST_F(PlanTest, ObservedModulesAreTheQuantisedOnesInLayoutOrder) {
   const Plan plan = MixedPlan();
   std::vector<std::string> expected;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    if (plan.weights[i].format == TargetFormat::kNvfp4) {
+    if (plan.weights[i].format == formats::kNvfp4) {
       expected.push_back(source_.layout.weights[i].module);
     }
   }

@@ -44,7 +44,7 @@ class PublishedRecipeTest : public ::testing::TestWithParam<Claim> {
     const checkpoint::SourceModel model = Open(/*as_released=*/false);
     Content content;
     for (const checkpoint::LogicalWeight& weight : model.layout.weights) {
-      if (weight.format == checkpoint::WeightFormat::kNvfp4) content.nvfp4.insert(weight.module);
+      if (weight.format == checkpoint::formats::kNvfp4) content.nvfp4.insert(weight.module);
       if (checkpoint::IsKvCacheScale(weight.name)) content.kv_scales.insert(weight.name);
     }
     return content;
@@ -57,9 +57,9 @@ class PublishedRecipeTest : public ::testing::TestWithParam<Claim> {
     Content content;
     for (size_t i = 0; i < plan.weights.size(); ++i) {
       const checkpoint::LogicalWeight& weight = source.layout.weights[i];
-      const bool kept = plan.weights[i].format == TargetFormat::kKeep;
-      EXPECT_FALSE(kept && weight.format != checkpoint::WeightFormat::kPlain) << weight.name;
-      if (plan.weights[i].format == TargetFormat::kNvfp4) content.nvfp4.insert(weight.module);
+      const bool kept = plan.weights[i].format == kKeep;
+      EXPECT_FALSE(kept && weight.format != checkpoint::formats::kPlain) << weight.name;
+      if (plan.weights[i].format == formats::kNvfp4) content.nvfp4.insert(weight.module);
     }
     for (const OutputShard& shard : plan.shards) {
       for (const OutputTensor& tensor : shard.tensors) {

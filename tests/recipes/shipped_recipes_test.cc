@@ -44,7 +44,7 @@ TEST(ShippedRecipes, QuantiseTheRolesTheySay) {
 // A recipe for models of any family, and what it quantises where the model has it.
 struct GeneralRecipe {
   const char* name;
-  TargetFormat format;
+  Format format;
   std::set<checkpoint::Role> roles;
 };
 
@@ -73,8 +73,8 @@ class GeneralRecipeTest : public ::testing::TestWithParam<GeneralRecipe> {
         for (size_t i = 0; i < plan.weights.size(); ++i) {
           const bool taken =
               source.layout.weights[i].linear && roles.contains(source.layout.weights[i].role);
-          const TargetFormat kept =
-              plan.weights[i].folded() ? TargetFormat::kBf16 : TargetFormat::kKeep;
+          const Format kept =
+              plan.weights[i].folded() ? formats::kBf16 : kKeep;
           EXPECT_EQ(plan.weights[i].format, taken ? GetParam().format : kept)
               << source.layout.weights[i].name;
         }
@@ -119,23 +119,23 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         GeneralRecipe{
             "nvfp4.json",
-            TargetFormat::kNvfp4,
+            formats::kNvfp4,
             {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
         GeneralRecipe{"nvfp4-mlp.json",
-                      TargetFormat::kNvfp4,
+                      formats::kNvfp4,
                       {Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
-        GeneralRecipe{"nvfp4-experts.json", TargetFormat::kNvfp4, {Role::kRoutedExpert}},
+        GeneralRecipe{"nvfp4-experts.json", formats::kNvfp4, {Role::kRoutedExpert}},
         GeneralRecipe{
             "nvfp4-w4a16.json",
-            TargetFormat::kNvfp4,
+            formats::kNvfp4,
             {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
         GeneralRecipe{
             "fp8.json",
-            TargetFormat::kFp8Tensor,
+            formats::kFp8Tensor,
             {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
         GeneralRecipe{
             "mxfp8.json",
-            TargetFormat::kMxfp8,
+            formats::kMxfp8,
             {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}}));
 
 TEST(ShippedRecipes, WeightsAloneNeedNoCalibration) {

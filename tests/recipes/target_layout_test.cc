@@ -1,5 +1,5 @@
 // Names, dtypes and shapes of every format's tensors in both dialects.
-#include "recipes/target_layout.h"
+#include "dialects/target_parts.h"
 
 #include <gtest/gtest.h>
 
@@ -41,7 +41,7 @@ std::string_view PartName(OutputPart part) {
 }
 
 struct Row {
-  TargetFormat format;
+  Format format;
   Dialect dialect;
   bool with_input_scale;
   std::vector<std::string> parts;  // "codes X.weight U8 [200, 128]"
@@ -74,7 +74,7 @@ TEST_P(TargetPartsTest, AreTheDialects) {
   EXPECT_EQ(parts, row.parts);
 }
 
-using enum TargetFormat;
+using enum Format;
 constexpr Dialect kModelopt = Dialect::kModelopt;
 constexpr Dialect kCompressed = Dialect::kCompressedTensors;
 
@@ -163,7 +163,7 @@ TEST(CheckTargetTest, Int4HasNoModeloptLayout) {
   const std::string message = vernier::testing::ErrorOf(
       ErrorCode::kBadRule, [] { CheckTarget(kInt4, kModelopt, "the rule"); });
   EXPECT_NE(message.find("compressed-tensors"), std::string::npos);
-  for (const TargetFormat format : {kNvfp4, kMxfp4, kMxfp8, kFp8Tensor, kFp8Channel, kFp8Block}) {
+  for (const Format format : {kNvfp4, kMxfp4, kMxfp8, kFp8Tensor, kFp8Channel, kFp8Block}) {
     CheckTarget(format, kModelopt, "the rule");
   }
   CheckTarget(kInt4, kCompressed, "the rule");

@@ -32,12 +32,12 @@ checkpoint::SourceModel OpenTinyModel() {
 recipes::Rule RoleRule(checkpoint::Role role, recipes::ScaleMethod scale) {
   recipes::Rule rule;
   rule.roles = {role};
-  rule.format = recipes::TargetFormat::kNvfp4;
+  rule.format = checkpoint::formats::kNvfp4;
   rule.scale = scale;
   return rule;
 }
 
-recipes::Rule NameRule(std::string glob, recipes::TargetFormat format, recipes::ScaleMethod scale) {
+recipes::Rule NameRule(std::string glob, checkpoint::Format format, recipes::ScaleMethod scale) {
   recipes::Rule rule;
   rule.name_glob = std::move(glob);
   rule.format = format;

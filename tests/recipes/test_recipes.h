@@ -22,7 +22,7 @@ recipes::Recipe Parse(const Json& document);
 checkpoint::SourceModel OpenTinyModel();
 
 recipes::Rule RoleRule(checkpoint::Role role, recipes::ScaleMethod scale);
-recipes::Rule NameRule(std::string glob, recipes::TargetFormat format,
+recipes::Rule NameRule(std::string glob, checkpoint::Format format,
                        recipes::ScaleMethod scale = recipes::ScaleMethod::kAuto);
 recipes::Recipe RecipeOf(std::vector<recipes::Rule> rules);
 

@@ -14,7 +14,7 @@ namespace {
 using audit::Engine;
 using audit::Severity;
 using checkpoint::Role;
-using checkpoint::WeightFormat;
+namespace formats = checkpoint::formats;
 
 constexpr std::array kRoles = {Role::kAttention, Role::kIndexer,      Role::kCompressor,
                                Role::kDenseMlp,  Role::kSharedExpert, Role::kRoutedExpert,
@@ -83,7 +83,7 @@ audit::CellStatistics MakeCell(Dice& dice, Role role, int layer, const RichOptio
   cell.layer = layer;
   cell.role = role;
   cell.weights = weights;
-  cell.formats = {{nvfp4 ? WeightFormat::kNvfp4 : WeightFormat::kPlain, weights}};
+  cell.formats = {{nvfp4 ? formats::kNvfp4 : formats::kPlain, weights}};
   const bool kept = role == Role::kAttention && layer % 11 == 5;
   if (!nvfp4 || kept) return cell;
   cell.error = layer % 7 == 3 ? ExactError(weights) : RandomError(dice, weights);
@@ -175,7 +175,7 @@ void AddWorst(const audit::CellStatistics& cell, audit::AuditReport& report) {
   report.worst_weights.push_back({.module = "layers." + std::to_string(cell.layer) + ".ffn.w2",
                                   .layer = cell.layer,
                                   .role = cell.role,
-                                  .format = WeightFormat::kNvfp4,
+                                  .format = formats::kNvfp4,
                                   .error = cell.error,
                                   .zero_blocks = cell.blocks.zero_blocks});
 }
@@ -210,7 +210,7 @@ audit::AuditReport RichAudit(const RichOptions& options) {
   report.dialect = "modelopt";
   report.tensors = 281345;
   report.bytes = 917'345'678'901;
-  report.quantised_weights = {{WeightFormat::kNvfp4, 66816}, {WeightFormat::kFp8Block, 412}};
+  report.quantised_weights = {{formats::kNvfp4, 66816}, {formats::kFp8Block, 412}};
   report.carried_tensors = 1203;
   report.findings = MakeFindings();
   report.engines = MakeEngines();

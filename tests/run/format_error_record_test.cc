@@ -14,7 +14,7 @@ namespace vernier::run {
 namespace {
 
 using recipes::FormatError;
-using recipes::TargetFormat;
+namespace formats = checkpoint::formats;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -33,14 +33,14 @@ class FormatErrorRecordTest : public ::testing::Test {
 };
 
 TEST_F(FormatErrorRecordTest, ComesBackAsItWas) {
-  store_.CommitLayer(Layer(0, {{"m", TargetFormat::kNvfp4, 300, 2.5, 0.25},
-                               {"m", TargetFormat::kFp8Tensor, 300, 2.5, 0.125}}));
+  store_.CommitLayer(Layer(0, {{"m", formats::kNvfp4, 300, 2.5, 0.25},
+                               {"m", formats::kFp8Tensor, 300, 2.5, 0.125}}));
   const std::vector<FormatError> errors = ListFormatErrors(store_.database());
   ASSERT_THAT(errors, SizeIs(2));
-  EXPECT_EQ(errors[0].format, TargetFormat::kFp8Tensor);
+  EXPECT_EQ(errors[0].format, formats::kFp8Tensor);
   EXPECT_EQ(errors[0].error, 0.125);
   EXPECT_EQ(errors[1].module, "m");
-  EXPECT_EQ(errors[1].format, TargetFormat::kNvfp4);
+  EXPECT_EQ(errors[1].format, formats::kNvfp4);
   EXPECT_EQ(errors[1].tokens, 300);
   EXPECT_EQ(errors[1].energy, 2.5);
   EXPECT_EQ(errors[1].error, 0.25);
@@ -52,7 +52,7 @@ TEST_F(FormatErrorRecordTest, SavesOfALayerAddUp) {
   place.stage = "experts";
   const auto save = [&](const std::string& module) {
     SavePartialLayer(store_, place, {},
-                     {.format_errors = {{module, TargetFormat::kNvfp4, 1, 1, 1}}});
+                     {.format_errors = {{module, formats::kNvfp4, 1, 1, 1}}});
   };
   save("a");
   save("b");
@@ -61,7 +61,7 @@ TEST_F(FormatErrorRecordTest, SavesOfALayerAddUp) {
   DiscardPartialLayer(store_);
   EXPECT_THAT(FormatErrorsOfUnit(store_.database(), 0), IsEmpty());
   save("a");
-  store_.CommitLayer(Layer(0, {{"c", TargetFormat::kNvfp4, 1, 1, 1}}));
+  store_.CommitLayer(Layer(0, {{"c", formats::kNvfp4, 1, 1, 1}}));
   EXPECT_THAT(ListFormatErrors(store_.database()), SizeIs(2));
 }
 

@@ -30,7 +30,7 @@ class RunIdentityTest : public ::testing::Test {
     testing::WriteSyntheticDeepseekV4(dir_.path(), {.layers = 2});
     recipe_.rules = {{.roles = {checkpoint::Role::kRoutedExpert},
                       .name_glob = "",
-                      .format = recipes::TargetFormat::kNvfp4}};
+                      .format = checkpoint::formats::kNvfp4}};
     recipe_.calibration.data.sources = {{.path = "/data/a.jsonl"}};
   }
 

@@ -50,7 +50,7 @@ TEST_F(ConvertFormatsTest, BothDialectsHoldTheSameCodes) {
   const checkpoint::SourceModel right = checkpoint::OpenAnySourceModel(Place("compressed"));
   int compared = 0;
   for (const checkpoint::LogicalWeight& weight : left.layout.weights) {
-    if (weight.format != checkpoint::WeightFormat::kNvfp4) continue;
+    if (weight.format != checkpoint::formats::kNvfp4) continue;
     const checkpoint::LogicalWeight* other = right.layout.FindModule(weight.module);
     ASSERT_NE(other, nullptr) << weight.module;
     for (const auto part : {&checkpoint::LogicalWeight::main, &checkpoint::LogicalWeight::scale}) {

@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 
 using checkpoint::Checkpoint;
 using checkpoint::DType;
-using checkpoint::WeightFormat;
+namespace formats = checkpoint::formats;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
@@ -140,8 +140,8 @@ class FilesTest : public ConvertLayoutTest {
     const checkpoint::LogicalWeight* to = plain.layout.FindModule(kMtp);
     ASSERT_NE(from, nullptr);
     ASSERT_NE(to, nullptr);
-    EXPECT_EQ(from->format, WeightFormat::kFp8Block);
-    EXPECT_EQ(to->format, WeightFormat::kPlain);
+    EXPECT_EQ(from->format, formats::kFp8Block);
+    EXPECT_EQ(to->format, formats::kPlain);
     const std::vector<float> wanted = ReadWeight(source.checkpoint, *from);
     const std::vector<float> got = ReadWeight(plain.checkpoint, *to);
     for (size_t i = 0; i < wanted.size(); ++i)
@@ -237,7 +237,7 @@ TEST_P(NestedConfigTest, IsReadAndReplaced) {
   const checkpoint::SourceModel output = checkpoint::OpenAnySourceModel(Place("out"));
   const auto* weight = output.layout.FindModule("model.layers.0.mlp.up_proj");
   ASSERT_NE(weight, nullptr);
-  EXPECT_EQ(weight->format, WeightFormat::kNvfp4);
+  EXPECT_EQ(weight->format, formats::kNvfp4);
   EXPECT_LT(WeightError(Small(), Place("out")), 0.02);
   const Json manifest = ReadJsonFile(Place("out") / "vernier_manifest.json");
   std::vector<std::string> patched;

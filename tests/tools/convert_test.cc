@@ -96,8 +96,8 @@ TEST_F(ConvertTest, DequantizedWeightsAreTheSourcesInBf16) {
   for (const checkpoint::LogicalWeight& weight : source.layout.weights) {
     const checkpoint::LogicalWeight* other = plain.layout.FindModule(weight.module);
     ASSERT_NE(other, nullptr) << weight.module;
-    if (weight.format == checkpoint::WeightFormat::kInteger) continue;
-    EXPECT_EQ(other->format, checkpoint::WeightFormat::kPlain) << weight.module;
+    if (weight.format == checkpoint::formats::kInteger) continue;
+    EXPECT_EQ(other->format, checkpoint::formats::kPlain) << weight.module;
     EXPECT_EQ(ReadWeight(source.checkpoint, weight), ReadWeight(plain.checkpoint, *other))
         << weight.module;
   }

@@ -296,7 +296,7 @@ TEST_F(BudgetTest, ForecastGrowsWithWorkAndShrinksWithSpeed) {
   recipes::Recipe recipe;
   recipe.rules = {{.roles = {checkpoint::Role::kRoutedExpert},
                    .name_glob = {},
-                   .format = recipes::TargetFormat::kNvfp4}};
+                   .format = checkpoint::formats::kNvfp4}};
   const recipes::Plan plan = recipes::MakePlan(source_, recipe);
   const MachineSpeed usual = UsualSpeed("cpu", 2);
   const auto forecast = [&](const Workload& workload, const MachineSpeed& speed) {
@@ -337,7 +337,7 @@ TEST_F(BudgetTest, ForecastKnowsWhatIsReadAlreadyAndThatADeviceStarts) {
   recipes::Recipe recipe;
   recipe.rules = {{.roles = {checkpoint::Role::kRoutedExpert},
                    .name_glob = {},
-                   .format = recipes::TargetFormat::kNvfp4}};
+                   .format = checkpoint::formats::kNvfp4}};
   const recipes::Plan plan = recipes::MakePlan(source_, recipe);
   MachineSpeed speed = {.compute = {.dense_flops = 1e18, .expert_flops = 1e18},
                         .bytes_per_second = 1e6};
@@ -364,7 +364,7 @@ TEST_F(BudgetTest, ForecastCountsSearchesByWhatDoesThem) {
   recipes::Recipe recipe;
   recipe.rules = {{.roles = {checkpoint::Role::kRoutedExpert},
                    .name_glob = {},
-                   .format = recipes::TargetFormat::kNvfp4}};
+                   .format = checkpoint::formats::kNvfp4}};
   const recipes::Plan plan = recipes::MakePlan(source_, recipe);
   MachineSpeed speed = {.compute = {.dense_flops = 1e18, .expert_flops = 1e18},
                         .bytes_per_second = 1e18};

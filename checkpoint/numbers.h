@@ -1,6 +1,6 @@
 // Single numbers as a checkpoint's tensors hold them.
-#ifndef VERNIER_EXPORT_NUMBERS_H_
-#define VERNIER_EXPORT_NUMBERS_H_
+#ifndef VERNIER_CHECKPOINT_NUMBERS_H_
+#define VERNIER_CHECKPOINT_NUMBERS_H_
 
 #include <bit>
 #include <cassert>
@@ -13,17 +13,17 @@
 #include "checkpoint/dtype.h"
 #include "quantizers/float_formats.h"
 
-namespace vernier::exporter {
+namespace vernier::checkpoint {
 
 // `value` as the dtype holds it: F32, BF16, or a power of two in E8M0 (also under the name U8).
-inline float RoundNumber(float value, checkpoint::DType dtype) {
-  if (dtype != checkpoint::DType::kBF16) return value;
+inline float RoundNumber(float value, DType dtype) {
+  if (dtype != DType::kBF16) return value;
   return quantizers::Bf16ToFloat(quantizers::FloatToBf16(value));
 }
 
-inline std::vector<std::byte> NumberBytes(float value, checkpoint::DType dtype) {
+inline std::vector<std::byte> NumberBytes(float value, DType dtype) {
   const uint32_t bits = std::bit_cast<uint32_t>(RoundNumber(value, dtype));
-  const size_t size = static_cast<size_t>(checkpoint::DTypeBits(dtype)) / 8;
+  const size_t size = static_cast<size_t>(DTypeBits(dtype)) / 8;
   assert(size == 4 || size == 2 || size == 1);
   // F32 has the sign and exponent of both others at its top.
   const uint32_t top = size == 4 ? bits : size == 2 ? bits >> 16 : bits >> 23;
@@ -32,14 +32,20 @@ inline std::vector<std::byte> NumberBytes(float value, checkpoint::DType dtype) 
   return bytes;
 }
 
-inline float NumberFromBytes(std::span<const std::byte> bytes, checkpoint::DType dtype) {
+// Writes `value` as element `index` of an array of such a dtype.
+inline void StoreNumber(float value, DType dtype, size_t index, std::span<uint8_t> out) {
+  const std::vector<std::byte> bytes = NumberBytes(value, dtype);
+  std::memcpy(out.data() + index * bytes.size(), bytes.data(), bytes.size());
+}
+
+inline float NumberFromBytes(std::span<const std::byte> bytes, DType dtype) {
   uint32_t top = 0;
   std::memcpy(&top, bytes.data(), bytes.size());
-  if (dtype == checkpoint::DType::kF32) return std::bit_cast<float>(top);
-  assert(dtype == checkpoint::DType::kBF16);
+  if (dtype == DType::kF32) return std::bit_cast<float>(top);
+  assert(dtype == DType::kBF16);
   return quantizers::Bf16ToFloat(static_cast<uint16_t>(top));
 }
 
-}  // namespace vernier::exporter
+}  // namespace vernier::checkpoint
 
-#endif  // VERNIER_EXPORT_NUMBERS_H_
+#endif  // VERNIER_CHECKPOINT_NUMBERS_H_

@@ -1,13 +1,13 @@
 // Patterns of the modules that stay as released, for the engines' ignore lists.
-#ifndef VERNIER_EXPORT_IGNORE_PATTERNS_H_
-#define VERNIER_EXPORT_IGNORE_PATTERNS_H_
+#ifndef VERNIER_DIALECTS_IGNORE_PATTERNS_H_
+#define VERNIER_DIALECTS_IGNORE_PATTERNS_H_
 
 #include <string>
 #include <vector>
 
 #include "checkpoint/model_layout.h"
 
-namespace vernier::exporter {
+namespace vernier::dialects {
 
 // Whether routers are in the list. Engines' DeepSeek-V4 code quantises none, and published
 // checkpoints of that family leave them out; other models' code builds them as linear layers.
@@ -22,6 +22,6 @@ enum class Routers { kLeftOut, kListed };
 std::vector<std::string> IgnorePatterns(const checkpoint::ModelLayout& layout,
                                         const std::vector<bool>& quantised, Routers routers);
 
-}  // namespace vernier::exporter
+}  // namespace vernier::dialects
 
-#endif  // VERNIER_EXPORT_IGNORE_PATTERNS_H_
+#endif  // VERNIER_DIALECTS_IGNORE_PATTERNS_H_

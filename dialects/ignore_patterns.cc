@@ -1,12 +1,12 @@
-#include "export/ignore_patterns.h"
+#include "dialects/ignore_patterns.h"
 
 #include <set>
 #include <string_view>
 #include <utility>
 
-#include "export/quant_config_modules.h"
+#include "dialects/module_formats.h"
 
-namespace vernier::exporter {
+namespace vernier::dialects {
 namespace {
 
 using checkpoint::LogicalWeight;
@@ -88,4 +88,4 @@ std::vector<std::string> IgnorePatterns(const checkpoint::ModelLayout& layout,
   return {patterns.begin(), patterns.end()};
 }
 
-}  // namespace vernier::exporter
+}  // namespace vernier::dialects

@@ -1,0 +1,34 @@
+#include "dialects/module_formats.h"
+
+#include <algorithm>
+
+#include "checkpoint/config_facts.h"
+
+namespace vernier::dialects {
+
+using checkpoint::LogicalWeight;
+using checkpoint::Role;
+
+std::map<ModuleFormat, std::vector<size_t>> GroupByFormat(const ModuleFormats& formats) {
+  std::map<ModuleFormat, std::vector<size_t>> groups;
+  for (size_t i = 0; i < formats.size(); ++i) {
+    if (checkpoint::IsQuantised(formats[i].format)) groups[formats[i]].push_back(i);
+  }
+  return groups;
+}
+
+std::string EngineModule(const LogicalWeight& weight) {
+  if (weight.role != Role::kRoutedExpert) return weight.module;
+  const bool alone = weight.expert >= 0;
+  return weight.module.substr(
+      0, weight.module.rfind(alone ? "." + std::to_string(weight.expert) + "." : "."));
+}
+
+bool HasTiedHead(const checkpoint::SourceModel& source) {
+  return checkpoint::FindTiedEmbeddings(source.checkpoint.config()) == true &&
+         std::ranges::none_of(source.layout.weights, [](const LogicalWeight& weight) {
+           return weight.role == Role::kLmHead;
+         });
+}
+
+}  // namespace vernier::dialects

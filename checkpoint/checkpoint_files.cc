@@ -11,14 +11,13 @@
 #include "base/text.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/config_facts.h"
+#include "checkpoint/containers/registry.h"
 
 namespace vernier::checkpoint {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::string_view kShardExtension = ".safetensors";
-constexpr std::string_view kSingleFile = "model.safetensors";
 constexpr std::string_view kConsolidated = "consolidated";
 constexpr std::array<std::string_view, 2> kMtpFiles = {"mtp.safetensors",
                                                        "nextn_layer_parameters.safetensors"};
@@ -56,7 +55,7 @@ std::vector<std::string> ListFiles(const fs::path& directory) {
 std::vector<std::string> ShardsAmong(const std::vector<std::string>& files) {
   std::vector<std::string> shards;
   for (const std::string& file : files) {
-    if (file.ends_with(kShardExtension) && !file.starts_with('.')) shards.push_back(file);
+    if (file.ends_with(kSafetensorsExtension) && !file.starts_with('.')) shards.push_back(file);
   }
   return shards;
 }
@@ -113,13 +112,19 @@ bool BelongsWithoutIndex(const std::string& file, const std::vector<std::string>
   const auto is_consolidated = [](const std::string& other) {
     return other.starts_with(kConsolidated);
   };
-  if (std::ranges::find(present, kSingleFile) != present.end()) {
-    return file == kSingleFile || IsMtpFile(file);
+  if (std::ranges::find(present, kSingleFileName) != present.end()) {
+    return file == kSingleFileName || IsMtpFile(file);
   }
   return !is_consolidated(file) || std::ranges::all_of(present, is_consolidated);
 }
 
 }  // namespace
+
+bool IsWeightFile(std::string_view name) {
+  const auto is_of = [&](std::string_view extension) { return name.ends_with(extension); };
+  return std::ranges::any_of(AllContainers(), is_of, &Container::extension) ||
+         std::ranges::any_of(kOtherContainers, is_of, &OtherContainer::extension);
+}
 
 CheckpointFiles FindCheckpointFiles(const fs::path& directory, const Json& config) {
   const std::vector<std::string> files = ListFiles(directory);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -28,6 +29,9 @@ struct CheckpointFiles {
 // kBadIndex when a named shard is not there (with what is there), and as ParseShardIndex;
 // kNoCheckpoint, naming weights in other containers, when there is no shard at all.
 CheckpointFiles FindCheckpointFiles(const std::filesystem::path& directory, const Json& config);
+
+// Whether a file of this name holds tensors, in any container, read or not.
+bool IsWeightFile(std::string_view name);
 
 }  // namespace vernier::checkpoint
 

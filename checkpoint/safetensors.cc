@@ -24,28 +24,6 @@ constexpr std::string_view kMetadataKey = "__metadata__";
 
 static_assert(std::endian::native == std::endian::little, "the container is little-endian");
 
-// A product that fits int64, or nothing.
-std::optional<int64_t> CheckedElements(const std::vector<int64_t>& shape) {
-  int64_t elements = 1;
-  for (const int64_t extent : shape) {
-    if (extent < 0 || __builtin_mul_overflow(elements, extent, &elements)) return std::nullopt;
-  }
-  return elements;
-}
-
-// Nothing when the size overflows or is no whole number of bytes.
-std::optional<uint64_t> CheckedBytes(DType dtype, const std::vector<int64_t>& shape) {
-  const std::optional<int64_t> elements = CheckedElements(shape);
-  if (!elements) return std::nullopt;
-  uint64_t bits = 0;
-  if (__builtin_mul_overflow(static_cast<uint64_t>(*elements),
-                             static_cast<uint64_t>(DTypeBits(dtype)), &bits)) {
-    return std::nullopt;
-  }
-  if (bits % 8 != 0) return std::nullopt;
-  return bits / 8;
-}
-
 // Collects the tensors of a header; their ranges are still relative to the data and unchecked.
 class HeaderHandler : public StrictSax {
  public:
@@ -266,20 +244,6 @@ uint64_t CheckRanges(std::vector<TensorInfo>* tensors, std::string_view origin) 
 }
 
 }  // namespace
-
-int64_t TensorInfo::Elements() const {
-  int64_t elements = 1;
-  for (const int64_t extent : shape) elements *= extent;
-  return elements;
-}
-
-uint64_t SpecBytes(const TensorSpec& spec) {
-  if (spec.dtype == DType::kOpaque) return spec.opaque_bytes;
-  const std::optional<uint64_t> bytes = CheckedBytes(spec.dtype, spec.shape);
-  if (bytes) return *bytes;
-  throw Error(ErrorCode::kBadHeader, spec.name, "its size in bytes is impossible",
-              "Check the tensor's shape");
-}
 
 SafetensorsHeader ParseSafetensorsHeader(std::string_view json, uint64_t file_bytes,
                                          std::string_view origin) {

@@ -4,31 +4,21 @@
 
 #include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/file.h"
-#include "checkpoint/dtype.h"
+#include "checkpoint/tensor_info.h"
 
 namespace vernier::checkpoint {
 
+inline constexpr std::string_view kSafetensorsExtension = ".safetensors";
 // The header's length stands before it.
 inline constexpr uint64_t kHeaderPrefixBytes = 8;
 // The safetensors reference implementation's own limit.
 inline constexpr uint64_t kMaxHeaderBytes = 100'000'000;
-
-struct TensorInfo {
-  std::string name;
-  DType dtype = DType::kOpaque;
-  std::string dtype_name;  // as written in the header
-  std::vector<int64_t> shape;
-  uint64_t begin = 0;  // byte range in the file, header included
-  uint64_t end = 0;
-
-  uint64_t Bytes() const { return end - begin; }
-  int64_t Elements() const;
-};
 
 struct SafetensorsHeader {
   std::vector<TensorInfo> tensors;  // in file order
@@ -46,18 +36,6 @@ SafetensorsHeader ParseSafetensorsHeader(std::string_view json, uint64_t file_by
 // kTruncated when the file ends inside its header, kBadHeader when the header is too large.
 SafetensorsHeader ReadSafetensorsHeader(const File& file);
 
-// A tensor to be written.
-struct TensorSpec {
-  std::string name;
-  DType dtype;
-  std::vector<int64_t> shape;
-  std::string opaque_dtype_name = {};  // for kOpaque: the name to write
-  uint64_t opaque_bytes = 0;           // for kOpaque: the size
-};
-
-// Bytes that a tensor occupies. kBadHeader when the shape is impossible or its bytes overflow.
-uint64_t SpecBytes(const TensorSpec& spec);
-
 // A file's complete layout, known before its first byte. Tensors are ordered by element size
 // (largest first), then by name, so that every tensor is aligned and the bytes are deterministic.
 struct SafetensorsLayout {
@@ -68,6 +46,11 @@ struct SafetensorsLayout {
 // kBadHeader when two tensors have one name, or the header would exceed kMaxHeaderBytes.
 SafetensorsLayout PlanSafetensors(std::vector<TensorSpec> tensors,
                                   const std::map<std::string, std::string>& metadata);
+
+// The prefix of a planned file, from its tensors in file order: of those of a SafetensorsLayout the
+// same bytes. kBadHeader when it would exceed kMaxHeaderBytes.
+std::string SafetensorsPrefix(std::span<const TensorInfo* const> tensors,
+                              const std::map<std::string, std::string>& metadata);
 
 }  // namespace vernier::checkpoint
 

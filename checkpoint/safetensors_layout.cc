@@ -1,6 +1,8 @@
 // Planning a file that will be written.
 #include <algorithm>
+#include <span>
 #include <tuple>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -50,24 +52,24 @@ std::string MetadataJson(const std::map<std::string, std::string>& metadata) {
   return text + '}';
 }
 
-// `begin` and `end` relative to the data, as the header has them.
-void AppendEntry(const TensorInfo& tensor, std::string* text) {
+// The header has ranges relative to `data_begin`.
+void AppendEntry(const TensorInfo& tensor, uint64_t data_begin, std::string* text) {
   *text += JsonText(tensor.name) + ":{\"dtype\":" + JsonText(tensor.dtype_name) + ",\"shape\":[";
   for (size_t i = 0; i < tensor.shape.size(); ++i) {
     if (i > 0) *text += ',';
     *text += std::to_string(tensor.shape[i]);
   }
-  *text += "],\"data_offsets\":[" + std::to_string(tensor.begin) + ',' +
-           std::to_string(tensor.end) + "]}";
+  *text += "],\"data_offsets\":[" + std::to_string(tensor.begin - data_begin) + ',' +
+           std::to_string(tensor.end - data_begin) + "]}";
 }
 
-std::string HeaderJson(const std::vector<TensorInfo>& tensors,
+std::string HeaderJson(std::span<const TensorInfo* const> tensors,
                        const std::map<std::string, std::string>& metadata) {
   std::string text = "{";
   if (!metadata.empty()) text += "\"__metadata__\":" + MetadataJson(metadata);
-  for (const TensorInfo& tensor : tensors) {
+  for (const TensorInfo* tensor : tensors) {
     if (text.size() > 1) text += ',';
-    AppendEntry(tensor, &text);
+    AppendEntry(*tensor, tensors.front()->begin, &text);
   }
   text += '}';
   text.resize(RoundUp(text.size(), kAlignment), ' ');
@@ -90,30 +92,30 @@ SafetensorsLayout PlanSafetensors(std::vector<TensorSpec> tensors,
   layout.tensors.reserve(tensors.size());
   uint64_t position = 0;
   for (TensorSpec& spec : tensors) {
-    const uint64_t bytes = SpecBytes(spec);
-    TensorInfo info;
-    info.dtype = spec.dtype;
-    info.dtype_name = spec.dtype == DType::kOpaque ? std::move(spec.opaque_dtype_name)
-                                                   : std::string(DTypeName(spec.dtype));
-    info.name = std::move(spec.name);
-    info.shape = std::move(spec.shape);
-    info.begin = position;
-    info.end = position += bytes;
-    layout.tensors.push_back(std::move(info));
+    layout.tensors.push_back(PlaceTensor(std::move(spec), position));
+    position = layout.tensors.back().end;
   }
-  const std::string json = HeaderJson(layout.tensors, metadata);
-  if (json.size() > kMaxHeaderBytes) {
-    throw Error(ErrorCode::kBadHeader, "safetensors header",
-                "it would have " + std::to_string(json.size()) + " bytes",
-                "Write more, smaller shards");
-  }
-  layout.prefix = LengthPrefix(json.size()) + json;
+  std::vector<const TensorInfo*> in_order;
+  in_order.reserve(layout.tensors.size());
+  for (const TensorInfo& tensor : layout.tensors) in_order.push_back(&tensor);
+  layout.prefix = SafetensorsPrefix(in_order, metadata);
   for (TensorInfo& tensor : layout.tensors) {
     tensor.begin += layout.prefix.size();
     tensor.end += layout.prefix.size();
   }
   layout.file_bytes = layout.prefix.size() + position;
   return layout;
+}
+
+std::string SafetensorsPrefix(std::span<const TensorInfo* const> tensors,
+                              const std::map<std::string, std::string>& metadata) {
+  const std::string json = HeaderJson(tensors, metadata);
+  if (json.size() > kMaxHeaderBytes) {
+    throw Error(ErrorCode::kBadHeader, "safetensors header",
+                "it would have " + std::to_string(json.size()) + " bytes",
+                "Write more, smaller shards");
+  }
+  return LengthPrefix(json.size()) + json;
 }
 
 }  // namespace vernier::checkpoint

@@ -7,7 +7,8 @@
 
 #include "base/file.h"
 #include "base/hash.h"
-#include "checkpoint/checkpoint.h"
+#include "checkpoint/checkpoint_files.h"
+#include "checkpoint/containers/registry.h"
 #include "export/output_directory.h"
 #include "export/quant_config.h"
 #include "export/stream_limits.h"
@@ -17,20 +18,30 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Weights in any container: what is not in the plan must not slip in beside it.
-constexpr std::array<std::string_view, 8> kWeightSuffixes = {
-    ".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"};
+using checkpoint::Container;
 
-constexpr std::array<std::string_view, 4> kOwnFiles = {
-    kConfigFileName, kHfQuantConfigFileName, checkpoint::kIndexFileName, kManifestFileName};
+constexpr std::array<std::string_view, 3> kOwnFiles = {kConfigFileName, kHfQuantConfigFileName,
+                                                       kManifestFileName};
 
 bool IsHidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 
-bool IsOther(const fs::directory_entry& entry) {
+bool IsOther(const fs::directory_entry& entry, const Container& container) {
   const std::string name = entry.path().filename().string();
   if (!entry.is_regular_file() || IsHidden(entry.path())) return false;
-  return std::ranges::none_of(kWeightSuffixes,
-                              [&](std::string_view suffix) { return name.ends_with(suffix); });
+  // What is not in the plan must not slip in beside it.
+  return !checkpoint::IsWeightFile(name) && !name.ends_with(container.extension());
+}
+
+bool IsIndexOf(const Container& container, std::string_view name) {
+  const std::vector<std::string_view> names = container.IndexFileNames();
+  return std::ranges::find(names, name) != names.end();
+}
+
+// By a file of the output, of this name or another.
+bool IsReplaced(std::string_view name, const Container& container) {
+  return std::ranges::find(kOwnFiles, name) != kOwnFiles.end() || IsIndexOf(container, name) ||
+         std::ranges::any_of(checkpoint::AllContainers(),
+                             [&](const Container* other) { return IsIndexOf(*other, name); });
 }
 
 bool IsSubdirectory(const fs::directory_entry& entry) {
@@ -55,16 +66,16 @@ OutputFile CopyFile(const fs::path& from, const fs::path& to, const std::string&
 
 }  // namespace
 
-std::vector<std::string> ListCopiedFiles(const fs::path& source) {
+std::vector<std::string> ListCopiedFiles(const fs::path& source, const Container& container) {
   std::vector<std::string> names;
   for (const fs::directory_entry& entry : fs::directory_iterator(source)) {
     const std::string name = entry.path().filename().string();
-    if (IsOther(entry) && std::ranges::find(kOwnFiles, name) == kOwnFiles.end()) {
+    if (IsOther(entry, container) && !IsReplaced(name, container)) {
       names.push_back(name);
     }
     if (!IsSubdirectory(entry)) continue;
     for (const fs::directory_entry& inner : fs::directory_iterator(entry.path())) {
-      if (IsOther(inner)) names.push_back(name + "/" + inner.path().filename().string());
+      if (IsOther(inner, container)) names.push_back(name + "/" + inner.path().filename().string());
     }
   }
   std::ranges::sort(names);

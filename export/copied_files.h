@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/containers/container.h"
+
 namespace vernier::exporter {
 
 enum class HashKind {
@@ -22,9 +24,11 @@ struct OutputFile {
 };
 
 // Names of the regular files of `source` and of its subdirectories (one level) that an export
-// copies, sorted: all but weights, the files that the export writes itself, and hidden ones. A link
-// to a file counts as the file; linked directories are left out.
-std::vector<std::string> ListCopiedFiles(const std::filesystem::path& source);
+// copies, sorted: all but weights and their index, the files that the export writes itself into
+// `container`, and hidden ones. A link to a file counts as the file; linked directories are left
+// out.
+std::vector<std::string> ListCopiedFiles(const std::filesystem::path& source,
+                                         const checkpoint::Container& container);
 
 uint64_t TotalFileBytes(const std::filesystem::path& source, const std::vector<std::string>& names);
 

@@ -24,8 +24,8 @@
 #include "export/shard_hash.h"
 #include "export/shard_writer.h"
 #include "export/solved_weights.h"
-#include "export/tensor_index.h"
 #include "export/weight_scales.h"
+#include "recipes/plan_shards.h"
 #include "run/export_record.h"
 #include "run/source_ledger.h"
 
@@ -40,15 +40,26 @@ constexpr std::string_view kVersion = VERNIER_VERSION;
 constexpr uint64_t kJsonReserve = 1 << 20;
 constexpr uint64_t kJsonBytesPerTensor = 1 << 10;
 
+using Files = std::vector<checkpoint::PlannedFile>;  // of a plan
+
+checkpoint::FileFrame FrameOf(const ExportRequest& request, const Files& files,
+                              const recipes::OutputShard& shard) {
+  const auto index = static_cast<size_t>(&shard - request.plan.shards.data());
+  return request.plan.container->Frame(request.source, files, index);
+}
+
 // Everything that the shards' bytes depend on, but for the source's weights.
-std::string PlanHash(const ExportRequest& request, const std::vector<InputScale>& input_scales,
+std::string PlanHash(const ExportRequest& request, const Files& files,
+                     const std::vector<InputScale>& input_scales,
                      const std::vector<KvScale>& kv_scales, const std::string& decides) {
   Hasher hasher;
   hasher.Update(
       fmt::format("{}\n{}\n{}\n", kVersion, request.source.checkpoint.fingerprint(), decides));
   for (const recipes::OutputShard& shard : request.plan.shards) {
+    const checkpoint::FileFrame frame = FrameOf(request, files, shard);
     hasher.Update(fmt::format("{} {}\n", shard.file_name, shard.file_bytes));
-    hasher.Update(shard.prefix);
+    hasher.Update(frame.head);
+    hasher.Update(frame.tail);
   }
   for (size_t i = 0; i < input_scales.size(); ++i) {
     hasher.Update(fmt::format("{} {:08x}\n", static_cast<int>(request.plan.scale_groups[i].scale),
@@ -79,6 +90,7 @@ class ExportJob {
  public:
   explicit ExportJob(const ExportRequest& request)
       : request_(request),
+        files_(recipes::PlannedFiles(request.plan)),
         output_(fs::weakly_canonical(fs::absolute(request.output))),
         error_weights_(request.recipe, request.source.layout, request.plan, request.store),
         solved_(request.source.layout, request.plan, request.store),
@@ -91,7 +103,7 @@ class ExportJob {
     input_scales_ = ResolveInputScales(request_.source.layout, request_.plan, request_.recipe,
                                        folds_.Fold(request_.inputs));
     kv_scales_ = ResolveKvScales(request_.plan, request_.inputs);
-    const std::string plan_hash = PlanHash(request_, input_scales_, kv_scales_,
+    const std::string plan_hash = PlanHash(request_, files_, input_scales_, kv_scales_,
                                            error_weights_.hash() + solved_.hash() + folds_.hash());
     summary_.output = output_;
     summary_.plan_hash = plan_hash;
@@ -108,7 +120,8 @@ class ExportJob {
     request_.progress.BeginPhase(
         kExportPhase, static_cast<double>(scale_bytes + request_.plan.OutputFileBytes()));
     VerifyFinished(records);
-    const std::vector<std::string> copied = ListCopiedFiles(request_.source.checkpoint.directory());
+    const std::vector<std::string> copied =
+        ListCopiedFiles(request_.source.checkpoint.directory(), *request_.plan.container);
     RequireSpace(copied);
     ResolveScales(scale_bytes);
     for (const recipes::OutputShard& shard : request_.plan.shards) {
@@ -164,8 +177,9 @@ class ExportJob {
                                            &recipes::OutputShard::file_name);
       if (shard == request_.plan.shards.end()) continue;
       request_.progress.ThrowIfStopped();
-      const std::string hash = HashShardFile(*shard, output_ / record.file_name, request_.settings,
-                                             Report("verifying " + record.file_name));
+      const std::string hash =
+          HashShardFile(*shard, FrameOf(request_, files_, *shard), output_ / record.file_name,
+                        request_.settings, Report("verifying " + record.file_name));
       if (hash != record.hash) continue;
       for (const size_t source : SourceShards(*shard)) ledger_.RequireUnchanged(source);
       ReadBackScales(request_.plan, *shard, output_, weight_scales_);
@@ -223,7 +237,8 @@ class ExportJob {
     if (it == finished_.end()) {
       const std::string detail = fmt::format("shard {}/{}", number, request_.plan.shards.size());
       const run::ShardRecord record =
-          WriteShard(ShardInputsOf(), shard, output_, Report(detail), weight_scales_);
+          WriteShard(ShardInputsOf(), shard, FrameOf(request_, files_, shard), output_,
+                     Report(detail), weight_scales_);
       ledger_.Commit();
       request_.store.CommitShard(summary_.plan_hash, record);
       it = finished_.emplace(shard.file_name, record).first;
@@ -262,7 +277,9 @@ class ExportJob {
     summary_.copied_files = static_cast<int64_t>(copies.size());
     const OutputConfigs configs =
         MakeOutputConfigs(request_.source, request_.plan, request_.recipe, kVersion);
-    WriteText(checkpoint::kIndexFileName, TensorIndexText(request_.plan));
+    for (const checkpoint::IndexFile& index : request_.plan.container->IndexFiles(files_)) {
+      WriteText(index.name, index.text);
+    }
     if (!configs.hf_quant_config.is_null()) {
       WriteText(kHfQuantConfigFileName, configs.hf_quant_config.dump(2) + "\n");
     }
@@ -315,6 +332,7 @@ class ExportJob {
   }
 
   const ExportRequest& request_;
+  Files files_;
   fs::path output_;
   ErrorWeights error_weights_;
   SolvedWeights solved_;

@@ -47,7 +47,8 @@ PackSummary WriteLayoutPacks(const checkpoint::SourceModel& checkpoint, KernelLa
   PackSummary summary;
   for (const auto& [layer, weights] : Nvfp4Layers(checkpoint.layout)) {
     progress.ThrowIfStopped();
-    const fs::path path = directory / fmt::format("layer-{:05}.safetensors", layer);
+    const fs::path path =
+        directory / fmt::format("layer-{:05}{}", layer, checkpoint::kSafetensorsExtension);
     if (layout == KernelLayout::kSwizzle128x4) {
       WriteSwizzledLayer(checkpoint, weights, path);
     } else {

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <optional>
 
 #include "base/file.h"
 #include "base/read_ahead.h"
+#include "export/shard_pieces.h"
 
 namespace vernier::exporter {
 namespace {
@@ -16,25 +16,21 @@ using recipes::OutputShard;
 // Feeds a shard's bytes, read in file order, to its tensors' hashes.
 class FileWalk {
  public:
-  explicit FileWalk(const OutputShard& shard) : shard_(shard), hash_(shard) {}
+  FileWalk(const OutputShard& shard, const checkpoint::FileFrame& frame)
+      : pieces_(CutPieces(shard, frame)), hash_(shard, frame) {}
 
-  // False when the header differs.
+  // False when the frame differs.
   bool Take(std::span<const std::byte> bytes) {
-    const uint64_t header = shard_.prefix.size();
-    if (position_ < header) {
-      const auto part = bytes.first(std::min<uint64_t>(bytes.size(), header - position_));
-      if (std::memcmp(part.data(), shard_.prefix.data() + position_, part.size()) != 0) {
+    while (!bytes.empty()) {
+      const ShardPiece& piece = pieces_[piece_];
+      const auto part = bytes.first(std::min<uint64_t>(bytes.size(), piece.end - position_));
+      if (piece.tensor != ShardPiece::kNone) {
+        hash_.Update(piece.tensor, part);
+      } else if (!IsFramePart(piece, position_ - piece.begin, part)) {
         return false;
       }
       position_ += part.size();
-      bytes = bytes.subspan(part.size());
-    }
-    while (!bytes.empty()) {
-      while (shard_.tensors[tensor_].info.end <= position_) ++tensor_;
-      const uint64_t left = shard_.tensors[tensor_].info.end - position_;
-      const auto part = bytes.first(std::min<uint64_t>(bytes.size(), left));
-      hash_.Update(tensor_, part);
-      position_ += part.size();
+      if (position_ == piece.end) ++piece_;
       bytes = bytes.subspan(part.size());
     }
     return true;
@@ -43,15 +39,16 @@ class FileWalk {
   std::string Hex() const { return hash_.Hex(); }
 
  private:
-  const OutputShard& shard_;
+  std::vector<ShardPiece> pieces_;
   ShardHash hash_;
   uint64_t position_ = 0;
-  size_t tensor_ = 0;
+  size_t piece_ = 0;
 };
 
 }  // namespace
 
-ShardHash::ShardHash(const OutputShard& shard) : shard_(shard), digests_(shard.tensors.size()) {}
+ShardHash::ShardHash(const OutputShard& shard, const checkpoint::FileFrame& frame)
+    : shard_(shard), frame_(frame), digests_(shard.tensors.size()) {}
 
 void ShardHash::Update(size_t tensor, std::span<const std::byte> bytes) {
   OpenTensor& open = open_[tensor];
@@ -66,13 +63,15 @@ void ShardHash::Update(size_t tensor, std::span<const std::byte> bytes) {
 std::string ShardHash::Hex() const {
   assert(open_.empty() && "a tensor has been hashed in part");
   Hasher hasher;
-  hasher.Update(shard_.prefix);
+  hasher.Update(frame_.head);
+  hasher.Update(frame_.tail);
   for (const std::string& digest : digests_) hasher.Update(digest);
   return hasher.Hex();
 }
 
-std::string HashShardFile(const OutputShard& shard, const std::filesystem::path& path,
-                          const StreamSettings& settings, const OnBytes& on_bytes) {
+std::string HashShardFile(const OutputShard& shard, const checkpoint::FileFrame& frame,
+                          const std::filesystem::path& path, const StreamSettings& settings,
+                          const OnBytes& on_bytes) {
   if (!std::filesystem::is_regular_file(path) ||
       std::filesystem::file_size(path) != shard.file_bytes) {
     return "";
@@ -86,7 +85,7 @@ std::string HashShardFile(const OutputShard& shard, const std::filesystem::path&
   };
   ReadAhead reader({path}, next, settings.limits.read_ahead_bytes,
                    BufferPool::Make(settings.limits.spare_bytes), settings.io);
-  FileWalk walk(shard);
+  FileWalk walk(shard, frame);
   while (const auto blocks = reader.Next()) {
     if (!walk.Take(blocks->front().bytes())) return "";
     on_bytes(blocks->front().bytes().size());

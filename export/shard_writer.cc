@@ -16,6 +16,7 @@
 #include "export/row_encoder.h"
 #include "export/shard_hash.h"
 #include "export/shard_jobs.h"
+#include "export/shard_pieces.h"
 
 namespace vernier::exporter {
 namespace {
@@ -47,14 +48,15 @@ struct JobResult {
 class ShardJobRunner {
  public:
   ShardJobRunner(const ShardInputs& inputs, const recipes::OutputShard& shard,
-                 std::vector<WeightScale>& weight_scales, DirectOutput& output)
+                 const checkpoint::FileFrame& frame, std::vector<WeightScale>& weight_scales,
+                 DirectOutput& output)
       : inputs_(inputs),
         shard_(shard),
         weight_scales_(weight_scales),
         converted_(FindConverted(shard)),
         encoder_(inputs.source, inputs.error_weights, inputs.solved, inputs.folds, inputs.pool),
         output_(output),
-        hash_(shard),
+        hash_(shard, frame),
         digests_(inputs.source.checkpoint, inputs.read.observer) {}
 
   // One thread at a time, in order.
@@ -250,12 +252,12 @@ IoOptions OutputOptions(const StreamSettings& settings) {
 }  // namespace
 
 run::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
+                            const checkpoint::FileFrame& frame,
                             const std::filesystem::path& directory, const OnBytes& on_bytes,
                             std::vector<WeightScale>& weight_scales) {
   const std::filesystem::path path = directory / shard.file_name;
   DirectOutput output(PartialPath(path), shard.file_bytes, OutputOptions(inputs.settings));
-  output.Write(0, std::as_bytes(std::span(shard.prefix)));
-  on_bytes(shard.prefix.size());
+  on_bytes(WriteFrame(shard, frame, output));
 
   const std::vector<ShardJob> jobs =
       CutShard(inputs.source, inputs.plan, shard, inputs.settings.limits);
@@ -265,7 +267,7 @@ run::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShar
         return it == end ? std::nullopt : std::optional((it++)->reads);
       },
       inputs.settings.limits.read_ahead_bytes, inputs.pool, inputs.settings.io);
-  ShardJobRunner runner(inputs, shard, weight_scales, output);
+  ShardJobRunner runner(inputs, shard, frame, weight_scales, output);
   runner.WriteKvScales();
   RunBounded(
       inputs.settings.threads, JobsAtOnce(jobs, inputs.settings),

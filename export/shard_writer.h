@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/buffer_pool.h"
+#include "checkpoint/containers/container.h"
 #include "checkpoint/read_observer.h"
 #include "checkpoint/source_model.h"
 #include "export/error_weights.h"
@@ -37,13 +38,14 @@ struct ShardInputs {
   std::shared_ptr<BufferPool> pool;
 };
 
-// Writes `shard` into `directory` through "<file name>.partial": preallocated, read ahead in the
-// source's order, converted in parallel, written at planned offsets, fsynced and renamed.
-// `weight_scales` has an entry per scale group: those of groups that are not held (IsHeld) are
-// given, the others are set. The observer of inputs.read is given the digests of the source's
-// tensors before the shard is published. The bytes do not depend on threads or I/O. Memory: the sum
-// of settings.limits. kBadWeightValue, kNoSpace, kFileRead, kFileWrite.
+// Writes `shard`, whose container makes `frame`, into `directory` through "<file name>.partial":
+// preallocated, read ahead in the source's order, converted in parallel, written at planned
+// offsets, fsynced and renamed. `weight_scales` has an entry per scale group: those of groups that
+// are not held (IsHeld) are given, the others are set. The observer of inputs.read is given the
+// digests of the source's tensors before the shard is published. The bytes do not depend on threads
+// or I/O. Memory: the sum of settings.limits. kBadWeightValue, kNoSpace, kFileRead, kFileWrite.
 run::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShard& shard,
+                            const checkpoint::FileFrame& frame,
                             const std::filesystem::path& directory, const OnBytes& on_bytes,
                             std::vector<WeightScale>& weight_scales);
 

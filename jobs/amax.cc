@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "checkpoint/safetensors.h"
 #include "run/amax_file.h"
 #include "run/merge.h"
 #include "run/statistic_rows.h"
@@ -17,12 +18,15 @@ Json ReadAmax(const std::filesystem::path& run) {
 
 void WriteAmax(const std::filesystem::path& run, const std::filesystem::path& out) {
   const run::Store store = run::Store::OpenForReading(run);
-  if (out.extension() == ".safetensors") return run::WriteAmaxSafetensors(store, out);
+  if (out.extension() == checkpoint::kSafetensorsExtension) {
+    return run::WriteAmaxSafetensors(store, out);
+  }
   if (out.extension() == ".json") {
     return WriteFileAtomically(out, run::AmaxJson(store).dump(2) + "\n");
   }
   throw Error(ErrorCode::kBadArgument, "--out",
-              fmt::format("\"{}\" ends in neither .json nor .safetensors", out.string()),
+              fmt::format("\"{}\" ends in neither .json nor {}", out.string(),
+                          checkpoint::kSafetensorsExtension),
               "Name the file so that its ending says the format");
 }
 

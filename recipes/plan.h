@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/containers/registry.h"
 #include "checkpoint/families/fold.h"
 #include "checkpoint/source_model.h"
 #include "dialects/output_part.h"
@@ -60,13 +61,14 @@ struct OutputTensor {
   size_t weight = 0;         // index into ModelLayout::weights; of kKvScale: what it stands beside
   size_t source_tensor = 0;  // for kSourceBytes: index into Checkpoint::tensors()
   size_t kv_entry = 0;       // for kKvScale: index into Plan::kv_entries
-  checkpoint::TensorInfo info;  // name, dtype, shape and final byte range in the shard
+  checkpoint::TensorInfo info;  // name, dtype, shape and byte range in the shard
 };
 
-// A shard keeps its source's file name, and holds what became of its source's tensors.
+// A file of the output, as Plan::container lays it out. It holds what became of the tensors of one
+// of the source's files, or of several.
 struct OutputShard {
   std::string file_name;
-  std::string prefix;  // safetensors header, complete
+  checkpoint::FileMetadata metadata;  // of these files
   uint64_t file_bytes = 0;
   std::vector<OutputTensor> tensors;  // in file order
 };
@@ -107,8 +109,9 @@ struct Plan {
   std::vector<ScaleGroup> scale_groups;
   std::vector<PlannedFold> folds;
   std::optional<BudgetOutcome> budget;  // of a plan with promotions
+  const checkpoint::Container* container = &checkpoint::SafetensorsContainer();
   std::vector<OutputShard> shards;
-  uint64_t tensor_bytes = 0;  // the index's total_size
+  uint64_t tensor_bytes = 0;  // in all shards
 
   // Modules whose input amax calibration must observe, in layout order (routers, where a fold goes
   // by them, among them), then the caches (KvCacheEntry::observed) of which it must. Empty when no

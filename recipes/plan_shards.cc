@@ -4,6 +4,7 @@
 
 #include <cassert>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <utility>
@@ -13,21 +14,33 @@
 namespace vernier::recipes {
 namespace {
 
+using checkpoint::Container;
+using checkpoint::FileContent;
+using checkpoint::FileLayout;
 using checkpoint::LogicalWeight;
 using checkpoint::SourceModel;
 using checkpoint::TensorInfo;
 using checkpoint::TensorSpec;
 
-// What one output file will hold, before its layout is known.
-struct ShardContent {
-  std::vector<TensorSpec> specs;
-  std::unordered_map<std::string, OutputTensor> by_name;  // without byte ranges
-};
+// Of one output file, before its layout is known.
+using TensorsByName = std::unordered_map<std::string, OutputTensor>;
 
 class ContentBuilder {
  public:
-  explicit ContentBuilder(const SourceModel& source)
-      : source_(source), contents_(source.checkpoint.shards().size()) {}
+  ContentBuilder(const SourceModel& source, const Container& container)
+      : source_(source), container_(container) {
+    const std::vector<checkpoint::Shard>& shards = source.checkpoint.shards();
+    const std::vector<std::string> names = container.FileNames(source.checkpoint);
+    assert(names.size() == shards.size());
+    std::unordered_map<std::string_view, size_t> numbers;
+    for (size_t i = 0; i < shards.size(); ++i) {
+      const auto [it, is_new] = numbers.emplace(names[i], files_.size());
+      if (is_new) files_.push_back({.name = names[i], .tensors = {}, .metadata = {}});
+      file_of_shard_.push_back(it->second);
+      files_[it->second].metadata.insert(shards[i].metadata.begin(), shards[i].metadata.end());
+    }
+    tensors_.resize(files_.size());
+  }
 
   void Carry(size_t weight) {
     for (const size_t part : source_.layout.weights[weight].Parts()) {
@@ -69,45 +82,58 @@ class ContentBuilder {
     }
   }
 
-  std::vector<ShardContent> Take() { return std::move(contents_); }
+  std::vector<OutputShard> LayOut() {
+    std::vector<OutputShard> shards;
+    for (const FileContent& file : files_) {
+      shards.push_back(
+          {.file_name = file.name, .metadata = file.metadata, .file_bytes = 0, .tensors = {}});
+    }
+    std::vector<FileLayout> layouts = container_.LayOut(source_, std::move(files_));
+    assert(layouts.size() == shards.size());
+    for (size_t i = 0; i < shards.size(); ++i) {
+      shards[i].file_bytes = layouts[i].file_bytes;
+      shards[i].tensors = Join(std::move(layouts[i].tensors), std::move(tensors_[i]));
+    }
+    return shards;
+  }
 
  private:
+  static std::vector<OutputTensor> Join(std::vector<TensorInfo> places, TensorsByName by_name) {
+    assert(places.size() == by_name.size());
+    std::vector<OutputTensor> tensors;
+    tensors.reserve(places.size());
+    for (TensorInfo& info : places) {
+      tensors.push_back(std::move(by_name.at(info.name)));
+      tensors.back().info = std::move(info);
+    }
+    return tensors;
+  }
+
+  // `shard`: of the source.
   void Add(size_t shard, TensorSpec spec, OutputTensor tensor) {
+    const size_t file = file_of_shard_[shard];
+    spec.name = container_.TensorName(source_.layout.weights[tensor.weight], std::move(spec.name));
     if (!names_.insert(spec.name).second) {
       throw Error(ErrorCode::kBadRule, source_.layout.weights[tensor.weight].module,
                   fmt::format("its output would have two tensors named {}", spec.name),
                   "Keep this weight; the source already uses the name for something else");
     }
-    contents_[shard].by_name.emplace(spec.name, std::move(tensor));
-    contents_[shard].specs.push_back(std::move(spec));
+    tensors_[file].emplace(spec.name, std::move(tensor));
+    files_[file].tensors.push_back(std::move(spec));
   }
 
   const SourceModel& source_;
-  std::vector<ShardContent> contents_;
-  std::unordered_set<std::string> names_;  // of all shards: the index knows tensors by name
+  const Container& container_;
+  std::vector<size_t> file_of_shard_;      // of each of the source's, index into files_
+  std::vector<FileContent> files_;         // of the output
+  std::vector<TensorsByName> tensors_;     // parallel to files_
+  std::unordered_set<std::string> names_;  // of all files: an index knows tensors by name
 };
-
-OutputShard LayOut(const checkpoint::Shard& source_shard, ShardContent content) {
-  checkpoint::SafetensorsLayout layout =
-      checkpoint::PlanSafetensors(std::move(content.specs), source_shard.metadata);
-  OutputShard shard;
-  shard.file_name = source_shard.file_name;
-  shard.prefix = std::move(layout.prefix);
-  shard.file_bytes = layout.file_bytes;
-  for (TensorInfo& info : layout.tensors) {
-    const auto found = content.by_name.find(info.name);
-    assert(found != content.by_name.end());
-    OutputTensor tensor = std::move(found->second);
-    tensor.info = std::move(info);
-    shard.tensors.push_back(std::move(tensor));
-  }
-  return shard;
-}
 
 }  // namespace
 
 void LayOutShards(const SourceModel& source, bool with_input_scales, Plan& plan) {
-  ContentBuilder builder(source);
+  ContentBuilder builder(source, *plan.container);
   for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
     const WeightPlan& planned = plan.weights[weight];
     if (planned.format == kKeep && !planned.dropped) builder.Carry(weight);
@@ -117,10 +143,21 @@ void LayOutShards(const SourceModel& source, bool with_input_scales, Plan& plan)
     builder.Replace(weight, plan, with_input_scales);
   }
   for (size_t entry = 0; entry < plan.kv_entries.size(); ++entry) builder.AddKvScales(entry, plan);
-  std::vector<ShardContent> contents = builder.Take();
-  for (size_t i = 0; i < contents.size(); ++i) {
-    plan.shards.push_back(LayOut(source.checkpoint.shards()[i], std::move(contents[i])));
+  plan.shards = builder.LayOut();
+}
+
+std::vector<checkpoint::PlannedFile> PlannedFiles(const Plan& plan) {
+  std::vector<checkpoint::PlannedFile> files;
+  files.reserve(plan.shards.size());
+  for (const OutputShard& shard : plan.shards) {
+    files.push_back({.name = shard.file_name,
+                     .bytes = shard.file_bytes,
+                     .tensors = {},
+                     .metadata = &shard.metadata});
+    files.back().tensors.reserve(shard.tensors.size());
+    for (const OutputTensor& tensor : shard.tensors) files.back().tensors.push_back(&tensor.info);
   }
+  return files;
 }
 
 }  // namespace vernier::recipes

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/hash.h"
+#include "checkpoint/containers/registry.h"
 
 namespace vernier::report {
 namespace {
@@ -18,13 +19,19 @@ bool IsHashedWhole(const std::string& name) {
   return name == "vernier_manifest.json" || name == "config.json";
 }
 
+bool HoldsTensors(const fs::path& extension) {
+  return std::ranges::any_of(
+      checkpoint::AllContainers(),
+      [&](const checkpoint::Container* container) { return extension == container->extension(); });
+}
+
 // Sorted by name.
 std::vector<fs::path> CheckpointFiles(const fs::path& directory) {
   std::error_code error;
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(directory, error)) {
-    const std::string extension = entry.path().extension().string();
-    if (extension != ".json" && extension != ".safetensors") continue;
+    const fs::path extension = entry.path().extension();
+    if (extension != ".json" && !HoldsTensors(extension)) continue;
     if (entry.is_regular_file(error)) files.push_back(entry.path());
   }
   std::ranges::sort(files);

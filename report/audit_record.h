@@ -21,10 +21,10 @@ struct AuditRecord {
   Json audit;                    // audit::ReportJson
 };
 
-// Hash over the names and sizes of the checkpoint files in `directory` (*.json and *.safetensors,
-// not below it) and over the content of vernier_manifest.json, which names every output file's
-// hash, and of config.json. Reads no weights. A directory that is not there is like an empty one.
-// Errors: kFileOpen, kFileRead.
+// Hash over the names and sizes of the checkpoint files in `directory` (*.json and those of
+// containers, not below it) and over the content of vernier_manifest.json, which names every output
+// file's hash, and of config.json. Reads no weights. A directory that is not there is like an empty
+// one. Errors: kFileOpen, kFileRead.
 std::string OutputState(const std::filesystem::path& directory);
 
 // Writes `run_dir`/audit.json, all or nothing. Errors: kFileOpen, kFileWrite, kNoSpace.

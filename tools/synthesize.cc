@@ -161,7 +161,8 @@ void Synthesize(const Options& options) {
   Json weight_map = Json::object();
   uint64_t total = 0;
   for (size_t i = 0; i < shards.size(); ++i) {
-    const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+    const std::string name = fmt::format("model-{:05}-of-{:05}{}", i + 1, shards.size(),
+                                         checkpoint::kSafetensorsExtension);
     for (const TensorSpec& spec : shards[i]) {
       weight_map[spec.name] = name;
       total += checkpoint::SpecBytes(spec);

@@ -1,6 +1,7 @@
-// What one more option, statistic, subcommand, rule or family costs: in how many rooms the name of
-// one that exists is spelled. Each axis has its room, and everybody else asks its table; a name
-// that appears in one more room is a switch that the next variant must not forget.
+// What one more option, statistic, subcommand, rule, family or container costs: in how many rooms
+// the name of one that exists is spelled, of a container its files' extension. Each axis has its
+// room, and everybody else asks its table; a name that appears in one more room is a switch that
+// the next variant must not forget.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,6 +14,7 @@
 
 #include "audit/catalogue.h"
 #include "calib/statistics/registry.h"
+#include "checkpoint/containers/registry.h"
 #include "checkpoint/families/family.h"
 #include "tests/architecture/rooms.h"
 #include "tools/command.h"
@@ -45,12 +47,21 @@ std::vector<std::string> NamesOf(const Rows& rows, Name name) {
   return names;
 }
 
+std::vector<std::string> Extensions() {
+  std::vector<std::string> extensions;
+  for (const checkpoint::Container* container : checkpoint::AllContainers()) {
+    extensions.emplace_back(container->extension());
+  }
+  return extensions;
+}
+
 std::vector<Axis> Axes() {
   return {{"option", Flags(), 1, 3},
           {"statistic", NamesOf(statistics::AllStatistics(), &statistics::Statistic::name), 1, 3},
           {"subcommand", NamesOf(tools::Commands(), &tools::Command::name), 3, 5},
           {"rule", NamesOf(audit::AllRules(), &audit::Rule::id), 1, 1},
-          {"family", checkpoint::KnownModelTypes(), 2, 4}};
+          {"family", checkpoint::KnownModelTypes(), 2, 4},
+          {"container", Extensions(), 1, 1}};
 }
 
 // The code of a room without its comments.

@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "base/progress.h"
+#include "recipes/plan_shards.h"
 
 namespace vernier::exporter {
 
@@ -60,7 +61,11 @@ ExportSummary ExportFixture::ExportTo(const std::filesystem::path& output,
                                       const std::vector<recipes::Rule>& rules, int threads) {
   const checkpoint::SourceModel source = checkpoint::OpenSourceModel(Source());
   const recipes::Recipe recipe = MakeRecipe(rules);
-  const recipes::Plan plan = recipes::MakePlan(source, recipe);
+  recipes::Plan plan = recipes::MakePlan(source, recipe);
+  if (container_ != nullptr) {
+    plan.container = container_;
+    recipes::LayOutShards(source, /*with_input_scales=*/true, plan);
+  }
   run::Store store = run::Store::Open(RunDir());
   if (!store.CalibrationFinished()) store.FinishCalibration();
   Progress progress = Progress::Silent();

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/containers/container.h"
 #include "checkpoint/source_model.h"
 #include "export/exporter.h"
 #include "recipes/plan.h"
@@ -48,6 +49,8 @@ class ExportFixture : public ::testing::Test {
 
   // Used instead of Calibrated() when not empty.
   std::vector<run::InputAmax> inputs_;
+  // What ExportTo writes into, instead of what the plan says.
+  const checkpoint::Container* container_ = nullptr;
   // How exports stream; ExportTo sets the threads.
   StreamSettings settings_;
 

@@ -6,8 +6,11 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "checkpoint/safetensors.h"
+#include "recipes/plan_shards.h"
 #include "recipes/plan_summary.h"
 #include "tests/recipes/test_recipes.h"
 
@@ -84,10 +87,12 @@ TEST_F(PlanTest, ShardsAreTiledAndTheirHeadersSayTheSame) {
   const Plan plan = MixedPlan();
   ASSERT_EQ(plan.shards.size(), source_.checkpoint.shards().size());
   uint64_t tensor_bytes = 0;
+  const std::vector<checkpoint::PlannedFile> files = PlannedFiles(plan);
   for (size_t s = 0; s < plan.shards.size(); ++s) {
     const OutputShard& shard = plan.shards[s];
     EXPECT_EQ(shard.file_name, source_.checkpoint.shards()[s].file_name);
-    uint64_t position = shard.prefix.size();
+    const std::string prefix = plan.container->Frame(source_, files, s).head;
+    uint64_t position = prefix.size();
     for (const OutputTensor& tensor : shard.tensors) {
       EXPECT_EQ(tensor.info.begin, position) << tensor.info.name;
       position = tensor.info.end;
@@ -95,7 +100,7 @@ TEST_F(PlanTest, ShardsAreTiledAndTheirHeadersSayTheSame) {
     }
     EXPECT_EQ(position, shard.file_bytes);
     const checkpoint::SafetensorsHeader header = checkpoint::ParseSafetensorsHeader(
-        std::string_view(shard.prefix).substr(kLengthPrefix), shard.file_bytes, shard.file_name);
+        std::string_view(prefix).substr(kLengthPrefix), shard.file_bytes, shard.file_name);
     EXPECT_EQ(header.metadata, source_.checkpoint.shards()[s].metadata);
     ASSERT_EQ(header.tensors.size(), shard.tensors.size());
     for (size_t i = 0; i < header.tensors.size(); ++i) {

@@ -34,10 +34,14 @@ constexpr std::array<std::string_view, 2> kFormatRules = {"B04", "V02"};
 // Errors after which a weight may not be there to be dequantised.
 constexpr std::array<std::string_view, 4> kReadingRules = {"B04", "C01", "C03", "V02"};
 
-// Nothing when it cannot be opened at all.
-std::optional<Subject> OpenSource(const std::filesystem::path& directory, FindingList* findings) {
+// Nothing when it cannot be opened at all. Experts that only it has stacked are taken apart.
+std::optional<Subject> OpenSource(const Subject& subject, const std::filesystem::path& directory,
+                                  FindingList* findings) {
+  const auto only_there = [&](const checkpoint::TensorInfo& stored) {
+    return subject.checkpoint.Find(stored.name) == kAbsent;
+  };
   FindingList source_findings;
-  std::optional<Subject> source = OpenSubject(directory, &source_findings);
+  std::optional<Subject> source = OpenSubject(directory, &source_findings, only_there);
   if (source) CheckFormats(*source, &source_findings);
   if (source) CheckReadable(*source, &source_findings);
   for (const Finding& finding : source_findings.Sorted()) {
@@ -105,7 +109,7 @@ void CheckReadable(const Subject& subject, FindingList* findings) {
 std::optional<Comparison> OpenComparison(const Subject& subject,
                                          const std::filesystem::path& directory,
                                          const ManifestFacts& manifest, FindingList* findings) {
-  std::optional<Subject> source = OpenSource(directory, findings);
+  std::optional<Subject> source = OpenSource(subject, directory, findings);
   if (!source) return std::nullopt;
   Rescalings rescalings = ReadRescalings(subject.checkpoint.directory(), manifest);
   SourceMatch match = MatchSource(subject, *source, manifest.dropped, rescalings, findings);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "audit/rules.h"
+#include "checkpoint/formats/codec.h"
 #include "quantizers/nvfp4.h"
 
 namespace vernier::audit {

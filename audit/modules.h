@@ -11,8 +11,8 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family.h"
-#include "checkpoint/logical_weight.h"
 #include "checkpoint/formats/codec.h"
+#include "checkpoint/logical_weight.h"
 
 namespace vernier::audit {
 

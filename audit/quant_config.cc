@@ -182,9 +182,7 @@ std::optional<Format> FormatOfAlgo(std::string_view algo) {
 }
 
 bool QuantConfig::MentionsNvfp4() const {
-  const auto is_nvfp4 = [](std::string_view algo) {
-    return FormatOfAlgo(algo) == formats::kNvfp4;
-  };
+  const auto is_nvfp4 = [](std::string_view algo) { return FormatOfAlgo(algo) == formats::kNvfp4; };
   return is_nvfp4(quant_algo) || is_nvfp4(moe_quant_algo) ||
          std::any_of(quantized_layers.begin(), quantized_layers.end(),
                      [&](const auto& entry) { return is_nvfp4(entry.second.algo); }) ||

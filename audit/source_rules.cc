@@ -131,6 +131,7 @@ class Matcher {
 
   void MatchTensor(size_t source_tensor) {
     const TensorInfo& info = source_.Info(source_tensor);
+    if (source_.checkpoint.tensor(source_tensor).is_split) return;  // its parts are matched
     const size_t module = source_.index.module_of_tensor[source_tensor];
     if (stacks_.source.contains(module) || IsReplaced(info.name)) return;
     if (ConvertedFrom(source_.index.modules[module]) != nullptr) return;

@@ -63,7 +63,7 @@ struct CellStatistics {
   checkpoint::Role role = checkpoint::Role::kOther;
   int64_t weights = 0;
   std::map<checkpoint::Format, int64_t> formats;  // of these weights
-  ErrorStatistics error;  // of converted weights, when a source was given
+  ErrorStatistics error;                          // of converted weights, when a source was given
   BlockStatistics blocks;
   // 2688 times the global scale and the input scale of every NVFP4 weight that has a usable one:
   // the amax they were made from, where the tool used the whole range.

@@ -50,7 +50,11 @@ struct Subject {
 // Opens a checkpoint of any model. A defect of its files that stops the audit (a malformed header
 // or index, a truncated shard, an impossible config.json) becomes a finding and the result is
 // empty. Throws what prevents looking at all: kNoCheckpoint, kFileOpen, kFileRead.
-std::optional<Subject> OpenSubject(const std::filesystem::path& directory, FindingList* findings);
+//
+// Stacks of experts that are `split` (Checkpoint::SplitStacks) are judged expert by expert; without
+// it none is: what an engine loads is judged as it is stored.
+std::optional<Subject> OpenSubject(const std::filesystem::path& directory, FindingList* findings,
+                                   const checkpoint::Checkpoint::WantedStack& split = {});
 
 }  // namespace vernier::audit
 

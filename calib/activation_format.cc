@@ -36,7 +36,8 @@ float ReadScalar(const Checkpoint& checkpoint, size_t tensor) {
 // As a multiplier.
 float ReadInputScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
   const float stored = ReadActivationScale(checkpoint, weight.input_scale);
-  const bool divides = weight.format->inputs_with_scale == ActivationFormat::kNvfp4 && weight.global_scale_is_divisor;
+  const bool divides = weight.format->inputs_with_scale == ActivationFormat::kNvfp4 &&
+                       weight.global_scale_is_divisor;
   return divides ? 1.0f / stored : stored;
 }
 

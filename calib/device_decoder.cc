@@ -105,6 +105,12 @@ void ScaleBlocks(const at::Tensor& values, const at::Tensor& scales, const Logic
   }
 }
 
+// A stream takes a tensor's bytes as they lie in its file.
+bool LiesScattered(const checkpoint::Checkpoint& checkpoint, size_t tensor) {
+  const checkpoint::StackPart* part = checkpoint.PartOf(tensor);
+  return part != nullptr && !part->contiguous();
+}
+
 }  // namespace
 
 DeviceDecoder::DeviceDecoder(const checkpoint::Checkpoint& checkpoint, at::Device device)
@@ -121,6 +127,7 @@ DeviceDecoder::Tables DeviceDecoder::MakeTables(at::ScalarType dtype, at::Device
 }
 
 bool DeviceDecoder::Knows(const LogicalWeight& weight) const {
+  if (LiesScattered(*checkpoint_, weight.main)) return false;
   const DType main = TypeOf(weight.main);
   if (weight.format == formats::kPlain) return FloatTypeOf(main).has_value();
   if (weight.scale == checkpoint::Checkpoint::kNotFound) return false;
@@ -147,9 +154,8 @@ DecodedWeight DeviceDecoder::Decode(const LogicalWeight& weight, const StoredWei
   assert(stored.main.is_contiguous() &&
          stored.main.nbytes() == checkpoint_->tensor(weight.main).info.Bytes());
   if (auto decoded = DecodeInKernel(weight, stored, dtype)) return *std::move(decoded);
-  at::Tensor values = weight.format == formats::kPlain
-                          ? DecodePlain(weight, stored.main, dtype)
-                          : DecodeElements(weight, stored.main, dtype);
+  at::Tensor values = weight.format == formats::kPlain ? DecodePlain(weight, stored.main, dtype)
+                                                       : DecodeElements(weight, stored.main, dtype);
   if (values.numel() == 0) return {values, at::zeros({}, values.options())};
   if (weight.format != formats::kPlain) {
     ScaleBlocks(values, DecodeScales(weight, stored, dtype), weight);

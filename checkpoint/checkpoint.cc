@@ -49,6 +49,7 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
   }
   checkpoint.left_out_ = std::move(files.left_out);
   checkpoint.fingerprint_ = fingerprint.Hex();
+  checkpoint.stored_ = checkpoint.tensors_.size();
   return checkpoint;
 }
 
@@ -89,7 +90,7 @@ void Checkpoint::OpenShard(const std::string& file_name, Hasher* fingerprint) {
                       shards_[tensors_[entry->second].shard].file_name + " and in " + file_name,
                   "Remove the file that does not belong to the model, or fetch its index");
     }
-    tensors_.push_back({std::move(tensor), shard});
+    tensors_.push_back({.info = std::move(tensor), .shard = shard});
   }
   AddPart(file_name, fingerprint);
   AddPart(std::to_string(file.Size()), fingerprint);
@@ -112,12 +113,55 @@ size_t Checkpoint::Find(std::string_view name) const {
 void Checkpoint::Read(size_t tensor, uint64_t offset, std::span<std::byte> out) const {
   const TensorLocation& location = tensors_.at(tensor);
   assert(offset <= location.info.Bytes() && out.size() <= location.info.Bytes() - offset);
-  files_[location.shard].ReadAt(location.info.begin + offset, out);
+  const StoredRange range = FileRangeOf(tensor, offset, offset + out.size());
+  const StackPart* part = PartOf(tensor);
+  if (part == nullptr || part->contiguous()) {
+    return files_[location.shard].ReadAt(range.begin, out);
+  }
+  std::vector<std::byte> covering(range.end - range.begin);
+  files_[location.shard].ReadAt(range.begin, covering);
+  GatherRows(*part, offset, covering, out);
+}
+
+const StackPart* Checkpoint::PartOf(size_t tensor) const {
+  const size_t part = tensors_.at(tensor).part;
+  return part == TensorLocation::kNone ? nullptr : &parts_[part];
+}
+
+StoredRange Checkpoint::FileRangeOf(size_t tensor, uint64_t begin, uint64_t end) const {
+  const StackPart* part = PartOf(tensor);
+  if (part == nullptr) {
+    const TensorInfo& info = tensors_[tensor].info;
+    return {info.begin + begin, info.begin + end};
+  }
+  const uint64_t stored = tensors_[part->stored].info.begin;
+  const StoredRange range = CoveringRange(*part, begin, end - begin);
+  return {stored + range.begin, stored + range.end};
+}
+
+void Checkpoint::SplitStacks(std::span<const StackRow> rows, const WantedStack& wanted) {
+  assert(tensors_.size() == stored_);
+  for (size_t stored = 0; stored < stored_; ++stored) {
+    if (wanted && !wanted(tensors_[stored].info)) continue;
+    std::vector<NamedPart> parts = PartsOfStack(tensors_[stored].info, stored, rows);
+    const bool is_new = std::ranges::none_of(
+        parts, [&](const NamedPart& part) { return by_name_.contains(part.spec.name); });
+    if (parts.empty() || !is_new) continue;
+    tensors_[stored].is_split = true;
+    for (NamedPart& part : parts) {
+      const uint64_t begin = tensors_[stored].info.begin + CoveringRange(part.part, 0, 0).begin;
+      by_name_.emplace(part.spec.name, tensors_.size());
+      tensors_.push_back({.info = PlaceTensor(std::move(part.spec), begin),
+                          .shard = tensors_[stored].shard,
+                          .part = parts_.size()});
+      parts_.push_back(std::move(part.part));
+    }
+  }
 }
 
 uint64_t Checkpoint::TensorBytes() const {
   uint64_t bytes = 0;
-  for (const TensorLocation& location : tensors_) bytes += location.info.Bytes();
+  for (const TensorLocation& location : stored_tensors()) bytes += location.info.Bytes();
   return bytes;
 }
 

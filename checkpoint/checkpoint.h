@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -17,6 +18,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/stacks.h"
 
 namespace vernier::checkpoint {
 
@@ -33,8 +35,12 @@ struct Shard {
 };
 
 struct TensorLocation {
-  TensorInfo info;
+  static constexpr size_t kNone = static_cast<size_t>(-1);
+
+  TensorInfo info;  // of a part that is not contiguous, its byte range is only as long as it is
   size_t shard = 0;
+  size_t part = kNone;    // of a part of a stored tensor: index into Checkpoint::parts()
+  bool is_split = false;  // a stored tensor whose parts are tensors too
 };
 
 // Opened read-only; only headers are held in memory. All reads are positional and thread-safe.
@@ -48,8 +54,21 @@ class Checkpoint {
   const std::filesystem::path& directory() const { return directory_; }
   const Json& config() const { return config_; }
   const std::vector<Shard>& shards() const { return shards_; }
-  // Ordered by shard, then by position in the shard.
+  // Those that are stored, ordered by shard, then by position in the shard; then the parts of those
+  // that were split.
   const std::vector<TensorLocation>& tensors() const { return tensors_; }
+  std::span<const TensorLocation> stored_tensors() const {
+    return std::span(tensors_).first(stored_);
+  }
+
+  // Splits the stacks of experts that the rows describe (stacks.h): before anything else is done
+  // with the tensors. A layer's stack whose parts would have the names of other tensors stays
+  // whole, and one that is not `wanted`.
+  using WantedStack = std::function<bool(const TensorInfo& stored)>;
+  void SplitStacks(std::span<const StackRow> rows, const WantedStack& wanted = {});
+  const std::vector<StackPart>& parts() const { return parts_; }
+  // Of a tensor that is a part of a stored one; null otherwise.
+  const StackPart* PartOf(size_t tensor) const;
 
   // Of all shards, in their order.
   std::vector<std::filesystem::path> ShardPaths() const;
@@ -61,7 +80,12 @@ class Checkpoint {
   size_t Find(std::string_view name) const;
   const TensorLocation& tensor(size_t index) const { return tensors_.at(index); }
 
-  // Reads bytes [offset, offset + out.size()) of a tensor.
+  // The bytes of a shard that have to be read for bytes [begin, end) of a tensor, which are whole
+  // rows of a part that is not contiguous: then GatherRows takes them out.
+  StoredRange FileRangeOf(size_t tensor, uint64_t begin, uint64_t end) const;
+
+  // Reads bytes [offset, offset + out.size()) of a tensor; of a part that is not contiguous whole
+  // rows, and of a transposed one with its expert's slab in memory.
   void Read(size_t tensor, uint64_t offset, std::span<std::byte> out) const;
 
   // Hash of config.json and of every shard's name, size and header: what a run is tied to.
@@ -84,6 +108,8 @@ class Checkpoint {
   std::vector<File> files_;
   std::vector<std::string> left_out_;
   std::vector<TensorLocation> tensors_;
+  size_t stored_ = 0;  // how many of tensors_ are no parts
+  std::vector<StackPart> parts_;
   std::unordered_map<std::string, size_t> by_name_;
   std::optional<uint64_t> index_total_size_;
   std::string fingerprint_;

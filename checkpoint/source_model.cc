@@ -11,6 +11,7 @@ SourceModel Open(const std::filesystem::path& directory,
                  std::unique_ptr<Family> (*make_family)(const Json& config)) {
   Checkpoint checkpoint = Checkpoint::Open(directory);
   std::unique_ptr<Family> family = make_family(checkpoint.config());
+  checkpoint.SplitStacks(family->Stacks());
   ModelLayout layout = BuildModelLayout(checkpoint, *family);
   RequireReadable(checkpoint, layout);
   return {std::move(checkpoint), std::move(family), std::move(layout)};

@@ -85,7 +85,14 @@ class Grouper {
   TensorGroups Group() {
     const size_t tensors = checkpoint_.tensors().size();
     groups_.group_of_tensor.reserve(tensors);
-    for (size_t tensor = 0; tensor < tensors; ++tensor) Add(tensor);
+    for (size_t tensor = 0; tensor < tensors; ++tensor) {
+      // Its parts stand for it.
+      if (checkpoint_.tensor(tensor).is_split) {
+        groups_.group_of_tensor.push_back(kNotFound);
+      } else {
+        Add(tensor);
+      }
+    }
     return std::move(groups_);
   }
 

@@ -64,13 +64,15 @@ struct TensorGroup {
 struct TensorGroups {
   std::vector<TensorGroup> groups;  // in the order of their first tensors
   std::unordered_map<std::string, size_t> by_module;
-  std::vector<size_t> group_of_tensor;  // parallel to Checkpoint::tensors()
+  // Parallel to Checkpoint::tensors(); kNotFound of one that was split.
+  std::vector<size_t> group_of_tensor;
 
   const TensorGroup* Find(std::string_view module) const;  // nullptr when there is none
 };
 
-// Every tensor is in exactly one group. A scale without a weight is a group of its own, without
-// values; a parameter that is merely called "scale" is one with them.
+// Every tensor is in exactly one group, but for stored ones that were split into others: none. A
+// scale without a weight is a group of its own, without values; a parameter that is merely called
+// "scale" is one with them.
 TensorGroups GroupTensors(const Checkpoint& checkpoint);
 
 }  // namespace vernier::checkpoint

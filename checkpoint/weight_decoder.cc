@@ -15,7 +15,8 @@ void DecodeTo(const Checkpoint& checkpoint, const LogicalWeight& weight, const R
   assert(quantizers::SizeOf(out) == static_cast<size_t>(raw.row_count * ColumnsPerRow(weight)));
   assert(raw.main.size() == MainRange(checkpoint, weight, raw.row_begin, raw.row_count).size());
   assert(raw.scale.size() == ScaleRange(checkpoint, weight, raw.row_begin, raw.row_count).size());
-  if (weight.format->decode != nullptr) return weight.format->decode({checkpoint, weight, raw}, out);
+  if (weight.format->decode != nullptr)
+    return weight.format->decode({checkpoint, weight, raw}, out);
   throw Error(
       ErrorCode::kWrongDtype, weight.name,
       "holds " + checkpoint.tensor(weight.main).info.dtype_name + " values that are no weights",

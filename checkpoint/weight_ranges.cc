@@ -19,9 +19,8 @@ ByteRange PartsRange(const TensorInfo& info, int64_t units, int64_t begin, int64
 
 FileRange InFiles(const Checkpoint& checkpoint, size_t tensor, ByteRange range, size_t first_file) {
   if (range.begin == range.end) return {};
-  const TensorLocation& location = checkpoint.tensor(tensor);
-  return {first_file + location.shard, location.info.begin + range.begin,
-          location.info.begin + range.end};
+  const StoredRange in_file = checkpoint.FileRangeOf(tensor, range.begin, range.end);
+  return {first_file + checkpoint.tensor(tensor).shard, in_file.begin, in_file.end};
 }
 
 }  // namespace

@@ -40,7 +40,10 @@ void ReadRows(const Checkpoint& checkpoint, const ReadOptions& options, const Lo
   const int64_t columns = ColumnsPerRow(weight);
   if (row_count * columns == 0) return;
   const auto row_bytes = static_cast<int64_t>(MainRange(checkpoint, weight, 0, 1).size());
-  const int64_t step = std::max<int64_t>(1, kChunkBytes / std::max<int64_t>(1, row_bytes));
+  const StackPart* part = checkpoint.PartOf(weight.main);
+  const bool at_once = part != nullptr && part->transposed;  // each row needs the whole slab
+  const int64_t step =
+      at_once ? row_count : std::max<int64_t>(1, kChunkBytes / std::max<int64_t>(1, row_bytes));
   const float global_scale = ReadGlobalScale(checkpoint, weight);
   const bool whole = row_count == weight.rows();
   TensorDigests digests(checkpoint, whole ? options.observer : nullptr);
@@ -75,7 +78,9 @@ template <typename T>
 void ReadTo(const Checkpoint& checkpoint, const ReadOptions& options, const LogicalWeight& weight,
             int64_t row_begin, int64_t row_count, std::span<T> out) {
   assert(row_begin >= 0 && row_count >= 0 && row_begin + row_count <= weight.rows());
-  if (weight.format != formats::kPlain) {
+  const StackPart* part = checkpoint.PartOf(weight.main);
+  const bool by_rows = part != nullptr && !part->contiguous();
+  if (weight.format != formats::kPlain || by_rows) {
     return ReadRows(checkpoint, options, weight, row_begin, row_count, out);
   }
   const int64_t columns = ColumnsPerRow(weight);

@@ -143,7 +143,9 @@ Json Ignored(const checkpoint::SourceModel& source, const ModuleFormats& formats
   for (size_t i = 0; i < formats.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];
     if (!checkpoint::IsQuantised(formats[i].format) && IsLinearModule(weight)) {
-      names.insert(weight.stacks_experts() ? EngineModule(weight) : weight.module);
+      const bool stacked =
+          weight.stacks_experts() || source.checkpoint.PartOf(weight.main) != nullptr;
+      names.insert(stacked ? EngineModule(weight) : weight.module);
     }
   }
   if (HasTiedHead(source)) names.insert("lm_head");
@@ -197,9 +199,9 @@ std::string_view NameOfFormat(checkpoint::Format format) {
 }  // namespace
 
 // Its numbers are BF16 because both readers then use the same number: the library dequantises into
-// the scale's dtype, so that F32 scales would make F32 weights in a BF16 model, and vLLM widens them
-// to its F32 parameters. Codes must be computed with the rounded scale. Absent scales of the cache
-// are left uninitialised (lifecycle/initialize.py).
+// the scale's dtype, so that F32 scales would make F32 weights in a BF16 model, and vLLM widens
+// them to its F32 parameters. Codes must be computed with the rounded scale. Absent scales of the
+// cache are left uninitialised (lifecycle/initialize.py).
 constinit const Dialect kCompressedTensors = {
     .name = kQuantMethod,
     .names = NamesOfCompressedTensors,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "checkpoint/containers/registry.h"
 #include "checkpoint/families/family.h"
 #include "checkpoint/source_model.h"
 #include "dialects/module_formats.h"
@@ -53,8 +54,8 @@ struct QuantConfig {
 };
 
 struct Dialect {
-  std::string_view name;     // in recipes, manifests and errors
-  bool chosen = true;        // recipes may ask for it; otherwise it is only found in sources
+  std::string_view name;  // in recipes, manifests and errors
+  bool chosen = true;     // recipes may ask for it; otherwise it is only found in sources
   // The dialect whose outputs may hold weights that stay in this one; null: only its own.
   const Dialect* extended_by = nullptr;
 
@@ -69,6 +70,7 @@ struct Dialect {
   checkpoint::DType number = checkpoint::DType::kF32;  // of scales that are plain numbers
   bool blocks_have_four_dimensions = false;            // [down, 1, across, 1]
   KvScales kv_scales = {};
+  const checkpoint::Container& (*container)() = checkpoint::SafetensorsContainer;
   // Engines want a static input scale for one scale a weight.
   bool needs_input_scales = false;
 
@@ -86,7 +88,7 @@ std::span<const Dialect* const> Dialects();
 
 extern const Dialect kModelopt;           // NVIDIA's ModelOpt (unified_export_hf.py)
 extern const Dialect kCompressedTensors;  // vLLM project's compressed-tensors
-extern const Dialect kNative;             // X.scale or X.weight_scale_inv, as DeepSeek releases them
+extern const Dialect kNative;  // X.scale or X.weight_scale_inv, as DeepSeek releases them
 
 // In whose convention a quantised weight is stored.
 const Dialect& DialectOf(const checkpoint::SourceModel& source,

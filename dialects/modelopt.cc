@@ -112,8 +112,9 @@ constinit const Dialect kModelopt = {
     // vLLM reads them uninitialised where they are missing (modelopt.py).
     .needs_input_scales = true,
     .format_name = AlgoOfFormat,
-    .missing_format = "the modelopt dialect stores int4 only in AWQ's layout with pre_quant_scale, "
-                      "which is not written",
+    .missing_format =
+        "the modelopt dialect stores int4 only in AWQ's layout with pre_quant_scale, "
+        "which is not written",
     .missing_format_remedy = "Set export.dialect to \"compressed-tensors\"",
     .make_config = MakeModeloptConfig};
 

@@ -28,10 +28,10 @@ Json ModeloptLayers(const checkpoint::ModelLayout& layout, const ModuleFormats& 
 // Which modules are quantised, for IgnorePatterns.
 std::vector<bool> QuantisedFlags(const ModuleFormats& formats);
 
-// producer.name is "modelopt": it names the dialect. TensorRT-LLM takes a flat config for ModelOpt's
-// only by that name or by quant_method (tensorrt_llm/quantization/modelopt_config.py), and its
-// AutoDeploy reader refuses any other name; vLLM looks at it only in the nested form. Who wrote the
-// files is in producer.version, "vernier-<version>".
+// producer.name is "modelopt": it names the dialect. TensorRT-LLM takes a flat config for
+// ModelOpt's only by that name or by quant_method (tensorrt_llm/quantization/modelopt_config.py),
+// and its AutoDeploy reader refuses any other name; vLLM looks at it only in the nested form. Who
+// wrote the files is in producer.version, "vernier-<version>".
 Json ModeloptProducer(std::string_view version);
 
 // What both forms of one configuration have in common: config.json's flat one, and

@@ -83,8 +83,8 @@ void Extend(const ConfigRequest& request, QuantConfig& native) {
   flat["quant_algo"] = fields.algo;
   flat["kv_cache_quant_algo"] = nullptr;
   flat["group_size"] = fields.group_size;
-  const Json operand = ModeloptOperand(checkpoint::BitsOf(checkpoint::formats::kNvfp4.parts),
-                                       fields.group_size);
+  const Json operand =
+      ModeloptOperand(checkpoint::BitsOf(checkpoint::formats::kNvfp4.parts), fields.group_size);
   flat["config_groups"] = {
       {"group_0", {{"input_activations", operand}, {"targets", {"Linear"}}, {"weights", operand}}}};
   flat["quantized_layers"] = fields.layers;

@@ -114,9 +114,9 @@ std::vector<TargetPart> KvScaleParts(const checkpoint::KvCacheEntry& entry,
     std::string name = entry.attention;
     if (dialect.kv_scales.beside_projections) name += suffixes.projection;
     name += suffixes.scale;
-    parts.push_back({OutputPart::kKvScale, std::move(name), dialect.number,
-                     dialect.numbers_have_dimensions ? std::vector<int64_t>{1}
-                                                     : std::vector<int64_t>()});
+    parts.push_back(
+        {OutputPart::kKvScale, std::move(name), dialect.number,
+         dialect.numbers_have_dimensions ? std::vector<int64_t>{1} : std::vector<int64_t>()});
   };
   if (entry.keys) add(checkpoint::kKeyScale);
   if (entry.values) add(checkpoint::kValueScale);
@@ -129,8 +129,7 @@ bool StoresReciprocals(Format format, const Dialect& dialect) {
 
 void CheckTarget(Format format, const Dialect& dialect, const std::string& subject) {
   if (!checkpoint::IsQuantised(format) || !dialect.format_name(format).empty()) return;
-  throw Error(ErrorCode::kBadRule, subject,
-              std::string(dialect.missing_format),
+  throw Error(ErrorCode::kBadRule, subject, std::string(dialect.missing_format),
               std::string(dialect.missing_format_remedy));
 }
 

@@ -18,8 +18,8 @@ namespace vernier::dialects {
 
 // How the scales of weights that become kFp8Block are laid out.
 struct Fp8Blocks {
-  checkpoint::BlockSize size = {};  // values that share a scale
-  std::string scale_suffix = ".weight_scale";   // of the module's name
+  checkpoint::BlockSize size = {};             // values that share a scale
+  std::string scale_suffix = ".weight_scale";  // of the module's name
   checkpoint::DType scale_dtype = checkpoint::DType::kF32;
   bool four_dimensions = true;  // [down, 1, across, 1] rather than [down, across]
   bool native = false;          // the source's convention, which its quantization_config describes

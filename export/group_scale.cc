@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "checkpoint/value_checks.h"
-#include "export/row_tiles.h"
 #include "dialects/target_parts.h"
+#include "export/row_tiles.h"
 
 namespace vernier::exporter {
 namespace {
@@ -66,8 +66,8 @@ WeightScale ScaleOf(const recipes::Plan& plan, const recipes::ScaleGroup& group,
     result.k_max = extremes.exponent.ValueOrZero();
     result.scale = quantizers::LosslessGlobalScale(result.k_max);
   } else {
-    result.scale = FormatOfGroup(plan, group)->weight_scale(extremes.amax, group.scale,
-                                                            plan.dialect->number);
+    result.scale =
+        FormatOfGroup(plan, group)->weight_scale(extremes.amax, group.scale, plan.dialect->number);
   }
   result.stored = StoredScale(plan, group, result.scale);
   return result;

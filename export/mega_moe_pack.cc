@@ -161,7 +161,8 @@ FoldStats WriteMegaMoeLayer(const SourceModel& model, const ExpertLayer& experts
                             const std::filesystem::path& path) {
   const std::array projections = {Projection{model, {experts.gate, experts.up}, "l1"},
                                   Projection{model, {experts.down}, "l2"}};
-  const std::string prefix = dialects::EngineModule(model.layout.weights[experts.gate.front()]) + ".";
+  const std::string prefix =
+      dialects::EngineModule(model.layout.weights[experts.gate.front()]) + ".";
   std::vector<checkpoint::TensorSpec> specs;
   for (const Projection& projection : projections) {
     RequireShapes(projection);

@@ -14,10 +14,10 @@
 namespace vernier::exporter {
 namespace {
 
+using checkpoint::Format;
 using checkpoint::LogicalWeight;
 using checkpoint::Role;
 using dialects::ModuleFormats;
-using checkpoint::Format;
 namespace formats = checkpoint::formats;
 
 constexpr std::string_view kExpertDtype = "expert_dtype";
@@ -90,9 +90,7 @@ void PatchExpertDtype(const checkpoint::SourceModel& source, const ModuleFormats
     }
     return false;
   };
-  if (any([](Format format) {
-        return format == formats::kNvfp4 || format == formats::kMxfp4;
-      })) {
+  if (any([](Format format) { return format == formats::kNvfp4 || format == formats::kMxfp4; })) {
     return;
   }
   const bool fp8 = any([](Format format) { return format == formats::kFp8Block; });

@@ -23,8 +23,8 @@ uint64_t RowTarget::CodeBytes(int64_t rows, int64_t columns) const {
 
 uint64_t RowTarget::ScaleBytes(int64_t rows, int64_t columns) const {
   const int64_t count = checkpoint::ScalesOf(format->parts, rows, columns, blocks).count();
-  return static_cast<uint64_t>(count) *
-         static_cast<uint64_t>(checkpoint::DTypeBits(scale_dtype)) / 8;
+  return static_cast<uint64_t>(count) * static_cast<uint64_t>(checkpoint::DTypeBits(scale_dtype)) /
+         8;
 }
 
 EncodedRows RowEncoder::Encode(size_t index, const RowTarget& target, const WeightScale& scale,

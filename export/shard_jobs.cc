@@ -1,11 +1,10 @@
 #include "export/shard_jobs.h"
 
 #include <algorithm>
-#include <cassert>
+#include <map>
 #include <tuple>
 #include <utility>
 
-#include "checkpoint/row_ranges.h"
 #include "export/stream_limits.h"
 
 namespace vernier::exporter {
@@ -26,6 +25,16 @@ uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
   return bytes;
 }
 
+// The weights whose values are parts of the stored tensor, in layout order.
+std::vector<size_t> WeightsOfStack(const SourceModel& source, size_t stored) {
+  std::vector<size_t> weights;
+  for (size_t i = 0; i < source.layout.weights.size(); ++i) {
+    const checkpoint::StackPart* part = source.checkpoint.PartOf(source.layout.weights[i].main);
+    if (part != nullptr && part->stored == stored) weights.push_back(i);
+  }
+  return weights;
+}
+
 uint64_t ReadBytes(const ReadAhead::Job& reads) {
   uint64_t bytes = 0;
   for (const FileRange& range : reads) bytes += range.end - range.begin;
@@ -40,13 +49,18 @@ class ShardCutter {
         plan_(plan),
         shard_(shard),
         limits_(limits),
-        converted_(FindConverted(shard)) {}
+        converted_(FindConverted(source, shard)) {}
 
   std::vector<ShardJob> Cut() {
     for (size_t i = 0; i < shard_.tensors.size(); ++i) {
       const OutputTensor& tensor = shard_.tensors[i];
       if (tensor.part == OutputPart::kSourceBytes) CutCopy(i);
-      if (tensor.part == OutputPart::kCodes) CutWeight(tensor.weight);
+      if (tensor.part != OutputPart::kCodes) continue;
+      if (tensor.stack != OutputTensor::kNoStack) {
+        CutStack(i);
+      } else {
+        CutWeight(tensor.weight);
+      }
     }
     std::ranges::stable_sort(jobs_, {}, [](const ShardJob& job) {
       return std::tuple(job.reads.front().file, job.reads.front().begin);
@@ -74,6 +88,17 @@ class ShardCutter {
     if (group.weights.front() == index) AddGroup(group);
   }
 
+  // An expert at a time: what the stack holds of it.
+  void CutStack(size_t index) {
+    std::map<int64_t, EncodeWork> by_expert;
+    for (const size_t weight : WeightsOfStack(source_, shard_.tensors[index].stack)) {
+      EncodeWork& work = by_expert[source_.layout.weights[weight].expert];
+      work.stack = index;
+      work.rows.push_back({weight, 0, source_.layout.weights[weight].rows()});
+    }
+    for (auto& [expert, work] : by_expert) AddEncode(std::move(work));
+  }
+
   void AddGroup(const ScaleGroup& group) {
     EncodeWork work{.rows = {}, .finds_scale = true};
     for (const size_t member : group.weights) {
@@ -88,7 +113,8 @@ class ShardCutter {
     const RowTarget target = TargetOf(plan_, shard_, index, converted_.at(index));
     const uint64_t read = SourceBytes(source_, weight) / static_cast<uint64_t>(weight.rows());
     const uint64_t made = target.CodeBytes(1, weight.columns());
-    const int64_t step = RowsPerChunk(std::max(read, made), target.Quantum());
+    const int64_t together = RowsReadTogether(source_, index);
+    const int64_t step = std::max(together, RowsPerChunk(std::max(read, made), target.Quantum()));
     for (int64_t row = 0; row < weight.rows(); row += step) {
       AddEncode({.rows = {{index, row, std::min(step, weight.rows() - row)}}});
     }
@@ -100,8 +126,8 @@ class ShardCutter {
       AddReads(source_, rows, job.reads);
       const RowTarget target = TargetOf(plan_, shard_, rows.weight, converted_.at(rows.weight));
       const int64_t columns = source_.layout.weights[rows.weight].columns();
-      job.memory_bytes += target.CodeBytes(rows.row_count, columns) +
-                          target.ScaleBytes(rows.row_count, columns);
+      job.memory_bytes +=
+          target.CodeBytes(rows.row_count, columns) + target.ScaleBytes(rows.row_count, columns);
     }
     job.memory_bytes += ReadBytes(job.reads);
     job.work = std::move(work);
@@ -118,10 +144,15 @@ class ShardCutter {
 
 }  // namespace
 
-std::unordered_map<size_t, ConvertedTensors> FindConverted(const OutputShard& shard) {
+std::unordered_map<size_t, ConvertedTensors> FindConverted(const SourceModel& source,
+                                                           const OutputShard& shard) {
   std::unordered_map<size_t, ConvertedTensors> converted;
   for (size_t i = 0; i < shard.tensors.size(); ++i) {
     const OutputTensor& tensor = shard.tensors[i];
+    if (tensor.stack != OutputTensor::kNoStack) {
+      for (const size_t weight : WeightsOfStack(source, tensor.stack)) converted[weight].codes = i;
+      continue;
+    }
     if (tensor.part == OutputPart::kSourceBytes || tensor.part == OutputPart::kKvScale) continue;
     ConvertedTensors& tensors = converted[tensor.weight];
     if (tensor.part == OutputPart::kCodes) tensors.codes = i;
@@ -144,36 +175,6 @@ RowTarget TargetOf(const recipes::Plan& plan, const OutputShard& shard, size_t w
   return target;
 }
 
-void AddReads(const SourceModel& source, const WeightRows& rows, ReadAhead::Job& reads) {
-  const auto ranges = RowRanges(source.checkpoint, source.layout.weights[rows.weight],
-                                rows.row_begin, rows.row_count);
-  reads.insert(reads.end(), ranges.begin(), ranges.end());
-}
-
-checkpoint::RawRows RawRowsOf(const SourceModel& source, const WeightRows& rows,
-                              std::span<const ReadBlock> blocks) {
-  assert(blocks.size() == 2);
-  return {.row_begin = rows.row_begin,
-          .row_count = rows.row_count,
-          .main = blocks[0].bytes(),
-          .scale = blocks[1].bytes(),
-          .global_scale = ReadGlobalScale(source.checkpoint, source.layout.weights[rows.weight])};
-}
-
-void AddDigests(const SourceModel& source, const WeightRows& rows,
-                std::span<const ReadBlock> blocks, checkpoint::TensorDigests& digests) {
-  assert(blocks.size() == 2);
-  const LogicalWeight& weight = source.layout.weights[rows.weight];
-  const auto main = MainRange(source.checkpoint, weight, rows.row_begin, rows.row_count);
-  const auto scale = ScaleRange(source.checkpoint, weight, rows.row_begin, rows.row_count);
-  digests.Add(weight.main, main.begin, blocks[0].bytes());
-  digests.Add(weight.scale, scale.begin, blocks[1].bytes());
-  if (rows.row_begin > 0) return;
-  for (const size_t part : weight.whole_parts()) {
-    if (part != checkpoint::Checkpoint::kNotFound) digests.AddWhole(part);
-  }
-}
-
 bool IsHeld(const SourceModel& source, const recipes::Plan& plan, const ScaleGroup& group,
             const StreamLimits& limits) {
   uint64_t bytes = 0;
@@ -182,8 +183,8 @@ bool IsHeld(const SourceModel& source, const recipes::Plan& plan, const ScaleGro
   for (const size_t index : group.weights) {
     const LogicalWeight& weight = source.layout.weights[index];
     if (source.checkpoint.tensor(weight.main).shard != shard) return false;
-    bytes += SourceBytes(source, weight) +
-             checkpoint::CodeBytes(plan.weights[index].format->parts, weight.rows(), weight.columns());
+    bytes += SourceBytes(source, weight) + checkpoint::CodeBytes(plan.weights[index].format->parts,
+                                                                 weight.rows(), weight.columns());
   }
   return bytes <= limits.hold_bytes;
 }

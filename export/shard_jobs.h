@@ -10,6 +10,7 @@
 #include "base/read_ahead.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/tensor_digests.h"
+#include "export/row_bytes.h"
 #include "export/row_encoder.h"
 #include "export/stream_limits.h"
 #include "recipes/plan.h"
@@ -27,16 +28,11 @@ struct ConvertedTensors {
 };
 
 // By index into ModelLayout::weights.
-std::unordered_map<size_t, ConvertedTensors> FindConverted(const recipes::OutputShard& shard);
+std::unordered_map<size_t, ConvertedTensors> FindConverted(const checkpoint::SourceModel& source,
+                                                           const recipes::OutputShard& shard);
 
 RowTarget TargetOf(const recipes::Plan& plan, const recipes::OutputShard& shard, size_t weight,
                    const ConvertedTensors& tensors);
-
-struct WeightRows {
-  size_t weight = 0;  // index into ModelLayout::weights
-  int64_t row_begin = 0;
-  int64_t row_count = 0;
-};
 
 // The bytes read become the bytes of an output tensor from `offset` on.
 struct CopyWork {
@@ -50,6 +46,8 @@ struct EncodeWork {
   std::vector<WeightRows> rows;
   // `rows` is a whole scale group, whose scale is found first.
   bool finds_scale = false;
+  // `rows` are what this tensor (index into OutputShard::tensors) stacks of one expert.
+  size_t stack = ConvertedTensors::kNone;
 };
 
 struct ShardJob {
@@ -57,18 +55,6 @@ struct ShardJob {
   std::variant<CopyWork, EncodeWork> work;
   uint64_t memory_bytes = 0;  // read and produced
 };
-
-// What reading rows of a weight takes: its ranges of the source's files.
-void AddReads(const checkpoint::SourceModel& source, const WeightRows& rows, ReadAhead::Job& reads);
-
-// The blocks of AddReads, as the decoder wants them.
-checkpoint::RawRows RawRowsOf(const checkpoint::SourceModel& source, const WeightRows& rows,
-                              std::span<const ReadBlock> blocks);
-
-// The same blocks for the digests of the source's tensors: those of the weight's main tensor and
-// block scales, and with its first row that of its global scale.
-void AddDigests(const checkpoint::SourceModel& source, const WeightRows& rows,
-                std::span<const ReadBlock> blocks, checkpoint::TensorDigests& digests);
 
 // Whether the group's scale is found while it is converted: all of its weights lie in one shard and
 // fit into limits.hold_bytes. Otherwise its scale must be known before.

@@ -28,6 +28,7 @@ using quantizers::CastStats;
 struct ReadJob {
   const ShardJob* job = nullptr;
   std::vector<ReadBlock> blocks;
+  std::vector<RowBytes> rows = {};  // of an EncodeWork's rows
 };
 
 // Rows of one weight, converted.
@@ -53,11 +54,21 @@ class ShardJobRunner {
       : inputs_(inputs),
         shard_(shard),
         weight_scales_(weight_scales),
-        converted_(FindConverted(shard)),
+        converted_(FindConverted(inputs.source, shard)),
         encoder_(inputs.source, inputs.error_weights, inputs.solved, inputs.folds, inputs.pool),
         output_(output),
         hash_(shard, frame),
         digests_(inputs.source.checkpoint, inputs.read.observer) {}
+
+  ReadJob Take(const ShardJob& job, std::vector<ReadBlock> blocks) const {
+    ReadJob read{&job, std::move(blocks)};
+    const auto* encode = std::get_if<EncodeWork>(&job.work);
+    for (size_t i = 0; encode != nullptr && i < encode->rows.size(); ++i) {
+      read.rows.emplace_back(inputs_.source, encode->rows[i],
+                             std::span(read.blocks).subspan(kRangesOfRows * i, kRangesOfRows));
+    }
+    return read;
+  }
 
   // One thread at a time, in order.
   void Hash(const ReadJob& read) {
@@ -67,7 +78,7 @@ class ShardJobRunner {
     }
     const auto& encode = std::get<EncodeWork>(read.job->work);
     for (size_t i = 0; i < encode.rows.size(); ++i) {
-      AddDigests(inputs_.source, encode.rows[i], BlocksOf(read, i), digests_);
+      read.rows[i].AddTo(inputs_.source, encode.rows[i], digests_);
     }
   }
 
@@ -82,9 +93,8 @@ class ShardJobRunner {
     const std::vector<checkpoint::ClampedRows> clamped = Clamp(read, *encode, result.clamped);
     std::vector<checkpoint::RawRows> raw;
     for (size_t i = 0; i < encode->rows.size(); ++i) {
-      raw.push_back(inputs_.read.clamp
-                        ? clamped[i].rows()
-                        : RawRowsOf(inputs_.source, encode->rows[i], BlocksOf(read, i)));
+      raw.push_back(inputs_.read.clamp ? clamped[i].rows()
+                                       : read.rows[i].Raw(inputs_.source, encode->rows[i]));
     }
     result.scale = encode->finds_scale ? FindScale(*encode, raw) : GivenScale(*encode);
     for (size_t i = 0; i < raw.size(); ++i) {
@@ -104,6 +114,7 @@ class ShardJobRunner {
     const auto& encode = std::get<EncodeWork>(result.job->work);
     if (encode.finds_scale) weight_scales_[GroupOf(encode)] = result.scale;
     clamped_.Merge(result.clamped);
+    if (encode.stack != ConvertedTensors::kNone) return WriteSlab(encode.stack, result.converted);
     for (const ConvertedRows& rows : result.converted) WriteRows(rows, result.scale);
   }
 
@@ -123,17 +134,13 @@ class ShardJobRunner {
  private:
   const LogicalWeight& Weight(size_t index) const { return inputs_.source.layout.weights[index]; }
 
-  static std::span<const ReadBlock> BlocksOf(const ReadJob& read, size_t rows) {
-    return std::span(read.blocks).subspan(2 * rows, 2);
-  }
-
   // Nothing unless values are to be clamped.
   std::vector<checkpoint::ClampedRows> Clamp(const ReadJob& read, const EncodeWork& work,
                                              checkpoint::ClampedTally& tally) const {
     std::vector<checkpoint::ClampedRows> clamped;
     for (size_t i = 0; inputs_.read.clamp && i < work.rows.size(); ++i) {
       clamped.emplace_back(inputs_.source.checkpoint, Weight(work.rows[i].weight),
-                           RawRowsOf(inputs_.source, work.rows[i], BlocksOf(read, i)));
+                           read.rows[i].Raw(inputs_.source, work.rows[i]));
       tally.Add(clamped.back().clamped());
     }
     return clamped;
@@ -181,14 +188,29 @@ class ShardJobRunner {
     const RowTarget target = TargetOf(inputs_.plan, shard_, index, tensors);
     const int64_t columns = Weight(index).columns();
     const int64_t row = converted.rows.row_begin;
-    WriteTensor(tensors.codes, target.CodeBytes(row, columns),
-                converted.encoded.codes.bytes());
+    WriteTensor(tensors.codes, target.CodeBytes(row, columns), converted.encoded.codes.bytes());
     if (converted.encoded.scales.size() > 0) {
-      WriteTensor(tensors.scale, target.ScaleBytes(row, columns),
-                  converted.encoded.scales.bytes());
+      WriteTensor(tensors.scale, target.ScaleBytes(row, columns), converted.encoded.scales.bytes());
     }
     if (row == 0) WriteScalars(index, tensors, scale);
     cast_.Merge(converted.encoded.cast);
+  }
+
+  // All that a stack holds of one expert.
+  void WriteSlab(size_t tensor, const std::vector<ConvertedRows>& converted) {
+    std::vector<std::byte> slab;
+    uint64_t begin = 0;
+    for (const ConvertedRows& rows : converted) {
+      const LogicalWeight& weight = Weight(rows.rows.weight);
+      const RowTarget target =
+          TargetOf(inputs_.plan, shard_, rows.rows.weight, converted_.at(rows.rows.weight));
+      const checkpoint::StackPart part = Resized(*inputs_.source.checkpoint.PartOf(weight.main),
+                                                 target.CodeBytes(1, weight.columns()));
+      slab.resize(part.slab_bytes());
+      begin = part.slab_begin;
+      ScatterRows(part, rows.encoded.codes.bytes(), slab);
+    }
+    WriteTensor(tensor, begin, slab);
   }
 
   // The tensors that a weight has once.
@@ -274,7 +296,7 @@ run::ShardRecord WriteShard(const ShardInputs& inputs, const recipes::OutputShar
       [&, it = jobs.begin()]() mutable -> std::optional<ReadJob> {
         std::optional<std::vector<ReadBlock>> blocks = reader.Next();
         if (!blocks) return std::nullopt;
-        ReadJob read{&*it++, *std::move(blocks)};
+        ReadJob read = runner.Take(*it++, *std::move(blocks));
         runner.Hash(read);
         return read;
       },

@@ -51,7 +51,8 @@ class RowWalk {
     const LogicalWeight& weight = source.layout.weights[member];
     if (weight.rows() == 0) return;
     const uint64_t bytes = source.checkpoint.tensor(weight.main).info.Bytes();
-    const int64_t step = RowsPerChunk(bytes / static_cast<uint64_t>(weight.rows()), 1);
+    const int64_t step = std::max(RowsReadTogether(source, member),
+                                  RowsPerChunk(bytes / static_cast<uint64_t>(weight.rows()), 1));
     for (int64_t row = 0; row < weight.rows(); row += step) {
       chunks_.push_back({group, {member, row, std::min(step, weight.rows() - row)}});
     }
@@ -63,6 +64,7 @@ class RowWalk {
 struct ReadRows {
   GroupRows what;
   std::vector<ReadBlock> blocks;
+  RowBytes bytes;
 };
 
 struct RowResult {
@@ -127,16 +129,17 @@ void ResolveWeightScales(const SourceModel& source, const recipes::Plan& plan,
   const auto take = [&]() -> std::optional<ReadRows> {
     std::optional<std::vector<ReadBlock>> blocks = reader.Next();
     if (!blocks) return std::nullopt;
-    ReadRows rows{being_read.front(), *std::move(blocks)};
+    const GroupRows what = being_read.front();
     being_read.pop_front();
-    AddDigests(source, rows.what.rows, rows.blocks, digests);
-    return rows;
+    RowBytes bytes(source, what.rows, *blocks);
+    bytes.AddTo(source, what.rows, digests);
+    return ReadRows{what, *std::move(blocks), std::move(bytes)};
   };
   const auto work = [&](const ReadRows& rows) {
     const LogicalWeight& weight = source.layout.weights[rows.what.rows.weight];
     const ScaleGroup& group = plan.scale_groups[rows.what.group];
     const bool lossless = group.scale == ScaleMethod::kLossless;
-    const checkpoint::RawRows raw = RawRowsOf(source, rows.what.rows, rows.blocks);
+    const checkpoint::RawRows raw = rows.bytes.Raw(source, rows.what.rows);
     const checkpoint::Rescaling rescaling = folds.Of(rows.what.rows.weight);
     const auto find = [&](const checkpoint::RawRows& finite) {
       return FindExtremes(source.checkpoint, weight, rescaling, group, finite);

@@ -61,8 +61,7 @@ bool WillHaveNvfp4(const checkpoint::SourceModel& source, const recipes::Plan& p
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const checkpoint::LogicalWeight& weight = source.layout.weights[i];
     const checkpoint::Format format = plan.weights[i].format;
-    const bool stays =
-        format == recipes::kKeep && weight.format == checkpoint::formats::kNvfp4;
+    const bool stays = format == recipes::kKeep && weight.format == checkpoint::formats::kNvfp4;
     if (!stays && format != checkpoint::formats::kNvfp4) continue;
     if (!role || weight.role == *role) return true;
   }

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "checkpoint/families/family.h"
 #include "checkpoint/families/skipped_tensors.h"
+#include "checkpoint/formats/codec.h"
 #include "checkpoint/model_layout.h"
 #include "checkpoint/readable.h"
 
@@ -22,11 +23,11 @@ namespace {
 
 using checkpoint::Checkpoint;
 using checkpoint::Family;
+using checkpoint::Format;
 using checkpoint::LogicalWeight;
 using checkpoint::ModelLayout;
 using checkpoint::Role;
 using checkpoint::TensorInfo;
-using checkpoint::Format;
 namespace formats = checkpoint::formats;
 
 // A config that its own family refuses still leaves the names to guess from.
@@ -64,8 +65,8 @@ InspectTotals TotalsOf(const Checkpoint& checkpoint, const LogicalWeight& weight
 }
 
 std::string BlockText(const LogicalWeight& weight) {
-  if (weight.format == formats::kFp8Tensor) return "tensor";
-  if (weight.format == formats::kFp8Channel) return "row";
+  if (weight.format->parts.span == checkpoint::ScaleSpan::kWeight) return "tensor";
+  if (weight.format->parts.span == checkpoint::ScaleSpan::kRow) return "row";
   return fmt::format("{} x {}", weight.block_rows, weight.block_columns);
 }
 
@@ -200,7 +201,7 @@ void ListFiles(const Checkpoint& checkpoint, InspectReport* report) {
   for (const checkpoint::Shard& shard : checkpoint.shards()) {
     report->files.push_back({shard.file_name, shard.file_bytes, 0});
   }
-  for (const checkpoint::TensorLocation& location : checkpoint.tensors()) {
+  for (const checkpoint::TensorLocation& location : checkpoint.stored_tensors()) {
     ++report->files[location.shard].tensors;
   }
 }

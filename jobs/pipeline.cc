@@ -205,7 +205,7 @@ class Pipeline {
                                   .settings = StreamSettingsOf(recipe_.compute),
                                   .progress = progress_}),
         .left_out = source_.checkpoint.left_out(),
-        .source_tensors = static_cast<int64_t>(source_.checkpoint.tensors().size()),
+        .source_tensors = static_cast<int64_t>(source_.checkpoint.stored_tensors().size()),
         .scale_groups = static_cast<int64_t>(plan_.scale_groups.size()),
         .calibrated_inputs = !plan_.observed_modules.empty() &&
                              recipe_.activations == recipes::ActivationScales::kCalibrated,

@@ -22,10 +22,10 @@ uint64_t BytesIn(Format format, const SourceModel& source, const Plan& plan,
     return checkpoint::StoredBytes(source.checkpoint, weight);
   }
   const dialects::TargetRequest request = {.format = format,
-                                 .dialect = *plan.dialect,
-                                 .with_input_scale = true,
-                                 .weight = weight,
-                                 .fp8_blocks = plan.fp8_blocks};
+                                           .dialect = *plan.dialect,
+                                           .with_input_scale = true,
+                                           .weight = weight,
+                                           .fp8_blocks = plan.fp8_blocks};
   uint64_t bits = 0;
   for (const dialects::TargetPart& part : dialects::TargetParts(request)) {
     uint64_t elements = 1;
@@ -43,8 +43,7 @@ class UnitMaker {
   std::vector<FormatUnit> Make() {
     for (size_t i = 0; i < plan_.weights.size(); ++i) {
       const WeightPlan& planned = plan_.weights[i];
-      if (planned.format != formats::kNvfp4 || planned.scale == ScaleMethod::kLossless)
-        continue;
+      if (planned.format != formats::kNvfp4 || planned.scale == ScaleMethod::kLossless) continue;
       Unit(source_.layout.weights[i]).weights.push_back(i);
     }
     for (FormatUnit& unit : units_) {

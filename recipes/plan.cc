@@ -7,14 +7,15 @@
 
 #include "base/error.h"
 #include "checkpoint/readable.h"
+#include "dialects/target_parts.h"
 #include "recipes/format_choice.h"
 #include "recipes/plan_folds.h"
 #include "recipes/plan_kv_cache.h"
 #include "recipes/plan_rules.h"
 #include "recipes/plan_shards.h"
+#include "recipes/plan_stacks.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
-#include "dialects/target_parts.h"
 
 namespace vernier::recipes {
 namespace {
@@ -83,7 +84,7 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
 void CheckStaticScales(const Recipe& recipe, const Plan& plan) {
   if (!recipe.dialect->needs_input_scales || recipe.activations != ActivationScales::kNone) return;
   if (!std::ranges::any_of(plan.weights, [](const WeightPlan& weight) {
-        return weight.format == formats::kFp8Tensor;
+        return weight.format && weight.format->parts.span == checkpoint::ScaleSpan::kWeight;
       })) {
     return;
   }
@@ -137,6 +138,7 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
   checkpoint::RequireComplete(*source.family, source.layout);
   Plan plan;
   plan.dialect = recipe.dialect;
+  plan.container = &recipe.dialect->container();
   plan.fp8_blocks = dialects::Fp8BlocksOf(source, *recipe.dialect);
   plan.weights = DecideWeights(source.layout, recipe);
   for (const auto& [weight, format] : promotions) {
@@ -147,6 +149,7 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
   plan.scale_groups = MakeScaleGroups(source.layout, recipe, plan.weights);
   PlanKvCache(source, recipe, plan);
   PlanFolds(source, recipe, plan);
+  CompleteStacks(source, plan);
   plan.propagates = Propagates(recipe, plan);
   CheckConventions(source, recipe, plan);
   if (promotions.empty()) CheckFieldsAreUsed(recipe, plan);

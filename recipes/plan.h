@@ -57,10 +57,15 @@ struct ScaleGroup {
 };
 
 struct OutputTensor {
+  static constexpr size_t kNoStack = static_cast<size_t>(-1);
+
   OutputPart part = OutputPart::kSourceBytes;
   size_t weight = 0;         // index into ModelLayout::weights; of kKvScale: what it stands beside
   size_t source_tensor = 0;  // for kSourceBytes: index into Checkpoint::tensors()
-  size_t kv_entry = 0;       // for kKvScale: index into Plan::kv_entries
+  // Of codes that are stacked as a stored tensor of the source is: that tensor, and the values are
+  // those of all weights that are its parts.
+  size_t stack = kNoStack;
+  size_t kv_entry = 0;          // for kKvScale: index into Plan::kv_entries
   checkpoint::TensorInfo info;  // name, dtype, shape and byte range in the shard
 };
 

@@ -57,7 +57,8 @@ void PlanKvCache(const SourceModel& source, const Recipe& recipe, Plan& plan) {
   }
   CheckDescribable(source, recipe, plan);
   plan.kv_cache = recipe.kv_cache;
-  const bool implied = recipe.kv_cache == KvCache::kFp8Cast && plan.dialect->kv_scales.absent_is_one;
+  const bool implied =
+      recipe.kv_cache == KvCache::kFp8Cast && plan.dialect->kv_scales.absent_is_one;
   if (!implied) plan.kv_entries = std::move(entries);
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     if (checkpoint::IsKvCacheScale(source.layout.weights[i].name)) plan.weights[i].dropped = true;

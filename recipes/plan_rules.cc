@@ -11,9 +11,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "dialects/target_parts.h"
 #include "recipes/recipe_values.h"
 #include "recipes/target_format.h"
-#include "dialects/target_parts.h"
 
 namespace vernier::recipes {
 namespace {
@@ -146,8 +146,7 @@ void CheckAllOrNone(const ModelLayout& layout, const std::vector<Rule>& rules,
   // What is not quantised now stands beside what will not be quantised any more.
   const auto format_of = [&](size_t weight) {
     const bool plain = layout.weights[weight].format == formats::kPlain;
-    return plans[weight].format == kKeep && plain ? formats::kBf16
-                                                                : plans[weight].format;
+    return plans[weight].format == kKeep && plain ? formats::kBf16 : plans[weight].format;
   };
   const size_t first = set.weights.front();
   for (const size_t weight : set.weights) {
@@ -224,9 +223,8 @@ ScaleMethod AutomaticScale(Format format, const Recipe& recipe, bool all_mxfp4) 
 ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,
                          const std::vector<WeightPlan>& plans, const TogetherSet& set) {
   const WeightPlan& plan = plans[set.weights.front()];
-  const auto other = std::ranges::find_if(set.weights, [&](size_t weight) {
-    return layout.weights[weight].format != formats::kMxfp4;
-  });
+  const auto other = std::ranges::find_if(
+      set.weights, [&](size_t weight) { return layout.weights[weight].format != formats::kMxfp4; });
   const bool all_mxfp4 = other == set.weights.end();
   if (plan.scale == ScaleMethod::kAuto) return AutomaticScale(plan.format, recipe, all_mxfp4);
   if (plan.scale == ScaleMethod::kLossless && !all_mxfp4) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "recipes/target_format.h"
 
 namespace vernier::recipes {
 namespace {
@@ -44,16 +45,25 @@ class ContentBuilder {
 
   void Carry(size_t weight) {
     for (const size_t part : source_.layout.weights[weight].Parts()) {
-      const checkpoint::TensorLocation& location = source_.checkpoint.tensor(part);
-      const TensorInfo& info = location.info;
-      TensorSpec spec = {info.name, info.dtype, info.shape};
-      if (info.dtype == checkpoint::DType::kOpaque) {
-        spec.opaque_dtype_name = info.dtype_name;
-        spec.opaque_bytes = info.Bytes();
+      const checkpoint::StackPart* in_stack = source_.checkpoint.PartOf(part);
+      if (in_stack == nullptr) {
+        CarryTensor(weight, part);
+      } else if (stacks_.insert(in_stack->stored).second) {
+        CarryTensor(weight, in_stack->stored);
       }
-      Add(location.shard, std::move(spec),
-          {.part = OutputPart::kSourceBytes, .weight = weight, .source_tensor = part, .info = {}});
     }
+  }
+
+  void CarryTensor(size_t weight, size_t part) {
+    const checkpoint::TensorLocation& location = source_.checkpoint.tensor(part);
+    const TensorInfo& info = location.info;
+    TensorSpec spec = {info.name, info.dtype, info.shape};
+    if (info.dtype == checkpoint::DType::kOpaque) {
+      spec.opaque_dtype_name = info.dtype_name;
+      spec.opaque_bytes = info.Bytes();
+    }
+    Add(location.shard, std::move(spec),
+        {.part = OutputPart::kSourceBytes, .weight = weight, .source_tensor = part, .info = {}});
   }
 
   void AddKvScales(size_t entry, const Plan& plan) {
@@ -68,18 +78,43 @@ class ContentBuilder {
 
   void Replace(size_t weight, const Plan& plan, bool with_input_scales) {
     const LogicalWeight& planned = source_.layout.weights[weight];
+    const checkpoint::StackPart* in_stack = source_.checkpoint.PartOf(planned.main);
+    if (in_stack != nullptr && !IsQuantised(plan.weights[weight].format)) {
+      if (stacks_.insert(in_stack->stored).second) ReplaceStack(weight, *in_stack, plan);
+      return;
+    }
     const size_t shard = source_.checkpoint.tensor(planned.main).shard;
     for (dialects::TargetPart& part : dialects::TargetParts({.format = plan.weights[weight].format,
-                            .dialect = *plan.dialect,
-                            .with_input_scale = with_input_scales,
-                            .weight = planned,
-                            .fp8_blocks = plan.fp8_blocks})) {
+                                      .dialect = *plan.dialect,
+                                      .with_input_scale = with_input_scales,
+                                      .weight = planned,
+                                      .fp8_blocks = plan.fp8_blocks})) {
       Add(shard, {std::move(part.name), part.dtype, std::move(part.shape)},
           {.part = part.part,
            .weight = weight,
            .source_tensor = checkpoint::Checkpoint::kNotFound,
            .info = {}});
     }
+  }
+
+  // What is dequantised stays stacked, as the model's own code reads it.
+  void ReplaceStack(size_t weight, const checkpoint::StackPart& part, const Plan& plan) {
+    constexpr std::string_view kBlocks = "_blocks";  // of values that are packed
+    const checkpoint::TensorLocation& stored = source_.checkpoint.tensor(part.stored);
+    std::string name = stored.info.name;
+    if (name.ends_with(kBlocks)) name.resize(name.size() - kBlocks.size());
+    const int64_t width = part.transposed
+                              ? static_cast<int64_t>(part.line_bytes / part.element_bytes)
+                              : source_.layout.weights[weight].columns();
+    Add(stored.shard,
+        {std::move(name),
+         plan.weights[weight].format->parts.codes,
+         {stored.info.shape[0], part.lines, width}},
+        {.part = OutputPart::kCodes,
+         .weight = weight,
+         .source_tensor = checkpoint::Checkpoint::kNotFound,
+         .stack = part.stored,
+         .info = {}});
   }
 
   std::vector<OutputShard> LayOut() {
@@ -127,6 +162,7 @@ class ContentBuilder {
   std::vector<size_t> file_of_shard_;      // of each of the source's, index into files_
   std::vector<FileContent> files_;         // of the output
   std::vector<TensorsByName> tensors_;     // parallel to files_
+  std::unordered_set<size_t> stacks_;      // stored tensors that are placed as a whole
   std::unordered_set<std::string> names_;  // of all files: an index knows tensors by name
 };
 

@@ -18,8 +18,8 @@ using checkpoint::SourceModel;
 constexpr std::string_view kHybridModelType = "deepseek_v4";
 
 bool Converts(const Plan& plan) {
-  return std::ranges::any_of(
-      plan.weights, [](const WeightPlan& weight) { return weight.format != kKeep; });
+  return std::ranges::any_of(plan.weights,
+                             [](const WeightPlan& weight) { return weight.format != kKeep; });
 }
 
 // Why a converted weight cannot stand beside native ones; empty if it can.
@@ -87,12 +87,12 @@ void CheckConventions(const SourceModel& source, const Recipe& recipe, const Pla
     if (!FormatOf(weight)) ThrowNotDescribed(weight);
     const Dialect convention = &dialects::DialectOf(source, weight);
     if (convention != plan.dialect && convention->extended_by != plan.dialect) {
-      throw Error(ErrorCode::kBadRule, weight.name,
-                  fmt::format("it stays {} in {} convention, in an output of the dialect {}",
-                              checkpoint::FormatName(weight.format),
-                              convention->name, plan.dialect->name),
-                  "Convert it too, for instance with a first rule {\"name\": \"*\", \"format\": "
-                  "\"bf16\"}, or choose the other export.dialect");
+      throw Error(
+          ErrorCode::kBadRule, weight.name,
+          fmt::format("it stays {} in {} convention, in an output of the dialect {}",
+                      checkpoint::FormatName(weight.format), convention->name, plan.dialect->name),
+          "Convert it too, for instance with a first rule {\"name\": \"*\", \"format\": "
+          "\"bf16\"}, or choose the other export.dialect");
     }
     if (convention == plan.dialect || checked_native) continue;
     CheckBesideNative(source, recipe, plan, weight);

@@ -103,8 +103,7 @@ class DeepseekV4Reader final : public EngineReader {
     if (expert_format_ == formats::kNvfp4 && engine_ == Engine::kVllm) {
       const std::string_view pattern = VllmExclusion(module.name);
       if (!pattern.empty()) {
-        return Decision::Quantised(formats::kMxfp4,
-                                   "excluded by \"" + std::string(pattern) + "\"");
+        return Decision::Quantised(formats::kMxfp4, "excluded by \"" + std::string(pattern) + "\"");
       }
     }
     if (expert_format_ == formats::kNvfp4 && engine_ == Engine::kSglang) {

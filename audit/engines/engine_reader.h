@@ -28,7 +28,7 @@ struct Decision {
   };
   Kind kind = Kind::kUnknown;
   StoredFormat format = formats::kPlain;  // of kQuantised
-  std::string reason;                          // what decided it: 'excluded by "lm_head"'
+  std::string reason;                     // what decided it: 'excluded by "lm_head"'
 
   static Decision Quantised(StoredFormat format, std::string reason) {
     return {Kind::kQuantised, format, std::move(reason)};

@@ -548,8 +548,7 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
 
 uint64_t LoadedBytes(const SourceModel& source, const LogicalWeight& weight, uint64_t element) {
   const checkpoint::TensorInfo& main = source.checkpoint.tensor(weight.main).info;
-  const bool exact = weight.format == formats::kInteger ||
-                     weight.format == formats::kOpaque ||
+  const bool exact = weight.format == formats::kInteger || weight.format == formats::kOpaque ||
                      main.dtype == checkpoint::DType::kF32;
   return exact ? main.Bytes() : Elements(weight) * element;
 }

@@ -3,6 +3,7 @@
 #define VERNIER_CHECKPOINT_FAMILIES_FAMILY_H_
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/fold.h"
 #include "checkpoint/logical_weight.h"
+#include "checkpoint/stacks.h"
 
 namespace vernier::checkpoint {
 
@@ -94,6 +96,10 @@ class Family {
   // Where factors may move into linear layers. Never across what is not linear in a channel (a
   // clamp, a norm of heads) or what engines compute from a weight themselves.
   virtual std::vector<Fold> Folds(const ModelLayout& /*layout*/) const { return {}; }
+
+  // How experts that are stored together lie in one tensor a layer. Parts then stand for the stored
+  // tensor everywhere, each as a weight of its own with the name that it would have alone.
+  virtual std::span<const StackRow> Stacks() const { return {}; }
 
   // Applies what the engines need to `config` (the source's) and returns what changed.
   virtual std::vector<ConfigPatch> PatchConfig(Json& config) const = 0;

@@ -54,6 +54,23 @@ ModelDims ReadDims(const Json& config) {
 constexpr std::array<std::string_view, 4> kTransposed = {"gpt2", "openai-gpt", "imagegpt",
                                                          "decision_transformer"};
 
+// How models store the experts of a layer in one tensor, where engines load them one by one.
+struct StackedModel {
+  std::string_view model_type;
+  std::span<const StackRow> rows;
+};
+constexpr StackRow kGateUpAndDown[] = {{"gate_up_proj", {"gate_proj", "up_proj"}},
+                                       {"down_proj", {"down_proj"}}};
+constexpr StackedModel kStackedModels[] = {
+    {"qwen3_5_moe", kGateUpAndDown},
+    {"qwen3_5_moe_text", kGateUpAndDown},
+};
+
+std::span<const StackRow> StacksOf(std::string_view model_type) {
+  const auto found = std::ranges::find(kStackedModels, model_type, &StackedModel::model_type);
+  return found == std::end(kStackedModels) ? std::span<const StackRow>() : found->rows;
+}
+
 class GenericFamily : public Family {
  public:
   GenericFamily(const Json& config, std::string refusal)
@@ -72,6 +89,7 @@ class GenericFamily : public Family {
     return meaning;
   }
   ModelDims Dims() const override { return dims_; }
+  std::span<const StackRow> Stacks() const override { return StacksOf(model_type_); }
   std::vector<KvCacheEntry> KvCache(const ModelLayout& layout) const override {
     return HfKvCache(layout);
   }

@@ -31,9 +31,7 @@ Format FormatWritten(std::string_view target) {
 std::string_view FormatName(Format format) { return format->name; }
 bool IsQuantised(Format format) { return format && format->quantised; }
 bool IsReadable(Format format) { return format->readable(); }
-bool IsNvfp4(Format format) {
-  return format == formats::kNvfp4 || format == formats::kNvfp4Wide;
-}
+bool IsNvfp4(Format format) { return format == formats::kNvfp4 || format == formats::kNvfp4Wide; }
 
 int BitsOf(const WrittenParts& parts) {
   return DTypeBits(parts.codes) / static_cast<int>(parts.values_per_code);

@@ -123,9 +123,9 @@ struct Codec {
   void (*decode)(const StoredRows& rows, quantizers::MutableRealSpan out) = nullptr;
   // Whether every value is a BF16 number, by the dtypes of its parts. Null: none is for sure.
   bool (*exact_in_bf16)(const Checkpoint& checkpoint, const LogicalWeight& weight) = nullptr;
-  int64_t rows_per_unit = 1;          // rows that share bytes of codes
-  bool zero_points = false;           // has them
-  bool codes_cross_blocks = false;    // the codes of a block are no whole bytes of a row
+  int64_t rows_per_unit = 1;        // rows that share bytes of codes
+  bool zero_points = false;         // has them
+  bool codes_cross_blocks = false;  // the codes of a block are no whole bytes of a row
   // What engines do to its inputs, where they have a static scale and where not.
   ActivationFormat inputs_with_scale = ActivationFormat::kUnquantized;
   ActivationFormat inputs_without_scale = ActivationFormat::kUnquantized;

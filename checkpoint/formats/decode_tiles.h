@@ -40,8 +40,8 @@ struct DecodeTile {
   std::span<Real> out;
 };
 
-// Of some rows of a weight, decoded to Real: float, or uint16_t for BF16. Errors are kBadWeightValue
-// with the tensor and the element.
+// Of some rows of a weight, decoded to Real: float, or uint16_t for BF16. Errors are
+// kBadWeightValue with the tensor and the element.
 template <typename Real>
 class TileDecoder {
  public:

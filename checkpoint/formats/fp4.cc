@@ -132,10 +132,10 @@ quantizers::Nvfp4Search Nvfp4SearchOf(ScaleMethod method) {
 }
 
 void EncodeNvfp4(const RowsToEncode& rows, const EncodedSpans& out) {
-  quantizers::QuantizeNvfp4(rows.values, rows.columns,
-                            {rows.weight_scale, Nvfp4SearchOf(rows.method), rows.importance,
-                             rows.local_hessian},
-                            out.codes, out.scales);
+  quantizers::QuantizeNvfp4(
+      rows.values, rows.columns,
+      {rows.weight_scale, Nvfp4SearchOf(rows.method), rows.importance, rows.local_hessian},
+      out.codes, out.scales);
 }
 
 float Nvfp4WeightScale(float amax, ScaleMethod method, DType /*stored*/) {
@@ -155,7 +155,8 @@ namespace formats {
 
 constinit const Codec kNvfp4 = {.name = "nvfp4",
                                 .target = "nvfp4",
- .kind = FormatKind::kNvfp4, .poor_error = 0.15,
+                                .kind = FormatKind::kNvfp4,
+                                .poor_error = 0.15,
                                 .recognises = IsNvfp4Group,
                                 .resolve = ResolveNvfp4,
                                 .decode = DecodeNvfp4,
@@ -176,7 +177,7 @@ constinit const Codec kNvfp4 = {.name = "nvfp4",
 
 // W4A8: inputs are FP8.
 constinit const Codec kNvfp4Wide = {.name = "nvfp4_block32",
- .kind = FormatKind::kNvfp4,
+                                    .kind = FormatKind::kNvfp4,
                                     .recognises = IsNvfp4Wide,
                                     .resolve = ResolveNvfp4Wide,
                                     .decode = DecodeNvfp4,
@@ -185,7 +186,8 @@ constinit const Codec kNvfp4Wide = {.name = "nvfp4_block32",
 
 constinit const Codec kMxfp4 = {.name = "mxfp4",
                                 .target = "mxfp4",
- .kind = FormatKind::kMxfp4, .poor_error = 0.2,
+                                .kind = FormatKind::kMxfp4,
+                                .poor_error = 0.2,
                                 .recognises = IsMxfp4,
                                 .resolve = ResolveMxfp4,
                                 .decode = DecodeMxfp4,

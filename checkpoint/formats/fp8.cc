@@ -1,4 +1,6 @@
 // F8_E4M3 with scales for the whole weight, its rows, or blocks of rows x columns.
+#include "quantizers/fp8.h"
+
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -9,7 +11,6 @@
 #include "checkpoint/formats/stored_group.h"
 #include "checkpoint/numbers.h"
 #include "quantizers/amax.h"
-#include "quantizers/fp8.h"
 #include "quantizers/mxfp8.h"
 
 namespace vernier::checkpoint {
@@ -179,7 +180,7 @@ namespace formats {
 constinit const Codec kFp8Tensor = {
     .name = "fp8_tensor",
     .target = "fp8",
- .kind = FormatKind::kFp8,
+    .kind = FormatKind::kFp8,
     .recognises = IsFp8Tensor,
     .resolve = ResolveFp8Tensor,
     .decode = DecodeFp8,
@@ -195,59 +196,55 @@ constinit const Codec kFp8Tensor = {
     .modelopt = {"FP8"},
     .compressed_tensors = {kFloatQuantized, CompressedTensorsNames::Inputs::kPerToken}};
 
-constinit const Codec kFp8Channel = {.name = "fp8_channel",
-                                     .target = "fp8_channel",
- .kind = FormatKind::kFp8,
-                                     .recognises = IsFp8Channel,
-                                     .resolve = ResolveFp8Channel,
-                                     .decode = DecodeFp8,
-                                     .inputs_with_scale = ActivationFormat::kFp8Tensor,
-                                     .inputs_without_scale = ActivationFormat::kFp8Token,
-                                     .parts = {.codes = DType::kF8E4M3, .span = ScaleSpan::kRow},
-                                     .methods = kFp8Methods,
-                                     .encode = EncodeFp8Channel,
-                                     .modelopt = {.algo = "FP8_PER_CHANNEL_PER_TOKEN",
-                                                  .dynamic_inputs = true},
-                                     .compressed_tensors = {
-                                         kFloatQuantized,
-                                         CompressedTensorsNames::Inputs::kPerToken}};
+constinit const Codec kFp8Channel = {
+    .name = "fp8_channel",
+    .target = "fp8_channel",
+    .kind = FormatKind::kFp8,
+    .recognises = IsFp8Channel,
+    .resolve = ResolveFp8Channel,
+    .decode = DecodeFp8,
+    .inputs_with_scale = ActivationFormat::kFp8Tensor,
+    .inputs_without_scale = ActivationFormat::kFp8Token,
+    .parts = {.codes = DType::kF8E4M3, .span = ScaleSpan::kRow},
+    .methods = kFp8Methods,
+    .encode = EncodeFp8Channel,
+    .modelopt = {.algo = "FP8_PER_CHANNEL_PER_TOKEN", .dynamic_inputs = true},
+    .compressed_tensors = {kFloatQuantized, CompressedTensorsNames::Inputs::kPerToken}};
 
-constinit const Codec kFp8Block = {.name = "fp8_block",
-                                   .target = "fp8_block",
- .kind = FormatKind::kFp8,
-                                   .recognises = IsFp8Block,
-                                   .resolve = ResolveFp8Block,
-                                   .decode = DecodeFp8,
-                                   .exact_in_bf16 = HasPowersOfTwo,
-                                   .inputs_with_scale = ActivationFormat::kFp8Group,
-                                   .inputs_without_scale = ActivationFormat::kFp8Group,
-                                   .parts = {.codes = DType::kF8E4M3, .span = ScaleSpan::kBlock},
-                                   .methods = kFp8Methods,
-                                   .encode = EncodeFp8Blocks,
-                                   .modelopt = {"fp8_pb_wo"},
-                                   .compressed_tensors = {
-                                       kFloatQuantized,
-                                       CompressedTensorsNames::Inputs::kPerGroup}};
+constinit const Codec kFp8Block = {
+    .name = "fp8_block",
+    .target = "fp8_block",
+    .kind = FormatKind::kFp8,
+    .recognises = IsFp8Block,
+    .resolve = ResolveFp8Block,
+    .decode = DecodeFp8,
+    .exact_in_bf16 = HasPowersOfTwo,
+    .inputs_with_scale = ActivationFormat::kFp8Group,
+    .inputs_without_scale = ActivationFormat::kFp8Group,
+    .parts = {.codes = DType::kF8E4M3, .span = ScaleSpan::kBlock},
+    .methods = kFp8Methods,
+    .encode = EncodeFp8Blocks,
+    .modelopt = {"fp8_pb_wo"},
+    .compressed_tensors = {kFloatQuantized, CompressedTensorsNames::Inputs::kPerGroup}};
 
-constinit const Codec kMxfp8 = {.name = "mxfp8",
-                                .target = "mxfp8",
- .kind = FormatKind::kMxfp8,
-                                .recognises = IsMxfp8,
-                                .resolve = ResolveMxfp8,
-                                .decode = DecodeMxfp8,
-                                .exact_in_bf16 = AlwaysExact,
-                                .inputs_with_scale = ActivationFormat::kNotEmulated,
-                                .inputs_without_scale = ActivationFormat::kNotEmulated,
-                                .parts = {.codes = DType::kF8E4M3,
-                                          .span = ScaleSpan::kGroup,
-                                          .scale = DType::kU8,
-                                          .group = quantizers::kMxfp8BlockSize},
-                                .methods = kFp8Methods,
-                                .encode = EncodeMxfp8,
-                                .modelopt = {.algo = "MXFP8", .dynamic_inputs = true},
-                                .compressed_tensors = {
-                                    "mxfp8-quantized",
-                                    CompressedTensorsNames::Inputs::kAsWeights}};
+constinit const Codec kMxfp8 = {
+    .name = "mxfp8",
+    .target = "mxfp8",
+    .kind = FormatKind::kMxfp8,
+    .recognises = IsMxfp8,
+    .resolve = ResolveMxfp8,
+    .decode = DecodeMxfp8,
+    .exact_in_bf16 = AlwaysExact,
+    .inputs_with_scale = ActivationFormat::kNotEmulated,
+    .inputs_without_scale = ActivationFormat::kNotEmulated,
+    .parts = {.codes = DType::kF8E4M3,
+              .span = ScaleSpan::kGroup,
+              .scale = DType::kU8,
+              .group = quantizers::kMxfp8BlockSize},
+    .methods = kFp8Methods,
+    .encode = EncodeMxfp8,
+    .modelopt = {.algo = "MXFP8", .dynamic_inputs = true},
+    .compressed_tensors = {"mxfp8-quantized", CompressedTensorsNames::Inputs::kAsWeights}};
 
 }  // namespace formats
 }  // namespace vernier::checkpoint

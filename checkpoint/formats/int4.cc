@@ -1,4 +1,6 @@
 // 4-bit integers with float scales per group of columns, in three packings.
+#include "quantizers/int4.h"
+
 #include <array>
 #include <concepts>
 #include <vector>
@@ -9,7 +11,6 @@
 #include "checkpoint/formats/int4_words.h"
 #include "checkpoint/formats/part_resolver.h"
 #include "checkpoint/formats/stored_group.h"
-#include "quantizers/int4.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -23,9 +24,7 @@ bool IsInt4Words(const StoredGroup& group) {
          group.IntegersPerWord().value_or(kInt4PerWord) >= kInt4PerWord;
 }
 
-bool IsInt4(const StoredGroup& group) {
-  return IsInt4Words(group) && !group.Has(Part::kZeroPoint);
-}
+bool IsInt4(const StoredGroup& group) { return IsInt4Words(group) && !group.Has(Part::kZeroPoint); }
 
 bool IsInt4Zero(const StoredGroup& group) {
   return IsInt4Words(group) && group.Has(Part::kZeroPoint);
@@ -96,13 +95,14 @@ void DecodeNibbles(const StoredRows& rows, quantizers::MutableRealSpan out, Nibb
         const auto width = static_cast<size_t>(decoder.columns());
         for (int64_t i = 0; i < rows.raw.row_count; ++i) {
           const int64_t row = rows.raw.row_begin + i;
-          const DecodeTile<Real> tile = {row, row * decoder.columns(), {},
+          const DecodeTile<Real> tile = {row,
+                                         row * decoder.columns(),
+                                         {},
                                          reals.subspan(static_cast<size_t>(i) * width, width)};
           const std::span<const float> scales = decoder.Scales(tile);
           for (size_t column = 0; column < width; ++column) {
             const size_t group = column / static_cast<size_t>(rows.weight.block_columns);
-            const int code =
-                nibble(row, static_cast<int64_t>(column), static_cast<int64_t>(group));
+            const int code = nibble(row, static_cast<int64_t>(column), static_cast<int64_t>(group));
             Store(static_cast<float>(code) * scales[group], tile.out[column]);
           }
           decoder.CheckProducts(tile, scales, kLargest);
@@ -158,7 +158,8 @@ namespace formats {
 
 constinit const Codec kInt4 = {.name = "int4",
                                .target = "int4",
- .kind = FormatKind::kInt4, .poor_error = 0.2,
+                               .kind = FormatKind::kInt4,
+                               .poor_error = 0.2,
                                .recognises = IsInt4,
                                .resolve = ResolveInt4,
                                .decode = DecodeInt4,
@@ -174,7 +175,7 @@ constinit const Codec kInt4 = {.name = "int4",
                                .compressed_tensors = {.format = "pack-quantized", .type = "int"}};
 
 constinit const Codec kInt4Zero = {.name = "int4_asymmetric",
- .kind = FormatKind::kInt4,
+                                   .kind = FormatKind::kInt4,
                                    .recognises = IsInt4Zero,
                                    .resolve = ResolveInt4Zero,
                                    .decode = DecodeInt4Zero,
@@ -182,7 +183,7 @@ constinit const Codec kInt4Zero = {.name = "int4_asymmetric",
                                    .codes_cross_blocks = true};
 
 constinit const Codec kInt4Rows = {.name = "int4_modelopt",
- .kind = FormatKind::kInt4,
+                                   .kind = FormatKind::kInt4,
                                    .recognises = IsInt4Rows,
                                    .resolve = ResolveInt4Rows,
                                    .decode = DecodeInt4Rows,

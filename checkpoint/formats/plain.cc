@@ -99,8 +99,8 @@ void EncodeBf16(const RowsToEncode& rows, const EncodedSpans& out) {
         if constexpr (std::same_as<Real, uint16_t>) {
           std::memcpy(out.codes.data(), values.data(), values.size_bytes());
         } else {
-          quantizers::FloatToBf16(
-              values, {reinterpret_cast<uint16_t*>(out.codes.data()), values.size()});
+          quantizers::FloatToBf16(values,
+                                  {reinterpret_cast<uint16_t*>(out.codes.data()), values.size()});
         }
       },
       rows.values);
@@ -121,7 +121,8 @@ constinit const Codec kPlain = {.name = "plain",
                                 .parts = {.codes = DType::kBF16},
                                 .encode = EncodeBf16};
 
-constinit const Codec kInteger = {.name = "integer", .quantised = false, .kind = FormatKind::kNone, .recognises = IsInteger};
+constinit const Codec kInteger = {
+    .name = "integer", .quantised = false, .kind = FormatKind::kNone, .recognises = IsInteger};
 constinit const Codec kOpaque = {.name = "opaque", .quantised = false, .kind = FormatKind::kNone};
 
 }  // namespace formats

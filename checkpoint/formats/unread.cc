@@ -64,25 +64,25 @@ bool IsOtherQuantised(const StoredGroup& group) {
 
 namespace formats {
 
-constinit const Codec kInt8 = {.name = "int8", .text = "INT8", .kind = FormatKind::kInt8, .recognises = IsInt8};
+constinit const Codec kInt8 = {
+    .name = "int8", .text = "INT8", .kind = FormatKind::kInt8, .recognises = IsInt8};
 constinit const Codec kStackedFp8 = {.name = "stacked_fp8",
                                      .text = "FP8 with all experts of a layer in one tensor",
-.kind = FormatKind::kFp8,
+                                     .kind = FormatKind::kFp8,
                                      .recognises = IsStackedFp8};
 constinit const Codec kStackedMxfp4 = {.name = "stacked_mxfp4",
                                        .text = "MXFP4 with all experts of a layer in one tensor",
-.kind = FormatKind::kMxfp4,
+                                       .kind = FormatKind::kMxfp4,
                                        .recognises = IsStackedMxfp4};
 constinit const Codec kStackedNvfp4 = {.name = "stacked_nvfp4",
                                        .text = "NVFP4 with all experts of a layer in one tensor",
-.kind = FormatKind::kNvfp4,
+                                       .kind = FormatKind::kNvfp4,
                                        .recognises = IsStackedNvfp4};
 constinit const Codec kGptq = {.name = "gptq", .text = "GPTQ", .recognises = IsGptq};
 constinit const Codec kAwq = {.name = "awq", .text = "AWQ", .recognises = IsAwq};
 constinit const Codec kBitsAndBytes = {
     .name = "bitsandbytes", .text = "bitsandbytes", .recognises = IsBitsAndBytes};
-constinit const Codec kOtherQuantised = {.name = "other_quantised",
-                                         .recognises = IsOtherQuantised};
+constinit const Codec kOtherQuantised = {.name = "other_quantised", .recognises = IsOtherQuantised};
 
 }  // namespace formats
 }  // namespace vernier::checkpoint

@@ -26,8 +26,8 @@ namespace {
 
 using checkpoint::Checkpoint;
 using checkpoint::DType;
-using checkpoint::LogicalWeight;
 using checkpoint::Format;
+using checkpoint::LogicalWeight;
 namespace formats = checkpoint::formats;
 using testing::OpenedTensors;
 using testing::TestTensor;
@@ -90,8 +90,8 @@ WeightStorage PlainStorage(std::string name, DType dtype, std::vector<int64_t> s
 }
 
 // Blocks of 4 x 4.
-WeightStorage Fp8Storage(std::string name, Format format, std::vector<int64_t> shape,
-                         DType scale, std::vector<int64_t> scales) {
+WeightStorage Fp8Storage(std::string name, Format format, std::vector<int64_t> shape, DType scale,
+                         std::vector<int64_t> scales) {
   return {std::move(name),
           format,
           {Zeros("x.weight", DType::kF8E4M3, std::move(shape)),

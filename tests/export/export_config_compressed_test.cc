@@ -9,15 +9,15 @@
 namespace vernier::exporter {
 namespace {
 
+using checkpoint::Format;
 using checkpoint::Role;
 using recipes::ActivationScales;
 using recipes::Dialect;
-using checkpoint::Format;
 namespace formats = checkpoint::formats;
 
 TEST_F(ConfigFormatsTest, CompressedTensorsNvfp4) {
-  const OutputConfigs configs = Converted(Model(), formats::kNvfp4,
-                                          Dialect::kCompressedTensors, ActivationScales::kConstant);
+  const OutputConfigs configs =
+      Converted(Model(), formats::kNvfp4, Dialect::kCompressedTensors, ActivationScales::kConstant);
   EXPECT_EQ(configs.config["quantization_config"].dump(), Parsed(R"({
     "config_groups": {"group_0": {
       "format": "nvfp4-pack-quantized",

@@ -13,10 +13,10 @@
 namespace vernier::exporter {
 namespace {
 
+using checkpoint::Format;
 using checkpoint::Role;
 using recipes::ActivationScales;
 using recipes::Dialect;
-using checkpoint::Format;
 namespace formats = checkpoint::formats;
 using testing::HfFormat;
 
@@ -90,9 +90,9 @@ TEST_F(ConfigFormatsTest, ModeloptSingleFormats) {
 }
 
 TEST_F(ConfigFormatsTest, ModeloptMixedNamesEveryModule) {
-  const OutputConfigs configs =
-      Configs(Model(), RecipeOf({{Role::kAttention, formats::kFp8Tensor},
-                                 {Role::kRoutedExpert, formats::kNvfp4}}));
+  const OutputConfigs configs = Configs(
+      Model(),
+      RecipeOf({{Role::kAttention, formats::kFp8Tensor}, {Role::kRoutedExpert, formats::kNvfp4}}));
   const Json& flat = configs.config["quantization_config"];
   EXPECT_EQ(flat["quant_algo"], "MIXED_PRECISION");
   EXPECT_EQ(flat["quant_method"], "modelopt");

@@ -15,19 +15,15 @@ using recipes::ScaleMethod;
 namespace formats = checkpoint::formats;
 
 std::vector<recipes::Rule> HybridRules(ScaleMethod scale) {
-  return {{.roles = {Role::kRoutedExpert},
-           .name_glob = "",
-           .format = formats::kNvfp4,
-           .scale = scale}};
+  return {
+      {.roles = {Role::kRoutedExpert}, .name_glob = "", .format = formats::kNvfp4, .scale = scale}};
 }
 
 std::vector<recipes::Rule> FullRules() {
   std::vector<recipes::Rule> rules = HybridRules();
   for (const Role role : {Role::kSharedExpert, Role::kAttention}) {
-    rules.push_back({.roles = {role},
-                     .name_glob = "",
-                     .format = formats::kNvfp4,
-                     .scale = ScaleMethod::kMax});
+    rules.push_back(
+        {.roles = {role}, .name_glob = "", .format = formats::kNvfp4, .scale = ScaleMethod::kMax});
   }
   return rules;
 }

@@ -20,10 +20,10 @@ namespace vernier::exporter {
 namespace {
 
 using checkpoint::Checkpoint;
+using checkpoint::Format;
 using recipes::ActivationScales;
 using recipes::Dialect;
 using recipes::KvCache;
-using checkpoint::Format;
 namespace formats = checkpoint::formats;
 
 constexpr const char* kAttention = "model.layers.0.self_attn";
@@ -108,8 +108,7 @@ TEST_F(KvCacheExportTest, CompressedTensorsRoundsThemToBf16) {
 }
 
 TEST_F(KvCacheExportTest, CastScalesAreOneAndNeedNoStatistics) {
-  recipes::Recipe recipe =
-      RecipeFor(formats::kNvfp4, KvCache::kFp8Cast, ActivationScales::kNone);
+  recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8Cast, ActivationScales::kNone);
   Export(recipe, {});
   EXPECT_EQ(Checkpoint::Open(Output()).Find(std::string(kAttention) + ".k_proj.k_scale"),
             Checkpoint::kNotFound);
@@ -120,8 +119,7 @@ TEST_F(KvCacheExportTest, CastScalesAreOneAndNeedNoStatistics) {
 }
 
 TEST_F(KvCacheExportTest, WeightsAloneMayHaveACalibratedCache) {
-  const recipes::Recipe recipe =
-      RecipeFor(formats::kNvfp4, KvCache::kFp8, ActivationScales::kNone);
+  const recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8, ActivationScales::kNone);
   const ExportSummary summary = Export(recipe, MadeUp(recipe));
   EXPECT_EQ(Scale(std::string(kAttention) + ".k_proj.k_scale"), 0.37f / 448.0f);
   EXPECT_TRUE(summary.fallbacks.empty());

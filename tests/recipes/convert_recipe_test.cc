@@ -98,17 +98,17 @@ TEST(ConvertRecipe, DequantisesWhatTheDialectCannotDescribe) {
   for (checkpoint::LogicalWeight& weight : modelopt.layout.weights) {
     if (weight.module == "model.layers.0.self_attn.o_proj") weight.role = checkpoint::Role::kMtp;
   }
-  EXPECT_EQ(ConvertRecipe({.source = modelopt, .output = "out", .weights = formats::kMxfp8})
-                .rules.size(),
-            4u);
+  EXPECT_EQ(
+      ConvertRecipe({.source = modelopt, .output = "out", .weights = formats::kMxfp8}).rules.size(),
+      4u);
 }
 
 TEST(ConvertRecipe, RefusesWhatNoRuleWouldSay) {
   const vernier::testing::TempDir directory;
   const auto source = MakeHfModel(directory.path() / "in");
-  for (const auto& [format, scale] : {std::pair{kKeep, ScaleMethod::kAuto},
-                                      std::pair{formats::kBf16, ScaleMethod::kMse},
-                                      std::pair{formats::kMxfp8, ScaleMethod::kFourOverSix}}) {
+  for (const auto& [format, scale] :
+       {std::pair{kKeep, ScaleMethod::kAuto}, std::pair{formats::kBf16, ScaleMethod::kMse},
+        std::pair{formats::kMxfp8, ScaleMethod::kFourOverSix}}) {
     vernier::testing::ErrorOf(ErrorCode::kBadArgument, [&] {
       ConvertRecipe({.source = source, .output = "out", .weights = format, .scale = scale});
     });

@@ -50,8 +50,7 @@ TEST_F(PlanErrorsTest, OneRoleOfAListMustMatchSomething) {
   const Plan plan = MakePlan(source_, RecipeOf({rule}));
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const bool shared = source_.layout.weights[i].role == Role::kSharedExpert;
-    EXPECT_EQ(plan.weights[i].format == formats::kNvfp4, shared)
-        << source_.layout.weights[i].name;
+    EXPECT_EQ(plan.weights[i].format == formats::kNvfp4, shared) << source_.layout.weights[i].name;
   }
   rule.roles = {Role::kDenseMlp, Role::kOther};
   const std::string message =
@@ -96,8 +95,8 @@ TEST_F(PlanErrorsTest, AMethodMustBeOneOfItsFormats) {
 }
 
 TEST_F(PlanErrorsTest, HeadroomIsOfCalibratedInputs) {
-  Recipe recipe = RecipeOf(
-      {NameRule("*", formats::kBf16), RoleRule(Role::kRoutedExpert, ScaleMethod::kMax)});
+  Recipe recipe =
+      RecipeOf({NameRule("*", formats::kBf16), RoleRule(Role::kRoutedExpert, ScaleMethod::kMax)});
   recipe.activation_headroom = 1.5;
   MakePlan(source_, recipe);
   recipe.activations = ActivationScales::kConstant;
@@ -145,10 +144,9 @@ TEST_F(PlanErrorsTest, FusedWeightsAreQuantisedTogether) {
 }
 
 TEST_F(PlanErrorsTest, FusedWeightsShareTheirMethod) {
-  EXPECT_THAT(
-      BadRule({RoleRule(Role::kRoutedExpert, ScaleMethod::kLossless),
-               NameRule("layers.0.ffn.experts.0.w3", formats::kNvfp4, ScaleMethod::kMax)}),
-      HasSubstr("different scale methods"));
+  EXPECT_THAT(BadRule({RoleRule(Role::kRoutedExpert, ScaleMethod::kLossless),
+                       NameRule("layers.0.ffn.experts.0.w3", formats::kNvfp4, ScaleMethod::kMax)}),
+              HasSubstr("different scale methods"));
 }
 
 TEST_F(PlanErrorsTest, ALayersExpertsAreQuantisedTogether) {

@@ -77,8 +77,7 @@ TEST_F(PlanFormatsTest, ARoleTakesItsLinearWeightsOnly) {
   EXPECT_THAT(Actions(source, plan, Role::kAttention), ElementsAre("keep", "mxfp8"));
   EXPECT_EQ(Outputs(plan).at("model.layers.0.self_attn.q_proj.bias"), "BF16[256]");
   EXPECT_EQ(Outputs(plan).at("model.layers.0.self_attn.q_proj.weight_scale"), "U8[256, 4]");
-  ErrorOf(ErrorCode::kBadRule,
-          [&] { MakePlan(source, Weights(formats::kMxfp8, Role::kNorm)); });
+  ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, Weights(formats::kMxfp8, Role::kNorm)); });
 }
 
 TEST_F(PlanFormatsTest, OnlyNvfp4SharesScalesInAFusedGroup) {
@@ -116,8 +115,8 @@ TEST_F(PlanFormatsTest, OnlyInputScalesNeedCalibration) {
       EXPECT_THAT(MakePlan(source, recipe).observed_modules, IsEmpty());
     }
   }
-  for (const Format format : {formats::kMxfp4, formats::kMxfp8,
-                                    formats::kFp8Channel, formats::kFp8Block}) {
+  for (const Format format :
+       {formats::kMxfp4, formats::kMxfp8, formats::kFp8Channel, formats::kFp8Block}) {
     EXPECT_FALSE(ObservesInputs(Weights(format)));
     EXPECT_THAT(MakePlan(source, Weights(format)).observed_modules, IsEmpty());
   }

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "dialects/target_parts.h"
 #include "recipes/convert_recipe.h"
 #include "recipes/plan_summary.h"
-#include "dialects/target_parts.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"

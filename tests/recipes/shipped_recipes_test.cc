@@ -73,8 +73,7 @@ class GeneralRecipeTest : public ::testing::TestWithParam<GeneralRecipe> {
         for (size_t i = 0; i < plan.weights.size(); ++i) {
           const bool taken =
               source.layout.weights[i].linear && roles.contains(source.layout.weights[i].role);
-          const Format kept =
-              plan.weights[i].folded() ? formats::kBf16 : kKeep;
+          const Format kept = plan.weights[i].folded() ? formats::kBf16 : kKeep;
           EXPECT_EQ(plan.weights[i].format, taken ? GetParam().format : kept)
               << source.layout.weights[i].name;
         }
@@ -116,27 +115,26 @@ TEST_P(GeneralRecipeTest, FitsTiedHeadsAndBiases) {
 using checkpoint::Role;
 INSTANTIATE_TEST_SUITE_P(
     Recipes, GeneralRecipeTest,
-    ::testing::Values(
-        GeneralRecipe{
-            "nvfp4.json",
-            formats::kNvfp4,
-            {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
-        GeneralRecipe{"nvfp4-mlp.json",
-                      formats::kNvfp4,
-                      {Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
-        GeneralRecipe{"nvfp4-experts.json", formats::kNvfp4, {Role::kRoutedExpert}},
-        GeneralRecipe{
-            "nvfp4-w4a16.json",
-            formats::kNvfp4,
-            {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
-        GeneralRecipe{
-            "fp8.json",
-            formats::kFp8Tensor,
-            {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
-        GeneralRecipe{
-            "mxfp8.json",
-            formats::kMxfp8,
-            {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}}));
+    ::testing::Values(GeneralRecipe{"nvfp4.json",
+                                    formats::kNvfp4,
+                                    {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert,
+                                     Role::kRoutedExpert}},
+                      GeneralRecipe{"nvfp4-mlp.json",
+                                    formats::kNvfp4,
+                                    {Role::kDenseMlp, Role::kSharedExpert, Role::kRoutedExpert}},
+                      GeneralRecipe{"nvfp4-experts.json", formats::kNvfp4, {Role::kRoutedExpert}},
+                      GeneralRecipe{"nvfp4-w4a16.json",
+                                    formats::kNvfp4,
+                                    {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert,
+                                     Role::kRoutedExpert}},
+                      GeneralRecipe{"fp8.json",
+                                    formats::kFp8Tensor,
+                                    {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert,
+                                     Role::kRoutedExpert}},
+                      GeneralRecipe{"mxfp8.json",
+                                    formats::kMxfp8,
+                                    {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert,
+                                     Role::kRoutedExpert}}));
 
 TEST(ShippedRecipes, WeightsAloneNeedNoCalibration) {
   for (const char* name : {"nvfp4-w4a16.json", "mxfp8.json"}) {

@@ -33,8 +33,8 @@ class FormatErrorRecordTest : public ::testing::Test {
 };
 
 TEST_F(FormatErrorRecordTest, ComesBackAsItWas) {
-  store_.CommitLayer(Layer(0, {{"m", formats::kNvfp4, 300, 2.5, 0.25},
-                               {"m", formats::kFp8Tensor, 300, 2.5, 0.125}}));
+  store_.CommitLayer(Layer(
+      0, {{"m", formats::kNvfp4, 300, 2.5, 0.25}, {"m", formats::kFp8Tensor, 300, 2.5, 0.125}}));
   const std::vector<FormatError> errors = ListFormatErrors(store_.database());
   ASSERT_THAT(errors, SizeIs(2));
   EXPECT_EQ(errors[0].format, formats::kFp8Tensor);
@@ -51,8 +51,7 @@ TEST_F(FormatErrorRecordTest, SavesOfALayerAddUp) {
   PartialLayer place;
   place.stage = "experts";
   const auto save = [&](const std::string& module) {
-    SavePartialLayer(store_, place, {},
-                     {.format_errors = {{module, formats::kNvfp4, 1, 1, 1}}});
+    SavePartialLayer(store_, place, {}, {.format_errors = {{module, formats::kNvfp4, 1, 1, 1}}});
   };
   save("a");
   save("b");

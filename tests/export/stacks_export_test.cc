@@ -1,0 +1,206 @@
+// Experts in one tensor a layer: whatever way they are stored, what comes of them is what comes of
+// the same experts stored one by one.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/json.h"
+#include "checkpoint/source_model.h"
+#include "export/exporter.h"
+#include "recipes/convert_recipe.h"
+#include "recipes/plan.h"
+#include "recipes/plan_shards.h"
+#include "recipes/plan_stacks.h"
+#include "run/source_ledger.h"
+#include "tests/export/export_fixture.h"
+#include "tests/support/read_tensor.h"
+#include "tests/support/source_tree.h"
+#include "tests/support/stacked_model.h"
+#include "tests/support/temp_dir.h"
+
+namespace vernier::exporter {
+namespace {
+
+namespace formats = checkpoint::formats;
+namespace fs = std::filesystem;
+using checkpoint::Checkpoint;
+using checkpoint::SourceModel;
+using ::testing::Contains;
+using testing::StackForm;
+
+const fs::path kQwen3Moe = testing::kTestModels / "tiny-qwen3-moe";
+constexpr std::string_view kStack = "model.layers.1.mlp.experts.gate_up_proj";
+
+class StacksExport : public ::testing::TestWithParam<StackForm> {
+ protected:
+  fs::path Path(const std::string& name) const { return directory_.path() / name; }
+
+  // The model with its experts stacked.
+  SourceModel Stacked(const fs::path& from = kQwen3Moe) {
+    testing::StackExperts(from, Path("stacked"), GetParam());
+    return testing::OpenStacked(Path("stacked"), GetParam());
+  }
+
+  // As `vernier convert --input-scale 1.0` converts.
+  ExportSummary Convert(const SourceModel& source, checkpoint::Format format,
+                        const std::string& name) {
+    const recipes::Recipe recipe = recipes::ConvertRecipe(
+        {.source = source,
+         .output = Path(name),
+         .weights = format,
+         .activations = format->has_input_scale() ? recipes::ActivationScales::kConstant
+                                                  : recipes::ActivationScales::kNone});
+    return ExportBy(source, recipe, recipes::MakePlan(source, recipe));
+  }
+
+  ExportSummary ExportBy(const SourceModel& source, const recipes::Recipe& recipe,
+                         const recipes::Plan& plan) {
+    run::Store store = run::Store::Open(recipe.run_dir);
+    if (!store.CalibrationFinished()) store.FinishCalibration();
+    Progress progress = Progress::Silent();
+    return exporter::Export({.source = source,
+                             .plan = plan,
+                             .recipe = recipe,
+                             .inputs = {},
+                             .store = store,
+                             .output = recipe.output,
+                             .settings = {.threads = 2},
+                             .progress = progress});
+  }
+
+ private:
+  testing::TempDir directory_;
+};
+
+void ExpectSameTensors(const fs::path& actual, const fs::path& expected) {
+  const Checkpoint a = Checkpoint::Open(actual), b = Checkpoint::Open(expected);
+  ASSERT_EQ(a.tensors().size(), b.tensors().size());
+  for (const checkpoint::TensorLocation& location : b.tensors()) {
+    ASSERT_NE(a.Find(location.info.name), Checkpoint::kNotFound) << location.info.name;
+    EXPECT_EQ(ReadTensor(a, location.info.name), ReadTensor(b, location.info.name))
+        << location.info.name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Forms, StacksExport, ::testing::ValuesIn(testing::kStackForms),
+                         [](const auto& info) { return info.param.Name(); });
+
+TEST_P(StacksExport, ExpertsAreQuantisedOneByOne) {
+  const SourceModel stacked = Stacked();
+  const SourceModel apart = checkpoint::OpenSourceModel(kQwen3Moe);
+  for (const checkpoint::Format format :
+       {checkpoint::Format(formats::kNvfp4), checkpoint::Format(formats::kMxfp8)}) {
+    const std::string name(format->name);
+    Convert(stacked, format, "stacked-" + name);
+    Convert(apart, format, "apart-" + name);
+    ExpectSameTensors(Path("stacked-" + name), Path("apart-" + name));
+  }
+}
+
+// A copy of the stored tensor, once.
+TEST_P(StacksExport, WhatIsKeptStaysStacked) {
+  const SourceModel stacked = Stacked();
+  recipes::Recipe recipe = recipes::ConvertRecipe(
+      {.source = stacked, .output = Path("out"), .weights = formats::kMxfp8});
+  std::erase_if(recipe.rules, [](const recipes::Rule& rule) {
+    return rule.roles == std::vector{checkpoint::Role::kRoutedExpert};
+  });
+  const ExportSummary summary = ExportBy(stacked, recipe, recipes::MakePlan(stacked, recipe));
+  const Checkpoint output = Checkpoint::Open(Path("out"));
+  EXPECT_EQ(ReadTensor(output, kStack), ReadTensor(stacked.checkpoint, kStack));
+  EXPECT_EQ(output.Find("model.layers.1.mlp.experts.0.up_proj.weight"), Checkpoint::kNotFound);
+  EXPECT_EQ(summary.carried_tensors + summary.converted_tensors,
+            std::ssize(stacked.checkpoint.stored_tensors()));
+}
+
+// Where some experts are written anew, for a fold or another reason, all of the stack is.
+TEST_P(StacksExport, WhatIsWrittenInBf16IsStackedAsItWas) {
+  const SourceModel stacked = Stacked();
+  recipes::Recipe recipe = recipes::ConvertRecipe(
+      {.source = stacked, .output = Path("out"), .weights = formats::kMxfp8});
+  std::erase_if(recipe.rules, [](const recipes::Rule& rule) {
+    return rule.roles == std::vector{checkpoint::Role::kRoutedExpert};
+  });
+  recipes::Plan plan = recipes::MakePlan(stacked, recipe);
+  plan.weights[stacked.layout.by_module.at("model.layers.1.mlp.experts.3.up_proj")].format =
+      formats::kBf16;
+  recipes::CompleteStacks(stacked, plan);
+  recipes::LayOutShards(stacked, /*with_input_scales=*/false, plan);
+  ExportBy(stacked, recipe, plan);
+  EXPECT_EQ(ReadTensor(Checkpoint::Open(Path("out")), kStack),
+            ReadTensor(stacked.checkpoint, kStack));
+}
+
+// Shards that are finished are not written again, and their tensors have hashes in the ledger.
+TEST_P(StacksExport, IsResumed) {
+  const SourceModel stacked = Stacked();
+  Convert(stacked, formats::kNvfp4, "out");
+  const auto files = ReadTree(Path("out"));
+  fs::remove(Path("out") / "vernier_manifest.json");
+  const ExportSummary again = Convert(stacked, formats::kNvfp4, "out");
+  EXPECT_EQ(again.shards_written, 0);
+  EXPECT_EQ(ReadTree(Path("out")), files);
+  const run::Store store = run::Store::OpenForReading(recipes::DefaultRunDirectory(Path("out")));
+  EXPECT_THAT(run::LoadTensorHashes(store.database()),
+              Contains(::testing::Key("model.layers.1.mlp.experts.7.down_proj.weight")));
+}
+
+TEST_P(StacksExport, TheManifestNamesEveryPart) {
+  const SourceModel stacked = Stacked();
+  Convert(stacked, formats::kNvfp4, "out");
+  const Json manifest = ReadJsonFile(Path("out") / "vernier_manifest.json");
+  std::map<std::string, Json> entries;
+  for (const Json& entry : manifest["tensors"]) {
+    EXPECT_TRUE(entries.emplace(entry["name"], entry).second) << entry["name"];
+  }
+  EXPECT_EQ(entries.size(), stacked.checkpoint.stored_tensors().size());
+  const Json& stack = entries.at(std::string(kStack));
+  EXPECT_EQ(stack["action"], "converted");
+  ASSERT_EQ(stack["parts"].size(), 16);
+  EXPECT_EQ(stack["parts"][1]["name"], "model.layers.1.mlp.experts.0.up_proj.weight");
+  EXPECT_THAT(stack["parts"][1]["outputs"],
+              Contains("model.layers.1.mlp.experts.0.up_proj.weight_scale_2"));
+}
+
+// Codes and scales of blocks, as gpt-oss stores them: NVFP4 has the same values.
+TEST(StacksOfBlocksExport, AreCastWithoutLoss) {
+  const StackForm form = {.interleaved = true, .blocks = true};
+  const testing::TempDir directory;
+  const fs::path apart = directory.path() / "apart", stacked = directory.path() / "stacked";
+  const auto convert = [](const SourceModel& source, checkpoint::Format format,
+                          const fs::path& output) {
+    const recipes::Recipe recipe =
+        recipes::ConvertRecipe({.source = source, .output = output, .weights = format});
+    const recipes::Plan plan = recipes::MakePlan(source, recipe);
+    run::Store store = run::Store::Open(recipe.run_dir);
+    if (!store.CalibrationFinished()) store.FinishCalibration();
+    Progress progress = Progress::Silent();
+    exporter::Export({.source = source,
+                      .plan = plan,
+                      .recipe = recipe,
+                      .inputs = {},
+                      .store = store,
+                      .output = output,
+                      .settings = {.threads = 2},
+                      .progress = progress});
+  };
+  convert(checkpoint::OpenSourceModel(kQwen3Moe), formats::kMxfp4, apart);
+  testing::StackExperts(apart, stacked, form);
+  const SourceModel blocks = testing::OpenStacked(stacked, form);
+  const checkpoint::LogicalWeight* weight =
+      blocks.layout.FindModule("model.layers.1.mlp.experts.2.gate_proj");
+  ASSERT_NE(weight, nullptr);
+  EXPECT_EQ(weight->format, formats::kMxfp4);
+  const SourceModel source = checkpoint::OpenSourceModel(apart);
+  convert(blocks, formats::kNvfp4, directory.path() / "blocks-nvfp4");
+  convert(source, formats::kNvfp4, directory.path() / "apart-nvfp4");
+  ExpectSameTensors(directory.path() / "blocks-nvfp4", directory.path() / "apart-nvfp4");
+  // Dequantised it is one tensor again, of values.
+  convert(blocks, formats::kBf16, directory.path() / "blocks-bf16");
+  convert(source, formats::kBf16, directory.path() / "apart-bf16");
+  testing::StackExperts(directory.path() / "apart-bf16", directory.path() / "bf16-stacked",
+                        {.interleaved = true});
+  ExpectSameTensors(directory.path() / "blocks-bf16", directory.path() / "bf16-stacked");
+}
+
+}  // namespace
+}  // namespace vernier::exporter

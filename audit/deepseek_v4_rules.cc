@@ -50,7 +50,6 @@ constexpr Defect kScaleFmt = {
 
 constexpr std::string_view kUe8m0 = "ue8m0";
 constexpr int64_t kFp8Block = 128;
-constexpr int64_t kIndexedRatio = 4;
 
 class ProfileChecker {
  public:
@@ -149,9 +148,9 @@ struct LayerParts {
 
 // What compress_ratios announces and the checkpoint lacks is among the required tensors.
 void CheckRatios(const Subject& subject, FindingList* findings) {
-  const std::vector<int64_t> ratios =
-      checkpoint::ParseDeepseekV4Config(subject.checkpoint.config()).compress_ratios;
-  std::vector<LayerParts> layers(ratios.size());
+  const checkpoint::DeepseekV4Config config =
+      checkpoint::ParseDeepseekV4Config(subject.checkpoint.config());
+  std::vector<LayerParts> layers(config.blocks.size());
   for (const Module& module : subject.index.modules) {
     const int layer = module.meaning.layer;
     if (module.IsMtp() || layer < 0 || layer >= static_cast<int>(layers.size())) continue;
@@ -159,11 +158,12 @@ void CheckRatios(const Subject& subject, FindingList* findings) {
     layers[layer].indexer |= module.name.find(".attn.indexer.") != std::string::npos;
   }
   for (size_t layer = 0; layer < layers.size(); ++layer) {
-    const bool denied = (layers[layer].compressor && ratios[layer] == 0) ||
-                        (layers[layer].indexer && ratios[layer] != kIndexedRatio);
+    const checkpoint::DeepseekV4Block& block = config.blocks[layer];
+    const bool denied = (layers[layer].compressor && !block.compresses()) ||
+                        (layers[layer].indexer && !block.indexes());
     if (!denied) continue;
     findings->Add(kCompressRatios, "layer " + std::to_string(layer) + " (ratio " +
-                                       std::to_string(ratios[layer]) + ")");
+                                       std::to_string(block.compress_ratio) + ")");
   }
 }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <utility>
 
+#include "audit/engines/model_facts.h"
 #include "audit/rules.h"
 #include "checkpoint/config_facts.h"
 #include "checkpoint/families/skipped_tensors.h"
@@ -194,15 +195,6 @@ void CheckExperts(const Subject& subject, FindingList* findings) {
   }
 }
 
-// Which engines load a model's experts from stacks in NVFP4: vLLM's llama4.py transposes them,
-// TensorRT-LLM reads those of Llama 4 and gpt-oss. Nothing of a model about which nobody here
-// knows.
-std::optional<EngineSet> LoadersOfStacks(std::string_view model_type) {
-  if (model_type.starts_with("llama4")) return EngineSet{Engine::kVllm, Engine::kTensorRtLlm};
-  if (model_type == "gpt_oss") return EngineSet{Engine::kTensorRtLlm};
-  return std::nullopt;
-}
-
 // Containers of experts of which some stand on their own.
 std::set<std::string_view> SeparateExperts(const Subject& subject) {
   std::set<std::string_view> containers;
@@ -215,7 +207,8 @@ std::set<std::string_view> SeparateExperts(const Subject& subject) {
 // Stacks in 16 bits are the released layout of models without a family of their own here; beside
 // separate experts they are that of none.
 void CheckStackedExperts(const Subject& subject, EngineSet asked, FindingList* findings) {
-  const std::optional<EngineSet> loaders = LoadersOfStacks(subject.family->model_type());
+  const std::optional<EngineSet> loaders =
+      FactsOfModel(subject.checkpoint.config()).loaders_of_stacks;
   const std::set<std::string_view> separate = SeparateExperts(subject);
   for (const Module& module : subject.index.modules) {
     if (!subject.StacksExperts(module)) continue;

@@ -44,7 +44,10 @@ struct Subject {
   bool IsNvfp4() const;
   // The rules for a model that is known apply: its layers, experts and shapes.
   bool KnowsModel() const { return !family->guessed(); }
-  bool IsDeepseekV4() const { return family->model_type() == "deepseek_v4"; }
+  // Engines read its quantisation with code of their own for it.
+  bool IsDeepseekV4() const {
+    return family->Facts().engine_code == checkpoint::EngineCode::kDeepseekV4;
+  }
 };
 
 // Opens a checkpoint of any model. A defect of its files that stops the audit (a malformed header

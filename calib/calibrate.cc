@@ -36,6 +36,7 @@
 #include "run/fold_record.h"
 #include "run/kept_statistics.h"
 #include "run/loop_sizes.h"
+#include "run/module_record.h"
 #include "run/partial_layer.h"
 #include "run/run_files.h"
 #include "run/run_identity.h"
@@ -123,6 +124,7 @@ class CalibrationRun {
       return summary;
     }
     store_.SetTotalLayers(summary.layers);
+    SaveModules();
     const int64_t first = store_.LastLayer().value_or(-1) + 1;
     summary.resumed_at_layer = first;
     RequireRoom();
@@ -343,6 +345,14 @@ class CalibrationRun {
     if (!last) KeepBefore(out);
     StartClock();
     return out;
+  }
+
+  // Also of a run that another version began.
+  void SaveModules() const {
+    run::Transaction transaction(store_.database());
+    run::SaveModules(store_.database(),
+                     run::ObservedModules(request_.source.layout, request_.plan));
+    transaction.Commit();
   }
 
   // Modules that saw no token are recorded too, with 0 tokens.

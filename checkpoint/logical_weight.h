@@ -51,6 +51,11 @@ struct LogicalWeight {
   std::string fused_group;
   // A matrix that is applied to an activation: the weight of what engines build as a linear layer.
   bool linear = false;
+  // What a linear layer is called in its attention, MLP or expert: "q_proj", "w2". Empty: none.
+  std::string projection;
+  // Of a routed expert's weight, or a stack of all: the module that holds all experts of the layer,
+  // "layers.0.ffn.experts".
+  std::string experts_module;
   // Too small or too delicate for fewer bits: engines and tools keep such weights as released.
   bool keeps_precision = false;
 

@@ -54,6 +54,8 @@ class LayoutBuilder {
     weight.expert = meaning.expert;
     weight.fused_group = std::move(meaning.fused_group);
     weight.linear = meaning.linear;
+    weight.projection = std::move(meaning.projection);
+    weight.experts_module = std::move(meaning.experts_module);
     weight.keeps_precision = meaning.keeps_precision;
     weight.main = main;
     return weight;
@@ -103,6 +105,7 @@ class LayoutBuilder {
   LogicalWeight DescribeLeft(size_t tensor) const {
     LogicalWeight weight = Describe(tensor, Info(tensor).name);
     weight.linear = false;
+    weight.projection.clear();
     weight.role = Role::kOther;
     weight.format = formats::kOpaque;
     return weight;

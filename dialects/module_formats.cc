@@ -18,10 +18,8 @@ std::map<ModuleFormat, std::vector<size_t>> GroupByFormat(const ModuleFormats& f
 }
 
 std::string EngineModule(const LogicalWeight& weight) {
-  if (weight.role != Role::kRoutedExpert) return weight.module;
-  const bool alone = weight.expert >= 0;
-  return weight.module.substr(
-      0, weight.module.rfind(alone ? "." + std::to_string(weight.expert) + "." : "."));
+  const bool of_experts = weight.role == Role::kRoutedExpert && !weight.experts_module.empty();
+  return of_experts ? weight.experts_module : weight.module;
 }
 
 bool HasTiedHead(const checkpoint::SourceModel& source) {

@@ -62,7 +62,7 @@ void CalibratedSums<S>::AddUpExperts(const ModelLayout& layout) {
 
 template <class S>
 typename CalibratedSums<S>::ExpertKind CalibratedSums<S>::KindOf(const LogicalWeight& weight) {
-  return {weight.layer, weight.module.substr(weight.module.rfind('.') + 1)};
+  return {weight.layer, weight.projection};
 }
 
 template <class S>

@@ -24,14 +24,11 @@ using InputsByModule = std::unordered_map<std::string_view, const run::InputAmax
 
 constexpr std::string_view kRemedy = "Calibrate with this recipe before exporting";
 
-// "w1+w3": the last parts of the members' names, which say what a group does in its layer.
+// "w1+w3": the members' projections, which say what a group does in its layer.
 std::string ProjectionName(const ModelLayout& layout, const ScaleGroup& group) {
-  std::set<std::string> leaves;
-  for (const size_t index : group.weights) {
-    const std::string& module = layout.weights[index].module;
-    leaves.insert(module.substr(module.rfind('.') + 1));
-  }
-  return JoinNames(std::vector<std::string>(leaves.begin(), leaves.end()), "+");
+  std::set<std::string> projections;
+  for (const size_t index : group.weights) projections.insert(layout.weights[index].projection);
+  return JoinNames(std::vector<std::string>(projections.begin(), projections.end()), "+");
 }
 
 const LogicalWeight& FirstMember(const ModelLayout& layout, const ScaleGroup& group) {

@@ -23,10 +23,6 @@ using quantizers::FoldStats;
 constexpr int64_t kRowMultiple = 128;
 constexpr int64_t kScalesPerWord = 4;
 
-std::string Leaf(const LogicalWeight& weight) {
-  return weight.module.substr(weight.module.rfind('.') + 1);
-}
-
 // Weights that a kernel multiplies as one matrix per expert: rows of the parts, one above the
 // other.
 struct Projection {
@@ -137,7 +133,7 @@ std::optional<ExpertLayer> FindExperts(const checkpoint::ModelLayout& layout,
     if (weight.role != checkpoint::Role::kRoutedExpert) continue;
     auto& three =
         experts.try_emplace(weight.expert, std::array{kAbsent, kAbsent, kAbsent}).first->second;
-    const std::string leaf = Leaf(weight);
+    const std::string& leaf = weight.projection;
     if (leaf == "w1" || leaf == "gate_proj") three[0] = index;
     if (leaf == "w3" || leaf == "up_proj") three[1] = index;
     if (leaf == "w2" || leaf == "down_proj") three[2] = index;

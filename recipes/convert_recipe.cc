@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <span>
 #include <string>
 #include <vector>
@@ -21,19 +20,6 @@ namespace {
 using checkpoint::LogicalWeight;
 using checkpoint::Role;
 using checkpoint::SourceModel;
-
-constexpr std::array kLinearRoles = {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert,
-                                     Role::kRoutedExpert};
-constexpr std::array kDeepseekV4Roles = {Role::kRoutedExpert};
-
-bool IsDeepseekV4(const SourceModel& source) {
-  return source.family->model_type() == "deepseek_v4";
-}
-
-std::span<const Role> ConvertedRoles(const SourceModel& source) {
-  if (IsDeepseekV4(source)) return kDeepseekV4Roles;
-  return kLinearRoles;
-}
 
 Rule DequantizeRule() {
   Rule rule;
@@ -98,9 +84,10 @@ std::vector<Rule> ConvertRules(const ConvertRequest& request) {
     return {DequantizeRule()};
   }
   RefuseStackedExperts(request.source);
-  const std::span<const Role> roles = ConvertedRoles(request.source);
+  const checkpoint::FamilyFacts facts = request.source.family->Facts();
+  const std::span<const Role> roles = facts.converted;
   std::vector<Rule> rules;
-  if (!IsDeepseekV4(request.source) && LeavesForeignWeights(request, roles)) {
+  if (!facts.nvfp4_beside_native && LeavesForeignWeights(request, roles)) {
     rules.push_back(DequantizeRule());
   }
   for (const Role role : roles) {

@@ -15,7 +15,6 @@ namespace {
 using checkpoint::LogicalWeight;
 using checkpoint::SourceModel;
 
-constexpr std::string_view kHybridModelType = "deepseek_v4";
 
 bool Converts(const Plan& plan) {
   return std::ranges::any_of(plan.weights,
@@ -28,7 +27,7 @@ std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe
   if (!IsQuantised(format)) return {};
   if (format == formats::kFp8Block && plan.fp8_blocks.native) return {};
   if (format != formats::kNvfp4) return "no engine loads it there";
-  if (source.family->model_type() != kHybridModelType) {
+  if (!source.family->Facts().nvfp4_beside_native) {
     return fmt::format("no engine loads it there for the model_type {}",
                        source.family->model_type());
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "audit/statistics.h"
+#include "run/module_record.h"
 #include "run/record_json.h"
 #include "run/run_log.h"
 #include "run/run_status.h"
@@ -17,21 +18,8 @@
 namespace vernier::report {
 namespace {
 
-constexpr std::string_view kExperts = "experts";
 constexpr size_t kNamesShown = 20;  // of modules without tokens
 constexpr size_t kRecordsShown = 100;
-// No model has near as many in a layer: a larger number in a name is no expert's.
-constexpr int64_t kMostExperts = 1 << 16;
-
-std::vector<std::string_view> SplitAtDots(std::string_view name) {
-  std::vector<std::string_view> parts;
-  while (true) {
-    const size_t dot = name.find('.');
-    parts.push_back(name.substr(0, dot));
-    if (dot == std::string_view::npos) return parts;
-    name.remove_prefix(dot + 1);
-  }
-}
 
 std::optional<int64_t> Number(std::string_view text) {
   int64_t number = 0;
@@ -50,6 +38,11 @@ std::optional<int64_t> Setting(const run::RunIdentity& identity, std::string_vie
   return found == identity.end() ? std::nullopt : Number(found->second);
 }
 
+// Modules that do the same in their layers: "routed_expert w1".
+std::string KindOf(const run::ModuleRecord& module) {
+  return module.role.empty() ? module.projection : module.role + " " + module.projection;
+}
+
 // What is told of one layer's inputs.
 struct LayerInputs {
   int64_t modules = 0;
@@ -58,15 +51,20 @@ struct LayerInputs {
   std::map<int, int64_t> tokens_by_expert;
 };
 
-std::map<int, LayerInputs> ByLayer(const std::vector<run::InputAmax>& inputs) {
+std::map<int, LayerInputs> ByLayer(const std::vector<run::InputAmax>& inputs,
+                                   const std::vector<run::ModuleRecord>& records) {
+  std::map<std::string_view, const run::ModuleRecord*> record_of;
+  for (const run::ModuleRecord& record : records) record_of.emplace(record.module, &record);
   std::map<int, LayerInputs> layers;
   for (const run::InputAmax& input : inputs) {
     LayerInputs& layer = layers[input.layer];
     ++layer.modules;
     if (input.tokens == 0) ++layer.unseen;
-    std::vector<float>& amax = layer.amax_by_kind[ModuleKind(input.module)];
+    const auto record = record_of.find(input.module);
+    if (record == record_of.end()) continue;
+    std::vector<float>& amax = layer.amax_by_kind[KindOf(*record->second)];
     if (input.tokens > 0) amax.push_back(input.amax);
-    const int expert = ModuleExpert(input.module);
+    const int expert = record->second->expert;
     if (expert < 0) continue;
     int64_t& tokens = layer.tokens_by_expert[expert];
     tokens = std::max(tokens, input.tokens);
@@ -161,40 +159,13 @@ std::vector<run::EventRecord> Latest(std::vector<run::EventRecord> events) {
   return events;
 }
 
-// Where a routed expert's number stands in `parts`: behind "experts".
-std::optional<size_t> ExpertPlace(const std::vector<std::string_view>& parts) {
-  for (size_t i = 1; i < parts.size(); ++i) {
-    if (parts[i - 1] != kExperts) continue;
-    const std::optional<int64_t> expert = Number(parts[i]);
-    if (expert && *expert >= 0 && *expert < kMostExperts) return i;
-  }
-  return std::nullopt;
-}
-
 }  // namespace
-
-std::string ModuleKind(const std::string& module) {
-  std::vector<std::string_view> parts = SplitAtDots(module);
-  if (const std::optional<size_t> expert = ExpertPlace(parts)) parts[*expert] = "*";
-  // The first number is the layer's: "model.layers.3.self_attn.q_proj".
-  const auto layer =
-      std::ranges::find_if(parts, [](std::string_view part) { return Number(part).has_value(); });
-  if (layer != parts.end()) parts.erase(parts.begin(), layer + 1);
-  std::string kind;
-  for (const std::string_view part : parts) kind += (kind.empty() ? "" : ".") + std::string(part);
-  return kind;
-}
-
-int ModuleExpert(const std::string& module) {
-  const std::vector<std::string_view> parts = SplitAtDots(module);
-  const std::optional<size_t> place = ExpertPlace(parts);
-  return place ? static_cast<int>(*Number(parts[*place])) : -1;
-}
 
 Json RunFacts(const run::Store& store) {
   const run::RunStatus status = run::ReadRunStatus(store);
   const run::RunIdentity identity = store.Identity();
-  const std::map<int, LayerInputs> inputs = ByLayer(store.Inputs());
+  const std::map<int, LayerInputs> inputs =
+      ByLayer(store.Inputs(), run::ListModules(store.database()));
   return {{"directory", store.run_dir().string()},
           {"calibration", CalibrationJson(status, identity, inputs)},
           {"settings", SettingsJson(identity)},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "calib/statistics/registry.h"
+#include "checkpoint/families/kv_cache.h"
 
 namespace vernier::run {
 
@@ -22,8 +23,8 @@ std::optional<InputAmax> AmaxOf(const StatisticRow& row) {
 }
 
 bool IsCacheName(std::string_view module) {
-  return module.ends_with(".k_cache") || module.ends_with(".v_cache") ||
-         module.ends_with(".kv_cache");
+  return module.ends_with(checkpoint::kKeyCache) || module.ends_with(checkpoint::kValueCache) ||
+         module.ends_with(checkpoint::kKeyValueCache);
 }
 
 std::vector<StatisticRow> AmaxRows(const std::vector<InputAmax>& inputs) {

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "run/clamped_element.h"
+#include "run/module_record.h"
 #include "run/source_ledger.h"
 #include "run/sqlite.h"
 
@@ -219,6 +220,7 @@ void Fill(Store& store, const RunIdentity& identity, const std::vector<Parent>& 
   SaveIdentity(database, identity);
   for (const auto& [layer, seconds] : layers) InsertLayer(database, layer, seconds, {});
   FillStatistics(store, parents, registry);
+  SaveModules(database, ListModules(parents.front().store.database()));
   for (const Parent& parent : parents) {
     // Activations were others in each parent; elements of source tensors are the same.
     AddNonFinite(database, LoadNonFinite(parent.store.database()));

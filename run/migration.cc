@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <map>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -9,6 +12,7 @@
 #include "run/fold_record.h"
 #include "run/format_error_record.h"
 #include "run/input_amax.h"
+#include "run/module_record.h"
 #include "run/non_finite_record.h"
 #include "run/run_log.h"
 #include "run/solved_weight.h"
@@ -52,13 +56,39 @@ void MigrateFrom2(const Database& database) {
   database.Execute("DROP TABLE input_amax; DROP TABLE partial_amax");
 }
 
+// The number behind ".experts.", as all families of those versions named routed experts; -1
+// without one.
+int ExpertOf(std::string_view module) {
+  constexpr std::string_view kExperts = ".experts.";
+  const size_t place = module.find(kExperts);
+  if (place == std::string_view::npos) return -1;
+  const std::string_view number = module.substr(place + kExperts.size());
+  int expert = -1;
+  std::from_chars(number.data(), number.data() + number.size(), expert);
+  return expert;
+}
+
+void NameModules(const Database& database) {
+  std::map<std::string, ModuleRecord> modules;
+  for (const StatisticKey& key : ListStatistics(database)) {
+    if (!IsAmax(key.name)) continue;
+    modules[key.module] = {.module = key.module,
+                           .role = {},
+                           .projection = key.module.substr(key.module.rfind('.') + 1),
+                           .expert = ExpertOf(key.module)};
+  }
+  for (const auto& [name, record] : modules) SaveModules(database, std::span(&record, 1));
+}
+
 }  // namespace
 
 void MigrateTables(const Database& database, int64_t version) {
   if (version == 2) MigrateFrom2(database);
   if (version <= 3) database.Execute(kSolvedWeightTable);
   if (version <= 4) database.Execute(kFoldTable);
-  database.Execute(kFormatErrorTable);
+  if (version <= 5) database.Execute(kFormatErrorTable);
+  database.Execute(kModuleTable);
+  NameModules(database);
   LogEvent(database, "migrate",
            fmt::format("from schema version {} to {}", version, kSchemaVersion));
 }

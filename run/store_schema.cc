@@ -13,6 +13,7 @@
 #include "run/layer_record.h"
 #include "run/loop_sizes.h"
 #include "run/migration.h"
+#include "run/module_record.h"
 #include "run/non_finite_record.h"
 #include "run/partial_layer.h"
 #include "run/row_hash.h"
@@ -31,7 +32,7 @@ constexpr int64_t kApplicationId = 0x56726E72;
 constexpr std::array kTables = {
     kIdentityTable,  kLayerTables,      kStatisticTable,      kLoopSizesTable, kPartialLayerTables,
     kNonFiniteTable, kSourceTables,     kClampedElementTable, kExportTables,   kSolvedWeightTable,
-    kFoldTable,      kFormatErrorTable, kLogTables,           kRowHashTable};
+    kFoldTable,      kFormatErrorTable, kModuleTable,         kLogTables,      kRowHashTable};
 
 [[noreturn]] void Refuse(
     const std::filesystem::path& path, const std::string& problem,

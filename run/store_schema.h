@@ -9,7 +9,7 @@
 namespace vernier::run {
 
 // PRAGMA user_version of the tables that this version reads and writes.
-inline constexpr int kSchemaVersion = 6;
+inline constexpr int kSchemaVersion = 7;
 
 // The time now as the store's tables hold it: UTC, "2026-01-31T12:00:00.000Z".
 inline constexpr const char* kNowSql = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";

@@ -110,8 +110,6 @@ void AppendGroup(const std::string& stage, const std::string& weights,
   }
 }
 
-std::string LastPart(const std::string& module) { return module.substr(module.rfind('.') + 1); }
-
 void AppendLinears(const LayerTestResult& result, std::vector<Cells>* rows) {
   std::vector<const LinearResult*> firsts;  // of each kind of linear layer of routed experts
   std::map<std::string, std::vector<Named>> groups;
@@ -121,14 +119,13 @@ void AppendLinears(const LayerTestResult& result, std::vector<Cells>* rows) {
           MakeRow(linear.module, linear.weight_format, linear.activations, linear.errors));
       continue;
     }
-    std::vector<Named>& group = groups[LastPart(linear.module)];
+    std::vector<Named>& group = groups[linear.projection];
     if (group.empty()) firsts.push_back(&linear);
     group.push_back({linear.module, &linear.errors});
   }
   for (const LinearResult* first : firsts) {
-    const std::string part = LastPart(first->module);
-    AppendGroup("routed experts, " + part, first->weight_format, first->activations, groups[part],
-                rows);
+    AppendGroup("routed experts, " + first->projection, first->weight_format, first->activations,
+                groups[first->projection], rows);
   }
 }
 

@@ -60,12 +60,8 @@ Json SmallerConfig(const Options& options) {
 
 std::vector<TensorSpec> AllTensors(const Json& config, bool bf16) {
   const checkpoint::DeepseekV4Config parsed = checkpoint::ParseDeepseekV4Config(config);
-  std::vector<checkpoint::ExpectedTensor> tensors = checkpoint::DeepseekV4MainTensors(parsed);
-  for (auto& tensor : checkpoint::DeepseekV4MtpTensors(parsed)) {
-    tensors.push_back(std::move(tensor));
-  }
   std::vector<TensorSpec> specs;
-  for (const checkpoint::ExpectedTensor& tensor : tensors) {
+  for (const checkpoint::TensorRow& tensor : checkpoint::DeepseekV4Rows(parsed)) {
     std::vector<TensorSpec> parts = checkpoint::ReleasedTensors(tensor);
     if (bf16 && parts.size() == 2) parts = {{tensor.name, DType::kBF16, tensor.shape}};
     specs.insert(specs.end(), parts.begin(), parts.end());

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "checkpoint/config_facts.h"
+#include "audit/engines/model_facts.h"
 
 namespace vernier::audit {
 namespace {
@@ -56,12 +56,12 @@ bool IsBuiltPlain(const Module& module) {
          role == Role::kMtp;
 }
 
-// Kimi K2.5's vision tower and its projector: vLLM and SGLang (models/kimi_k25.py) hand them no
-// quantisation configuration in compressed-tensors' dialect.
 bool IsPlainTower(const Subject& subject, const Module& module) {
   if (!subject.Config().IsCompressedTensors()) return false;
-  if (checkpoint::ModelTypeOf(subject.checkpoint.config()) != "kimi_k25") return false;
-  return module.name.starts_with("vision_tower.") || module.name.starts_with("mm_projector.");
+  const auto& prefixes = FactsOfModel(subject.checkpoint.config()).plain_prefixes;
+  return std::ranges::any_of(prefixes, [&](std::string_view prefix) {
+    return !prefix.empty() && module.name.starts_with(prefix);
+  });
 }
 
 bool IsBuilt(const Subject& subject, const Module& module) {

@@ -1,37 +1,15 @@
 #include "calib/families/decoder.h"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
-#include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "calib/families/linear.h"
+#include "calib/families/residual_decoder.h"
 
 namespace vernier::calib {
-namespace {
-
-struct DecoderRow {
-  std::string_view model_type;
-  std::unique_ptr<Decoder> (*make)(const TensorLoader& loader);
-};
-
-// Sorted by model_type.
-constexpr auto kDecoders = std::to_array<DecoderRow>({
-    {"deepseek_v3", MakeDeepseekV3Decoder},
-    {"deepseek_v4", MakeDeepseekV4Decoder},
-    {"llama", MakeLlamaDecoder},
-    {"mistral", MakeMistralDecoder},
-    {"mixtral", MakeMixtralDecoder},
-    {"qwen2", MakeQwen2Decoder},
-    {"qwen3", MakeQwen3Decoder},
-    {"qwen3_moe", MakeQwen3MoeDecoder},
-});
-
-}  // namespace
-
 at::Tensor TokenBatch::RealRows(const at::Tensor& x) const {
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   if (!real.defined()) return rows;
@@ -82,15 +60,15 @@ void Decoder::CheckWeights() const {
 }
 
 std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader) {
-  const std::string_view model_type = loader.source().family->model_type();
-  for (const DecoderRow& row : kDecoders) {
-    if (row.model_type == model_type) return row.make(loader);
+  const checkpoint::Family& family = *loader.source().family;
+  for (const DecoderRow& row : Decoders()) {
+    if (row.model_type == family.model_type()) return row.make(loader);
   }
-  std::vector<std::string> known;
-  for (const DecoderRow& row : kDecoders) known.emplace_back(row.model_type);
-  throw Error(
-      ErrorCode::kUnknownModelType, model_type, "has no forward pass, so it cannot be calibrated",
-      "Choose a recipe without calibration, or a model of one of the types " + JoinNames(known));
+  if (family.Decoder() != nullptr) return MakeResidualDecoder(loader, *family.Decoder());
+  throw Error(ErrorCode::kUnknownModelType, family.model_type(),
+              "has no forward pass, so it cannot be calibrated",
+              "Choose a recipe without calibration, or a model of one of the types " +
+                  JoinNames(checkpoint::KnownModelTypes()));
 }
 
 }  // namespace vernier::calib

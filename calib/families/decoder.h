@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -152,18 +153,21 @@ class Decoder {
   std::vector<const TensorLoader*> loaders_;
 };
 
-// The decoder of loader.source()'s family (kUnknownModelType when the family has no forward pass).
+// The decoder of loader.source()'s family: that of its row, else the one that its blocks describe
+// (Family::Decoder). kUnknownModelType when it has neither.
 std::unique_ptr<Decoder> MakeDecoder(const TensorLoader& loader);
 
-// One per family.
-std::unique_ptr<Decoder> MakeDeepseekV3Decoder(const TensorLoader& loader);
+// A family whose forward pass is not made of blocks.
+struct DecoderRow {
+  std::string_view model_type;
+  std::unique_ptr<Decoder> (*make)(const TensorLoader& loader);
+};
+// In a file of its own (decoder_rows.cc), so that a program can have a table of its own: one that
+// defines this function does not link the library's.
+std::span<const DecoderRow> Decoders();
+
+// One per row.
 std::unique_ptr<Decoder> MakeDeepseekV4Decoder(const TensorLoader& loader);
-std::unique_ptr<Decoder> MakeLlamaDecoder(const TensorLoader& loader);
-std::unique_ptr<Decoder> MakeMistralDecoder(const TensorLoader& loader);
-std::unique_ptr<Decoder> MakeMixtralDecoder(const TensorLoader& loader);
-std::unique_ptr<Decoder> MakeQwen2Decoder(const TensorLoader& loader);
-std::unique_ptr<Decoder> MakeQwen3Decoder(const TensorLoader& loader);
-std::unique_ptr<Decoder> MakeQwen3MoeDecoder(const TensorLoader& loader);
 
 }  // namespace vernier::calib
 

@@ -1,9 +1,10 @@
 #include "calib/families/latent_attention.h"
 
 #include <cmath>
-#include <memory>
+#include <string>
 
 #include "calib/families/rms_norm.h"
+#include "checkpoint/families/kv_cache.h"
 
 namespace vernier::calib {
 namespace {
@@ -15,25 +16,25 @@ RopePairs PairsOf(const checkpoint::LatentAttentionConfig& config) {
 }  // namespace
 
 LatentAttention::LatentAttention(const TensorLoader& loader,
-                                 const checkpoint::DecoderConfig& config, const std::string& module,
+                                 const checkpoint::DecoderConfig& config, int64_t layer,
                                  int64_t query_chunk)
-    : module_(module),
-      config_(config.latent),
-      heads_(config.heads),
+    : module_(config.names.Attention(layer)),
+      config_(config.block(layer).attention.latent),
+      heads_(config.block(layer).attention.heads),
       query_chunk_(query_chunk),
       norm_eps_(config.norm_eps),
       rope_factor_(config.rope.attention_factor),
       scale_(config.rope.score_factor * config.rope.score_factor /
              std::sqrt(static_cast<double>(config_.qk_head_dim()))),
-      q_(loader, module + (config_.q_lora_rank == 0 ? ".q_proj" : ".q_b_proj")),
-      kv_a_(loader, module + ".kv_a_proj_with_mqa", config_.bias),
-      kv_b_(loader, module + ".kv_b_proj"),
-      o_(loader, module + ".o_proj", config_.bias),
-      kv_a_norm_(loader.LoadExact(module + ".kv_a_layernorm.weight")),
+      q_(loader, module_ + "." + (config_.q_lora_rank == 0 ? config.names.q : config.names.q_b)),
+      kv_a_(loader, module_ + "." + config.names.kv_a, config_.bias),
+      kv_b_(loader, module_ + "." + config.names.kv_b),
+      o_(loader, module_ + "." + config.names.o, config_.bias),
+      kv_a_norm_(loader.LoadExact(module_ + "." + config.names.kv_a_norm + ".weight")),
       rope_frequencies_(RopeFrequencies(config.rope, config_.qk_rope_head_dim)) {
   if (config_.q_lora_rank == 0) return;
-  q_a_.emplace(loader, module + ".q_a_proj", config_.bias);
-  q_a_norm_ = loader.LoadExact(module + ".q_a_layernorm.weight");
+  q_a_.emplace(loader, module_ + "." + config.names.q_a, config_.bias);
+  q_a_norm_ = loader.LoadExact(module_ + "." + config.names.q_a_norm + ".weight");
 }
 
 at::Tensor LatentAttention::Forward(const at::Tensor& x, const TokenBatch& batch, KeyValues& past,
@@ -67,8 +68,8 @@ void LatentAttention::AppendKeyValues(const at::Tensor& x, const RopeTable& rope
   const at::Tensor latent = RmsNorm(compressed.slice(-1, 0, latent_width), kv_a_norm_, norm_eps_);
   const at::Tensor rotated =
       Rotate(compressed.slice(-1, latent_width), rope, /*per_head=*/false, PairsOf(config_));
-  const at::Tensor cached =
-      TakeCache(tap, module_ + ".kv_cache", batch, at::cat({latent, rotated}, -1));
+  const at::Tensor cached = TakeCache(tap, module_ + std::string(checkpoint::kKeyValueCache), batch,
+                                      at::cat({latent, rotated}, -1));
 
   const at::Tensor projected = kv_b_.Run(cached.slice(-1, 0, latent_width), batch, tap)
                                    .view({x.size(0), x.size(1), heads_, -1});
@@ -76,12 +77,6 @@ void LatentAttention::AppendKeyValues(const at::Tensor& x, const RopeTable& rope
       cached.slice(-1, latent_width).unsqueeze(2).expand({-1, -1, heads_, -1});
   const int64_t plain = config_.qk_nope_head_dim;
   past.Append(at::cat({projected.slice(-1, 0, plain), shared}, -1), projected.slice(-1, plain));
-}
-
-MakeAttention LatentLayers(const TensorLoader& loader, const checkpoint::DecoderConfig& config) {
-  return [&loader, config](int64_t, const std::string& module, int64_t query_chunk) {
-    return std::make_unique<LatentAttention>(loader, config, module, query_chunk);
-  };
 }
 
 }  // namespace vernier::calib

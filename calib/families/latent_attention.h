@@ -19,10 +19,10 @@ namespace vernier::calib {
 class LatentAttention final : public Attention {
  public:
   LatentAttention(const TensorLoader& loader, const checkpoint::DecoderConfig& config,
-                  const std::string& module, int64_t query_chunk);
+                  int64_t layer, int64_t query_chunk);
 
   // Observes the inputs of q_a_proj and q_b_proj or q_proj, kv_a_proj_with_mqa, kv_b_proj and
-  // o_proj; the cache is `module`.kv_cache, the normalised latent and the rotated key part,
+  // o_proj; the cache is kv_cache below its module, the normalised latent and the rotated key part,
   // [T, kv_lora_rank + qk_rope_head_dim].
   at::Tensor Forward(const at::Tensor& x, const TokenBatch& batch, KeyValues& past,
                      Tap& tap) const override;
@@ -43,9 +43,6 @@ class LatentAttention final : public Attention {
   at::Tensor kv_a_norm_;  // F32
   at::Tensor rope_frequencies_;
 };
-
-// For DecoderParts. `loader` must outlive what is returned.
-MakeAttention LatentLayers(const TensorLoader& loader, const checkpoint::DecoderConfig& config);
 
 }  // namespace vernier::calib
 

@@ -1,29 +1,52 @@
 #include "calib/families/residual_decoder.h"
 
+#include <algorithm>
 #include <optional>
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "calib/device_forward.h"
+#include "calib/families/grouped_query_attention.h"
+#include "calib/families/latent_attention.h"
 #include "calib/families/linear.h"
 #include "calib/families/linear_layer.h"
 #include "calib/families/rms_norm.h"
+#include "calib/families/routers.h"
 #include "calib/families/row_tiles.h"
 #include "calib/families/swiglu.h"
 #include "calib/families/vocabulary.h"
-#include "checkpoint/families/hf_family.h"
 
 namespace vernier::calib {
 namespace {
 
+using checkpoint::DecoderBlock;
 using checkpoint::DecoderConfig;
-using checkpoint::FfnNames;
+using checkpoint::DecoderNames;
 
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
-constexpr const char* kHead = "lm_head.weight";
+// `query_chunk`: queries of a sequence whose scores may exist at once.
+std::unique_ptr<Attention> MakeAttention(const TensorLoader& loader, const DecoderConfig& config,
+                                         int64_t layer, int64_t query_chunk) {
+  switch (config.block(layer).attention.kind) {
+    case checkpoint::AttentionKind::kGroupedQuery:
+      return std::make_unique<GroupedQueryAttention>(loader, config, layer, query_chunk);
+    case checkpoint::AttentionKind::kLatent:
+      return std::make_unique<LatentAttention>(loader, config, layer, query_chunk);
+  }
+  return nullptr;
+}
 
-std::string FfnModule(const DecoderConfig& config, int64_t layer) {
-  return checkpoint::DecoderLayerPrefix(layer) + config.names.module;
+// Of a layer with routed experts, whose router is `module`.
+std::unique_ptr<Router> MakeRouter(const TensorLoader& loader, const DecoderConfig& config,
+                                   int64_t layer, const std::string& module) {
+  const checkpoint::ExpertsConfig& experts = config.block(layer).ffn.experts;
+  switch (experts.router) {
+    case checkpoint::RouterKind::kSoftmax:
+      return std::make_unique<SoftmaxRouter>(loader, experts, module);
+    case checkpoint::RouterKind::kGroupedSigmoid:
+      return std::make_unique<GroupLimitedRouter>(loader, experts, module,
+                                                  module + "." + config.names.correction_bias);
+  }
+  return nullptr;
 }
 
 // x + y in F32, rounded to x's dtype. y has x's elements in any shape.
@@ -37,7 +60,8 @@ at::Tensor AddToResidual(const at::Tensor& x, const at::Tensor& y) {
 // A dense MLP, or the shared experts.
 class SwigluMlp {
  public:
-  SwigluMlp(const TensorLoader& loader, const std::string& module, const FfnNames& names, bool bias)
+  SwigluMlp(const TensorLoader& loader, const std::string& module, const DecoderNames& names,
+            bool bias)
       : gate_(loader, module + "." + names.gate, bias),
         up_(loader, module + "." + names.up, bias),
         down_(loader, module + "." + names.down, bias) {}
@@ -55,21 +79,21 @@ class SwigluMlp {
 class ResidualLayer final : public DecoderLayer {
  public:
   ResidualLayer(const TensorLoader& loader, int64_t layer, const DecoderConfig& config,
-                const DecoderParts& parts, int64_t query_chunk)
+                int64_t query_chunk)
       : norm_eps_(config.norm_eps) {
-    const std::string prefix = checkpoint::DecoderLayerPrefix(layer);
-    input_norm_ = loader.LoadExact(prefix + "input_layernorm.weight");
-    ffn_norm_ = loader.LoadExact(prefix + "post_attention_layernorm.weight");
-    attention_ = parts.attention(layer, prefix + "self_attn", query_chunk);
-    const std::string ffn = FfnModule(config, layer);
-    if (!config.routed[static_cast<size_t>(layer)]) {
-      mlp_.emplace(loader, ffn, config.names, config.mlp_bias);
+    const DecoderNames& names = config.names;
+    const DecoderBlock& block = config.block(layer);
+    input_norm_ = loader.LoadExact(names.Layer(layer) + names.attention_norm + ".weight");
+    ffn_norm_ = loader.LoadExact(names.Layer(layer) + names.ffn_norm + ".weight");
+    attention_ = MakeAttention(loader, config, layer, query_chunk);
+    if (!block.routed()) {
+      mlp_.emplace(loader, names.Ffn(layer), names, block.ffn.bias);
       return;
     }
-    router_module_ = ffn + ".gate";
-    router_ = parts.router(router_module_);
-    if (config.experts.shared_width > 0) {
-      mlp_.emplace(loader, ffn + ".shared_experts", config.names, /*bias=*/false);
+    router_module_ = names.Ffn(layer) + "." + names.router;
+    router_ = MakeRouter(loader, config, layer, router_module_);
+    if (block.ffn.experts.shared_width > 0) {
+      mlp_.emplace(loader, names.SharedExperts(layer), names, /*bias=*/false);
     }
   }
 
@@ -115,8 +139,9 @@ class ResidualHead final : public Head {
  public:
   ResidualHead(const TensorLoader& loader, const DecoderConfig& config)
       : norm_eps_(config.norm_eps),
-        norm_(loader.LoadExact("model.norm.weight")),
-        projection_(loader.Load(config.tied_embeddings ? kEmbedding : kHead)) {}
+        norm_(loader.LoadExact(config.names.last_norm + ".weight")),
+        projection_(loader.Load(
+            (config.tied_embeddings ? config.names.embedding : config.names.head) + ".weight")) {}
 
   at::Tensor Logits(const at::Tensor& hidden) const override {
     return ProjectToVocabulary(RmsNorm(hidden, norm_, norm_eps_), projection_);
@@ -129,27 +154,32 @@ class ResidualHead final : public Head {
 
 class ResidualDecoder final : public Decoder {
  public:
-  ResidualDecoder(const TensorLoader& loader, DecoderConfig config, DecoderParts parts)
-      : Decoder({&loader}),
-        loader_(&loader),
-        config_(std::move(config)),
-        parts_(std::move(parts)) {}
+  ResidualDecoder(const TensorLoader& loader, const DecoderConfig& config)
+      : Decoder({&loader}), loader_(&loader), config_(config) {}
 
-  int64_t Layers() const override { return config_.layers; }
+  int64_t Layers() const override { return config_.layers(); }
   int64_t VocabSize() const override { return config_.vocab_size; }
   std::vector<int64_t> HiddenShape() const override { return {config_.hidden_size}; }
   int64_t Experts(int64_t layer) const override {
-    return config_.routed[static_cast<size_t>(layer)] ? config_.experts.count : 0;
+    const DecoderBlock& block = config_.block(layer);
+    return block.routed() ? block.ffn.experts.count : 0;
   }
-  int64_t ExpertsPerToken() const override { return config_.experts.per_token; }
+  // Of the layer with the most.
+  int64_t ExpertsPerToken() const override {
+    int64_t most = 0;
+    for (const DecoderBlock& block : config_.blocks) {
+      if (block.routed()) most = std::max(most, block.ffn.experts.per_token);
+    }
+    return most;
+  }
   int64_t MixWidth() const override { return 0; }
 
   at::Tensor Embed(const at::Tensor& ids) const override {
-    return EmbedTokens(*loader_, kEmbedding, config_.vocab_size, ids);
+    return EmbedTokens(*loader_, config_.names.embedding + ".weight", config_.vocab_size, ids);
   }
 
   std::unique_ptr<DecoderLayer> LoadLayer(int64_t layer, int64_t query_chunk) const override {
-    return std::make_unique<ResidualLayer>(*loader_, layer, config_, parts_, query_chunk);
+    return std::make_unique<ResidualLayer>(*loader_, layer, config_, query_chunk);
   }
 
   ExpertWeights LoadExpert(int64_t layer, int64_t expert) const override {
@@ -179,21 +209,20 @@ class ResidualDecoder final : public Decoder {
  private:
   // Gate, up and down: the order of an expert's weights.
   std::vector<std::string> ExpertModules(int64_t layer, int64_t expert) const {
-    const std::string prefix =
-        FfnModule(config_, layer) + ".experts." + std::to_string(expert) + ".";
-    return {prefix + config_.names.gate, prefix + config_.names.up, prefix + config_.names.down};
+    const DecoderNames& names = config_.names;
+    const std::string prefix = names.Expert(layer, expert) + ".";
+    return {prefix + names.gate, prefix + names.up, prefix + names.down};
   }
 
   const TensorLoader* loader_;
-  DecoderConfig config_;
-  DecoderParts parts_;
+  const DecoderConfig& config_;
 };
 
 }  // namespace
 
-std::unique_ptr<Decoder> MakeResidualDecoder(const TensorLoader& loader, DecoderConfig config,
-                                             DecoderParts parts) {
-  return std::make_unique<ResidualDecoder>(loader, std::move(config), std::move(parts));
+std::unique_ptr<Decoder> MakeResidualDecoder(const TensorLoader& loader,
+                                             const DecoderConfig& config) {
+  return std::make_unique<ResidualDecoder>(loader, config);
 }
 
 }  // namespace vernier::calib

@@ -1,14 +1,11 @@
 // The decoder that most families are: one residual stream, a norm before attention and one before
-// the feed-forward network. A family says what attention and which router its layers have.
+// the feed-forward network. A layer's block says what attention and which router it has.
 #ifndef VERNIER_CALIB_FAMILIES_RESIDUAL_DECODER_H_
 #define VERNIER_CALIB_FAMILIES_RESIDUAL_DECODER_H_
 
 #include <ATen/ATen.h>
 
-#include <cstdint>
-#include <functional>
 #include <memory>
-#include <string>
 
 #include "calib/families/decoder.h"
 #include "calib/families/scaled_attention.h"
@@ -40,20 +37,9 @@ class Router {
   virtual const at::Tensor& weight() const = 0;
 };
 
-// Make a part of one layer. `module`: where its weights are ("model.layers.3.self_attn",
-// "model.layers.3.mlp.gate"); `query_chunk`: queries of a sequence whose scores may exist at once.
-using MakeAttention = std::function<std::unique_ptr<Attention>(
-    int64_t layer, const std::string& module, int64_t query_chunk)>;
-using MakeRouter = std::function<std::unique_ptr<Router>(const std::string& module)>;
-
-struct DecoderParts {
-  MakeAttention attention;
-  MakeRouter router = {};  // of layers with routed experts
-};
-
-// `config` must be of the loader's model.
+// `config` must be of the loader's model, and outlive the decoder.
 std::unique_ptr<Decoder> MakeResidualDecoder(const TensorLoader& loader,
-                                             checkpoint::DecoderConfig config, DecoderParts parts);
+                                             const checkpoint::DecoderConfig& config);
 
 }  // namespace vernier::calib
 

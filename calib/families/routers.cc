@@ -34,10 +34,8 @@ Routing SoftmaxRouter::Route(const at::Tensor& x) const {
 
 GroupLimitedRouter::GroupLimitedRouter(const TensorLoader& loader,
                                        const checkpoint::ExpertsConfig& config,
-                                       const std::string& module)
-    : config_(config),
-      weight_(loader.Load(module + ".weight")),
-      bias_(loader.LoadExact(module + ".e_score_correction_bias")) {}
+                                       const std::string& module, const std::string& bias)
+    : config_(config), weight_(loader.Load(module + ".weight")), bias_(loader.LoadExact(bias)) {}
 
 Routing GroupLimitedRouter::Route(const at::Tensor& x) const {
   const at::Tensor scores = at::sigmoid(LinearF32(x, weight_));

@@ -4,7 +4,6 @@
 
 #include <ATen/ATen.h>
 
-#include <memory>
 #include <string>
 
 #include "calib/families/residual_decoder.h"
@@ -31,8 +30,9 @@ class SoftmaxRouter final : public Router {
 // best sum highest are chosen first, and the experts among theirs (DeepSeek-V3, arXiv 2412.19437).
 class GroupLimitedRouter final : public Router {
  public:
+  // `bias`: the name of the correction bias.
   GroupLimitedRouter(const TensorLoader& loader, const checkpoint::ExpertsConfig& config,
-                     const std::string& module);
+                     const std::string& module, const std::string& bias);
 
   Routing Route(const at::Tensor& x) const override;
   const at::Tensor& weight() const override { return weight_; }
@@ -45,14 +45,6 @@ class GroupLimitedRouter final : public Router {
   at::Tensor weight_;  // [E, D], compute dtype
   at::Tensor bias_;    // [E], F32
 };
-
-// For DecoderParts. `loader` must outlive what is returned.
-template <typename RouterType>
-MakeRouter RoutersOf(const TensorLoader& loader, const checkpoint::DecoderConfig& config) {
-  return [&loader, experts = config.experts](const std::string& module) {
-    return std::make_unique<RouterType>(loader, experts, module);
-  };
-}
 
 }  // namespace vernier::calib
 

@@ -75,6 +75,7 @@ std::vector<LinearResult> LinearErrors::Results() const {
     results.push_back(
         {.module = entry.module,
          .role = std::string(checkpoint::RoleName(weight.role)),
+         .projection = weight.projection,
          .expert = weight.expert,
          .weight_format = std::string(checkpoint::FormatName(weight.format)),
          .activations = std::string(ActivationFormatName(quantizer_.Of(entry.module).format)),

@@ -37,6 +37,7 @@ struct StageErrors {
 struct LinearResult {
   std::string module;
   std::string role;           // checkpoint::RoleName
+  std::string projection;     // "q_proj", "w2"
   int64_t expert = -1;        // routed expert, or -1
   std::string weight_format;  // in the quantised checkpoint
   std::string activations;    // ActivationFormatName

@@ -13,6 +13,7 @@ namespace vernier::checkpoint {
 // Bounds on what is enumerated tensor by tensor.
 inline constexpr int64_t kMaxLayers = 10'000;
 inline constexpr int64_t kMaxExperts = 100'000;
+inline constexpr int64_t kMaxExpertsOfAllLayers = 100'000;
 
 // An element of layer_types: attention to a window of tokens.
 inline constexpr std::string_view kSlidingAttention = "sliding_attention";

@@ -1,28 +1,27 @@
 // What decoders in Hugging Face's names are made of, as far as their layout and their forward pass
-// need it. One parser per family, in the family's file.
+// need it: a list of blocks, one a layer, so that a model of unlike layers is data. A family's
+// file reads it from config.json.
 #ifndef VERNIER_CHECKPOINT_FAMILIES_DECODER_CONFIG_H_
 #define VERNIER_CHECKPOINT_FAMILIES_DECODER_CONFIG_H_
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
-#include "base/json.h"
+#include "checkpoint/families/decoder_names.h"
 #include "checkpoint/families/rope_config.h"
 
 namespace vernier::checkpoint {
 
-// self_attn with q_proj, k_proj, v_proj and o_proj.
+// Queries, keys and values of each head, and a projection of what they give.
 struct GroupedQueryConfig {
   int64_t key_value_heads = 0;  // each serves heads / key_value_heads query heads
   int64_t head_dim = 0;
   bool qkv_bias = false;
   bool output_bias = false;
-  bool qk_norm = false;          // q_norm and k_norm over each head, before the rotation
-  std::vector<int64_t> windows;  // [layers]: last keys that a query sees, its own included; 0: all
+  bool qk_norm = false;  // q_norm and k_norm over each head, before the rotation
 };
 
-// self_attn with keys and values of all heads from one latent vector (arXiv 2405.04434).
+// Keys and values of all heads from one latent vector (arXiv 2405.04434).
 struct LatentAttentionConfig {
   int64_t q_lora_rank = 0;  // 0: queries come from q_proj, not from q_a_proj and q_b_proj
   int64_t kv_lora_rank = 0;
@@ -35,53 +34,64 @@ struct LatentAttentionConfig {
   int64_t qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
 };
 
-// Routed experts of the layers that have them.
+enum class AttentionKind { kGroupedQuery, kLatent };
+
+struct AttentionBlock {
+  AttentionKind kind = AttentionKind::kGroupedQuery;
+  int64_t heads = 0;
+  int64_t window = 0;                // last keys that a query sees, its own included; 0: all
+  GroupedQueryConfig grouped_query;  // of kGroupedQuery
+  LatentAttentionConfig latent;      // of kLatent
+};
+
+enum class RouterKind {
+  kSoftmax,         // over all experts (Mixtral, Qwen3-MoE)
+  kGroupedSigmoid,  // experts of the best groups, by scores with a correction bias (DeepSeek-V3)
+};
+
 struct ExpertsConfig {
-  int64_t count = 0;  // 0: no layer has any
+  int64_t count = 0;
   int64_t per_token = 0;
   int64_t width = 0;         // intermediate size
   int64_t shared_width = 0;  // of the shared experts together; 0: none
-  bool normalize = true;     // the chosen weights of a token are made to sum to 1
-  // Sigmoid routing in groups (DeepSeek-V3).
-  bool correction_bias = false;  // added to the scores for the choice alone
-  int64_t groups = 1;            // experts are chosen in the best `chosen_groups` of them
-  int64_t chosen_groups = 1;
+  RouterKind router = RouterKind::kSoftmax;
+  bool normalize = true;      // the chosen weights of a token are made to sum to 1
+  int64_t groups = 1;         // of kGroupedSigmoid: experts are chosen in the best
+  int64_t chosen_groups = 1;  // `chosen_groups` of them
   double scaling_factor = 1;
 };
 
-// Modules of a layer's feed-forward network.
-struct FfnNames {
-  std::string module = "mlp";
-  std::string gate = "gate_proj";  // of a dense MLP, an expert and the shared experts
-  std::string up = "up_proj";
-  std::string down = "down_proj";
+enum class FfnKind { kDense, kRouted };
+
+struct FfnBlock {
+  FfnKind kind = FfnKind::kDense;
+  int64_t width = 0;      // of kDense: intermediate size
+  bool bias = false;      // of kDense
+  ExpertsConfig experts;  // of kRouted
+};
+
+// One layer.
+struct DecoderBlock {
+  AttentionBlock attention;
+  FfnBlock ffn;
+
+  bool routed() const { return ffn.kind == FfnKind::kRouted; }
 };
 
 struct DecoderConfig {
-  int64_t vocab_size = 0, hidden_size = 0, layers = 0, heads = 0;
-  int64_t mtp_layers = 0;       // stored behind the decoder layers
-  int64_t dense_mlp_width = 0;  // intermediate size of layers without routed experts
+  int64_t vocab_size = 0, hidden_size = 0;
+  int64_t mtp_layers = 0;  // stored behind the decoder layers
   double norm_eps = 0;
   bool tied_embeddings = false;  // the head is the embedding
-  bool mlp_bias = false;
-  bool latent_attention = false;  // which of the two below
-  GroupedQueryConfig grouped_query;
-  LatentAttentionConfig latent;
   RopeConfig rope;
-  ExpertsConfig experts;
-  std::vector<bool> routed;  // [layers]: which have routed experts
-  FfnNames names;
-};
+  DecoderNames names;
+  // How the stacks of experts lie (StackRow), in checkpoints that have these and no single experts.
+  bool interleaved_stacks = false, transposed_stacks = false;
+  std::vector<DecoderBlock> blocks;
 
-// One per family; kBadConfig names a missing or impossible field, or a variant that the forward
-// pass does not compute.
-DecoderConfig ParseLlamaConfig(const Json& config);
-DecoderConfig ParseMistralConfig(const Json& config);
-DecoderConfig ParseMixtralConfig(const Json& config);
-DecoderConfig ParseQwen2Config(const Json& config);
-DecoderConfig ParseQwen3Config(const Json& config);
-DecoderConfig ParseQwen3MoeConfig(const Json& config);
-DecoderConfig ParseDeepseekV3Config(const Json& config);
+  int64_t layers() const { return static_cast<int64_t>(blocks.size()); }
+  const DecoderBlock& block(int64_t layer) const { return blocks.at(static_cast<size_t>(layer)); }
+};
 
 }  // namespace vernier::checkpoint
 

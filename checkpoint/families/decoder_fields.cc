@@ -7,30 +7,26 @@
 namespace vernier::checkpoint {
 namespace {
 
-// A bound on what is enumerated tensor by tensor.
-constexpr int64_t kMaxExpertsOfAllLayers = 100'000;
-
 constexpr int64_t kDefaultMaxWindowLayers = 28;
 
 constexpr std::string_view kFull = "full_attention";
 
-// Which layers have a window by layer_types.
-std::vector<int64_t> WindowsOfTypes(const ConfigReader& reader, const Json& types, int64_t layers,
-                                    int64_t window) {
-  if (!types.is_array() || static_cast<int64_t>(types.size()) != layers) {
-    reader.Fail("layer_types",
-                "is no list with an entry for each of the " + std::to_string(layers) + " layers");
+// Takes the window from layers that have none by layer_types.
+void ReadLayerTypes(const ConfigReader& reader, const Json& types, DecoderConfig* config) {
+  if (!types.is_array() || types.size() != config->blocks.size()) {
+    reader.Fail("layer_types", "is no list with an entry for each of the " +
+                                   std::to_string(config->layers()) + " layers");
   }
-  std::vector<int64_t> windows;
+  auto block = config->blocks.begin();
   for (const Json& type : types) {
     const std::string name = type.is_string() ? type.get<std::string>() : std::string();
     if (name != kFull && name != kSlidingAttention) {
       reader.Fail("layer_types", "holds " + type.dump() + "; known are \"" + std::string(kFull) +
                                      "\" and \"" + std::string(kSlidingAttention) + "\"");
     }
-    windows.push_back(name == kSlidingAttention ? window : 0);
+    if (name == kFull) block->attention.window = 0;
+    ++block;
   }
-  return windows;
 }
 
 }  // namespace
@@ -40,50 +36,48 @@ DecoderConfig ReadDecoderSizes(const ConfigReader& reader) {
   DecoderConfig config;
   config.vocab_size = reader.Integer("vocab_size");
   config.hidden_size = reader.Integer("hidden_size");
-  config.layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
-  config.heads = reader.Integer("num_attention_heads");
-  config.dense_mlp_width = reader.Integer("intermediate_size");
+  const int64_t layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
+  DecoderBlock block;
+  block.attention.heads = reader.Integer("num_attention_heads");
+  block.ffn.width = reader.Integer("intermediate_size");
+  config.blocks.assign(static_cast<size_t>(layers), block);
   config.norm_eps = reader.NumberOr("rms_norm_eps", 1e-6);
   config.tied_embeddings = reader.BooleanOr("tie_word_embeddings", false);
-  config.routed.assign(static_cast<size_t>(config.layers), false);
-  config.grouped_query.windows.assign(static_cast<size_t>(config.layers), 0);
   return config;
 }
 
 void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> default_head_dim,
                            DecoderConfig* config) {
-  GroupedQueryConfig& attention = config->grouped_query;
-  attention.key_value_heads = reader.IntegerOr("num_key_value_heads", config->heads);
+  const int64_t heads = config->blocks.front().attention.heads;
+  GroupedQueryConfig attention;
+  attention.key_value_heads = reader.IntegerOr("num_key_value_heads", heads);
   attention.head_dim =
-      reader.IntegerOr("head_dim", default_head_dim.value_or(config->hidden_size / config->heads));
-  if (config->heads % attention.key_value_heads != 0) {
+      reader.IntegerOr("head_dim", default_head_dim.value_or(config->hidden_size / heads));
+  if (heads % attention.key_value_heads != 0) {
     reader.Fail("num_key_value_heads", "is " + std::to_string(attention.key_value_heads) +
-                                           ", which does not divide " +
-                                           std::to_string(config->heads) + " heads");
+                                           ", which does not divide " + std::to_string(heads) +
+                                           " heads");
   }
   if (attention.head_dim % 2 != 0 || attention.head_dim == 0) {
     reader.Fail("head_dim", "is " + std::to_string(attention.head_dim) +
                                 "; a rotary embedding needs an even number of channels");
   }
+  for (DecoderBlock& block : config->blocks) block.attention.grouped_query = attention;
 }
 
 void ReadWindow(const ConfigReader& reader, int64_t fallback, DecoderConfig* config) {
   const int64_t absent = reader.Has("sliding_window") ? 0 : fallback;
   const int64_t window = reader.IntegerOr("sliding_window", absent);
-  config->grouped_query.windows.assign(static_cast<size_t>(config->layers), window);
+  for (DecoderBlock& block : config->blocks) block.attention.window = window;
 }
 
 void ReadWindowsByLayer(const ConfigReader& reader, DecoderConfig* config) {
   if (!reader.BooleanOr("use_sliding_window", false)) return;
   ReadWindow(reader, kQwenWindow, config);
-  std::vector<int64_t>& windows = config->grouped_query.windows;
-  if (const Json* types = reader.Find("layer_types")) {
-    windows = WindowsOfTypes(reader, *types, config->layers, windows.front());
-    return;
-  }
+  if (const Json* types = reader.Find("layer_types")) return ReadLayerTypes(reader, *types, config);
   const int64_t first = reader.IntegerOr("max_window_layers", kDefaultMaxWindowLayers, 0);
-  for (int64_t layer = 0; layer < std::min(first, config->layers); ++layer) {
-    windows[static_cast<size_t>(layer)] = 0;
+  for (int64_t layer = 0; layer < std::min(first, config->layers()); ++layer) {
+    config->blocks[static_cast<size_t>(layer)].attention.window = 0;
   }
 }
 
@@ -91,7 +85,7 @@ ExpertsConfig ReadExperts(const ConfigReader& reader, const ExpertFields& fields
                           const DecoderConfig& config) {
   ExpertsConfig experts;
   experts.count = reader.Integer(fields.count, 1, kMaxExperts);
-  const int64_t layers = config.layers + config.mtp_layers;
+  const int64_t layers = config.layers() + config.mtp_layers;
   if (experts.count * layers > kMaxExpertsOfAllLayers) {
     reader.Fail(fields.count, "is " + std::to_string(experts.count) + " in each of " +
                                   std::to_string(layers) + " layers, more than " +
@@ -100,6 +94,13 @@ ExpertsConfig ReadExperts(const ConfigReader& reader, const ExpertFields& fields
   experts.per_token = reader.Integer(fields.per_token, 1, experts.count);
   experts.width = reader.Integer(fields.width);
   return experts;
+}
+
+void RouteBlocks(const ExpertsConfig& experts, const std::vector<bool>& routed,
+                 DecoderConfig* config) {
+  for (size_t layer = 0; layer < config->blocks.size(); ++layer) {
+    if (routed[layer]) config->blocks[layer].ffn = {.kind = FfnKind::kRouted, .experts = experts};
+  }
 }
 
 }  // namespace vernier::checkpoint

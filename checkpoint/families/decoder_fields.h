@@ -4,17 +4,19 @@
 
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "checkpoint/families/config_reader.h"
 #include "checkpoint/families/decoder_config.h"
 
 namespace vernier::checkpoint {
 
-// Sizes, norm, tied embeddings: what every family has. No layer has routed experts, and none has a
-// window.
+// Sizes, norm, tied embeddings: what every family has. All blocks have a dense MLP and, as far as
+// heads are not read yet, attention to everything.
 DecoderConfig ReadDecoderSizes(const ConfigReader& reader);
 
-// Heads of keys and values, and the head's size: `default_head_dim`, or hidden_size / heads.
+// Heads of keys and values, and the head's size, of all blocks: `default_head_dim`, or hidden_size
+// / heads.
 void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> default_head_dim,
                            DecoderConfig* config);
 
@@ -37,6 +39,10 @@ struct ExpertFields {
 };
 ExpertsConfig ReadExperts(const ConfigReader& reader, const ExpertFields& fields,
                           const DecoderConfig& config);
+
+// Gives routed experts to the blocks of which `routed` [layers] says that they have them.
+void RouteBlocks(const ExpertsConfig& experts, const std::vector<bool>& routed,
+                 DecoderConfig* config);
 
 }  // namespace vernier::checkpoint
 

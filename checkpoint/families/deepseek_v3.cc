@@ -46,32 +46,39 @@ void ReadGroups(const ConfigReader& reader, ExpertsConfig* experts) {
   }
 }
 
-}  // namespace
+ExpertsConfig ReadV3Experts(const ConfigReader& reader, const DecoderConfig& config) {
+  ExpertsConfig experts = ReadExperts(reader,
+                                      {.count = "n_routed_experts",
+                                       .per_token = "num_experts_per_tok",
+                                       .width = "moe_intermediate_size"},
+                                      config);
+  experts.shared_width = reader.IntegerOr("n_shared_experts", 0, 0) * experts.width;
+  experts.router = RouterKind::kGroupedSigmoid;
+  experts.normalize = reader.BooleanOr("norm_topk_prob", true);
+  experts.scaling_factor = reader.NumberOr("routed_scaling_factor", 1);
+  ReadGroups(reader, &experts);
+  return experts;
+}
 
 DecoderConfig ParseDeepseekV3Config(const Json& json) {
   const ConfigReader reader(json);
   RequireKnownDeepseekV3(reader);
   DecoderConfig config = ReadDecoderSizes(reader);
   config.mtp_layers = reader.IntegerOr("num_nextn_predict_layers", 0, 0);
-  config.latent_attention = true;
-  config.latent = ReadLatentAttention(reader);
-  config.rope = ParseRopeConfig(reader);
-  config.experts = ReadExperts(reader,
-                               {.count = "n_routed_experts",
-                                .per_token = "num_experts_per_tok",
-                                .width = "moe_intermediate_size"},
-                               config);
-  config.experts.shared_width = reader.IntegerOr("n_shared_experts", 0, 0) * config.experts.width;
-  config.experts.normalize = reader.BooleanOr("norm_topk_prob", true);
-  config.experts.scaling_factor = reader.NumberOr("routed_scaling_factor", 1);
-  config.experts.correction_bias = true;
-  ReadGroups(reader, &config.experts);
-  const int64_t dense = reader.IntegerOr("first_k_dense_replace", 0, 0);
-  for (int64_t layer = std::min(dense, config.layers); layer < config.layers; ++layer) {
-    config.routed[static_cast<size_t>(layer)] = true;
+  for (DecoderBlock& block : config.blocks) {
+    block.attention.kind = AttentionKind::kLatent;
+    block.attention.latent = ReadLatentAttention(reader);
   }
+  config.rope = ParseRopeConfig(reader);
+  const ExpertsConfig experts = ReadV3Experts(reader, config);
+  std::vector<bool> routed(config.blocks.size(), true);
+  const int64_t dense = reader.IntegerOr("first_k_dense_replace", 0, 0);
+  std::fill_n(routed.begin(), std::min(dense, config.layers()), false);
+  RouteBlocks(experts, routed, &config);
   return config;
 }
+
+}  // namespace
 
 std::unique_ptr<Family> MakeDeepseekV3Family(const Json& config) {
   return MakeHfFamily("deepseek_v3", ParseDeepseekV3Config(config));

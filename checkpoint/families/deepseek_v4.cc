@@ -1,22 +1,44 @@
-// DeepSeek-V4: names, roles and shapes of its released checkpoints.
-#include <algorithm>
+// DeepSeek-V4: what its released checkpoints hold.
 #include <array>
 #include <charconv>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
-#include "base/error.h"
-#include "base/text.h"
 #include "checkpoint/families/deepseek_v4_config.h"
+#include "checkpoint/families/deepseek_v4_folds.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 #include "checkpoint/families/deepseek_v4_patches.h"
 #include "checkpoint/families/deepseek_v4_tensors.h"
 #include "checkpoint/families/family.h"
+#include "checkpoint/families/tensor_table.h"
 #include "checkpoint/model_layout.h"
+#include "checkpoint/tensor_group.h"
 
 namespace vernier::checkpoint {
 namespace {
 
 constexpr std::string_view kModelType = "deepseek_v4";
+
+// What stands somewhere in a layer and is in no table: newer releases add tensors there.
+struct Area {
+  std::string prefix;  // of the name below the layer
+  Role role;
+  bool keeps_precision;
+};
+
+std::vector<Area> MakeAreas() {
+  using namespace deepseek_v4;
+  const auto below = [](std::string_view module, std::string_view name) {
+    return Below(module, name) + ".";
+  };
+  return {{std::string(kAttentionStreams), Role::kHyperConnection, false},
+          {std::string(kFfnStreams), Role::kHyperConnection, false},
+          {below(kAttention, kCompressor), Role::kCompressor, true},
+          {below(kAttention, kIndexer), Role::kIndexer, true},
+          {below(kFfn, kRouter), Role::kRouter, true}};
+}
 
 bool RemovePrefix(std::string_view prefix, std::string_view* name) {
   if (!name->starts_with(prefix)) return false;
@@ -34,206 +56,150 @@ std::optional<int> TakeNumber(std::string_view* name) {
   return number;
 }
 
-constexpr std::array<std::string_view, 3> kExpertWeights = {"w1.weight", "w2.weight", "w3.weight"};
-constexpr std::array<std::string_view, 5> kAttentionWeights = {
-    "wq_a.weight", "wq_b.weight", "wkv.weight", "wo_a.weight", "wo_b.weight"};
-
-TensorMeaning Linear(Role role, std::string fused_group = {}) {
-  TensorMeaning meaning = MeaningOf(role);
-  meaning.linear = true;
-  meaning.fused_group = std::move(fused_group);
-  return meaning;
-}
-
-// A linear layer that stays as released: engines build it without a quantisation method.
-TensorMeaning Kept(Role role, std::string_view name) {
-  TensorMeaning meaning = MeaningOf(role);
-  meaning.linear = name.ends_with(".weight") && !name.ends_with("norm.weight");
-  meaning.keeps_precision = true;
-  return meaning;
-}
-
-// In the functions below `name` is the tensor's name without `prefix`, which ends with a dot.
-
-TensorMeaning ClassifyExpert(std::string_view prefix, std::string_view name, Role role) {
-  if (!IsOneOf(name, kExpertWeights)) return {};
-  // w1 and w3 read the same input and engines load them as one matrix.
-  const bool fused = name != "w2.weight";
-  return Linear(role, fused ? std::string(prefix) + "w1w3" : std::string());
-}
-
-TensorMeaning ClassifyAttention(std::string_view prefix, std::string_view name) {
-  if (name == "attn_sink") return MeaningOf(Role::kAttentionAux);
-  if (name == "q_norm.weight" || name == "kv_norm.weight") return MeaningOf(Role::kNorm);
-  if (name.starts_with("compressor.")) return Kept(Role::kCompressor, name);
-  if (name == "indexer.wq_b.weight") return Linear(Role::kIndexer);
-  if (name.starts_with("indexer.")) return Kept(Role::kIndexer, name);
-  if (!IsOneOf(name, kAttentionWeights)) return {};
-  const bool fused = name == "wq_a.weight" || name == "wkv.weight";
-  return Linear(Role::kAttention, fused ? std::string(prefix) + "wq_a_wkv" : std::string());
-}
-
-TensorMeaning ClassifyFfn(std::string_view whole, std::string_view name) {
-  const auto prefix = [&] { return whole.substr(0, whole.size() - name.size()); };
-  if (name.starts_with("gate.")) return Kept(Role::kRouter, name);
-  if (RemovePrefix("shared_experts.", &name)) {
-    return ClassifyExpert(prefix(), name, Role::kSharedExpert);
-  }
-  if (!RemovePrefix("experts.", &name)) return {};
-  const std::optional<int> expert = TakeNumber(&name);
-  if (!expert) return {};
-  TensorMeaning meaning = ClassifyExpert(prefix(), name, Role::kRoutedExpert);
-  if (meaning.role == Role::kRoutedExpert) meaning.expert = *expert;
-  return meaning;
-}
-
-TensorMeaning ClassifyInLayer(std::string_view whole, std::string_view name) {
-  if (name == "attn_norm.weight" || name == "ffn_norm.weight") return MeaningOf(Role::kNorm);
-  if (name.starts_with("hc_attn_") || name.starts_with("hc_ffn_")) {
-    return MeaningOf(Role::kHyperConnection);
-  }
-  if (RemovePrefix("attn.", &name)) {
-    return ClassifyAttention(whole.substr(0, whole.size() - name.size()), name);
-  }
-  if (RemovePrefix("ffn.", &name)) return ClassifyFfn(whole, name);
-  return {};
-}
-
-TensorMeaning ClassifyOutsideLayers(std::string_view name) {
-  if (name == "embed.weight") return MeaningOf(Role::kEmbedding);
-  if (name == "head.weight") return Linear(Role::kLmHead);
-  if (name == "norm.weight") return MeaningOf(Role::kNorm);
-  if (name.starts_with("hc_head_")) return MeaningOf(Role::kHyperConnection);
-  return {};
-}
-
-// Norms, into all that reads them. Not w3 into w2: the product of both is clamped in between.
-class DeepseekV4Folds {
+// Understands names that the config does not imply: of layers of another kind than it says, of more
+// MTP layers, and of tensors that newer releases add.
+class UnlistedNames {
  public:
-  DeepseekV4Folds(const DeepseekV4Config& config, const ModelLayout& layout)
-      : config_(config), layout_(layout) {}
+  explicit UnlistedNames(const DeepseekV4Config& config)
+      : layers_(config.layers()),
+        experts_(config.n_routed_experts),
+        rows_(DeepseekV4LayerRows(config)),
+        areas_(MakeAreas()),
+        experts_prefix_(deepseek_v4::Below(deepseek_v4::kFfn, deepseek_v4::kExperts) + ".") {}
 
-  std::vector<Fold> Take() && {
-    for (int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
-      const std::string prefix = "layers." + std::to_string(layer) + ".";
-      AddAttention(prefix, config_.compress_ratios[static_cast<size_t>(layer)]);
-      AddFfn(prefix);
-    }
-    return std::move(folds_);
-  }
-
- private:
-  void AddNorm(const std::string& norm, int64_t channels,
-               const std::vector<std::string>& consumers) {
-    AddFold(layout_, {.kind = FoldKind::kNorm, .channels = channels}, norm, consumers, folds_);
-  }
-
-  void AddAttention(const std::string& prefix, int64_t ratio) {
-    const std::string attention = prefix + "attn.";
-    std::vector<std::string> of_input = {attention + "wq_a", attention + "wkv"};
-    std::vector<std::string> of_queries = {attention + "wq_b"};
-    const auto add_compressor = [&](const std::string& compressor) {
-      of_input.push_back(compressor + "wkv");
-      of_input.push_back(compressor + "wgate");
-    };
-    if (ratio != 0) add_compressor(attention + "compressor.");
-    if (ratio == kSparseRatio) {
-      add_compressor(attention + "indexer.compressor.");
-      of_input.push_back(attention + "indexer.weights_proj");
-      of_queries.push_back(attention + "indexer.wq_b");
-    }
-    AddNorm(prefix + "attn_norm", config_.hidden_size, of_input);
-    AddNorm(attention + "q_norm", config_.q_lora_rank, of_queries);
-  }
-
-  void AddFfn(const std::string& prefix) {
-    std::vector<std::string> consumers = {prefix + "ffn.gate"};
-    const auto add = [&](const std::string& expert) {
-      consumers.push_back(expert + ".w1");
-      consumers.push_back(expert + ".w3");
-    };
-    if (config_.n_shared_experts > 0) add(prefix + "ffn.shared_experts");
-    for (int64_t expert = 0; expert < config_.n_routed_experts; ++expert) {
-      add(prefix + "ffn.experts." + std::to_string(expert));
-    }
-    AddNorm(prefix + "ffn_norm", config_.hidden_size, consumers);
-  }
-
-  const DeepseekV4Config& config_;
-  const ModelLayout& layout_;
-  std::vector<Fold> folds_;
-};
-
-class DeepseekV4Family : public Family {
- public:
-  explicit DeepseekV4Family(const Json& config) : config_(ParseDeepseekV4Config(config)) {}
-
-  std::string_view model_type() const override { return kModelType; }
-
-  TensorMeaning Classify(std::string_view whole) const override {
+  TensorMeaning Classify(std::string_view whole) const {
     std::string_view name = whole;
-    if (RemovePrefix("mtp.", &name)) return ClassifyMtp(whole, name);
-    if (!RemovePrefix("layers.", &name)) return ClassifyOutsideLayers(whole);
+    const bool mtp = RemovePrefix(deepseek_v4::kMtpLayers, &name);
+    if (!mtp && !RemovePrefix(deepseek_v4::kLayers, &name)) {
+      const bool streams = whole.starts_with(deepseek_v4::kStreamHead);
+      return MeaningOf(streams ? Role::kHyperConnection : Role::kOther);
+    }
     const std::optional<int> layer = TakeNumber(&name);
-    if (!layer || *layer >= config_.num_hidden_layers) return {};
-    TensorMeaning meaning = ClassifyInLayer(whole, name);
-    if (meaning.role == Role::kOther || meaning.expert >= config_.n_routed_experts) return {};
+    if (!layer || (!mtp && *layer >= layers_)) return {};
+    TensorMeaning meaning = ClassifyInLayer(whole, name, mtp);
+    if (mtp) meaning.role = Role::kMtp;
+    if (meaning.role == Role::kOther || (!mtp && meaning.expert >= experts_)) return {};
     meaning.layer = *layer;
     return meaning;
   }
 
+ private:
+  // `name`: the end of the name `whole`, below the layer.
+  TensorMeaning ClassifyInLayer(std::string_view whole, std::string_view name, bool mtp) const {
+    std::string_view below = name;
+    if (RemovePrefix(experts_prefix_, &below)) return ClassifyExpert(whole, below);
+    const TensorRow* row = rows_.Find(name);
+    if (row == nullptr) return ClassifyByArea(name);
+    if (row->meaning.role == Role::kMtp && !mtp) return {};
+    return InPlace(row->meaning, whole);
+  }
+
+  // `name`: behind "experts.".
+  TensorMeaning ClassifyExpert(std::string_view whole, std::string_view name) const {
+    const std::string_view container = whole.substr(0, whole.size() - name.size() - 1);
+    const std::optional<int> expert = TakeNumber(&name);
+    const TensorRow* row = rows_.Find(experts_prefix_ + "0." + std::string(name));
+    if (!expert || row == nullptr) return {};
+    TensorMeaning meaning = InPlace(row->meaning, whole);
+    meaning.expert = *expert;
+    meaning.experts_module = container;
+    return meaning;
+  }
+
+  // What a row below any layer says, of the tensor `whole`: its group stands beside its module.
+  static TensorMeaning InPlace(TensorMeaning meaning, std::string_view whole) {
+    if (meaning.fused_group.empty()) return meaning;
+    const std::string group = meaning.fused_group.substr(meaning.fused_group.rfind('.') + 1);
+    const size_t leaf = meaning.projection.size() + kWeightSuffix.size();
+    meaning.fused_group = std::string(whole.substr(0, whole.size() - leaf)) + group;
+    return meaning;
+  }
+
+  TensorMeaning ClassifyByArea(std::string_view name) const {
+    for (const Area& area : areas_) {
+      if (!name.starts_with(area.prefix)) continue;
+      TensorMeaning meaning = MeaningOf(area.role);
+      meaning.keeps_precision = area.keeps_precision;
+      meaning.linear =
+          area.keeps_precision && name.ends_with(kWeightSuffix) && !name.ends_with("norm.weight");
+      if (meaning.linear) meaning.projection = LeafOfWeight(name);
+      return meaning;
+    }
+    return {};
+  }
+
+  // "wkv" of "attn.compressor.wkv.weight".
+  static std::string LeafOfWeight(std::string_view name) {
+    name.remove_suffix(kWeightSuffix.size());
+    return std::string(name.substr(name.rfind('.') + 1));
+  }
+
+  int64_t layers_, experts_;
+  TensorTable rows_;  // DeepseekV4LayerRows
+  std::vector<Area> areas_;
+  std::string experts_prefix_;  // "ffn.experts."
+};
+
+// Of a model of this layer alone.
+ModelDims DimsOf(const DeepseekV4Config& config, const DeepseekV4Block& block) {
+  return {.hidden_size = config.hidden_size,
+          .residual_streams = config.hc_mult,
+          .layers = 1,
+          .vocab_size = config.vocab_size,
+          .experts = config.n_routed_experts,
+          .experts_per_token = config.num_experts_per_tok,
+          .expert_width = config.moe_intermediate_size,
+          .mlp_width = config.n_shared_experts * config.moe_intermediate_size,
+          .attention_heads = config.num_attention_heads,
+          .key_value_heads = 1,
+          .head_dim = config.head_dim,
+          .max_keys = config.sliding_window,
+          .key_compression = block.compress_ratio};
+}
+
+class DeepseekV4Family : public Family {
+ public:
+  explicit DeepseekV4Family(const Json& config)
+      : config_(ParseDeepseekV4Config(config)),
+        table_(DeepseekV4Rows(config_)),
+        unlisted_(config_) {}
+
+  std::string_view model_type() const override { return kModelType; }
+
+  FamilyFacts Facts() const override {
+    return {.converted = {Role::kRoutedExpert},
+            .nvfp4_beside_native = true,
+            .engine_code = EngineCode::kDeepseekV4};
+  }
+
+  TensorMeaning Classify(std::string_view name) const override {
+    const TensorRow* row = table_.Find(name);
+    return row != nullptr ? row->meaning : unlisted_.Classify(name);
+  }
+
   ModelDims Dims() const override {
-    ModelDims dims;
-    dims.hidden_size = config_.hidden_size;
-    dims.residual_streams = config_.hc_mult;
-    dims.layers = config_.num_hidden_layers;
-    dims.vocab_size = config_.vocab_size;
-    dims.experts = config_.n_routed_experts;
-    dims.experts_per_token = config_.num_experts_per_tok;
-    dims.expert_width = config_.moe_intermediate_size;
-    dims.mlp_width = config_.n_shared_experts * config_.moe_intermediate_size;
-    dims.attention_heads = config_.num_attention_heads;
-    dims.key_value_heads = 1;
-    dims.head_dim = config_.head_dim;
-    dims.max_keys = config_.sliding_window;
-    for (const int64_t ratio : config_.compress_ratios) {
-      if (ratio == 0) continue;
-      dims.key_compression =
-          dims.key_compression == 0 ? ratio : std::min(dims.key_compression, ratio);
+    ModelDims dims = DimsOf(config_, config_.blocks.front());
+    for (size_t i = 1; i < config_.blocks.size(); ++i) {
+      dims = Join(dims, DimsOf(config_, config_.blocks[i]));
     }
     return dims;
   }
 
   std::vector<Fold> Folds(const ModelLayout& layout) const override {
-    return DeepseekV4Folds(config_, layout).Take();
+    return FoldsOfDeepseekV4(config_, layout);
   }
 
   std::vector<ConfigPatch> PatchConfig(Json& config) const override {
     return PatchDeepseekV4Config(config);
   }
 
-  std::vector<std::string> RequiredTensors() const override {
-    return NamesOf(DeepseekV4MainTensors(config_));
-  }
-
-  void CheckShapes(const ModelLayout& layout) const override {
-    CheckExpectedShapes(DeepseekV4MainTensors(config_), layout);
-    CheckExpectedShapes(DeepseekV4MtpTensors(config_), layout);
-  }
+  std::vector<std::string> RequiredTensors() const override { return table_.Required(); }
+  void CheckShapes(const ModelLayout& layout) const override { table_.CheckShapes(layout); }
 
  private:
-  // Whatever an MTP layer holds belongs to it: newer releases add tensors there.
-  static TensorMeaning ClassifyMtp(std::string_view whole, std::string_view name) {
-    const std::optional<int> layer = TakeNumber(&name);
-    if (!layer) return {};
-    TensorMeaning meaning = ClassifyInLayer(whole, name);
-    if (name == "e_proj.weight" || name == "h_proj.weight") meaning.linear = true;
-    meaning.role = Role::kMtp;
-    meaning.layer = *layer;
-    return meaning;
-  }
-
   DeepseekV4Config config_;
+  TensorTable table_;
+  UnlistedNames unlisted_;
 };
 
 }  // namespace

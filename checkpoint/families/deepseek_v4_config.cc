@@ -8,8 +8,8 @@
 namespace vernier::checkpoint {
 namespace {
 
-// A bound on what is enumerated tensor by tensor.
-constexpr int64_t kMaxExpertsOfDeepseekV4 = 1'000'000;
+// The compression ratio of layers without an indexer.
+constexpr int64_t kDenseRatio = 128;
 
 // Variants that the published models do not use and that the forward pass does not compute.
 void RequireKnownDeepseekV4(const ConfigReader& reader) {
@@ -45,14 +45,17 @@ void ReadAttention(const ConfigReader& reader, DeepseekV4Config* config) {
 }
 
 void ReadExperts(const ConfigReader& reader, DeepseekV4Config* config) {
-  config->num_hash_layers = reader.Integer("num_hash_layers", 0, config->num_hidden_layers);
+  const int64_t hashed = reader.Integer("num_hash_layers", 0, config->layers());
+  for (int64_t layer = 0; layer < hashed; ++layer) {
+    config->blocks[static_cast<size_t>(layer)].router = DeepseekV4Router::kHashed;
+  }
   config->n_routed_experts = reader.Integer("n_routed_experts", 1, kMaxExperts);
-  const int64_t layers = config->num_hidden_layers + config->num_nextn_predict_layers;
-  if (config->n_routed_experts * layers > kMaxExpertsOfDeepseekV4) {
+  const int64_t layers = config->layers() + config->num_nextn_predict_layers;
+  if (config->n_routed_experts * layers > kMaxExpertsOfAllLayers) {
     reader.Fail("n_routed_experts", "is " + std::to_string(config->n_routed_experts) +
                                         " in each of " + std::to_string(layers) +
                                         " layers, more than " +
-                                        std::to_string(kMaxExpertsOfDeepseekV4) + " in all");
+                                        std::to_string(kMaxExpertsOfAllLayers) + " in all");
   }
   config->n_shared_experts = reader.Integer("n_shared_experts", 1, kMaxExperts);
   config->num_experts_per_tok = reader.Integer("num_experts_per_tok", 1, config->n_routed_experts);
@@ -86,21 +89,28 @@ void ReadRope(const ConfigReader& reader, DeepseekV4Config* config) {
   config->yarn.original_max_position_embeddings = yarn.Number("original_max_position_embeddings");
 }
 
-std::vector<int64_t> ReadCompressRatios(const ConfigReader& reader, int64_t layers) {
+DeepseekV4Block BlockOf(int64_t ratio) {
+  if (ratio == 0) return {};
+  return {.attention = ratio == kSparseRatio ? DeepseekV4Attention::kIndexed
+                                             : DeepseekV4Attention::kCompressed,
+          .compress_ratio = ratio};
+}
+
+std::vector<DeepseekV4Block> ReadBlocks(const ConfigReader& reader, int64_t layers) {
   const Json& list = reader.Require("compress_ratios");
   if (!list.is_array() || static_cast<int64_t>(list.size()) < layers) {
     reader.Fail("compress_ratios",
                 "is no list with an entry for each of the " + std::to_string(layers) + " layers");
   }
-  std::vector<int64_t> ratios;
+  std::vector<DeepseekV4Block> blocks;
   for (int64_t i = 0; i < layers; ++i) {
     const Json& ratio = list[static_cast<size_t>(i)];
-    if (ratio != 0 && ratio != 4 && ratio != 128) {
+    if (ratio != 0 && ratio != kSparseRatio && ratio != kDenseRatio) {
       reader.Fail("compress_ratios", "holds " + ratio.dump() + "; known are 0, 4 and 128");
     }
-    ratios.push_back(ratio.get<int64_t>());
+    blocks.push_back(BlockOf(ratio.get<int64_t>()));
   }
-  return ratios;
+  return blocks;
 }
 
 }  // namespace
@@ -114,13 +124,13 @@ DeepseekV4Config ParseDeepseekV4Config(const Json& config) {
   DeepseekV4Config parsed = {};
   parsed.vocab_size = reader.Integer("vocab_size");
   parsed.hidden_size = reader.Integer("hidden_size");
-  parsed.num_hidden_layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
+  const int64_t layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
   parsed.num_nextn_predict_layers = reader.IntegerOr("num_nextn_predict_layers", 0, 0, kMaxLayers);
+  parsed.blocks = ReadBlocks(reader, layers);
   ReadAttention(reader, &parsed);
   ReadExperts(reader, &parsed);
   ReadResidualStreams(reader, &parsed);
   ReadRope(reader, &parsed);
-  parsed.compress_ratios = ReadCompressRatios(reader, parsed.num_hidden_layers);
   return parsed;
 }
 

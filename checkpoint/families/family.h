@@ -10,31 +10,17 @@
 
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/families/family_facts.h"
 #include "checkpoint/families/fold.h"
+#include "checkpoint/families/model_dims.h"
+#include "checkpoint/families/tensor_meaning.h"
 #include "checkpoint/logical_weight.h"
 #include "checkpoint/stacks.h"
 
 namespace vernier::checkpoint {
 
+struct DecoderConfig;
 struct ModelLayout;
-
-// What a tensor name means to a family.
-struct TensorMeaning {
-  Role role = Role::kOther;
-  int layer = -1;
-  int expert = -1;
-  std::string fused_group;
-  // The weight of a linear layer, if it has two dimensions.
-  bool linear = false;
-  // Never given fewer bits: a router, a projection too small or too delicate for that.
-  bool keeps_precision = false;
-};
-
-inline TensorMeaning MeaningOf(Role role) {
-  TensorMeaning meaning;
-  meaning.role = role;
-  return meaning;
-}
 
 // A change of config.json that engines need, recorded in the manifest.
 struct ConfigPatch {
@@ -42,23 +28,6 @@ struct ConfigPatch {
   Json before;       // null when absent
   Json after;        // null when removed
   std::string reason;
-};
-
-// Sizes that forecasts of memory and time need, in elements.
-struct ModelDims {
-  int64_t hidden_size = 0;
-  int64_t residual_streams = 1;  // values per token at a layer boundary = hidden_size * streams
-  int64_t layers = 0;
-  int64_t vocab_size = 0;
-  int64_t experts = 0;  // routed experts per MoE layer, 0 for dense models
-  int64_t experts_per_token = 0;
-  int64_t expert_width = 0;  // intermediate size of a routed expert
-  int64_t mlp_width = 0;     // the largest intermediate size of a dense MLP or of shared experts
-  int64_t attention_heads = 0;
-  int64_t key_value_heads = 0;  // heads of keys and values that the forward pass holds
-  int64_t head_dim = 0;
-  int64_t max_keys = 0;         // uncompressed keys a query may see (a window), or 0 for all
-  int64_t key_compression = 0;  // smallest positive compression ratio, 0 if none
 };
 
 // One vector that a layer's attention keeps of every token for later ones, where engines can keep
@@ -87,6 +56,12 @@ class Family {
   virtual TensorMeaning Classify(std::string_view name) const = 0;
 
   virtual ModelDims Dims() const = 0;
+
+  virtual FamilyFacts Facts() const { return {}; }
+
+  // The blocks of a decoder that a forward pass can be made of (decoder_config.h). Null: the family
+  // has a forward pass of its own, or none.
+  virtual const DecoderConfig* Decoder() const { return nullptr; }
 
   // What attention caches, as it is when it is cached: keys after the rotary embedding. The forward
   // pass gives it to the observer under KvCacheEntry::observed. Empty: engines read no scales of
@@ -127,16 +102,6 @@ std::unique_ptr<Family> MakeFamily(const Json& config);
 // config in Hugging Face's form that the model's family refuses (kBadConfig): for what needs no
 // forward pass.
 std::unique_ptr<Family> MakeAnyFamily(const Json& config);
-
-// One per family file.
-std::unique_ptr<Family> MakeDeepseekV3Family(const Json& config);
-std::unique_ptr<Family> MakeDeepseekV4Family(const Json& config);
-std::unique_ptr<Family> MakeLlamaFamily(const Json& config);
-std::unique_ptr<Family> MakeMistralFamily(const Json& config);
-std::unique_ptr<Family> MakeMixtralFamily(const Json& config);
-std::unique_ptr<Family> MakeQwen2Family(const Json& config);
-std::unique_ptr<Family> MakeQwen3Family(const Json& config);
-std::unique_ptr<Family> MakeQwen3MoeFamily(const Json& config);
 
 // For any model in Hugging Face's names: roles, layers, experts and fused groups are guessed from
 // the names, dimensions read from the usual fields (0 where config.json gives none). It requires no

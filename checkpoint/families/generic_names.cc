@@ -84,6 +84,20 @@ class DottedName {
     return name_.substr(0, static_cast<size_t>(Leaf().data() - name_.data()));
   }
 
+  // The module of the leaf, without the dot.
+  std::string_view Module() const {
+    return Prefix().substr(0, std::max<size_t>(Prefix().size(), 1) - 1);
+  }
+
+  // The name up to the first `part` that a number follows, with that part.
+  std::string_view UpTo(std::string_view part) const {
+    for (size_t i = 0; i + 1 < parts_.size(); ++i) {
+      if (parts_[i] != part || !ParseNumber(parts_[i + 1])) continue;
+      return name_.substr(0, static_cast<size_t>(parts_[i].data() - name_.data()) + part.size());
+    }
+    return {};
+  }
+
   template <typename Predicate>
   bool Any(Predicate predicate) const {
     return std::any_of(parts_.begin(), parts_.end(), predicate);
@@ -171,11 +185,14 @@ TensorMeaning GuessExpert(const DottedName& name) {
   if (expert) {
     TensorMeaning meaning = Project(name, Role::kRoutedExpert, Role::kOther);
     meaning.expert = *expert;
+    meaning.experts_module = name.UpTo("experts");
     return meaning;
   }
   // All experts of a layer in one tensor of three dimensions; their biases have two.
   const bool stacked = !name.is_bias() && !name.Leaf().ends_with("bias");
-  return MeaningOf(stacked ? Role::kRoutedExpert : Role::kOther);
+  TensorMeaning meaning = MeaningOf(stacked ? Role::kRoutedExpert : Role::kOther);
+  meaning.experts_module = name.Module();
+  return meaning;
 }
 
 TensorMeaning GuessRole(const DottedName& name) {
@@ -223,6 +240,7 @@ TensorMeaning GuessMeaning(std::string_view whole, int64_t layers) {
   const DottedName name(whole);
   TensorMeaning meaning = GuessInModel(name, layers);
   meaning.linear = CanBeLinear(name);
+  if (meaning.linear) meaning.projection = name.Leaf();
   meaning.fused_group = FusedGroup(name);
   return meaning;
 }

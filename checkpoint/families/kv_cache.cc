@@ -8,18 +8,12 @@ namespace {
 
 // What a projection's output becomes in the cache.
 struct CachedProjection {
-  std::string_view leaf;   // of the projection's module
+  std::string_view leaf;
   std::string_view cache;  // under the attention
   bool keys;
   bool values;
 };
-constexpr std::array<CachedProjection, 5> kCachedProjections = {{
-    {"k_proj", "k_cache", true, false},
-    {"v_proj", "v_cache", false, true},
-    {"qkv_proj", "k_cache", true, false},
-    {"qkv_proj", "v_cache", false, true},
-    {"kv_a_proj_with_mqa", "kv_cache", true, true},
-}};
+constexpr std::string_view kFusedProjection = "qkv_proj";
 constexpr std::string_view kLinearAttention = "linear_attn";
 
 }  // namespace
@@ -28,19 +22,26 @@ bool IsKvCacheScale(std::string_view tensor) {
   return tensor.ends_with(kKeyScale.scale) || tensor.ends_with(kValueScale.scale);
 }
 
-std::vector<KvCacheEntry> HfKvCache(const ModelLayout& layout) {
+std::vector<KvCacheEntry> HfKvCache(const ModelLayout& layout, const DecoderNames& names) {
+  const std::array<CachedProjection, 5> cached = {{
+      {names.k, kKeyCache, true, false},
+      {names.v, kValueCache, false, true},
+      {kFusedProjection, kKeyCache, true, false},
+      {kFusedProjection, kValueCache, false, true},
+      {names.kv_a, kKeyValueCache, true, true},
+  }};
   std::vector<KvCacheEntry> entries;
   for (const LogicalWeight& weight : layout.weights) {
     if (weight.role != Role::kAttention || !weight.linear || weight.layer < 0) continue;
-    const size_t dot = weight.module.rfind('.');
-    if (dot == std::string::npos) continue;
-    const std::string attention = weight.module.substr(0, dot);
+    const size_t below = weight.projection.size() + 1;
+    if (weight.module.size() <= below) continue;
+    const std::string attention = weight.module.substr(0, weight.module.size() - below);
     if (attention.ends_with(kLinearAttention)) continue;
-    for (const CachedProjection& projection : kCachedProjections) {
-      if (weight.module.substr(dot + 1) != projection.leaf) continue;
+    for (const CachedProjection& projection : cached) {
+      if (weight.projection != projection.leaf) continue;
       entries.push_back({.layer = weight.layer,
                          .attention = attention,
-                         .observed = attention + "." + std::string(projection.cache),
+                         .observed = attention + std::string(projection.cache),
                          .beside = weight.module,
                          .keys = projection.keys,
                          .values = projection.values});

@@ -3,17 +3,24 @@
 #include "checkpoint/families/hf_family.h"
 
 namespace vernier::checkpoint {
+namespace {
 
 DecoderConfig ParseLlamaConfig(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadDecoderSizes(reader);
   ReadGroupedQueryHeads(reader, /*default_head_dim=*/{}, &config);
   config.rope = ParseRopeConfig(reader);
-  config.grouped_query.qkv_bias = reader.BooleanOr("attention_bias", false);
-  config.grouped_query.output_bias = config.grouped_query.qkv_bias;
-  config.mlp_bias = reader.BooleanOr("mlp_bias", false);
+  const bool attention_bias = reader.BooleanOr("attention_bias", false);
+  const bool mlp_bias = reader.BooleanOr("mlp_bias", false);
+  for (DecoderBlock& block : config.blocks) {
+    block.attention.grouped_query.qkv_bias = attention_bias;
+    block.attention.grouped_query.output_bias = attention_bias;
+    block.ffn.bias = mlp_bias;
+  }
   return config;
 }
+
+}  // namespace
 
 std::unique_ptr<Family> MakeLlamaFamily(const Json& config) {
   return MakeHfFamily("llama", ParseLlamaConfig(config));

@@ -7,8 +7,6 @@ namespace {
 
 constexpr int64_t kMistralWindow = 4096;  // of the first release, whose config need not say so
 
-}  // namespace
-
 DecoderConfig ParseMistralConfig(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadDecoderSizes(reader);
@@ -17,6 +15,8 @@ DecoderConfig ParseMistralConfig(const Json& json) {
   ReadWindow(reader, kMistralWindow, &config);
   return config;
 }
+
+}  // namespace
 
 std::unique_ptr<Family> MakeMistralFamily(const Json& config) {
   return MakeHfFamily("mistral", ParseMistralConfig(config));

@@ -7,23 +7,27 @@ namespace {
 
 constexpr double kDefaultTheta = 1e6;
 
-}  // namespace
-
 DecoderConfig ParseMixtralConfig(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadDecoderSizes(reader);
   ReadGroupedQueryHeads(reader, /*default_head_dim=*/{}, &config);
   config.rope = ParseRopeConfig(reader, kDefaultTheta);
   ReadWindow(reader, /*fallback=*/0, &config);
-  config.names = {.module = "block_sparse_moe", .gate = "w1", .up = "w3", .down = "w2"};
-  config.experts = ReadExperts(reader,
-                               {.count = "num_local_experts",
-                                .per_token = "num_experts_per_tok",
-                                .width = "intermediate_size"},
-                               config);
-  config.routed.assign(config.routed.size(), true);
+  config.names.ffn = "block_sparse_moe";
+  config.names.gate = "w1";
+  config.names.up = "w3";
+  config.names.down = "w2";
+  config.names.gate_up = "w1w3";
+  const ExpertsConfig experts = ReadExperts(reader,
+                                            {.count = "num_local_experts",
+                                             .per_token = "num_experts_per_tok",
+                                             .width = "intermediate_size"},
+                                            config);
+  RouteBlocks(experts, std::vector<bool>(config.blocks.size(), true), &config);
   return config;
 }
+
+}  // namespace
 
 std::unique_ptr<Family> MakeMixtralFamily(const Json& config) {
   return MakeHfFamily("mixtral", ParseMixtralConfig(config));

@@ -3,16 +3,19 @@
 #include "checkpoint/families/hf_family.h"
 
 namespace vernier::checkpoint {
+namespace {
 
 DecoderConfig ParseQwen2Config(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadDecoderSizes(reader);
   ReadGroupedQueryHeads(reader, /*default_head_dim=*/{}, &config);
   config.rope = ParseRopeConfig(reader);
-  config.grouped_query.qkv_bias = true;
+  for (DecoderBlock& block : config.blocks) block.attention.grouped_query.qkv_bias = true;
   ReadWindowsByLayer(reader, &config);
   return config;
 }
+
+}  // namespace
 
 std::unique_ptr<Family> MakeQwen2Family(const Json& config) {
   return MakeHfFamily("qwen2", ParseQwen2Config(config));

@@ -7,19 +7,22 @@ namespace {
 
 constexpr int64_t kDefaultHeadDim = 128;
 
-}  // namespace
-
 DecoderConfig ParseQwen3Config(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadDecoderSizes(reader);
   ReadGroupedQueryHeads(reader, kDefaultHeadDim, &config);
   config.rope = ParseRopeConfig(reader);
-  config.grouped_query.qk_norm = true;
-  config.grouped_query.qkv_bias = reader.BooleanOr("attention_bias", false);
-  config.grouped_query.output_bias = config.grouped_query.qkv_bias;
+  const bool attention_bias = reader.BooleanOr("attention_bias", false);
+  for (DecoderBlock& block : config.blocks) {
+    block.attention.grouped_query.qk_norm = true;
+    block.attention.grouped_query.qkv_bias = attention_bias;
+    block.attention.grouped_query.output_bias = attention_bias;
+  }
   ReadWindowsByLayer(reader, &config);
   return config;
 }
+
+}  // namespace
 
 std::unique_ptr<Family> MakeQwen3Family(const Json& config) {
   return MakeHfFamily("qwen3", ParseQwen3Config(config));

@@ -21,27 +21,30 @@ std::vector<bool> ReadRoutedLayers(const ConfigReader& reader, int64_t layers) {
   return routed;
 }
 
-}  // namespace
-
 DecoderConfig ParseQwen3MoeConfig(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadDecoderSizes(reader);
   ReadGroupedQueryHeads(reader, /*default_head_dim=*/{}, &config);
   config.rope = ParseRopeConfig(reader);
-  config.grouped_query.qk_norm = true;
-  config.grouped_query.qkv_bias = reader.BooleanOr("attention_bias", false);
-  config.grouped_query.output_bias = config.grouped_query.qkv_bias;
+  const bool attention_bias = reader.BooleanOr("attention_bias", false);
+  for (DecoderBlock& block : config.blocks) {
+    block.attention.grouped_query.qk_norm = true;
+    block.attention.grouped_query.qkv_bias = attention_bias;
+    block.attention.grouped_query.output_bias = attention_bias;
+  }
   if (reader.BooleanOr("use_sliding_window", false)) ReadWindow(reader, kQwenWindow, &config);
   // transformers 5 renames the field.
   const char* count = reader.Find("num_experts") != nullptr ? "num_experts" : "num_local_experts";
-  config.experts = ReadExperts(
+  ExpertsConfig experts = ReadExperts(
       reader,
       {.count = count, .per_token = "num_experts_per_tok", .width = "moe_intermediate_size"},
       config);
-  config.experts.normalize = reader.BooleanOr("norm_topk_prob", false);
-  config.routed = ReadRoutedLayers(reader, config.layers);
+  experts.normalize = reader.BooleanOr("norm_topk_prob", false);
+  RouteBlocks(experts, ReadRoutedLayers(reader, config.layers()), &config);
   return config;
 }
+
+}  // namespace
 
 std::unique_ptr<Family> MakeQwen3MoeFamily(const Json& config) {
   return MakeHfFamily("qwen3_moe", ParseQwen3MoeConfig(config));

@@ -1,35 +1,17 @@
-// The table of model families.
-#include <array>
+#include "checkpoint/families/registry.h"
+
+#include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "checkpoint/families/config_reader.h"
-#include "checkpoint/families/family.h"
 
 namespace vernier::checkpoint {
 namespace {
 
-struct FamilyRow {
-  std::string_view model_type;
-  std::unique_ptr<Family> (*make)(const Json& config);
-  // Whether its tensors have Hugging Face's names, from which their roles can be guessed.
-  bool guessable = true;
-};
-
-// Sorted by model_type.
-constexpr auto kFamilies = std::to_array<FamilyRow>({
-    {"deepseek_v3", MakeDeepseekV3Family},
-    {"deepseek_v4", MakeDeepseekV4Family, /*guessable=*/false},
-    {"llama", MakeLlamaFamily},
-    {"mistral", MakeMistralFamily},
-    {"mixtral", MakeMixtralFamily},
-    {"qwen2", MakeQwen2Family},
-    {"qwen3", MakeQwen3Family},
-    {"qwen3_moe", MakeQwen3MoeFamily},
-});
-
 const FamilyRow* FindRow(const Json& model_type) {
-  for (const FamilyRow& row : kFamilies) {
+  for (const FamilyRow& row : Families()) {
     if (model_type == row.model_type) return &row;
   }
   return nullptr;
@@ -39,7 +21,7 @@ const FamilyRow* FindRow(const Json& model_type) {
 
 std::vector<std::string> KnownModelTypes() {
   std::vector<std::string> types;
-  for (const FamilyRow& row : kFamilies) types.emplace_back(row.model_type);
+  for (const FamilyRow& row : Families()) types.emplace_back(row.model_type);
   return types;
 }
 

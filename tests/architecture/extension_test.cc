@@ -72,7 +72,7 @@ std::vector<Axis> Axes() {
           {"statistic", NamesOf(statistics::AllStatistics(), &statistics::Statistic::name), 1, 3},
           {"subcommand", NamesOf(tools::Commands(), &tools::Command::name), 3, 5},
           {"rule", NamesOf(audit::AllRules(), &audit::Rule::id), 1, 1},
-          {"family", checkpoint::KnownModelTypes(), 2, 4},
+          {"family", checkpoint::KnownModelTypes(), 1, 2},
           {"container", Extensions(), 1, 1},
           {"format", FormatsWritten(), 1, 1},
           // NVFP4 is not among them: GPTQ, folds and budgets are about it.
@@ -95,7 +95,8 @@ class ExtensionTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     for (const std::string& source : testing::AllSources()) {
-      code_[testing::RoomOf(source)] += CodeOf(source);
+      sources_[source] = CodeOf(source);
+      code_[testing::RoomOf(source)] += sources_[source];
     }
   }
 
@@ -108,7 +109,8 @@ class ExtensionTest : public ::testing::Test {
     return rooms;
   }
 
-  inline static std::map<std::string, std::string> code_;
+  inline static std::map<std::string, std::string> code_;     // of rooms
+  inline static std::map<std::string, std::string> sources_;  // of files
 };
 
 TEST_F(ExtensionTest, OneMoreVariantTouchesNoMoreRoomsThanBefore) {
@@ -125,6 +127,32 @@ TEST_F(ExtensionTest, OneMoreVariantTouchesNoMoreRoomsThanBefore) {
     std::ranges::sort(counts);
     EXPECT_EQ(counts[(counts.size() - 1) / 2], axis.usual) << "rooms of the usual " << axis.name;
     EXPECT_EQ(counts.back(), axis.most) << "rooms of the most spelled " << axis.name;
+  }
+}
+
+// A family is its own file and its row; one whose forward pass is not made of blocks has a row of a
+// decoder too. Everybody else asks the family (Family::Facts), whatever the model is called.
+TEST_F(ExtensionTest, AFamilyIsSpelledInItsFileAndItsRows) {
+  const std::set<std::string> rows = {"checkpoint/families/family_rows.cc",
+                                      "calib/families/decoder_rows.cc"};
+  for (const std::string& family : checkpoint::KnownModelTypes()) {
+    std::vector<std::string> own;
+    for (const auto& [source, code] : sources_) {
+      if (code.find('"' + family + '"') == std::string::npos) continue;
+      if (!rows.contains(source)) own.push_back(source);
+    }
+    EXPECT_THAT(own, ::testing::ElementsAre("checkpoint/families/" + family + ".cc")) << family;
+  }
+}
+
+// The same of models without a family: only engines' own tables know them.
+TEST_F(ExtensionTest, NobodyComparesModelTypes) {
+  const std::regex compares(
+      "model_type\\(\\)\\s*(==|!=|\\.)|ModelTypeOf\\([^;]*\\)\\s*(==|!=|\\.)");
+  for (const auto& [source, code] : sources_) {
+    if (source.starts_with("checkpoint/families/") || source.starts_with("calib/families/"))
+      continue;
+    EXPECT_FALSE(std::regex_search(code, compares)) << source;
   }
 }
 

@@ -185,7 +185,7 @@ class HfInventory {
 };
 
 // NVIDIA's: routed experts of decoder layers NVFP4. The "-FP8" ones: all experts E4M3 in blocks.
-Specs DeepseekV4Expert(const checkpoint::ExpectedTensor& tensor, std::string_view name) {
+Specs DeepseekV4Expert(const checkpoint::TensorRow& tensor, std::string_view name) {
   const std::string module = tensor.name.substr(0, tensor.name.rfind('.'));
   Specs specs;
   if (name.ends_with("-NVFP4") && tensor.name.starts_with("layers.")) {
@@ -209,13 +209,9 @@ Json CompleteDeepseekV4Config(std::string_view name, const Json& config) {
 
 Specs DeepseekV4Tensors(std::string_view name, const Json& config) {
   const auto parsed = checkpoint::ParseDeepseekV4Config(CompleteDeepseekV4Config(name, config));
-  std::vector<checkpoint::ExpectedTensor> tensors = checkpoint::DeepseekV4MainTensors(parsed);
-  for (checkpoint::ExpectedTensor& tensor : checkpoint::DeepseekV4MtpTensors(parsed)) {
-    tensors.push_back(std::move(tensor));
-  }
   Specs specs;
-  for (const checkpoint::ExpectedTensor& tensor : tensors) {
-    const bool expert = checkpoint::StorageOf(tensor) == checkpoint::ReleasedStorage::kMxfp4;
+  for (const checkpoint::TensorRow& tensor : checkpoint::DeepseekV4Rows(parsed)) {
+    const bool expert = tensor.stored == checkpoint::ReleasedStorage::kMxfp4;
     const Specs stored =
         expert ? DeepseekV4Expert(tensor, name) : checkpoint::ReleasedTensors(tensor);
     specs.insert(specs.end(), stored.begin(), stored.end());

@@ -32,7 +32,7 @@ std::vector<std::string> LinearModules(int64_t layer, const checkpoint::Deepseek
   for (const char* name : {"wq_a", "wq_b", "wkv", "wo_a", "wo_b"}) {
     names.push_back(prefix + "attn." + name);
   }
-  if (config.compress_ratios.at(static_cast<size_t>(layer)) == 4) {
+  if (config.block(layer).indexes()) {
     names.push_back(prefix + "attn.indexer.wq_b");
   }
   for (const char* part : {".w1", ".w2", ".w3"}) {

@@ -35,7 +35,7 @@ class DeepseekV4Parts : public ::testing::Test {
 
 TEST_F(DeepseekV4Parts, IndexerTiesGoToTheLowerEntries) {
   const at::Tensor frequencies = RopeFrequencies(model_.config, 4);
-  const Indexer indexer(model_.loader, "layers.2.attn.indexer.", frequencies, model_.config);
+  const Indexer indexer(model_.loader, "layers.2.attn.indexer", frequencies, model_.config);
   const int64_t entries = 3 * model_.config.index_topk;
   const RopeTable rope = MakeRopeTable(frequencies, 0, 1, at::kCPU);
   const at::Tensor causal = at::ones({1, 1, entries}, at::kBool);
@@ -48,7 +48,7 @@ TEST_F(DeepseekV4Parts, IndexerTiesGoToTheLowerEntries) {
 
 TEST_F(DeepseekV4Parts, IndexerChoosesOnlyAmongEarlierEntries) {
   const at::Tensor frequencies = RopeFrequencies(model_.config, 4);
-  const Indexer indexer(model_.loader, "layers.2.attn.indexer.", frequencies, model_.config);
+  const Indexer indexer(model_.loader, "layers.2.attn.indexer", frequencies, model_.config);
   const int64_t length = 80, entries = length / 4;
   const at::Tensor x = Waves({1, length, model_.config.hidden_size});
   const RopeTable rope = MakeRopeTable(frequencies, 0, length, at::kCPU);
@@ -64,7 +64,7 @@ TEST_F(DeepseekV4Parts, IndexerChoosesOnlyAmongEarlierEntries) {
 }
 
 TEST_F(DeepseekV4Parts, HashLayersRouteByTokenAlone) {
-  ASSERT_GT(model_.config.num_hash_layers, 0);
+  ASSERT_TRUE(model_.config.block(0).hashes());
   const Router router(model_.loader, 0, model_.config);
   const at::Tensor ids = at::tensor({5, 900, 5}, at::kLong);
   const Routing routing = router.Route(Waves({3, model_.config.hidden_size}), ids);

@@ -12,6 +12,7 @@
 #include "calib/families/scaled_attention.h"
 #include "calib/families/swiglu.h"
 #include "calib/families/vocabulary.h"
+#include "checkpoint/families/decoder_config.h"
 #include "tests/calib/loop_support.h"
 #include "tests/calib/model_support.h"
 #include "tests/support/expect_error.h"
@@ -117,13 +118,13 @@ TEST_F(Routers, EqualScoresGoToTheLowerExpert) {
 }
 
 TEST_F(Routers, ExpertsComeFromTheChosenGroups) {
-  const checkpoint::DecoderConfig model =
-      checkpoint::ParseDeepseekV3Config(v3_.source.checkpoint.config());
+  const checkpoint::DecoderConfig& model = *v3_.source.family->Decoder();
   const auto route = [&](int64_t chosen_groups) {
-    checkpoint::ExpertsConfig config = model.experts;
+    checkpoint::ExpertsConfig config = model.blocks.back().ffn.experts;
     config.per_token = 2;
     config.chosen_groups = chosen_groups;
-    return GroupLimitedRouter(v3_.loader, config, "model.layers.1.mlp.gate")
+    return GroupLimitedRouter(v3_.loader, config, "model.layers.1.mlp.gate",
+                              "model.layers.1.mlp.gate.e_score_correction_bias")
         .Route(Noise({64, 128}));
   };
   const at::Tensor one = route(1).experts.div(2, "floor");  // two experts a group

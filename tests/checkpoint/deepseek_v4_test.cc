@@ -1,10 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
+#include "checkpoint/families/deepseek_v4_tensors.h"
 #include "checkpoint/families/family.h"
 #include "tests/support/expect_error.h"
 
@@ -32,7 +34,7 @@ class DeepseekV4Names : public ::testing::TestWithParam<Expected> {};
 
 TEST_P(DeepseekV4Names, MeanWhatTheReleaseMeans) {
   const Expected& expected = GetParam();
-  const TensorMeaning meaning = MakeDeepseekV4Family(TinyConfig())->Classify(expected.name);
+  const TensorMeaning meaning = MakeFamily(TinyConfig())->Classify(expected.name);
   EXPECT_EQ(RoleName(meaning.role), RoleName(expected.role)) << expected.name;
   EXPECT_EQ(meaning.layer, expected.layer) << expected.name;
   EXPECT_EQ(meaning.expert, expected.expert) << expected.name;
@@ -87,6 +89,65 @@ INSTANTIATE_TEST_SUITE_P(
         Expected{"model.layers.0.self_attn.q_proj.weight", Role::kOther, -1, -1, false, ""},
         Expected{"mtp.x", Role::kOther, -1, -1, false, ""},
         Expected{"", Role::kOther, -1, -1, false, ""}));
+
+// Where the config denies what a checkpoint holds, names still say what it is: as the table of a
+// config that has it.
+TEST(DeepseekV4Family, UnderstandsNamesThatTheConfigDenies) {
+  const DeepseekV4Config config = ParseDeepseekV4Config(TinyConfig());
+  Json other = TinyConfig();
+  for (Json& ratio : other.at("compress_ratios")) ratio = 0;
+  other["num_hash_layers"] = 0;
+  other["num_nextn_predict_layers"] = 0;
+  const auto denying = MakeFamily(other);
+  size_t denied = 0;
+  const std::vector<std::string> required = denying->RequiredTensors();
+  const std::set<std::string> known(required.begin(), required.end());
+  for (const TensorRow& row : DeepseekV4Rows(config)) {
+    EXPECT_EQ(denying->Classify(row.name), row.meaning) << row.name;
+    denied += known.contains(row.name) ? 0 : 1;
+  }
+  EXPECT_GT(denied, 60u);
+}
+
+TEST(DeepseekV4Family, MtpLayersMayHoldMore) {
+  const auto family = MakeFamily(TinyConfig());
+  const TensorMeaning expert = family->Classify("mtp.7.ffn.experts.99.w1.weight");
+  EXPECT_EQ(expert.role, Role::kMtp);
+  EXPECT_EQ(expert.layer, 7);
+  EXPECT_EQ(expert.expert, 99);
+  EXPECT_EQ(expert.fused_group, "mtp.7.ffn.experts.99.w1w3");
+  EXPECT_EQ(expert.projection, "w1");
+  EXPECT_TRUE(family->Classify("mtp.7.e_proj.weight").linear);
+  EXPECT_FALSE(family->Classify("layers.0.e_proj.weight").linear) << "of MTP layers alone";
+  EXPECT_EQ(family->Classify("layers.0.enorm.weight").role, Role::kOther);
+  const TensorMeaning newer = family->Classify("layers.3.attn.compressor.wnew.weight");
+  EXPECT_EQ(newer.role, Role::kCompressor);
+  EXPECT_EQ(newer.projection, "wnew");
+  EXPECT_TRUE(newer.keeps_precision);
+}
+
+TEST(DeepseekV4Family, ItsCheckpointStoresWhatTheTableSays) {
+  const Checkpoint checkpoint =
+      Checkpoint::Open(std::filesystem::path(VERNIER_TEST_DATA) / "models/tiny-deepseek-v4");
+  size_t tensors = 0;
+  for (const TensorRow& row : DeepseekV4Rows(ParseDeepseekV4Config(checkpoint.config()))) {
+    for (const TensorSpec& spec : ReleasedTensors(row)) {
+      const size_t index = checkpoint.Find(spec.name);
+      ASSERT_NE(index, Checkpoint::kNotFound) << spec.name;
+      EXPECT_EQ(checkpoint.tensor(index).info.dtype, spec.dtype) << spec.name;
+      EXPECT_EQ(checkpoint.tensor(index).info.shape, spec.shape) << spec.name;
+      ++tensors;
+    }
+  }
+  EXPECT_EQ(tensors, checkpoint.tensors().size());
+}
+
+TEST(DeepseekV4Family, SaysWhatEnginesDo) {
+  const FamilyFacts facts = MakeFamily(TinyConfig())->Facts();
+  EXPECT_THAT(facts.converted, ElementsAre(Role::kRoutedExpert));
+  EXPECT_TRUE(facts.nvfp4_beside_native);
+  EXPECT_EQ(facts.engine_code, EngineCode::kDeepseekV4);
+}
 
 TEST(DeepseekV4Family, Dims) {
   const ModelDims dims = MakeFamily(TinyConfig())->Dims();

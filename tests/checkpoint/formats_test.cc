@@ -19,14 +19,14 @@ namespace {
 using ::vernier::testing::ReadWeight;
 using ::vernier::testing::TempDir;
 
-struct Format {
+struct Stored {
   const char* directory;
   Format format;
   bool has_input_scale = false;
   bool exact_in_bf16 = false;
 };
 
-class FormatsTest : public ::testing::TestWithParam<Format> {
+class FormatsTest : public ::testing::TestWithParam<Stored> {
  protected:
   FormatsTest() : source_(OpenAnySourceModel(Directory())), golden_(OpenGolden()) {}
 
@@ -155,22 +155,22 @@ TEST_P(FormatsTest, RangesCoverTheTensors) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, FormatsTest,
-    ::testing::Values(Format{"compressed_tensors_fp8_block", formats::kFp8Block},
-                      Format{"compressed_tensors_fp8_channel", formats::kFp8Channel},
-                      Format{"compressed_tensors_fp8_tensor", formats::kFp8Tensor, true},
-                      Format{"compressed_tensors_int4", formats::kInt4},
-                      Format{"compressed_tensors_int4_asymmetric", formats::kInt4Zero},
-                      Format{"compressed_tensors_mxfp4", formats::kMxfp4, false, true},
-                      Format{"compressed_tensors_mxfp8", formats::kMxfp8, false, true},
-                      Format{"compressed_tensors_nvfp4", formats::kNvfp4, true},
-                      Format{"modelopt_fp8", formats::kFp8Tensor, true},
-                      Format{"modelopt_fp8_channel", formats::kFp8Channel},
-                      Format{"modelopt_fp8_block", formats::kFp8Block},
-                      Format{"modelopt_int4", formats::kInt4Rows},
-                      Format{"modelopt_mxfp4", formats::kMxfp4, false, true},
-                      Format{"modelopt_mxfp8", formats::kMxfp8, false, true},
-                      Format{"modelopt_nvfp4", formats::kNvfp4, true},
-                      Format{"modelopt_w4a8", formats::kNvfp4Wide, true}),
+    ::testing::Values(Stored{"compressed_tensors_fp8_block", formats::kFp8Block},
+                      Stored{"compressed_tensors_fp8_channel", formats::kFp8Channel},
+                      Stored{"compressed_tensors_fp8_tensor", formats::kFp8Tensor, true},
+                      Stored{"compressed_tensors_int4", formats::kInt4},
+                      Stored{"compressed_tensors_int4_asymmetric", formats::kInt4Zero},
+                      Stored{"compressed_tensors_mxfp4", formats::kMxfp4, false, true},
+                      Stored{"compressed_tensors_mxfp8", formats::kMxfp8, false, true},
+                      Stored{"compressed_tensors_nvfp4", formats::kNvfp4, true},
+                      Stored{"modelopt_fp8", formats::kFp8Tensor, true},
+                      Stored{"modelopt_fp8_channel", formats::kFp8Channel},
+                      Stored{"modelopt_fp8_block", formats::kFp8Block},
+                      Stored{"modelopt_int4", formats::kInt4Rows},
+                      Stored{"modelopt_mxfp4", formats::kMxfp4, false, true},
+                      Stored{"modelopt_mxfp8", formats::kMxfp8, false, true},
+                      Stored{"modelopt_nvfp4", formats::kNvfp4, true},
+                      Stored{"modelopt_w4a8", formats::kNvfp4Wide, true}),
     [](const auto& info) { return std::string(info.param.directory); });
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "checkpoint/families/generic_names.h"
+#include "checkpoint/families/hf_tensors.h"
 #include "checkpoint/source_model.h"
 #include "tests/support/expect_error.h"
 
@@ -22,6 +24,14 @@ using ::testing::ElementsAre;
 const std::filesystem::path kModels = std::filesystem::path(VERNIER_TEST_DATA) / "models";
 
 Json ConfigOf(const std::string& model) { return ReadJsonFile(kModels / model / "config.json"); }
+
+DecoderConfig ParseConfig(const Json& config) { return *MakeFamily(config)->Decoder(); }
+
+std::vector<int64_t> WindowsOf(const DecoderConfig& config) {
+  std::vector<int64_t> windows;
+  for (const DecoderBlock& block : config.blocks) windows.push_back(block.attention.window);
+  return windows;
+}
 
 // Folders of models in Hugging Face's names.
 std::vector<std::string> Models() {
@@ -50,6 +60,29 @@ TEST(HfFamily, ListsExactlyTheTensorsOfItsCheckpoints) {
     const std::vector<std::string> required = model.family->RequiredTensors();
     EXPECT_EQ(stored, std::set<std::string>(required.begin(), required.end()));
   }
+}
+
+// Two spellings of one thing: rows come of a config's blocks, guesses of names alone.
+TEST(HfFamily, RowsSayWhatTheirNamesDo) {
+  for (const std::string& name : Models()) {
+    SCOPED_TRACE(name);
+    const DecoderConfig config = ParseConfig(ConfigOf(name));
+    for (const TensorRow& row : DecoderRows(config)) {
+      EXPECT_EQ(row.meaning, GuessMeaning(row.name, config.layers())) << row.name;
+    }
+  }
+}
+
+TEST(HfFamily, GivesProjectionsToLinearLayersAlone) {
+  const auto family = MakeFamily(ConfigOf("mixtral"));
+  const std::string experts = "model.layers.0.block_sparse_moe.experts";
+  const TensorMeaning down = family->Classify(experts + ".2.w2.weight");
+  EXPECT_EQ(down.projection, "w2");
+  EXPECT_EQ(down.experts_module, experts);
+  EXPECT_EQ(family->Classify("lm_head.weight").projection, "lm_head");
+  EXPECT_EQ(family->Classify("model.layers.0.self_attn.q_proj.weight").projection, "q_proj");
+  EXPECT_EQ(family->Classify("model.norm.weight").projection, "");
+  EXPECT_EQ(family->Classify("some.other.weight").projection, "other") << "whatever it is for";
 }
 
 TEST(HfFamily, GivesRolesAndGroups) {
@@ -83,23 +116,23 @@ TEST(HfFamily, KnowsItsDimensions) {
 }
 
 TEST(HfFamily, ReadsWindowsOfBothForms) {
-  const DecoderConfig types = ParseQwen2Config(ConfigOf("qwen2_window"));
-  const DecoderConfig old = ParseQwen2Config(ConfigOf("qwen2_window_old"));
-  EXPECT_THAT(types.grouped_query.windows, ElementsAre(0, 16, 16));
-  EXPECT_EQ(types.grouped_query.windows, old.grouped_query.windows);
+  const DecoderConfig types = ParseConfig(ConfigOf("qwen2_window"));
+  const DecoderConfig old = ParseConfig(ConfigOf("qwen2_window_old"));
+  EXPECT_THAT(WindowsOf(types), ElementsAre(0, 16, 16));
+  EXPECT_EQ(WindowsOf(types), WindowsOf(old));
   Json config = ConfigOf("qwen2_window");
   config["use_sliding_window"] = false;
-  EXPECT_THAT(ParseQwen2Config(config).grouped_query.windows, ElementsAre(0, 0, 0));
+  EXPECT_THAT(WindowsOf(ParseConfig(config)), ElementsAre(0, 0, 0));
   config = ConfigOf("mistral_window");
   config.erase("sliding_window");
-  EXPECT_EQ(ParseMistralConfig(config).grouped_query.windows.front(), 4096);
+  EXPECT_EQ(WindowsOf(ParseConfig(config)).front(), 4096);
   config["sliding_window"] = nullptr;
-  EXPECT_EQ(ParseMistralConfig(config).grouped_query.windows.front(), 0);
+  EXPECT_EQ(WindowsOf(ParseConfig(config)).front(), 0);
 }
 
 TEST(HfFamily, ReadsRotaryEmbeddingsOfBothForms) {
   Json old = ConfigOf("tiny-llama");
-  const RopeConfig now = ParseLlamaConfig(old).rope;
+  const RopeConfig now = ParseConfig(old).rope;
   EXPECT_EQ(now.type, RopeType::kLlama3);
   EXPECT_EQ(now.theta, 500000);
   EXPECT_EQ(now.original_positions, 256);
@@ -107,7 +140,7 @@ TEST(HfFamily, ReadsRotaryEmbeddingsOfBothForms) {
   old["rope_scaling"].erase("rope_theta");
   old["rope_theta"] = 500000.0;
   old.erase("rope_parameters");
-  const RopeConfig then = ParseLlamaConfig(old).rope;
+  const RopeConfig then = ParseConfig(old).rope;
   EXPECT_EQ(then.type, now.type);
   EXPECT_EQ(then.theta, now.theta);
   EXPECT_EQ(then.factor, now.factor);
@@ -117,17 +150,17 @@ TEST(HfFamily, ReadsRotaryEmbeddingsOfBothForms) {
 
 TEST(HfFamily, DerivesWhatYarnLeavesOut) {
   Json config = ConfigOf("tiny-deepseek-v3");
-  const RopeConfig equal = ParseDeepseekV3Config(config).rope;
+  const RopeConfig equal = ParseConfig(config).rope;
   EXPECT_EQ(equal.attention_factor, 1.0) << "mscale and mscale_all_dim cancel";
   EXPECT_NEAR(equal.score_factor, 0.1 * std::log(40.0) + 1, 1e-12);
   Json& rope = config["rope_parameters"];
   rope.erase("mscale");
   rope.erase("mscale_all_dim");
-  const RopeConfig plain = ParseDeepseekV3Config(config).rope;
+  const RopeConfig plain = ParseConfig(config).rope;
   EXPECT_NEAR(plain.attention_factor, 0.1 * std::log(40.0) + 1, 1e-12);
   EXPECT_EQ(plain.score_factor, 1.0);
   rope.erase("factor");
-  EXPECT_EQ(ParseDeepseekV3Config(config).rope.factor, 512.0 / 256);
+  EXPECT_EQ(ParseConfig(config).rope.factor, 512.0 / 256);
 }
 
 // A change of a good config, and the field that the error must name.

@@ -17,7 +17,7 @@ namespace formats = checkpoint::formats;
 
 TEST_F(ConfigFormatsTest, CompressedTensorsNvfp4) {
   const OutputConfigs configs =
-      Converted(Model(), formats::kNvfp4, Dialect::kCompressedTensors, ActivationScales::kConstant);
+      Converted(Model(), formats::kNvfp4, &dialects::kCompressedTensors, ActivationScales::kConstant);
   EXPECT_EQ(configs.config["quantization_config"].dump(), Parsed(R"({
     "config_groups": {"group_0": {
       "format": "nvfp4-pack-quantized",
@@ -101,7 +101,7 @@ TEST_F(ConfigFormatsTest, CompressedTensorsSingleFormats) {
   const checkpoint::SourceModel source = Model();
   for (const Case& expected : cases) {
     const OutputConfigs configs =
-        Converted(source, expected.format, Dialect::kCompressedTensors, expected.activations);
+        Converted(source, expected.format, &dialects::kCompressedTensors, expected.activations);
     const Json& quantization = configs.config["quantization_config"];
     EXPECT_EQ(quantization["format"], expected.name);
     const Json& group = quantization["config_groups"]["group_0"];
@@ -115,7 +115,7 @@ TEST_F(ConfigFormatsTest, CompressedTensorsGroupsAreDisjoint) {
   recipes::Recipe recipe = RecipeOf({{Role::kAttention, formats::kFp8Channel},
                                      {Role::kDenseMlp, formats::kFp8Tensor},
                                      {Role::kRoutedExpert, formats::kNvfp4}});
-  recipe.dialect = Dialect::kCompressedTensors;
+  recipe.dialect = &dialects::kCompressedTensors;
   const Json quantization = Configs(Model(), recipe).config["quantization_config"];
   EXPECT_EQ(quantization["format"], "mixed-precision");
   const Json& groups = quantization["config_groups"];

@@ -7,7 +7,6 @@
 #include <string_view>
 #include <vector>
 
-#include "export/modelopt_config.h"
 #include "tests/export/export_config_fixture.h"
 
 namespace vernier::exporter {
@@ -24,7 +23,7 @@ constexpr std::string_view kProducer = R"({"name": "modelopt", "version": "verni
 
 TEST_F(ConfigFormatsTest, ModeloptNvfp4) {
   const OutputConfigs configs =
-      Converted(Model(), formats::kNvfp4, Dialect::kModelopt, ActivationScales::kConstant);
+      Converted(Model(), formats::kNvfp4, &dialects::kModelopt, ActivationScales::kConstant);
   const std::string operand = R"({"dynamic": false, "group_size": 16, "num_bits": 4,
                                   "type": "float"})";
   EXPECT_EQ(configs.config["quantization_config"].dump(), Parsed(R"({
@@ -75,7 +74,7 @@ TEST_F(ConfigFormatsTest, ModeloptSingleFormats) {
   const checkpoint::SourceModel source = Model();
   for (const Case& expected : cases) {
     const OutputConfigs configs =
-        Converted(source, expected.format, Dialect::kModelopt, expected.activations);
+        Converted(source, expected.format, &dialects::kModelopt, expected.activations);
     Json flat = configs.config["quantization_config"];
     const Json& nested = configs.hf_quant_config["quantization"];
     EXPECT_EQ(flat["quant_algo"], expected.algo);
@@ -199,7 +198,7 @@ TEST_F(ConfigFormatsTest, AnExtensionCanBeTakenBack) {
 
 TEST_F(ConfigFormatsTest, ATiedHeadIsNotQuantised) {
   const checkpoint::SourceModel source = Model({.tied_head = true});
-  for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {
+  for (const Dialect dialect : {&dialects::kModelopt, &dialects::kCompressedTensors}) {
     const OutputConfigs configs = Converted(source, formats::kMxfp8, dialect);
     EXPECT_THAT(configs.config["quantization_config"]["ignore"].get<std::vector<std::string>>(),
                 ::testing::Contains("lm_head"));
@@ -221,7 +220,7 @@ TEST_F(ConfigFormatsTest, AnFp8CacheIsAnnouncedAsThePeersDo) {
     EXPECT_EQ(modelopt.hf_quant_config["quantization"]["kv_cache_quant_algo"],
               nested["quantization"]["kv_cache_quant_algo"]);
 
-    recipe.dialect = Dialect::kCompressedTensors;
+    recipe.dialect = &dialects::kCompressedTensors;
     const Json own = Configs(source, recipe).config["quantization_config"]["kv_cache_scheme"];
     const Json theirs = ReadJsonFile(peers / "llmcompressor_nvfp4_kv_fp8/config.json");
     for (const auto& [field, value] : theirs["quantization_config"]["kv_cache_scheme"].items()) {
@@ -232,10 +231,10 @@ TEST_F(ConfigFormatsTest, AnFp8CacheIsAnnouncedAsThePeersDo) {
 
 TEST_F(ConfigFormatsTest, CarriedKvScalesAreAnnounced) {
   const checkpoint::SourceModel source = Model({.kv_scales = true});
-  const OutputConfigs modelopt = Converted(source, formats::kMxfp8, Dialect::kModelopt);
+  const OutputConfigs modelopt = Converted(source, formats::kMxfp8, &dialects::kModelopt);
   EXPECT_EQ(modelopt.hf_quant_config["quantization"]["kv_cache_quant_algo"], "FP8");
   EXPECT_EQ(modelopt.config["quantization_config"]["kv_cache_scheme"]["num_bits"], 8);
-  const OutputConfigs other = Converted(source, formats::kMxfp8, Dialect::kCompressedTensors);
+  const OutputConfigs other = Converted(source, formats::kMxfp8, &dialects::kCompressedTensors);
   EXPECT_EQ(other.config["quantization_config"]["kv_cache_scheme"]["strategy"], "tensor");
 }
 

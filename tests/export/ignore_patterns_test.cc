@@ -1,4 +1,4 @@
-#include "export/ignore_patterns.h"
+#include "dialects/ignore_patterns.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,6 +12,9 @@
 
 namespace vernier::exporter {
 namespace {
+
+using dialects::IgnorePatterns;
+using dialects::Routers;
 
 using checkpoint::Role;
 using ::testing::ElementsAre;

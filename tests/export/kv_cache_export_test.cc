@@ -10,7 +10,7 @@
 
 #include "base/progress.h"
 #include "export/exporter.h"
-#include "export/numbers.h"
+#include "checkpoint/numbers.h"
 #include "recipes/convert_recipe.h"
 #include "tests/export/export_fixture.h"
 #include "tests/support/expect_error.h"
@@ -67,7 +67,7 @@ class KvCacheExportTest : public ::testing::Test {
   float Scale(const std::string& tensor) const {
     const Checkpoint output = Checkpoint::Open(Output());
     const std::vector<std::byte> bytes = ReadTensor(output, tensor);
-    return NumberFromBytes(bytes, output.tensor(output.Find(tensor)).info.dtype);
+    return checkpoint::NumberFromBytes(bytes, output.tensor(output.Find(tensor)).info.dtype);
   }
 
   static float Amax(const std::vector<run::InputAmax>& inputs, const std::string& module) {
@@ -99,12 +99,12 @@ TEST_F(KvCacheExportTest, ScalesAreTheAmaxOfKeysAndValuesOver448) {
 
 TEST_F(KvCacheExportTest, CompressedTensorsRoundsThemToBf16) {
   recipes::Recipe recipe = RecipeFor(formats::kNvfp4, KvCache::kFp8);
-  recipe.dialect = Dialect::kCompressedTensors;
+  recipe.dialect = &dialects::kCompressedTensors;
   const std::vector<run::InputAmax> inputs = MadeUp(recipe);
   Export(recipe, inputs);
   const float exact = Amax(inputs, std::string(kAttention) + ".k_cache") / 448.0f;
   EXPECT_EQ(Scale(std::string(kAttention) + ".k_scale"),
-            RoundNumber(exact, checkpoint::DType::kBF16));
+            checkpoint::RoundNumber(exact, checkpoint::DType::kBF16));
 }
 
 TEST_F(KvCacheExportTest, CastScalesAreOneAndNeedNoStatistics) {
@@ -113,7 +113,7 @@ TEST_F(KvCacheExportTest, CastScalesAreOneAndNeedNoStatistics) {
   EXPECT_EQ(Checkpoint::Open(Output()).Find(std::string(kAttention) + ".k_proj.k_scale"),
             Checkpoint::kNotFound);
   std::filesystem::remove_all(Output());
-  recipe.dialect = Dialect::kCompressedTensors;
+  recipe.dialect = &dialects::kCompressedTensors;
   Export(recipe, {});
   EXPECT_EQ(Scale(std::string(kAttention) + ".v_scale"), 1.0f);
 }

@@ -59,7 +59,7 @@ TEST(ConvertRecipe, TakesOverWhatIsAsked) {
                                        .run_dir = "state",
                                        .weights = formats::kNvfp4,
                                        .scale = ScaleMethod::kMse,
-                                       .dialect = Dialect::kCompressedTensors,
+                                       .dialect = &dialects::kCompressedTensors,
                                        .activations = ActivationScales::kConstant,
                                        .constant_input_scale = 2,
                                        .importance = "weights.safetensors",
@@ -67,7 +67,7 @@ TEST(ConvertRecipe, TakesOverWhatIsAsked) {
   EXPECT_EQ(recipe.run_dir, "state");
   EXPECT_FALSE(recipe.default_run_dir);
   EXPECT_EQ(recipe.rules.at(0).scale, ScaleMethod::kMse);
-  EXPECT_EQ(recipe.dialect, Dialect::kCompressedTensors);
+  EXPECT_EQ(recipe.dialect, &dialects::kCompressedTensors);
   EXPECT_EQ(recipe.activations, ActivationScales::kConstant);
   EXPECT_EQ(recipe.constant_input_scale, 2);
   EXPECT_EQ(recipe.importance, "weights.safetensors");

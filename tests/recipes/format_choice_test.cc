@@ -115,13 +115,13 @@ TEST(FormatUnits, ASourceInFp8IsKeptOrBecomesNvfp4) {
 TEST(FormatUnits, EveryOptionMakesAPlan) {
   for (const char* model : {"tiny-llama", "mixtral", "tiny-deepseek-v3", "tiny-deepseek-v4"}) {
     const SourceModel source = OpenTestModel(model);
-    for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {
+    for (const Dialect dialect : {&dialects::kModelopt, &dialects::kCompressedTensors}) {
       for (const bool converts_all : {false, true}) {
         Recipe recipe = BudgetRecipe({.bits = 6});
         recipe.dialect = dialect;
         recipe.rules[0].roles = {Role::kAttention, Role::kDenseMlp};
         if (std::string(model) == "tiny-deepseek-v4") {
-          if (dialect == Dialect::kCompressedTensors && !converts_all) continue;
+          if (dialect == &dialects::kCompressedTensors && !converts_all) continue;
           recipe.rules[0].roles = {Role::kAttention};
         } else if (converts_all) {
           continue;

@@ -80,7 +80,7 @@ TEST(OptionsTest, EveryFieldOfTheTopAndItsSectionsCanBeReplaced) {
                   {"/description", "words"}},
                  recipe);
   EXPECT_EQ(recipe.calibration.data.packing, datasets::Packing::kTruncate);
-  EXPECT_EQ(recipe.dialect, Dialect::kCompressedTensors);
+  EXPECT_EQ(recipe.dialect, &dialects::kCompressedTensors);
   EXPECT_EQ(recipe.activations, ActivationScales::kConstant);
   EXPECT_EQ(recipe.constant_input_scale, 0.5f);
   EXPECT_EQ(recipe.importance, "weights.safetensors");

@@ -142,7 +142,7 @@ TEST(PlanFolds, CachedValuesKeepTheirScales) {
   const SourceModel source = OpenModel("tiny-llama");
   Recipe recipe = RecipeOf({SmoothRule({Role::kAttention})});
   for (const KvCache kv_cache : {KvCache::kFp8, KvCache::kFp8Cast}) {
-    for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {
+    for (const Dialect dialect : {&dialects::kModelopt, &dialects::kCompressedTensors}) {
       recipe.kv_cache = kv_cache;
       recipe.dialect = dialect;
       EXPECT_THAT(Names(MakePlan(source, recipe)), Each(HasSubstr("input_layernorm")));

@@ -106,7 +106,7 @@ TEST_F(PlanFormatsTest, OnlyInputScalesNeedCalibration) {
   const auto source = Model(HfFormat::kBf16);
   for (const Format format : {formats::kNvfp4, formats::kFp8Tensor}) {
     Recipe recipe = Weights(format);
-    recipe.dialect = Dialect::kCompressedTensors;  // which has both without input scales as well
+    recipe.dialect = &dialects::kCompressedTensors;  // which has both without input scales as well
     EXPECT_TRUE(ObservesInputs(recipe));
     EXPECT_EQ(MakePlan(source, recipe).observed_modules.size(), 8u);
     for (const ActivationScales scales : {ActivationScales::kNone, ActivationScales::kConstant}) {
@@ -198,7 +198,7 @@ TEST_F(PlanFormatsTest, KeptWeightsOfAnotherDialectAreRefused) {
   EXPECT_THAT(BadRule(compressed, Weights(formats::kMxfp8)),
               AllOf(HasSubstr("compressed-tensors convention"), HasSubstr("dialect modelopt")));
   Recipe recipe = Weights(formats::kMxfp8);
-  recipe.dialect = Dialect::kCompressedTensors;
+  recipe.dialect = &dialects::kCompressedTensors;
   MakePlan(compressed, recipe);
 
   const auto modelopt = Model(HfFormat::kModelopt);
@@ -240,7 +240,7 @@ TEST_F(PlanFormatsTest, Int4NeedsCompressedTensors) {
   Recipe recipe = Weights(formats::kInt4);
   EXPECT_THAT(BadRule(source, recipe), AllOf(HasSubstr("/quantize/0"), HasSubstr("pre_quant_scale"),
                                              HasSubstr("compressed-tensors")));
-  recipe.dialect = Dialect::kCompressedTensors;
+  recipe.dialect = &dialects::kCompressedTensors;
   EXPECT_EQ(Outputs(MakePlan(source, recipe)).at("model.layers.1.self_attn.v_proj.weight_packed"),
             "I32[256, 16]");
 }

@@ -42,7 +42,7 @@ class PlanKvCacheTest : public ::testing::Test {
   }
 
   // Experts in NVFP4 and this cache.
-  static Recipe WithCache(KvCache kv_cache, Dialect dialect = Dialect::kModelopt) {
+  static Recipe WithCache(KvCache kv_cache, Dialect dialect = &dialects::kModelopt) {
     Recipe recipe = RecipeOf({RoleRule(Role::kRoutedExpert, ScaleMethod::kAuto)});
     recipe.kv_cache = kv_cache;
     recipe.dialect = dialect;
@@ -87,7 +87,7 @@ TEST_F(PlanKvCacheTest, ModeloptScalesAreF32BesideTheirProjections) {
 }
 
 TEST_F(PlanKvCacheTest, CompressedTensorsScalesAreBf16BesideTheAttention) {
-  const Plan plan = MakePlan(Model(), WithCache(KvCache::kFp8, Dialect::kCompressedTensors));
+  const Plan plan = MakePlan(Model(), WithCache(KvCache::kFp8, &dialects::kCompressedTensors));
   const auto scales = KvScales(plan);
   EXPECT_THAT(scales, SizeIs(4));
   const auto found = scales.find(std::string(kAttention) + ".v_scale");
@@ -104,7 +104,7 @@ TEST_F(PlanKvCacheTest, ALatentCacheHasItsScaleTwice) {
                                           .beside = {},
                                           .keys = true,
                                           .values = true};
-  const std::vector<TargetPart> parts = KvScaleParts(entry, Dialect::kModelopt);
+  const std::vector<TargetPart> parts = KvScaleParts(entry, &dialects::kModelopt);
   ASSERT_THAT(parts, SizeIs(2));
   EXPECT_EQ(parts[0].name, "model.layers.0.self_attn.k_proj.k_scale");
   EXPECT_EQ(parts[1].name, "model.layers.0.self_attn.v_proj.v_scale");
@@ -133,9 +133,9 @@ TEST_F(PlanKvCacheTest, WeightsAloneAreCalibratedForTheirCache) {
 // uninitialised.
 TEST_F(PlanKvCacheTest, CastScalesAreWrittenOnlyWhereNothingImpliesThem) {
   const checkpoint::SourceModel source = Model();
-  for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {
+  for (const Dialect dialect : {&dialects::kModelopt, &dialects::kCompressedTensors}) {
     const Plan plan = MakePlan(source, WithCache(KvCache::kFp8Cast, dialect));
-    EXPECT_THAT(KvScales(plan), SizeIs(dialect == Dialect::kModelopt ? 0 : 4));
+    EXPECT_THAT(KvScales(plan), SizeIs(dialect == &dialects::kModelopt ? 0 : 4));
     EXPECT_THAT(plan.observed_modules, SizeIs(6));
   }
 }
@@ -167,7 +167,7 @@ TEST_F(PlanKvCacheTest, AKeptNvfp4CheckpointCanGetACache) {
   Recipe recipe = WithCache(KvCache::kFp8);
   recipe.rules.clear();
   EXPECT_THAT(KvScales(MakePlan(source, recipe)), SizeIs(4));
-  recipe.dialect = Dialect::kCompressedTensors;
+  recipe.dialect = &dialects::kCompressedTensors;
   EXPECT_THAT(Refusal(source, recipe), HasSubstr("in modelopt convention"));
 }
 

@@ -74,7 +74,7 @@ TEST(Recipe, ReadsEveryFieldOfAnAnnotatedRecipe) {
   EXPECT_EQ(recipe.compute.device_memory.bytes, 1536ull << 20);
   EXPECT_EQ(recipe.compute.host_memory.bytes, 12u);
   EXPECT_EQ(recipe.compute.threads, 5);
-  EXPECT_EQ(recipe.dialect, Dialect::kCompressedTensors);
+  EXPECT_EQ(recipe.dialect, &dialects::kCompressedTensors);
   EXPECT_EQ(recipe.kv_cache, KvCache::kFp8);
   EXPECT_EQ(recipe.activations, ActivationScales::kConstant);
   EXPECT_EQ(recipe.constant_input_scale, 0.5f);

@@ -112,7 +112,7 @@ std::string Content(const Recipe& recipe) {
                         recipe.compute.threads,
                         static_cast<int>(recipe.compute.cpu_products),
                         recipe.compute.save_interval,
-                        DialectName(recipe.dialect),
+                        recipe.dialect->name,
                         KvCacheName(recipe.kv_cache),
                         static_cast<int>(recipe.activations),
                         recipe.constant_input_scale,

@@ -66,8 +66,8 @@ class GeneralRecipeTest : public ::testing::TestWithParam<GeneralRecipe> {
   static void ExpectRoles(const checkpoint::SourceModel& source,
                           const std::set<checkpoint::Role>& roles) {
     for (const std::string kv_cache : {"none", "fp8", "fp8_cast"}) {
-      for (const Dialect dialect : {Dialect::kModelopt, Dialect::kCompressedTensors}) {
-        SCOPED_TRACE(kv_cache + " " + std::string(DialectName(dialect)));
+      for (const Dialect dialect : {&dialects::kModelopt, &dialects::kCompressedTensors}) {
+        SCOPED_TRACE(kv_cache + " " + std::string(dialect->name));
         const Plan plan = MakePlan(source, Load(kv_cache, dialect));
         EXPECT_EQ(QuantisedRoles(source, plan), roles);
         for (size_t i = 0; i < plan.weights.size(); ++i) {
@@ -93,7 +93,7 @@ TEST_P(GeneralRecipeTest, FitsDenseModels) {
       Common({checkpoint::Role::kAttention, checkpoint::Role::kDenseMlp});
   if (!roles.empty()) return ExpectRoles(Open("tiny-llama"), roles);
   ErrorOf(ErrorCode::kUnusedRule,
-          [] { MakePlan(Open("tiny-llama"), Load("none", Dialect::kModelopt)); });
+          [] { MakePlan(Open("tiny-llama"), Load("none", &dialects::kModelopt)); });
 }
 
 TEST_P(GeneralRecipeTest, FitsModelsWithExperts) {

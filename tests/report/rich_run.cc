@@ -20,7 +20,7 @@ Json LayersJson(Dice& dice, const RichOptions& options) {
 Json InputsJson(Dice& dice, const RichOptions& options) {
   Json inputs = Json::array();
   for (int layer = 0; layer < options.layers; ++layer) {
-    for (const char* kind : {"ffn.experts.*.w1", "ffn.experts.*.w2"}) {
+    for (const char* kind : {"routed_expert w1", "routed_expert w2"}) {
       const double middle = dice.Log(2, 40);
       inputs.push_back({{"layer", layer},
                         {"kind", kind},

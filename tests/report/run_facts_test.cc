@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "run/export_record.h"
+#include "run/module_record.h"
 #include "run/run_log.h"
 #include "tests/support/temp_dir.h"
 
@@ -12,22 +13,6 @@ namespace {
 
 using run::InputAmax;
 using run::Store;
-
-TEST(ModuleKind, DropsLayerAndExpert) {
-  EXPECT_EQ(ModuleKind("layers.3.ffn.experts.17.w2"), "ffn.experts.*.w2");
-  EXPECT_EQ(ModuleKind("model.layers.12.mlp.experts.0.down_proj"), "mlp.experts.*.down_proj");
-  EXPECT_EQ(ModuleKind("layers.3.attn.wq_b"), "attn.wq_b");
-  EXPECT_EQ(ModuleKind("layers.0.ffn.shared_experts.w1"), "ffn.shared_experts.w1");
-  EXPECT_EQ(ModuleKind("head"), "head");
-}
-
-TEST(ModuleExpert, IsTheNumberBehindExperts) {
-  EXPECT_EQ(ModuleExpert("layers.3.ffn.experts.17.w2"), 17);
-  EXPECT_EQ(ModuleExpert("layers.3.ffn.shared_experts.w2"), -1);
-  EXPECT_EQ(ModuleExpert("layers.3.attn.wq_b"), -1);
-  EXPECT_EQ(ModuleExpert("layers.3.ffn.experts.99999999999.w2"), -1);
-  EXPECT_EQ(ModuleExpert("experts"), -1);
-}
 
 class RunFactsTest : public ::testing::Test {
  protected:
@@ -39,6 +24,12 @@ class RunFactsTest : public ::testing::Test {
                         .seconds = 1.5,
                         .statistics = run::AmaxRows(inputs),
                         .activations = {.file_name = "h", .bytes = 1, .hash = "h"}});
+  }
+
+  void NameModules(const std::vector<run::ModuleRecord>& modules) {
+    run::Transaction transaction(store_.database());
+    run::SaveModules(store_.database(), modules);
+    transaction.Commit();
   }
 
   testing::TempDir dir_;
@@ -58,6 +49,10 @@ TEST_F(RunFactsTest, AnEmptyStoreHasEmptyFacts) {
 }
 
 TEST_F(RunFactsTest, SumsUpByLayerAndKind) {
+  NameModules({{"layers.0.ffn.experts.0.w1", "routed_expert", "w1", 0},
+               {"layers.0.ffn.experts.1.w1", "routed_expert", "w1", 1},
+               {"layers.0.ffn.experts.2.w1", "routed_expert", "w1", 2},
+               {"layers.1.attn.wo", "", "wo", -1}});
   CommitLayer(0, {{.module = "layers.0.ffn.experts.0.w1", .amax = 4, .tokens = 10},
                   {.module = "layers.0.ffn.experts.2.w1", .amax = 2, .tokens = 30},
                   {.module = "layers.0.ffn.experts.1.w1", .amax = 0, .tokens = 0}});
@@ -65,7 +60,7 @@ TEST_F(RunFactsTest, SumsUpByLayerAndKind) {
   const Json facts = RunFacts(store_);
   ASSERT_EQ(facts.at("inputs").size(), 2u);
   EXPECT_EQ(facts.at("inputs")[0], Json({{"layer", 0},
-                                         {"kind", "ffn.experts.*.w1"},
+                                         {"kind", "routed_expert w1"},
                                          {"count", 2},
                                          {"min", 2.0},
                                          {"lower_quartile", 2.0},
@@ -73,7 +68,7 @@ TEST_F(RunFactsTest, SumsUpByLayerAndKind) {
                                          {"upper_quartile", 4.0},
                                          {"max", 4.0}}))
       << "without the module that saw no token";
-  EXPECT_EQ(facts.at("inputs")[1].at("kind"), "attn.wo");
+  EXPECT_EQ(facts.at("inputs")[1].at("kind"), "wo") << "of a store that does not say roles";
   EXPECT_EQ(facts.at("expert_tokens"), Json::array({{{"layer", 0}, {"tokens", {10, 0, 30}}}}));
   const Json& layer = facts.at("calibration").at("layers").at(0);
   EXPECT_EQ(layer.at("modules"), 3);

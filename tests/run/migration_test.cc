@@ -17,6 +17,7 @@
 #include "run/fold_record.h"
 #include "run/format_error_record.h"
 #include "run/merge.h"
+#include "run/module_record.h"
 #include "run/non_finite_record.h"
 #include "run/partial_layer.h"
 #include "run/row_hash.h"
@@ -136,7 +137,9 @@ TEST_F(MigrationTest, VersionFourLacksFoldsOnly) {
   const fs::path run_dir = dir_.path() / "v4";
   {
     const Store store = Store::Open(run_dir);
-    store.database().Execute("DROP TABLE fold; DROP TABLE format_error; PRAGMA user_version = 4");
+    store.database().Execute(
+        "DROP TABLE fold; DROP TABLE format_error; DROP TABLE module; "
+        "PRAGMA user_version = 4");
     StoreRowHashes(store.database());
   }
   EXPECT_THAT(ListFolds(Store::OpenForReading(run_dir).database()), IsEmpty());
@@ -150,13 +153,37 @@ TEST_F(MigrationTest, VersionFiveLacksErrorsOfFormatsOnly) {
   const fs::path run_dir = dir_.path() / "v5";
   {
     const Store store = Store::Open(run_dir);
-    store.database().Execute("DROP TABLE format_error; PRAGMA user_version = 5");
+    store.database().Execute(
+        "DROP TABLE format_error; DROP TABLE module; "
+        "PRAGMA user_version = 5");
     StoreRowHashes(store.database());
   }
   EXPECT_THAT(ListFormatErrors(Store::OpenForReading(run_dir).database()), IsEmpty());
   EXPECT_EQ(VersionOf(run_dir), 5);
   const Store store = Store::Open(run_dir);
   EXPECT_EQ(VersionOf(run_dir), kSchemaVersion);
+  EXPECT_EQ(Tables(store.database()), Tables(Store::Open(dir_.path() / "new").database()));
+}
+
+TEST_F(MigrationTest, VersionSixLacksModulesWhichAreNamedWithoutRoles) {
+  const fs::path run_dir = dir_.path() / "v6";
+  const std::vector<InputAmax> inputs = {
+      {.module = "layers.0.attn.wo_b", .amax = 1, .tokens = 2},
+      {.module = "layers.0.ffn.experts.17.w2", .amax = 3, .tokens = 4}};
+  {
+    Store store = Store::Open(run_dir);
+    store.CommitLayer({.layer = 0,
+                       .statistics = AmaxRows(inputs),
+                       .activations = {.file_name = "h", .bytes = 1, .hash = "h"}});
+    store.database().Execute("DROP TABLE module; PRAGMA user_version = 6");
+    StoreRowHashes(store.database());
+  }
+  const Store store = Store::Open(run_dir);
+  EXPECT_EQ(VersionOf(run_dir), kSchemaVersion);
+  EXPECT_THAT(ListModules(store.database()),
+              ElementsAre(ModuleRecord{"layers.0.attn.wo_b", "", "wo_b", -1},
+                          ModuleRecord{"layers.0.ffn.experts.17.w2", "", "w2", 17}));
+  EXPECT_THAT(store.Inputs(), SizeIs(2));
   EXPECT_EQ(Tables(store.database()), Tables(Store::Open(dir_.path() / "new").database()));
 }
 

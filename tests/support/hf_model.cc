@@ -53,6 +53,12 @@ class HfFamily : public checkpoint::Family {
     if (layer != std::string_view::npos) meaning.layer = name[layer + 7] - '0';
     if (const size_t expert = name.find(".experts."); expert != std::string_view::npos) {
       meaning.expert = name[expert + 9] - '0';
+      meaning.experts_module = name.substr(0, expert + 8);
+    }
+    if (meaning.linear) {
+      const std::string_view module =
+          name.substr(0, name.size() - std::string_view(".weight").size());
+      meaning.projection = module.substr(module.rfind('.') + 1);
     }
     const std::string parent(name.substr(0, name.find_last_of('.', name.size() - 8)));
     const bool is_qkv = Contains(name, "q_proj") || Contains(name, "k_proj.weight") ||

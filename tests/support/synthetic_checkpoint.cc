@@ -19,9 +19,9 @@ namespace vernier::testing {
 namespace {
 
 using checkpoint::DType;
-using checkpoint::ExpectedTensor;
 using checkpoint::ReleasedStorage;
 using checkpoint::SafetensorsLayout;
+using checkpoint::TensorRow;
 using checkpoint::TensorSpec;
 
 using Bytes = std::vector<std::byte>;
@@ -93,7 +93,7 @@ Bytes ToBytes(const std::vector<T>& values) {
 // Random bytes of one tensor; each tensor's depend on nothing but the seed and its name.
 class TensorMaker {
  public:
-  TensorMaker(const ExpectedTensor& tensor, std::string_view part, uint64_t seed, int64_t experts)
+  TensorMaker(const TensorRow& tensor, std::string_view part, uint64_t seed, int64_t experts)
       : tensor_(tensor), experts_(experts) {
     std::vector<uint32_t> words = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
     words.insert(words.end(), part.begin(), part.end());
@@ -102,7 +102,7 @@ class TensorMaker {
   }
 
   Bytes Weight() {
-    switch (StorageOf(tensor_)) {
+    switch (tensor_.stored) {
       case ReleasedStorage::kBf16:
         return Bf16();
       case ReleasedStorage::kF32:
@@ -179,7 +179,7 @@ class TensorMaker {
     return ToBytes(ids);
   }
 
-  const ExpectedTensor& tensor_;
+  const TensorRow& tensor_;
   int64_t experts_;
   std::mt19937_64 random_;
   std::normal_distribution<float> normal_;
@@ -273,20 +273,17 @@ void WriteSyntheticDeepseekV4(const std::filesystem::path& directory,
                               const SyntheticOptions& options) {
   const Json config = SyntheticDeepseekV4Config(options);
   const checkpoint::DeepseekV4Config parsed = checkpoint::ParseDeepseekV4Config(config);
-  std::vector<ExpectedTensor> tensors = checkpoint::DeepseekV4MainTensors(parsed);
-  for (ExpectedTensor& tensor : checkpoint::DeepseekV4MtpTensors(parsed)) {
-    tensors.push_back(std::move(tensor));
-  }
+  const std::vector<TensorRow> tensors = checkpoint::DeepseekV4Rows(parsed);
   std::vector<TensorSpec> specs;
-  std::unordered_map<std::string, const ExpectedTensor*> owner;
-  for (const ExpectedTensor& tensor : tensors) {
+  std::unordered_map<std::string, const TensorRow*> owner;
+  for (const TensorRow& tensor : tensors) {
     for (TensorSpec& spec : checkpoint::ReleasedTensors(tensor)) {
       owner[spec.name] = &tensor;
       specs.push_back(std::move(spec));
     }
   }
   WriteShards(directory, config, specs, options.shards, [&](const std::string& name) {
-    const ExpectedTensor& tensor = *owner.at(name);
+    const TensorRow& tensor = *owner.at(name);
     TensorMaker maker(tensor, name, options.seed, options.experts);
     if (name == tensor.name) return maker.Weight();
     return maker.Scales(ElementsOf(checkpoint::ReleasedTensors(tensor)[1].shape));

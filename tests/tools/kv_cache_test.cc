@@ -11,7 +11,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/checkpoint.h"
-#include "export/numbers.h"
+#include "checkpoint/numbers.h"
 #include "tests/support/command.h"
 #include "tests/support/source_tree.h"
 #include "tests/support/temp_dir.h"
@@ -79,7 +79,7 @@ class KvCacheCommandTest : public ::testing::Test {
     }
     std::vector<std::byte> bytes(output.tensor(index).info.Bytes());
     output.Read(index, 0, bytes);
-    return exporter::NumberFromBytes(bytes, output.tensor(index).info.dtype);
+    return checkpoint::NumberFromBytes(bytes, output.tensor(index).info.dtype);
   }
 
   Json Config() const { return ReadJsonFile(Output() / "config.json")["quantization_config"]; }
@@ -127,7 +127,7 @@ TEST_F(KvCacheCommandTest, CompressedTensorsHasThemBesideTheAttention) {
   const std::string attention = "model.layers.1.self_attn";
   EXPECT_EQ(
       Number(attention + ".k_scale"),
-      exporter::RoundNumber(Amax().at(attention + ".k_cache") / 448.0f, checkpoint::DType::kBF16));
+      checkpoint::RoundNumber(Amax().at(attention + ".k_cache") / 448.0f, checkpoint::DType::kBF16));
   EXPECT_GT(Number(attention + ".v_scale"), 0);
 }
 

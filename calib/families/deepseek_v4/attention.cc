@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 #include <limits>
+#include <string_view>
 #include <vector>
 
 #include "calib/budget/loop_constants.h"
@@ -11,9 +12,12 @@
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
 #include "calib/families/tensor_cores.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 
 namespace vernier::calib::deepseek_v4 {
 namespace {
+
+namespace names = checkpoint::deepseek_v4;
 
 // In place: the softmax of scores p [B, C, h, K] and a sink [h], of the keys that are visible
 // [B, C, K].
@@ -33,28 +37,29 @@ at::Tensor Positions(int64_t begin, int64_t end, const at::Tensor& like) {
 
 Attention::Attention(const TensorLoader& loader, int64_t layer,
                      const checkpoint::DeepseekV4Config& config, int64_t query_chunk)
-    : prefix_("layers." + std::to_string(layer) + ".attn."),
+    : module_(names::Attention(layer)),
       heads_(config.num_attention_heads),
       head_dim_(config.head_dim),
       groups_(config.o_groups),
       window_(config.sliding_window),
       query_chunk_(query_chunk),
       norm_eps_(config.rms_norm_eps),
-      wq_a_(loader.Load(prefix_ + "wq_a.weight")),
-      wq_b_(loader.Load(prefix_ + "wq_b.weight")),
-      wkv_(loader.Load(prefix_ + "wkv.weight")),
-      wo_a_(loader.Load(prefix_ + "wo_a.weight")),
-      wo_b_(loader.Load(prefix_ + "wo_b.weight")),
-      q_norm_(loader.LoadExact(prefix_ + "q_norm.weight")),
-      kv_norm_(loader.LoadExact(prefix_ + "kv_norm.weight")),
-      sink_(loader.LoadExact(prefix_ + "attn_sink")) {
+      wq_a_(loader.Load(names::Below(module_, names::kWqA) + ".weight")),
+      wq_b_(loader.Load(names::Below(module_, names::kWqB) + ".weight")),
+      wkv_(loader.Load(names::Below(module_, names::kWkv) + ".weight")),
+      wo_a_(loader.Load(names::Below(module_, names::kWoA) + ".weight")),
+      wo_b_(loader.Load(names::Below(module_, names::kWoB) + ".weight")),
+      q_norm_(loader.LoadExact(names::Below(module_, names::kQNorm) + ".weight")),
+      kv_norm_(loader.LoadExact(names::Below(module_, names::kKvNorm) + ".weight")),
+      sink_(loader.LoadExact(names::Below(module_, names::kSink))) {
   assert(query_chunk > 0);
-  const int64_t ratio = config.compress_ratios.at(static_cast<size_t>(layer));
-  rope_frequencies_ = RopeFrequencies(config, ratio);
-  if (ratio == 0) return;
-  compressor_.emplace(loader, prefix_ + "compressor.", rope_frequencies_, norm_eps_);
-  if (ratio == checkpoint::kSparseRatio) {
-    indexer_.emplace(loader, prefix_ + "indexer.", rope_frequencies_, config);
+  const checkpoint::DeepseekV4Block& block = config.block(layer);
+  rope_frequencies_ = RopeFrequencies(config, block.compress_ratio);
+  if (!block.compresses()) return;
+  compressor_.emplace(loader, names::Below(module_, names::kCompressor), rope_frequencies_,
+                      norm_eps_);
+  if (block.indexes()) {
+    indexer_.emplace(loader, names::Below(module_, names::kIndexer), rope_frequencies_, config);
   }
 }
 
@@ -77,11 +82,11 @@ Attention::Sequence Attention::Project(const at::Tensor& x, const TokenBatch& ba
   past.length += x.size(1);
   sequence.x = x;
   sequence.rope = MakeRopeTable(rope_frequencies_, sequence.first, past.length, x.device());
-  const auto site = [&](const char* name) { return prefix_ + name; };
-  const at::Tensor qr = RmsNorm(RunLinear(tap, {.module = site("wq_a"), .weight = wq_a_}, batch, x),
-                                q_norm_, norm_eps_);
-  sequence.q_in = TakeInput(tap, {.module = site("wq_b"), .weight = wq_b_}, batch, qr);
-  const at::Tensor kv = RunLinear(tap, {.module = site("wkv"), .weight = wkv_}, batch, x);
+  const auto site = [&](std::string_view name) { return names::Below(module_, name); };
+  const at::Tensor qr = RmsNorm(
+      RunLinear(tap, {.module = site(names::kWqA), .weight = wq_a_}, batch, x), q_norm_, norm_eps_);
+  sequence.q_in = TakeInput(tap, {.module = site(names::kWqB), .weight = wq_b_}, batch, qr);
+  const at::Tensor kv = RunLinear(tap, {.module = site(names::kWkv), .weight = wkv_}, batch, x);
   sequence.kv = Join(past.kv, Rotate(RmsNorm(kv, kv_norm_, norm_eps_), sequence.rope,
                                      /*per_head=*/false));
   const int64_t kept = std::min(window_ - 1, sequence.kv.size(1));
@@ -91,8 +96,10 @@ Attention::Sequence Attention::Project(const at::Tensor& x, const TokenBatch& ba
     sequence.entries = past.entries.entries;
   }
   if (indexer_) {
-    sequence.index_q_in =
-        TakeInput(tap, {.module = site("indexer.wq_b"), .weight = indexer_->wq_b()}, batch, qr);
+    sequence.index_q_in = TakeInput(
+        tap,
+        {.module = names::Below(site(names::kIndexer), names::kWqB), .weight = indexer_->wq_b()},
+        batch, qr);
     indexer_->compressor().Append(x, past.indexed);
     sequence.index_keys = past.indexed.entries;
   }
@@ -143,11 +150,12 @@ at::Tensor Attention::ProjectOutput(const at::Tensor& heads, const TokenBatch& b
                                     Tap& tap) const {
   const int64_t batch_size = heads.size(0), queries = heads.size(1);
   const int64_t group_width = heads_ * head_dim_ / groups_;
-  const at::Tensor grouped =
-      TakeInput(tap, {.module = prefix_ + "wo_a", .weight = wo_a_, .groups = groups_}, batch,
-                heads.reshape({-1, groups_, group_width}));
+  const at::Tensor grouped = TakeInput(
+      tap, {.module = names::Below(module_, names::kWoA), .weight = wo_a_, .groups = groups_},
+      batch, heads.reshape({-1, groups_, group_width}));
   const at::Tensor low_rank = GroupedLinear(grouped, wo_a_);
-  return RunLinear(tap, {.module = prefix_ + "wo_b", .weight = wo_b_}, batch, low_rank)
+  return RunLinear(tap, {.module = names::Below(module_, names::kWoB), .weight = wo_b_}, batch,
+                   low_rank)
       .view({batch_size, queries, -1});
 }
 

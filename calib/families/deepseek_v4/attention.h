@@ -62,7 +62,7 @@ class Attention {
   at::Tensor AttendChunk(const Sequence& sequence, int64_t begin, int64_t end) const;
   at::Tensor ProjectOutput(const at::Tensor& heads, const TokenBatch& batch, Tap& tap) const;
 
-  std::string prefix_;  // "layers.0.attn."
+  std::string module_;  // "layers.0.attn"
   int64_t heads_, head_dim_, groups_, window_, query_chunk_;
   double norm_eps_;
   at::Tensor wq_a_, wq_b_, wkv_, wo_a_, wo_b_;  // compute dtype

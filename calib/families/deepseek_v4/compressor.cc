@@ -6,9 +6,12 @@
 
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 
 namespace vernier::calib::deepseek_v4 {
 namespace {
+
+namespace names = checkpoint::deepseek_v4;
 
 // values [B, W, r, 2d] -> [B, W, 2r, d]: the slots that each entry draws on. `absent` stands where
 // the first window has no predecessor.
@@ -25,12 +28,12 @@ at::Tensor Join(const at::Tensor& past, const at::Tensor& next) {
   return past.defined() ? at::cat({past, next}, 1) : next;
 }
 
-Compressor::Compressor(const TensorLoader& loader, const std::string& prefix,
+Compressor::Compressor(const TensorLoader& loader, const std::string& module,
                        const at::Tensor& rope_frequencies, double norm_eps)
-    : wkv_(loader.Load(prefix + "wkv.weight")),
-      wgate_(loader.Load(prefix + "wgate.weight")),
-      ape_(loader.LoadExact(prefix + "ape")),
-      norm_(loader.LoadExact(prefix + "norm.weight")),
+    : wkv_(loader.Load(names::Below(module, names::kWkv) + ".weight")),
+      wgate_(loader.Load(names::Below(module, names::kWgate) + ".weight")),
+      ape_(loader.LoadExact(names::Below(module, names::kPositions))),
+      norm_(loader.LoadExact(names::Below(module, names::kNorm) + ".weight")),
       rope_frequencies_(rope_frequencies),
       norm_eps_(norm_eps) {}
 

@@ -12,7 +12,7 @@
 
 namespace vernier::calib::deepseek_v4 {
 
-// `prefix` + "wkv.weight", "wgate.weight", "ape" and "norm.weight" in the checkpoint. When `ape` is
+// wkv, wgate, ape and norm below `module` in the checkpoint. When `ape` is
 // twice as wide as the norm, windows overlap: an entry also draws on the window before its own,
 // through the first half of the channels, and on its own through the second half.
 class Compressor {
@@ -24,7 +24,7 @@ class Compressor {
   };
 
   // `rope_frequencies`: F32 on the host.
-  Compressor(const TensorLoader& loader, const std::string& prefix,
+  Compressor(const TensorLoader& loader, const std::string& module,
              const at::Tensor& rope_frequencies, double norm_eps);
 
   // Tokens of a window.

@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "calib/families/deepseek_v4/expert.h"
@@ -10,22 +11,23 @@
 #include "calib/families/rms_norm.h"
 #include "calib/families/vocabulary.h"
 #include "checkpoint/families/deepseek_v4_config.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 
 namespace vernier::calib {
 namespace deepseek_v4 {
 namespace {
 
-std::string ExpertModule(int64_t layer, int64_t expert) {
-  return "layers." + std::to_string(layer) + ".ffn.experts." + std::to_string(expert);
-}
+namespace names = checkpoint::deepseek_v4;
+
+std::string WeightOf(std::string_view module) { return std::string(module) + ".weight"; }
 
 class DeepseekV4Head final : public Head {
  public:
   DeepseekV4Head(const TensorLoader& loader, const checkpoint::DeepseekV4Config& config)
       : norm_eps_(config.rms_norm_eps),
         streams_(loader, config),
-        norm_(loader.LoadExact("norm.weight")),
-        projection_(loader.Load("head.weight")) {}
+        norm_(loader.LoadExact(WeightOf(names::kLastNorm))),
+        projection_(loader.Load(WeightOf(names::kHead))) {}
 
   at::Tensor Logits(const at::Tensor& hidden) const override {
     return ProjectToVocabulary(RmsNorm(streams_.Collapse(hidden), norm_, norm_eps_), projection_);
@@ -44,7 +46,7 @@ class DeepseekV4Decoder final : public Decoder {
         loader_(&loader),
         config_(checkpoint::ParseDeepseekV4Config(loader.source().checkpoint.config())) {}
 
-  int64_t Layers() const override { return config_.num_hidden_layers; }
+  int64_t Layers() const override { return config_.layers(); }
   int64_t VocabSize() const override { return config_.vocab_size; }
   std::vector<int64_t> HiddenShape() const override {
     return {config_.hc_mult, config_.hidden_size};
@@ -54,7 +56,7 @@ class DeepseekV4Decoder final : public Decoder {
   int64_t MixWidth() const override { return config_.hc_mult * (1 + config_.hc_mult); }
 
   at::Tensor Embed(const at::Tensor& ids) const override {
-    return EmbedTokens(*loader_, "embed.weight", config_.vocab_size, ids)
+    return EmbedTokens(*loader_, WeightOf(names::kEmbedding), config_.vocab_size, ids)
         .unsqueeze(2)
         .expand({-1, -1, config_.hc_mult, -1})
         .contiguous();
@@ -66,8 +68,9 @@ class DeepseekV4Decoder final : public Decoder {
 
   ExpertWeights LoadExpert(int64_t layer, int64_t expert) const override {
     ExpertWeights weights;
-    for (const char* part : kExpertParts) {
-      weights.push_back(loader_->LoadAhead(ExpertModule(layer, expert) + "." + part + ".weight"));
+    for (const std::string_view part : kExpertParts) {
+      const std::string module = names::Below(names::Expert(layer, expert), part);
+      weights.push_back(loader_->LoadAhead(WeightOf(module)));
     }
     return weights;
   }
@@ -75,7 +78,7 @@ class DeepseekV4Decoder final : public Decoder {
   at::Tensor RunExpert(int64_t layer, int64_t expert, const ExpertWeights& weights,
                        const at::Tensor& x, Tap& tap) const override {
     const TokenBatch no_padding;
-    return RunSwiglu(x, weights, config_.swiglu_limit, ExpertModule(layer, expert), no_padding,
+    return RunSwiglu(x, weights, config_.swiglu_limit, names::Expert(layer, expert), no_padding,
                      tap);
   }
 

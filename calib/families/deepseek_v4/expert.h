@@ -4,15 +4,18 @@
 
 #include <ATen/ATen.h>
 
+#include <array>
 #include <string>
 
 #include "calib/families/decoder.h"
 #include "calib/tap.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 
 namespace vernier::calib::deepseek_v4 {
 
 // The linear layers of an expert, in the order of its ExpertWeights: w1, w3 [I, D] and w2 [D, I].
-inline constexpr const char* kExpertParts[] = {"w1", "w2", "w3"};
+inline constexpr std::array kExpertParts = {
+    checkpoint::deepseek_v4::kW1, checkpoint::deepseek_v4::kW2, checkpoint::deepseek_v4::kW3};
 
 // x [rows, D] -> [rows, D], x's dtype. Observes the inputs of `module`.w1, .w2 and .w3, without the
 // padding of `batch`, of whose tokens x holds the rows.

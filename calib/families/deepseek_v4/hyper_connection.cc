@@ -1,14 +1,23 @@
 #include "calib/families/deepseek_v4/hyper_connection.h"
 
 #include <functional>
+#include <string>
+#include <string_view>
 
 #include "calib/device_forward.h"
 #include "calib/families/linear.h"
 #include "calib/families/rms_norm.h"
 #include "calib/families/row_tiles.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 
 namespace vernier::calib::deepseek_v4 {
 namespace {
+
+namespace names = checkpoint::deepseek_v4;
+
+std::string InStreamHead(std::string_view name) {
+  return std::string(names::kStreamHead).append(name);
+}
 
 // Calls `run(begin, end)` for tokens of the streams `hidden` [B, S, n, D], all of them: at once on
 // a CPU, elsewhere as many as RowsOfTile has, so that F32 copies stay small.
@@ -68,9 +77,9 @@ StreamMix StreamMix::Unpack(const at::Tensor& packed, int64_t streams) {
 
 HyperConnection::HyperConnection(const TensorLoader& loader, const std::string& prefix,
                                  const checkpoint::DeepseekV4Config& config)
-    : fn_(loader.LoadExact(prefix + "fn")),
-      base_(loader.LoadExact(prefix + "base")),
-      scale_(loader.LoadExact(prefix + "scale")),
+    : fn_(loader.LoadExact(prefix + std::string(names::kStreamFn))),
+      base_(loader.LoadExact(prefix + std::string(names::kStreamBase))),
+      scale_(loader.LoadExact(prefix + std::string(names::kStreamScale))),
       streams_(config.hc_mult),
       sinkhorn_iters_(config.hc_sinkhorn_iters),
       hc_eps_(config.hc_eps),
@@ -110,9 +119,9 @@ at::Tensor WriteStreams(const at::Tensor& hidden, const at::Tensor& y, const Str
 
 StreamCollapse::StreamCollapse(const TensorLoader& loader,
                                const checkpoint::DeepseekV4Config& config)
-    : fn_(loader.LoadExact("hc_head_fn")),
-      base_(loader.LoadExact("hc_head_base")),
-      scale_(loader.LoadExact("hc_head_scale")),
+    : fn_(loader.LoadExact(InStreamHead(names::kStreamFn))),
+      base_(loader.LoadExact(InStreamHead(names::kStreamBase))),
+      scale_(loader.LoadExact(InStreamHead(names::kStreamScale))),
       hc_eps_(config.hc_eps),
       norm_eps_(config.rms_norm_eps) {}
 

@@ -7,14 +7,18 @@
 #include "calib/families/linear.h"
 #include "calib/families/tensor_cores.h"
 #include "calib/families/top_k.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 
 namespace vernier::calib::deepseek_v4 {
 
-Indexer::Indexer(const TensorLoader& loader, const std::string& prefix,
+namespace names = checkpoint::deepseek_v4;
+
+Indexer::Indexer(const TensorLoader& loader, const std::string& module,
                  const at::Tensor& rope_frequencies, const checkpoint::DeepseekV4Config& config)
-    : compressor_(loader, prefix + "compressor.", rope_frequencies, config.rms_norm_eps),
-      wq_b_(loader.Load(prefix + "wq_b.weight")),
-      weights_proj_(loader.Load(prefix + "weights_proj.weight")),
+    : compressor_(loader, names::Below(module, names::kCompressor), rope_frequencies,
+                  config.rms_norm_eps),
+      wq_b_(loader.Load(names::Below(module, names::kWqB) + ".weight")),
+      weights_proj_(loader.Load(names::Below(module, names::kWeightsProjection) + ".weight")),
       heads_(config.index_n_heads),
       head_dim_(config.index_head_dim),
       top_k_(config.index_topk) {}

@@ -14,10 +14,10 @@
 
 namespace vernier::calib::deepseek_v4 {
 
-// Weights below `prefix` ("layers.2.attn.indexer.").
+// Weights below `module` ("layers.2.attn.indexer").
 class Indexer {
  public:
-  Indexer(const TensorLoader& loader, const std::string& prefix, const at::Tensor& rope_frequencies,
+  Indexer(const TensorLoader& loader, const std::string& module, const at::Tensor& rope_frequencies,
           const checkpoint::DeepseekV4Config& config);
 
   const at::Tensor& wq_b() const { return wq_b_; }

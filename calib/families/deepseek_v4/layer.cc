@@ -1,30 +1,37 @@
 #include "calib/families/deepseek_v4/layer.h"
 
+#include <string_view>
+
 #include "calib/families/deepseek_v4/expert.h"
 #include "calib/families/rms_norm.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 
 namespace vernier::calib::deepseek_v4 {
 namespace {
 
-std::string LayerPrefix(int64_t layer) { return "layers." + std::to_string(layer) + "."; }
+namespace names = checkpoint::deepseek_v4;
+
+std::string InLayer(int64_t layer, std::string_view name) {
+  return names::Layer(layer).append(name);
+}
 
 }  // namespace
 
 Layer::Layer(const TensorLoader& loader, int64_t layer, const checkpoint::DeepseekV4Config& config,
              int64_t query_chunk)
-    : shared_module_(LayerPrefix(layer) + "ffn.shared_experts"),
-      router_module_(LayerPrefix(layer) + "ffn.gate"),
+    : shared_module_(names::SharedExperts(layer)),
+      router_module_(names::Below(names::Ffn(layer), names::kRouter)),
       norm_eps_(config.rms_norm_eps),
       swiglu_limit_(config.swiglu_limit),
-      attn_norm_(loader.LoadExact(LayerPrefix(layer) + "attn_norm.weight")),
-      ffn_norm_(loader.LoadExact(LayerPrefix(layer) + "ffn_norm.weight")),
-      attn_site_(loader, LayerPrefix(layer) + "hc_attn_", config),
-      ffn_site_(loader, LayerPrefix(layer) + "hc_ffn_", config),
+      attn_norm_(loader.LoadExact(InLayer(layer, names::kAttentionNorm) + ".weight")),
+      ffn_norm_(loader.LoadExact(InLayer(layer, names::kFfnNorm) + ".weight")),
+      attn_site_(loader, InLayer(layer, names::kAttentionStreams), config),
+      ffn_site_(loader, InLayer(layer, names::kFfnStreams), config),
       attention_(loader, layer, config, query_chunk),
       router_(loader, layer, config) {
   if (config.n_shared_experts == 0) return;
-  for (const char* part : kExpertParts) {
-    shared_experts_.push_back(loader.Load(shared_module_ + "." + part + ".weight"));
+  for (const std::string_view part : kExpertParts) {
+    shared_experts_.push_back(loader.Load(names::Below(shared_module_, part) + ".weight"));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "calib/families/linear.h"
 #include "calib/families/top_k.h"
+#include "checkpoint/families/deepseek_v4_names.h"
 
 namespace vernier::calib::deepseek_v4 {
 
@@ -12,12 +13,13 @@ Router::Router(const TensorLoader& loader, int64_t layer,
     : top_k_(config.num_experts_per_tok),
       normalize_(config.norm_topk_prob),
       scaling_factor_(config.routed_scaling_factor) {
-  const std::string prefix = "layers." + std::to_string(layer) + ".ffn.gate.";
-  weight_ = loader.Load(prefix + "weight");
-  if (layer < config.num_hash_layers) {
-    tid2eid_ = loader.LoadExact(prefix + "tid2eid");
+  namespace names = checkpoint::deepseek_v4;
+  const std::string module = names::Below(names::Ffn(layer), names::kRouter);
+  weight_ = loader.Load(module + ".weight");
+  if (config.block(layer).hashes()) {
+    tid2eid_ = loader.LoadExact(names::Below(module, names::kTokenExperts));
   } else {
-    bias_ = loader.LoadExact(prefix + "bias");
+    bias_ = loader.LoadExact(module + ".bias");
   }
 }
 

@@ -12,7 +12,7 @@
 
 namespace vernier::calib::deepseek_v4 {
 
-// The first num_hash_layers layers look the experts up by token id (gate.tid2eid), the others take
+// Some layers look the experts up by token id (gate.tid2eid), the others take
 // the best by score plus gate.bias, the lower expert first among equals. The bias selects only.
 class Router {
  public:

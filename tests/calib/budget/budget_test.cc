@@ -9,6 +9,8 @@
 
 #include "calib/budget/forecast.h"
 #include "calib/budget/loop_constants.h"
+#include "checkpoint/families/decoder_config.h"
+#include "checkpoint/families/hf_family.h"
 #include "checkpoint/read_speed.h"
 #include "recipes/plan.h"
 #include "tests/support/expect_error.h"
@@ -68,6 +70,36 @@ TEST_F(BudgetTest, PartsAreTheModelsSizes) {
   compute_.dtype = recipes::ComputeDtype::kFloat32;
   EXPECT_EQ(Budget().expert_bytes, 2 * budget.expert_bytes);
   EXPECT_EQ(Budget().checkpoint_bytes, 2 * budget.checkpoint_bytes);
+}
+
+// Blocks of one model may differ; what does not fit beside one of them does not fit.
+TEST(BudgetOfBlocks, IsThatOfTheLargestLayer) {
+  checkpoint::SourceModel source =
+      checkpoint::OpenSourceModel(std::filesystem::path(VERNIER_TEST_DATA) / "models/tiny-llama");
+  const checkpoint::DecoderConfig plain = *source.family->Decoder();
+  ASSERT_GT(plain.layers(), 1);
+  const auto batch_bytes = [&](const checkpoint::DecoderConfig& config) {
+    source.family = checkpoint::MakeHfFamily("mixed", config);
+    return PlanBudget(source, {.batch_size = 1}, {.samples = 1, .sequence_length = 4096}, kAmple)
+        .batch_bytes;
+  };
+  checkpoint::DecoderConfig one = plain, all = plain;
+  one.blocks.back().ffn.width *= 64;
+  for (checkpoint::DecoderBlock& block : all.blocks) block.ffn.width *= 64;
+  EXPECT_EQ(batch_bytes(one), batch_bytes(all));
+  EXPECT_GT(batch_bytes(one), batch_bytes(plain));
+
+  one = all = plain;
+  one.blocks.back().attention.heads *= 16;
+  for (checkpoint::DecoderBlock& block : all.blocks) block.attention.heads *= 16;
+  EXPECT_EQ(batch_bytes(one), batch_bytes(all));
+  EXPECT_GT(batch_bytes(one), batch_bytes(plain));
+
+  checkpoint::DecoderConfig windows = all, one_sees_all = all;
+  for (checkpoint::DecoderBlock& block : windows.blocks) block.attention.window = 16;
+  one_sees_all.blocks.front().attention.window = 16;
+  EXPECT_EQ(batch_bytes(one_sees_all), batch_bytes(all));
+  EXPECT_LT(batch_bytes(windows), batch_bytes(all));
 }
 
 TEST_F(BudgetTest, AmpleMemoryTakesAllExpertsAndTheLargestBatch) {

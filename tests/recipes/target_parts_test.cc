@@ -14,6 +14,10 @@
 namespace vernier::recipes {
 namespace {
 
+using dialects::CheckTarget;
+using dialects::Fp8BlocksOf;
+using dialects::TargetPart;
+using dialects::TargetParts;
 using ::vernier::testing::HfFormat;
 using ::vernier::testing::MakeHfModel;
 using ::vernier::testing::OpenTinyModel;
@@ -56,13 +60,13 @@ TEST_P(TargetPartsTest, AreTheDialects) {
   weight.module = "X";
   weight.shape = {200, 256};
   Fp8Blocks blocks;
-  if (row.dialect == Dialect::kCompressedTensors) {
+  if (row.dialect == &dialects::kCompressedTensors) {
     blocks.scale_dtype = checkpoint::DType::kBF16;
     blocks.four_dimensions = false;
   }
   std::vector<std::string> parts;
   for (const TargetPart& part : TargetParts({.format = row.format,
-                                .dialect = row.dialect,
+                                .dialect = *row.dialect,
                                 .with_input_scale = row.with_input_scale,
                                 .weight = weight,
                                 .fp8_blocks = blocks})) {
@@ -73,9 +77,9 @@ TEST_P(TargetPartsTest, AreTheDialects) {
   EXPECT_EQ(parts, row.parts);
 }
 
-using enum Format;
-constexpr Dialect kModelopt = Dialect::kModelopt;
-constexpr Dialect kCompressed = Dialect::kCompressedTensors;
+using namespace formats;  // NOLINT: rows name most of them
+constexpr Dialect kModelopt = &dialects::kModelopt;
+constexpr Dialect kCompressed = &dialects::kCompressedTensors;
 
 INSTANTIATE_TEST_SUITE_P(
     Modelopt, TargetPartsTest,
@@ -160,16 +164,17 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(CheckTargetTest, Int4HasNoModeloptLayout) {
   const std::string message = vernier::testing::ErrorOf(
-      ErrorCode::kBadRule, [] { CheckTarget(kInt4, kModelopt, "the rule"); });
+      ErrorCode::kBadRule, [] { CheckTarget(kInt4, *kModelopt, "the rule"); });
   EXPECT_NE(message.find("compressed-tensors"), std::string::npos);
-  for (const Format format : {kNvfp4, kMxfp4, kMxfp8, kFp8Tensor, kFp8Channel, kFp8Block}) {
-    CheckTarget(format, kModelopt, "the rule");
+  for (const Format format :
+       std::initializer_list<Format>{kNvfp4, kMxfp4, kMxfp8, kFp8Tensor, kFp8Channel, kFp8Block}) {
+    CheckTarget(format, *kModelopt, "the rule");
   }
-  CheckTarget(kInt4, kCompressed, "the rule");
+  CheckTarget(kInt4, *kCompressed, "the rule");
 }
 
 TEST(Fp8BlocksTest, FollowTheSourcesOwnConvention) {
-  const Fp8Blocks v4 = Fp8BlocksOf(OpenTinyModel(), kModelopt);
+  const Fp8Blocks v4 = Fp8BlocksOf(OpenTinyModel(), *kModelopt);
   EXPECT_TRUE(v4.native);
   EXPECT_EQ(v4.scale_suffix, ".scale");
   EXPECT_EQ(v4.scale_dtype, checkpoint::DType::kF8E8M0);
@@ -177,22 +182,22 @@ TEST(Fp8BlocksTest, FollowTheSourcesOwnConvention) {
 
   const TempDir directory;
   const Fp8Blocks v3 =
-      Fp8BlocksOf(MakeHfModel(directory.path(), {.format = HfFormat::kNativeFp8}), kModelopt);
+      Fp8BlocksOf(MakeHfModel(directory.path(), {.format = HfFormat::kNativeFp8}), *kModelopt);
   EXPECT_TRUE(v3.native);
   EXPECT_EQ(v3.scale_suffix, ".weight_scale_inv");
   EXPECT_EQ(v3.scale_dtype, checkpoint::DType::kF32);
-  EXPECT_EQ(v3.rows, 128);
-  EXPECT_EQ(v3.columns, 128);
+  EXPECT_EQ(v3.size.rows, 128);
+  EXPECT_EQ(v3.size.columns, 128);
 }
 
 TEST(Fp8BlocksTest, AreTheDialectsForOtherSources) {
   const TempDir directory;
   for (const HfFormat format : {HfFormat::kBf16, HfFormat::kCompressed, HfFormat::kModelopt}) {
     const checkpoint::SourceModel source = MakeHfModel(directory.path(), {.format = format});
-    EXPECT_FALSE(Fp8BlocksOf(source, kModelopt).native);
-    EXPECT_TRUE(Fp8BlocksOf(source, kModelopt).four_dimensions);
+    EXPECT_FALSE(Fp8BlocksOf(source, *kModelopt).native);
+    EXPECT_TRUE(Fp8BlocksOf(source, *kModelopt).four_dimensions);
   }
-  const Fp8Blocks compressed = Fp8BlocksOf(OpenTinyModel(), kCompressed);
+  const Fp8Blocks compressed = Fp8BlocksOf(OpenTinyModel(), *kCompressed);
   EXPECT_FALSE(compressed.native);
   EXPECT_EQ(compressed.scale_suffix, ".weight_scale");
   EXPECT_EQ(compressed.scale_dtype, checkpoint::DType::kBF16);

@@ -1,0 +1,57 @@
+// What the modules and tensors of a decoder are called: each name is spelled here, and tensor
+// table, folds and forward pass are made of it. The defaults are Llama's and DeepSeek-V3's.
+#ifndef VERNIER_CHECKPOINT_FAMILIES_DECODER_NAMES_H_
+#define VERNIER_CHECKPOINT_FAMILIES_DECODER_NAMES_H_
+
+#include <cstdint>
+#include <string>
+
+namespace vernier::checkpoint {
+
+struct DecoderNames {
+  std::string embedding = "model.embed_tokens";
+  std::string layers = "model.layers";
+  std::string last_norm = "model.norm";
+  std::string head = "lm_head";
+
+  // Below a layer.
+  std::string attention_norm = "input_layernorm";
+  std::string attention = "self_attn";
+  std::string ffn_norm = "post_attention_layernorm";
+  std::string ffn = "mlp";
+
+  // Below attention.
+  std::string q = "q_proj", k = "k_proj", v = "v_proj", o = "o_proj";
+  std::string q_norm = "q_norm", k_norm = "k_norm";
+  std::string q_a = "q_a_proj", q_a_norm = "q_a_layernorm", q_b = "q_b_proj";
+  std::string kv_a = "kv_a_proj_with_mqa", kv_a_norm = "kv_a_layernorm", kv_b = "kv_b_proj";
+
+  // Below the feed-forward network.
+  std::string router = "gate";
+  std::string correction_bias = "e_score_correction_bias";  // below the router
+  std::string experts = "experts";
+  std::string shared_experts = "shared_experts";
+
+  // Below a dense MLP, an expert and the shared experts.
+  std::string gate = "gate_proj", up = "up_proj", down = "down_proj";
+
+  // Below the experts, of all of them.
+  std::string stacked_gate_up = "gate_up_proj", stacked_down = "down_proj";
+
+  // Groups that engines fuse, beside their members.
+  std::string qkv = "qkv", q_a_kv_a = "q_a_kv_a", gate_up = "gate_up";
+
+  // "model.layers.3."
+  std::string Layer(int64_t layer) const { return layers + "." + std::to_string(layer) + "."; }
+  std::string Attention(int64_t layer) const { return Layer(layer) + attention; }
+  std::string Ffn(int64_t layer) const { return Layer(layer) + ffn; }
+  std::string Experts(int64_t layer) const { return Ffn(layer) + "." + experts; }
+  std::string Expert(int64_t layer, int64_t expert) const {
+    return Experts(layer) + "." + std::to_string(expert);
+  }
+  std::string SharedExperts(int64_t layer) const { return Ffn(layer) + "." + shared_experts; }
+};
+
+}  // namespace vernier::checkpoint
+
+#endif  // VERNIER_CHECKPOINT_FAMILIES_DECODER_NAMES_H_

@@ -1,0 +1,28 @@
+// Facts about a family, beside its tensors, that decide something elsewhere.
+#ifndef VERNIER_CHECKPOINT_FAMILIES_FAMILY_FACTS_H_
+#define VERNIER_CHECKPOINT_FAMILIES_FAMILY_FACTS_H_
+
+#include <vector>
+
+#include "checkpoint/logical_weight.h"
+
+namespace vernier::checkpoint {
+
+// Which code of an engine reads the quantisation of a model.
+enum class EngineCode {
+  kCommon,      // that of the quant_method
+  kDeepseekV4,  // the model's own: FP8 with E8M0 scales, beside experts of MXFP4 or NVFP4
+};
+
+struct FamilyFacts {
+  // What `convert` gives fewer bits to where no recipe says otherwise.
+  std::vector<Role> converted = {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert,
+                                 Role::kRoutedExpert};
+  // Engines load NVFP4 weights beside those that stay in the release's own block FP8.
+  bool nvfp4_beside_native = false;
+  EngineCode engine_code = EngineCode::kCommon;
+};
+
+}  // namespace vernier::checkpoint
+
+#endif  // VERNIER_CHECKPOINT_FAMILIES_FAMILY_FACTS_H_

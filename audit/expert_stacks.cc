@@ -13,13 +13,15 @@ namespace {
 
 constexpr std::string_view kBias = "_bias";
 
-// A stack's name in its container, and its parts' names in one expert; an empty name ends them.
-struct StackRow {
+// A stack's name in its container, and its parts' names in one expert; an empty name ends them. Of
+// any model, as engines' loaders have them: an audit does not take a family's word for what it
+// judges.
+struct KnownStack {
   std::string_view stack;
   std::array<std::string_view, 2> slices;
 };
 
-constexpr StackRow kStacks[] = {
+constexpr KnownStack kStacks[] = {
     {"gate_up_proj", {"gate_proj", "up_proj"}},
     {"gate_up_proj", {"w1", "w3"}},
     {"down_proj", {"down_proj"}},
@@ -33,7 +35,7 @@ constexpr StackRow kStacks[] = {
 
 // One expert's modules, in their order; nothing when any is missing.
 bool AddExpert(const ModuleIndex& index, std::string_view container, int64_t expert,
-               const StackRow& row, std::string_view suffix, std::vector<size_t>* slices) {
+               const KnownStack& row, std::string_view suffix, std::vector<size_t>* slices) {
   for (const std::string_view slice : row.slices) {
     if (slice.empty()) continue;
     const auto found =
@@ -47,7 +49,7 @@ bool AddExpert(const ModuleIndex& index, std::string_view container, int64_t exp
 }
 
 std::vector<size_t> AllExperts(const ModuleIndex& index, std::string_view container,
-                               int64_t experts, const StackRow& row, std::string_view suffix) {
+                               int64_t experts, const KnownStack& row, std::string_view suffix) {
   std::vector<size_t> slices;
   for (int64_t expert = 0; expert < experts; ++expert) {
     if (!AddExpert(index, container, expert, row, suffix, &slices)) return {};
@@ -101,7 +103,7 @@ std::vector<size_t> SlicesOf(const Module& stack, const Subject& stacked,
   const bool is_bias = leaf.ends_with(kBias);
   if (is_bias) leaf.remove_suffix(kBias.size());
   if (shape.size() < (is_bias ? 2 : 3)) return {};
-  for (const StackRow& row : kStacks) {
+  for (const KnownStack& row : kStacks) {
     if (row.stack != leaf) continue;
     const auto slices =
         AllExperts(unstacked.index, container, shape[0], row, is_bias ? ".bias" : "");

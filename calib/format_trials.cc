@@ -102,8 +102,9 @@ void FormatTrials::Try(size_t weight, Recorder& recorder) {
   // Beyond any number is as bad as can be.
   if (!std::isfinite(errors.energy + errors.nvfp4 + errors.fp8)) errors = {1, 1, 1};
   error.energy = errors.energy;
+  using Found = std::pair<checkpoint::Format, double>;
   for (const auto& [format, found] :
-       {std::pair(formats::kNvfp4, errors.nvfp4), std::pair(formats::kFp8Tensor, errors.fp8)}) {
+       {Found(formats::kNvfp4, errors.nvfp4), Found(formats::kFp8Tensor, errors.fp8)}) {
     error.format = format;
     error.error = found;
     unsaved_.push_back(error);

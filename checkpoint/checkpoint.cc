@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cassert>
+#include <iterator>
 #include <system_error>
 
 #include "base/error.h"
+#include "checkpoint/block_size.h"
 #include "checkpoint/checkpoint_files.h"
 
 namespace vernier::checkpoint {
@@ -24,7 +26,7 @@ bool Exists(const fs::path& path) {
 }
 
 // Adds a length as well, so that neighbouring parts cannot be confused.
-void AddPart(std::string_view text, Hasher* hasher) {
+void AddText(std::string_view text, Hasher* hasher) {
   hasher->Update(std::to_string(text.size()) + ":");
   hasher->Update(text);
 }
@@ -63,7 +65,7 @@ void Checkpoint::ReadConfig(Hasher* fingerprint) {
     throw Error(ErrorCode::kBadConfig, path.string(), "is not a JSON object",
                 "Restore the model's own config.json");
   }
-  AddPart(text, fingerprint);
+  AddText(text, fingerprint);
 }
 
 // Engines find a tensor in whichever of the shards it is, and read those that the index does not
@@ -92,9 +94,9 @@ void Checkpoint::OpenShard(const std::string& file_name, Hasher* fingerprint) {
     }
     tensors_.push_back({.info = std::move(tensor), .shard = shard});
   }
-  AddPart(file_name, fingerprint);
-  AddPart(std::to_string(file.Size()), fingerprint);
-  AddPart(header.hash, fingerprint);
+  AddText(file_name, fingerprint);
+  AddText(std::to_string(file.Size()), fingerprint);
+  AddText(header.hash, fingerprint);
   shards_.push_back({file_name, file.Size(), std::move(header.hash), std::move(header.metadata)});
   files_.push_back(std::move(file));
 }
@@ -139,24 +141,41 @@ StoredRange Checkpoint::FileRangeOf(size_t tensor, uint64_t begin, uint64_t end)
   return {stored + range.begin, stored + range.end};
 }
 
+uint64_t Checkpoint::ReadUnit(size_t tensor) const {
+  const StackPart* part = PartOf(tensor);
+  if (part == nullptr || part->contiguous()) return 1;
+  return part->transposed ? tensors_[tensor].info.Bytes() : part->row_bytes();
+}
+
 void Checkpoint::SplitStacks(std::span<const StackRow> rows, const WantedStack& wanted) {
   assert(tensors_.size() == stored_);
-  for (size_t stored = 0; stored < stored_; ++stored) {
-    if (wanted && !wanted(tensors_[stored].info)) continue;
-    std::vector<NamedPart> parts = PartsOfStack(tensors_[stored].info, stored, rows);
-    const bool is_new = std::ranges::none_of(
+  if (rows.empty()) return;
+  const std::vector<Stack> stacks = FindStacks(
+      stored_tensors().size(), [this](size_t i) -> const TensorInfo& { return tensors_[i].info; },
+      rows);
+  if (stacks.empty()) return;
+  const BlockSize blocks = ReadFp8BlockSize(config_);
+  std::vector<NamedPart> all;  // found before the first is added: stacks point into tensors_
+  for (const Stack& stack : stacks) {
+    if (wanted && !wanted(tensors_[stack.values()].info)) continue;
+    std::vector<NamedPart> parts = PartsOf(stack, blocks);
+    const bool are_new = std::ranges::none_of(
         parts, [&](const NamedPart& part) { return by_name_.contains(part.spec.name); });
-    if (parts.empty() || !is_new) continue;
-    tensors_[stored].is_split = true;
-    for (NamedPart& part : parts) {
-      const uint64_t begin = tensors_[stored].info.begin + CoveringRange(part.part, 0, 0).begin;
-      by_name_.emplace(part.spec.name, tensors_.size());
-      tensors_.push_back({.info = PlaceTensor(std::move(part.spec), begin),
-                          .shard = tensors_[stored].shard,
-                          .part = parts_.size()});
-      parts_.push_back(std::move(part.part));
-    }
+    if (are_new) std::ranges::move(parts, std::back_inserter(all));
   }
+  tensors_.reserve(tensors_.size() + all.size());
+  for (NamedPart& part : all) AddPart(std::move(part));
+}
+
+void Checkpoint::AddPart(NamedPart part) {
+  TensorLocation& stored = tensors_[part.part.stored];
+  stored.is_split = true;
+  const size_t shard = stored.shard;
+  const uint64_t begin = stored.info.begin + CoveringRange(part.part, 0, 0).begin;
+  by_name_.emplace(part.spec.name, tensors_.size());
+  tensors_.push_back(
+      {.info = PlaceTensor(std::move(part.spec), begin), .shard = shard, .part = parts_.size()});
+  parts_.push_back(std::move(part.part));
 }
 
 uint64_t Checkpoint::TensorBytes() const {

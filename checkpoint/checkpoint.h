@@ -39,7 +39,7 @@ struct TensorLocation {
 
   TensorInfo info;  // of a part that is not contiguous, its byte range is only as long as it is
   size_t shard = 0;
-  size_t part = kNone;    // of a part of a stored tensor: index into Checkpoint::parts()
+  size_t part = kNone;    // of a part of a stored tensor: index into the list of those
   bool is_split = false;  // a stored tensor whose parts are tensors too
 };
 
@@ -61,12 +61,12 @@ class Checkpoint {
     return std::span(tensors_).first(stored_);
   }
 
-  // Splits the stacks of experts that the rows describe (stacks.h): before anything else is done
-  // with the tensors. A layer's stack whose parts would have the names of other tensors stays
-  // whole, and one that is not `wanted`.
-  using WantedStack = std::function<bool(const TensorInfo& stored)>;
+  // Splits the stacks of experts that the rows describe (stacks.h), each with all of its scales or
+  // not at all: before anything else is done with the tensors. One stays whole that is not `wanted`
+  // (`values`: the tensor of its values), or whose parts would have the names of other tensors.
+  // kBadConfig for a block size that is none.
+  using WantedStack = std::function<bool(const TensorInfo& values)>;
   void SplitStacks(std::span<const StackRow> rows, const WantedStack& wanted = {});
-  const std::vector<StackPart>& parts() const { return parts_; }
   // Of a tensor that is a part of a stored one; null otherwise.
   const StackPart* PartOf(size_t tensor) const;
 
@@ -84,8 +84,10 @@ class Checkpoint {
   // rows of a part that is not contiguous: then GatherRows takes them out.
   StoredRange FileRangeOf(size_t tensor, uint64_t begin, uint64_t end) const;
 
-  // Reads bytes [offset, offset + out.size()) of a tensor; of a part that is not contiguous whole
-  // rows, and of a transposed one with its expert's slab in memory.
+  // Reads bytes [offset, offset + out.size()) of a tensor, multiples of ReadUnit: one byte, or of a
+  // part that is not contiguous a row. All that they lie among is in memory meanwhile, of a
+  // transposed part its expert's slab: such a one is read at once (its unit is all of it).
+  uint64_t ReadUnit(size_t tensor) const;
   void Read(size_t tensor, uint64_t offset, std::span<std::byte> out) const;
 
   // Hash of config.json and of every shard's name, size and header: what a run is tied to.
@@ -101,6 +103,7 @@ class Checkpoint {
   void ReadConfig(Hasher* fingerprint);
   void OpenShard(const std::string& file_name, Hasher* fingerprint);
   void RequireListed(const ShardIndex& index) const;
+  void AddPart(NamedPart part);
 
   std::filesystem::path directory_;
   Json config_;

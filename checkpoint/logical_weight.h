@@ -49,6 +49,8 @@ struct LogicalWeight {
   // Weights of one group are consumed as one fused matrix: they share the global weight scale and
   // the input scale. Empty: alone.
   std::string fused_group;
+  // A part of a tensor that stacks a layer's experts (stacks.h).
+  bool in_stack = false;
   // A matrix that is applied to an activation: the weight of what engines build as a linear layer.
   bool linear = false;
   // What a linear layer is called in its attention, MLP or expert: "q_proj", "w2". Empty: none.

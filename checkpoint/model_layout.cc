@@ -58,6 +58,7 @@ class LayoutBuilder {
     weight.experts_module = std::move(meaning.experts_module);
     weight.keeps_precision = meaning.keeps_precision;
     weight.main = main;
+    weight.in_stack = checkpoint_.PartOf(main) != nullptr;
     return weight;
   }
 

@@ -24,7 +24,7 @@ struct ModelLayout {
 };
 
 // Groups tensors by the weights that they store (tensor_group.h) and decides each one's format
-// (weight_format.h), as DeepSeek, Mistral, ModelOpt and compressed-tensors publish them:
+// (formats/), as DeepSeek, Mistral, ModelOpt and compressed-tensors publish them:
 //   X.weight F8_E4M3 + X.weight_scale, X.weight_scale_inv or X.scale
 //     FP8 with one F32, BF16 or F16 scale, one per row ([N] or [N, 1]), or one per block (also
 //     E8M0 or [rows, 1, columns, 1]; size from ReadFp8BlockSize); or MXFP8 with U8 or E8M0 per 32

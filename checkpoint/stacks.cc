@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <cassert>
 #include <cstring>
+#include <map>
 #include <optional>
 #include <type_traits>
 #include <utility>
+
+#include "base/rounding.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -13,29 +16,27 @@ namespace {
 constexpr std::string_view kContainer = ".experts.";
 constexpr int64_t kBlockBytes = 16;  // of X_blocks' last dimension
 
-// A tensor beside the stack, and what it is beside one expert's matrix. Longer ends stand before
-// those that they end in.
-struct PartSuffix {
-  std::string_view stored;
-  std::string_view part;
-};
-constexpr auto kSuffixes = std::to_array<PartSuffix>({
-    {"_weight_scale_inv", ".weight_scale_inv"},
-    {"_scale_inv", ".weight_scale_inv"},
-    {"_weight_scale_2", ".weight_scale_2"},
-    {"_weight_scale", ".weight_scale"},
-    {"_input_scale", ".input_scale"},
-    {"_scales", ".weight_scale"},
-    {"_scale", ".weight_scale"},
-    {"_blocks", ".weight"},
-    {"", ".weight"},
-});
+constexpr std::string_view kValues = ".weight";
+
+// Those of values, and of their scales where they have a name of their own.
+constexpr auto kOtherSuffixes = std::to_array<StackSuffix>(
+    {{"_scales", ".weight_scale"}, {kPackedStackSuffix, kValues}, {"", kValues}});
+
+// Nothing for another name.
+std::optional<std::string_view> PartSuffix(std::string_view stored) {
+  for (const std::span<const StackSuffix> table : {std::span<const StackSuffix>(kStackedScales),
+                                                   std::span<const StackSuffix>(kOtherSuffixes)}) {
+    const auto found = std::ranges::find(table, stored, &StackSuffix::stored);
+    if (found != table.end()) return found->part;
+  }
+  return std::nullopt;
+}
 
 // "model.layers.0.mlp.experts.gate_up_proj_scale" as its container, row and suffix.
 struct StackName {
-  std::string container;  // "model.layers.0.mlp.experts."
+  std::string container;
   const StackRow* row = nullptr;
-  PartSuffix suffix;
+  std::string_view suffix;
 };
 
 std::optional<StackName> ParseName(std::string_view name, std::span<const StackRow> rows) {
@@ -44,99 +45,110 @@ std::optional<StackName> ParseName(std::string_view name, std::span<const StackR
   const std::string_view leaf = name.substr(found + kContainer.size());
   for (const StackRow& row : rows) {
     if (!leaf.starts_with(row.name)) continue;
-    const std::string_view rest = leaf.substr(row.name.size());
-    for (const PartSuffix& suffix : kSuffixes) {
-      if (rest != suffix.stored) continue;
-      return StackName{std::string(name.substr(0, found + kContainer.size())), &row, suffix};
+    if (const auto suffix = PartSuffix(leaf.substr(row.name.size()))) {
+      return StackName{std::string(name.substr(0, found + kContainer.size())), &row, *suffix};
     }
   }
   return std::nullopt;
 }
 
+// The matrices of a stored tensor, whichever way it lies.
+struct SlabShape {
+  int64_t lines = 0, width = 0;  // elements of an expert's slab
+  bool transposed = false;
+
+  int64_t rows() const { return transposed ? width : lines; }
+};
+
 // Makes the parts of one stored tensor.
 class StackSplitter {
  public:
-  StackSplitter(const TensorInfo& tensor, size_t stored, const StackName& name)
-      : tensor_(tensor), stored_(stored), name_(name), row_(*name.row) {}
+  StackSplitter(const Stack& stack, const Stack::Member& member)
+      : container_(stack.container), row_(*stack.row), member_(member), tensor_(*member.info) {}
 
-  std::vector<NamedPart> Split() const {
+  int64_t experts() const { return tensor_.shape.empty() ? 0 : tensor_.shape[0]; }
+
+  // One number an expert.
+  bool IsNumbers() const {
+    return std::all_of(tensor_.shape.begin() + 1, tensor_.shape.end(),
+                       [](int64_t size) { return size == 1; });
+  }
+
+  // Nothing for a shape without matrices. Two nibbles a byte are rows of bytes, and cannot be
+  // transposed.
+  std::optional<SlabShape> Slab() const {
     const std::vector<int64_t>& shape = tensor_.shape;
-    if (shape.empty() || shape[0] <= 0 || tensor_.Bytes() == 0) return {};
-    const bool numbers =
-        std::all_of(shape.begin() + 1, shape.end(), [](int64_t n) { return n == 1; });
-    const bool values = name_.suffix.part == ".weight";
-    if (numbers && !values) return Numbers();
-    if (name_.suffix.stored == "_blocks") return Blocks();
-    return shape.size() == 3 ? Matrices(shape[1], shape[2]) : std::vector<NamedPart>();
-  }
-
- private:
-  int64_t experts() const { return tensor_.shape[0]; }
-  uint64_t SlabBytes() const { return tensor_.Bytes() / static_cast<uint64_t>(experts()); }
-
-  NamedPart Make(int64_t expert, size_t leaf, std::vector<int64_t> shape) const {
-    const std::string_view leaf_name = row_.leaves[leaf];
-    TensorSpec spec = {name_.container + std::to_string(expert) + "." + std::string(leaf_name) +
-                           std::string(name_.suffix.part),
-                       tensor_.dtype, std::move(shape)};
-    StackPart part;
-    part.stored = stored_;
-    part.expert = expert;
-    part.leaf = leaf_name;
-    part.slab_begin = static_cast<uint64_t>(expert) * SlabBytes();
-    return {std::move(spec), std::move(part)};
-  }
-
-  // Calls make(expert, leaf) for all of them.
-  template <typename MakePart>
-  std::vector<NamedPart> ForEachPart(MakePart make) const {
-    std::vector<NamedPart> parts;
-    for (int64_t expert = 0; expert < experts(); ++expert) {
-      for (size_t leaf = 0; leaf < row_.parts(); ++leaf) parts.push_back(make(expert, leaf));
+    const bool bytes = tensor_.dtype == DType::kU8 || tensor_.dtype == DType::kI8;
+    const bool values = member_.suffix == kValues;
+    if (values && bytes && row_.transposed) return std::nullopt;
+    if (values && shape.size() == 4 && shape[3] == kBlockBytes) {
+      return SlabShape{shape[1], shape[2] * shape[3], false};
     }
-    return parts;
+    if (!values && shape.size() == 2) return SlabShape{shape[1], 1, false};  // one a row
+    if (shape.size() != 3) return std::nullopt;
+    return SlabShape{shape[1], shape[2], row_.transposed};
+  }
+
+  // Whether parts are whole lines of it. `values`: the slab of the stack's values.
+  bool FitsParts(const SlabShape& slab, const SlabShape& values, const BlockSize& fp8) const {
+    const auto parts = static_cast<int64_t>(row_.parts());
+    const auto element = static_cast<uint64_t>(DTypeBits(tensor_.dtype));
+    const bool whole = element == 8 || element == 16 || element == 32;
+    if (!whole || slab.lines <= 0 || slab.width <= 0 || slab.rows() % parts != 0) return false;
+    if (slab.rows() == values.rows()) return true;
+    const bool blocks =
+        slab.rows() == CeilDivide(values.rows(), fp8.rows) && values.rows() / parts % fp8.rows == 0;
+    return blocks && !row_.interleaved;
   }
 
   // One number an expert, for all of its parts.
-  std::vector<NamedPart> Numbers() const {
-    return ForEachPart([&](int64_t expert, size_t leaf) {
-      NamedPart part = Make(expert, leaf, {});
+  void AddNumbers(std::vector<NamedPart>& parts) const {
+    ForEachPart(parts, [&](NamedPart& part, size_t) {
       part.part.lines = 1;
       part.part.line_bytes = part.part.element_bytes = SlabBytes();
-      return part;
     });
   }
 
-  // [E, N, groups, 16] of two nibbles a byte: rows of bytes.
-  std::vector<NamedPart> Blocks() const {
-    const std::vector<int64_t>& shape = tensor_.shape;
-    if (shape.size() != 4 || shape[3] != kBlockBytes || row_.transposed) return {};
-    return Matrices(shape[1], shape[2] * shape[3]);
-  }
-
-  // Slabs of `lines` x `width` elements.
-  std::vector<NamedPart> Matrices(int64_t lines, int64_t width) const {
+  void AddMatrices(const SlabShape& slab, std::vector<NamedPart>& parts) const {
     const auto element_bytes = static_cast<uint64_t>(DTypeBits(tensor_.dtype)) / 8;
-    const auto parts = static_cast<int64_t>(row_.parts());
-    const int64_t all_rows = row_.transposed ? width : lines;
-    if (element_bytes == 0 || lines <= 0 || width <= 0 || all_rows % parts != 0) return {};
-    const int64_t rows = all_rows / parts;
-    return ForEachPart([&](int64_t expert, size_t leaf) {
-      NamedPart part = Make(expert, leaf, {rows, row_.transposed ? lines : width});
-      part.part.lines = lines;
-      part.part.line_bytes = static_cast<uint64_t>(width) * element_bytes;
+    const auto count = static_cast<int64_t>(row_.parts());
+    const int64_t rows = slab.rows() / count;
+    ForEachPart(parts, [&](NamedPart& part, size_t leaf) {
+      part.spec.shape = {rows, slab.transposed ? slab.lines : slab.width};
+      part.part.lines = slab.lines;
+      part.part.line_bytes = static_cast<uint64_t>(slab.width) * element_bytes;
       part.part.element_bytes = element_bytes;
       part.part.first = static_cast<int64_t>(leaf) * (row_.interleaved ? 1 : rows);
-      part.part.stride = row_.interleaved ? parts : 1;
-      part.part.transposed = row_.transposed;
-      return part;
+      part.part.stride = row_.interleaved ? count : 1;
+      part.part.transposed = slab.transposed;
     });
   }
 
-  const TensorInfo& tensor_;
-  size_t stored_;
-  const StackName& name_;
+ private:
+  uint64_t SlabBytes() const { return tensor_.Bytes() / static_cast<uint64_t>(experts()); }
+
+  // Calls complete(part, leaf) for each of every expert.
+  template <typename Complete>
+  void ForEachPart(std::vector<NamedPart>& parts, Complete complete) const {
+    for (int64_t expert = 0; expert < experts(); ++expert) {
+      for (size_t leaf = 0; leaf < row_.parts(); ++leaf) {
+        NamedPart part = {{container_ + std::to_string(expert) + "." +
+                               std::string(row_.leaves[leaf]) + std::string(member_.suffix),
+                           tensor_.dtype,
+                           {}},
+                          {}};
+        part.part.stored = member_.stored;
+        part.part.slab_begin = static_cast<uint64_t>(expert) * SlabBytes();
+        complete(part, leaf);
+        parts.push_back(std::move(part));
+      }
+    }
+  }
+
+  const std::string& container_;
   const StackRow& row_;
+  const Stack::Member& member_;
+  const TensorInfo& tensor_;
 };
 
 // Lines that a transposition takes at once: as many rows as a cache holds pieces of.
@@ -237,11 +249,42 @@ void ScatterRows(const StackPart& part, std::span<const std::byte> rows,
   });
 }
 
-std::vector<NamedPart> PartsOfStack(const TensorInfo& tensor, size_t stored,
-                                    std::span<const StackRow> rows) {
-  const std::optional<StackName> name = ParseName(tensor.name, rows);
-  if (!name) return {};
-  return StackSplitter(tensor, stored, *name).Split();
+std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo&(size_t)>& info,
+                              std::span<const StackRow> rows) {
+  std::map<std::pair<std::string, const StackRow*>, Stack> found;
+  for (size_t i = 0; i < count; ++i) {
+    std::optional<StackName> name = ParseName(info(i).name, rows);
+    if (!name) continue;
+    Stack& stack = found[{name->container, name->row}];
+    stack.container = std::move(name->container);
+    stack.row = name->row;
+    const auto place = name->suffix == kValues ? stack.members.begin() : stack.members.end();
+    stack.members.insert(place, {i, name->suffix, &info(i)});
+  }
+  std::vector<Stack> stacks;
+  for (auto& [key, stack] : found) {
+    if (stack.members.front().suffix == kValues) stacks.push_back(std::move(stack));
+  }
+  return stacks;
+}
+
+std::vector<NamedPart> PartsOf(const Stack& stack, const BlockSize& fp8) {
+  const StackSplitter first(stack, stack.members.front());
+  const std::optional<SlabShape> values = first.Slab();
+  if (!values) return {};
+  std::vector<NamedPart> parts;
+  for (const Stack::Member& member : stack.members) {
+    const StackSplitter splitter(stack, member);
+    if (splitter.experts() <= 0 || splitter.experts() != first.experts()) return {};
+    if (member.suffix != kValues && splitter.IsNumbers()) {
+      splitter.AddNumbers(parts);
+      continue;
+    }
+    const std::optional<SlabShape> slab = splitter.Slab();
+    if (!slab || !splitter.FitsParts(*slab, *values, fp8)) return {};
+    splitter.AddMatrices(*slab, parts);
+  }
+  return parts;
 }
 
 StackPart Resized(StackPart part, uint64_t row_bytes) {

@@ -6,16 +6,38 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/block_size.h"
 #include "checkpoint/tensor_info.h"
 
 namespace vernier::checkpoint {
 
-// How a family stores experts: X.experts.<name> [E, N, K] holds X.experts.e.<part>.weight of every
+// The end of the name of a tensor that holds two 4-bit values a byte, [E, N, K / 32, 16]:
+// gpt-oss's.
+inline constexpr std::string_view kPackedStackSuffix = "_blocks";
+
+// A tensor of scales beside a stack X, which is called X_weight_scale and the like, and what its
+// parts are called beside one expert's matrix. (ModelOpt's export of Llama 4 and gpt-oss; FP8
+// releases of Qwen3.5 and Llama 4.) Longer suffixes stand before those that they end in.
+struct StackSuffix {
+  std::string_view stored;
+  std::string_view part;
+};
+inline constexpr auto kStackedScales = std::to_array<StackSuffix>({
+    {"_weight_scale_inv", ".weight_scale_inv"},
+    {"_scale_inv", ".weight_scale_inv"},
+    {"_weight_scale_2", ".weight_scale_2"},
+    {"_weight_scale", ".weight_scale"},
+    {"_input_scale", ".input_scale"},
+    {"_scale", ".weight_scale"},
+});
+
+// How a family stores experts: X.experts.<name> [E, N, K] holds X.experts.e.<leaf>.weight of every
 // expert e.
 struct StackRow {
   std::string_view name;                   // "gate_up_proj"
@@ -31,9 +53,7 @@ struct StackRow {
 // Where a tensor lies that is a part of a stored one. An expert's slab is `lines` of `line_bytes`;
 // row r of the part is its line first + r * stride or, transposed, that element of every line.
 struct StackPart {
-  size_t stored = 0;  // index of the stored tensor
-  int64_t expert = 0;
-  std::string leaf;         // "gate_proj"
+  size_t stored = 0;        // index of the stored tensor
   uint64_t slab_begin = 0;  // in the stored tensor
   int64_t lines = 0;
   uint64_t line_bytes = 0;
@@ -71,12 +91,30 @@ struct NamedPart {
   StackPart part;
 };
 
-// The parts of a stored tensor X.experts.<name> or of scales that stand beside it (X_scale_inv,
-// X_weight_scale, X_weight_scale_2, X_input_scale, X_blocks with X_scales), by expert; empty where
-// no row has its name, or its shape is none that the row could mean. Scales are [E], then shared by
-// an expert's parts, or have lines as the values have. `stored`: its index.
-std::vector<NamedPart> PartsOfStack(const TensorInfo& tensor, size_t stored,
-                                    std::span<const StackRow> rows);
+// A stored stack: X.experts.<name> or X.experts.<name>_blocks, and the scales beside it
+// (X_scale_inv, X_weight_scale, X_weight_scale_2, X_input_scale, X_scales).
+struct Stack {
+  struct Member {
+    size_t stored = 0;        // index of the tensor
+    std::string_view suffix;  // of its parts: ".weight", ".weight_scale"
+    const TensorInfo* info = nullptr;
+  };
+  std::string container;  // "model.layers.0.mlp.experts."
+  const StackRow* row = nullptr;
+  std::vector<Member> members;  // values first
+
+  size_t values() const { return members.front().stored; }
+};
+
+// Those among tensors 0..count - 1 that rows describe and that have values. `info` outlives them.
+std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo&(size_t)>& info,
+                              std::span<const StackRow> rows);
+
+// The parts of all of a stack's tensors, by tensor and expert. Scales are one an expert ([E] or
+// [E, 1, 1]), then shared by its parts, or have lines as the values have, one a row or one a block
+// of fp8.rows. Empty where a shape is none that the row could mean, or a block of scales would
+// belong to both parts.
+std::vector<NamedPart> PartsOf(const Stack& stack, const BlockSize& fp8);
 
 // For an output that is stacked as its source is, with rows of another size.
 StackPart Resized(StackPart part, uint64_t row_bytes);

@@ -30,9 +30,11 @@ void TensorDigests::Add(size_t tensor, uint64_t begin, std::span<const std::byte
 void TensorDigests::AddWhole(size_t tensor) {
   if (observer_ == nullptr) return;
   const uint64_t size = checkpoint_.tensor(tensor).info.Bytes();
+  const uint64_t unit = checkpoint_.ReadUnit(tensor);
+  const uint64_t step = std::max(unit, kHashedAtOnce / unit * unit);
   std::vector<std::byte> chunk;
   for (uint64_t done = 0; done < size; done += chunk.size()) {
-    chunk.resize(std::min(kHashedAtOnce, size - done));
+    chunk.resize(std::min(step, size - done));
     checkpoint_.Read(tensor, done, chunk);
     Add(tensor, done, chunk);
   }

@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "checkpoint/stacks.h"
+
 namespace vernier::checkpoint {
 namespace {
 
@@ -32,18 +34,7 @@ constexpr auto kDottedNames = std::to_array<PartName>({
     {".pre_quant_scale", Part::kPreQuantScale},
 });
 
-// Of a bare tensor X that stacks all experts of a layer (ModelOpt's export of Llama 4 and gpt-oss;
-// FP8 releases of Qwen3.5 and Llama 4). Longer suffixes stand before those that they end in.
-constexpr auto kStackedNames = std::to_array<PartName>({
-    {"_weight_scale_inv", Part::kScaleInverse},
-    {"_scale_inv", Part::kScaleInverse},
-    {"_weight_scale_2", Part::kGlobalScale},
-    {"_weight_scale", Part::kWeightScale},
-    {"_input_scale", Part::kInputScale},
-    {"_scale", Part::kWeightScale},
-});
-
-constexpr std::string_view kBlocks = "_blocks";  // of gpt-oss, with kScales
+constexpr std::string_view kBlocks = kPackedStackSuffix;  // with kScales
 constexpr std::string_view kScales = "_scales";
 
 // Parts of formats with names of their own: they belong to X.<values>, where that is there.
@@ -66,6 +57,10 @@ constexpr auto kForeignNames = std::to_array<ForeignName>({
     {".SCB", kWeightSuffix},
     {".weight_format", kWeightSuffix},
 });
+
+Part PartCalled(std::string_view suffix) {
+  return std::ranges::find(kDottedNames, suffix, &PartName::suffix)->part;
+}
 
 // Where a tensor belongs; no part: among `others`.
 struct Place {
@@ -139,12 +134,12 @@ class Grouper {
     if (name.ends_with(kScales) && Exists(WithoutSuffix(name, kScales), kBlocks)) {
       return {std::string(WithoutSuffix(name, kScales)), Part::kScale, true};
     }
-    for (const PartName& stacked : kStackedNames) {
-      if (!name.ends_with(stacked.suffix)) continue;
-      const std::string_view module = WithoutSuffix(name, stacked.suffix);
+    for (const StackSuffix& stacked : kStackedScales) {
+      if (!name.ends_with(stacked.stored)) continue;
+      const std::string_view module = WithoutSuffix(name, stacked.stored);
       const size_t values = checkpoint_.Find(module);
       if (values == kNotFound || Info(values).shape.size() != 3) continue;
-      return {std::string(module), stacked.part, true};
+      return {std::string(module), PartCalled(stacked.part), true};
     }
     return {std::string(name), Part::kWeight, true};
   }

@@ -143,8 +143,7 @@ Json Ignored(const checkpoint::SourceModel& source, const ModuleFormats& formats
   for (size_t i = 0; i < formats.size(); ++i) {
     const LogicalWeight& weight = source.layout.weights[i];
     if (!checkpoint::IsQuantised(formats[i].format) && IsLinearModule(weight)) {
-      const bool stacked =
-          weight.stacks_experts() || source.checkpoint.PartOf(weight.main) != nullptr;
+      const bool stacked = weight.stacks_experts() || weight.in_stack;
       names.insert(stacked ? EngineModule(weight) : weight.module);
     }
   }

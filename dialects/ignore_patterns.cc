@@ -32,12 +32,11 @@ bool BelongsInList(const LogicalWeight& weight, Routers routers) {
 
 // What patterns are matched with: a stack of experts is one module with its other projection.
 std::string ListedModule(const LogicalWeight& weight) {
-  return weight.stacks_experts() ? EngineModule(weight) : weight.module;
+  return weight.stacks_experts() || weight.in_stack ? EngineModule(weight) : weight.module;
 }
 
 // "layers.7.attn.wq_a" -> "*.attn.wq_a"
-std::string WithoutLayer(const LogicalWeight& weight) {
-  const std::string module = ListedModule(weight);
+std::string WithoutLayer(const LogicalWeight& weight, const std::string& module) {
   if (weight.layer < 0 || weight.role == Role::kMtp) return module;
   const std::string number = "." + std::to_string(weight.layer) + ".";
   const size_t at = module.find(number);
@@ -69,7 +68,7 @@ std::vector<std::string> IgnorePatterns(const checkpoint::ModelLayout& layout,
   for (size_t i = 0; i < layout.weights.size(); ++i) {
     if (!quantised[i]) continue;
     quantised_names.insert(layout.weights[i].module);
-    quantised_anywhere.insert(WithoutLayer(layout.weights[i]));
+    quantised_anywhere.insert(WithoutLayer(layout.weights[i], layout.weights[i].module));
   }
 
   std::set<std::string> patterns;
@@ -77,12 +76,12 @@ std::vector<std::string> IgnorePatterns(const checkpoint::ModelLayout& layout,
     const LogicalWeight& weight = layout.weights[i];
     if (quantised[i] || !BelongsInList(weight, routers)) continue;
     const std::string module = ListedModule(weight);
-    const std::string general = WithoutLayer(weight);
+    const std::string general = WithoutLayer(weight, module);
     const bool layers_agree = general != module && !quantised_anywhere.contains(general);
     std::string pattern = layers_agree ? ShortestPattern(general, quantised_anywhere)
                                        : ShortestPattern(module, quantised_names);
     // Engines look for the members of a fused matrix by their full names.
-    if (!weight.fused_group.empty() && !pattern.ends_with(".*")) pattern = weight.module;
+    if (!weight.fused_group.empty() && !pattern.ends_with(".*")) pattern = module;
     patterns.insert(std::move(pattern));
   }
   return {patterns.begin(), patterns.end()};

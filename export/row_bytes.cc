@@ -24,6 +24,19 @@ int64_t RowsReadTogether(const SourceModel& source, size_t weight) {
   return part != nullptr && part->transposed ? whole.rows() : 1;
 }
 
+uint64_t MemoryOfRows(const SourceModel& source, const WeightRows& rows) {
+  const LogicalWeight& weight = source.layout.weights[rows.weight];
+  uint64_t bytes = 0;
+  for (const FileRange& range :
+       RowRanges(source.checkpoint, weight, rows.row_begin, rows.row_count)) {
+    bytes += range.end - range.begin;
+  }
+  const StackPart* part = source.checkpoint.PartOf(weight.main);
+  if (part == nullptr || part->contiguous()) return bytes;
+  return bytes + MainRange(source.checkpoint, weight, rows.row_begin, rows.row_count).size() +
+         ScaleRange(source.checkpoint, weight, rows.row_begin, rows.row_count).size();
+}
+
 RowBytes::RowBytes(const SourceModel& source, const WeightRows& rows,
                    std::span<const ReadBlock> blocks) {
   assert(blocks.size() == kRangesOfRows);

@@ -27,10 +27,17 @@ void AddReads(const checkpoint::SourceModel& source, const WeightRows& rows, Rea
 // Rows that must be read together, because each needs the same bytes: all of a transposed weight.
 int64_t RowsReadTogether(const checkpoint::SourceModel& source, size_t weight);
 
+// Bytes that rows take in memory while they are converted: what is read for them, and copies.
+uint64_t MemoryOfRows(const checkpoint::SourceModel& source, const WeightRows& rows);
+
 // Where rows lie scattered among others they are copied; otherwise these are the blocks' own bytes,
 // which must outlive it.
 class RowBytes {
  public:
+  RowBytes(const RowBytes&) = delete;  // it has views of its own bytes
+  RowBytes& operator=(const RowBytes&) = delete;
+  RowBytes(RowBytes&&) = default;
+  RowBytes& operator=(RowBytes&&) = default;
   // `blocks`: of AddReads. One that was not asked for is empty.
   RowBytes(const checkpoint::SourceModel& source, const WeightRows& rows,
            std::span<const ReadBlock> blocks);

@@ -17,14 +17,6 @@ using recipes::OutputShard;
 using recipes::OutputTensor;
 using recipes::ScaleGroup;
 
-uint64_t SourceBytes(const SourceModel& source, const LogicalWeight& weight) {
-  uint64_t bytes = source.checkpoint.tensor(weight.main).info.Bytes();
-  if (weight.scale != checkpoint::Checkpoint::kNotFound) {
-    bytes += source.checkpoint.tensor(weight.scale).info.Bytes();
-  }
-  return bytes;
-}
-
 // The weights whose values are parts of the stored tensor, in layout order.
 std::vector<size_t> WeightsOfStack(const SourceModel& source, size_t stored) {
   std::vector<size_t> weights;
@@ -33,12 +25,6 @@ std::vector<size_t> WeightsOfStack(const SourceModel& source, size_t stored) {
     if (part != nullptr && part->stored == stored) weights.push_back(i);
   }
   return weights;
-}
-
-uint64_t ReadBytes(const ReadAhead::Job& reads) {
-  uint64_t bytes = 0;
-  for (const FileRange& range : reads) bytes += range.end - range.begin;
-  return bytes;
 }
 
 class ShardCutter {
@@ -111,7 +97,8 @@ class ShardCutter {
     const LogicalWeight& weight = source_.layout.weights[index];
     if (weight.rows() == 0) return;
     const RowTarget target = TargetOf(plan_, shard_, index, converted_.at(index));
-    const uint64_t read = SourceBytes(source_, weight) / static_cast<uint64_t>(weight.rows());
+    const uint64_t read =
+        MemoryOfRows(source_, {index, 0, weight.rows()}) / static_cast<uint64_t>(weight.rows());
     const uint64_t made = target.CodeBytes(1, weight.columns());
     const int64_t together = RowsReadTogether(source_, index);
     const int64_t step = std::max(together, RowsPerChunk(std::max(read, made), target.Quantum()));
@@ -126,10 +113,11 @@ class ShardCutter {
       AddReads(source_, rows, job.reads);
       const RowTarget target = TargetOf(plan_, shard_, rows.weight, converted_.at(rows.weight));
       const int64_t columns = source_.layout.weights[rows.weight].columns();
+      const uint64_t codes = target.CodeBytes(rows.row_count, columns);
       job.memory_bytes +=
-          target.CodeBytes(rows.row_count, columns) + target.ScaleBytes(rows.row_count, columns);
+          MemoryOfRows(source_, rows) + codes + target.ScaleBytes(rows.row_count, columns);
+      if (work.stack != ConvertedTensors::kNone) job.memory_bytes += codes;  // in the slab
     }
-    job.memory_bytes += ReadBytes(job.reads);
     job.work = std::move(work);
     jobs_.push_back(std::move(job));
   }
@@ -183,8 +171,9 @@ bool IsHeld(const SourceModel& source, const recipes::Plan& plan, const ScaleGro
   for (const size_t index : group.weights) {
     const LogicalWeight& weight = source.layout.weights[index];
     if (source.checkpoint.tensor(weight.main).shard != shard) return false;
-    bytes += SourceBytes(source, weight) + checkpoint::CodeBytes(plan.weights[index].format->parts,
-                                                                 weight.rows(), weight.columns());
+    bytes +=
+        MemoryOfRows(source, {index, 0, weight.rows()}) +
+        checkpoint::CodeBytes(plan.weights[index].format->parts, weight.rows(), weight.columns());
   }
   return bytes <= limits.hold_bytes;
 }

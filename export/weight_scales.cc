@@ -144,7 +144,7 @@ void ResolveWeightScales(const SourceModel& source, const recipes::Plan& plan,
     const auto find = [&](const checkpoint::RawRows& finite) {
       return FindExtremes(source.checkpoint, weight, rescaling, group, finite);
     };
-    return RowResult{rows.what.group, rows.blocks[lossless ? 1 : 0].bytes().size(),
+    return RowResult{rows.what.group, (lossless ? rows.bytes.scale() : rows.bytes.main()).size(),
                      read.clamp
                          ? find(checkpoint::ClampedRows(source.checkpoint, weight, raw).rows())
                          : find(raw)};

@@ -240,7 +240,10 @@ void CompareTotalSize(const Checkpoint& checkpoint, InspectReport* report) {
 }  // namespace
 
 InspectReport Inspect(const std::filesystem::path& directory) {
-  return BuildInspectReport(Checkpoint::Open(directory));
+  Checkpoint checkpoint = Checkpoint::Open(directory);
+  InspectReport ignored;
+  checkpoint.SplitStacks(FindFamily(checkpoint.config(), &ignored)->Stacks());
+  return BuildInspectReport(checkpoint);
 }
 
 InspectReport BuildInspectReport(const Checkpoint& checkpoint) {

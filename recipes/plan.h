@@ -33,8 +33,9 @@ struct WeightPlan {
   // Indices into Plan::folds, -1 for none: whose producer it is, whose consumer, and for which
   // calibration looks at its input.
   int row_fold = -1, column_fold = -1, observed_fold = -1;
-  bool promoted = false;  // a budget lets it keep more bits than its rule asks for
-  bool tried = false;     // calibration measures by it what formats cost
+  bool with_stack = false;  // written anew because others of its stack are
+  bool promoted = false;    // a budget lets it keep more bits than its rule asks for
+  bool tried = false;       // calibration measures by it what formats cost
 
   bool folded() const { return row_fold >= 0 || column_fold >= 0; }
 };

@@ -11,7 +11,7 @@ namespace vernier::recipes {
 // Sets plan.kv_cache and plan.kv_entries from export.kv_cache, and marks the source's own scales of
 // the cache as dropped unless it is kNone. The other fields of plan.weights must be set.
 //
-// kFp8 has new scales. kFp8Cast has none where the dialect implies them (target_layout.h);
+// kFp8 has new scales. kFp8Cast has none where the dialect implies them (KvScales::absent_is_one);
 // elsewhere they are written, with the value 1.
 //
 // kBadRule when engines take no scales of this model's cache from its checkpoint; when nothing of

@@ -99,10 +99,11 @@ class ContentBuilder {
 
   // What is dequantised stays stacked, as the model's own code reads it.
   void ReplaceStack(size_t weight, const checkpoint::StackPart& part, const Plan& plan) {
-    constexpr std::string_view kBlocks = "_blocks";  // of values that are packed
     const checkpoint::TensorLocation& stored = source_.checkpoint.tensor(part.stored);
     std::string name = stored.info.name;
-    if (name.ends_with(kBlocks)) name.resize(name.size() - kBlocks.size());
+    if (name.ends_with(checkpoint::kPackedStackSuffix)) {
+      name.resize(name.size() - checkpoint::kPackedStackSuffix.size());
+    }
     const int64_t width = part.transposed
                               ? static_cast<int64_t>(part.line_bytes / part.element_bytes)
                               : source_.layout.weights[weight].columns();

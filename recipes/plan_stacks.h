@@ -7,8 +7,8 @@
 
 namespace vernier::recipes {
 
-// Where some weights of a stored stack are written anew and others would stay, these become BF16:
-// the stored tensor cannot be carried in part.
+// Where some weights of a stored stack are written anew in BF16 and others would stay, these become
+// BF16 too: the stored tensor cannot be carried in part. kBadRule where only some are quantised.
 void CompleteStacks(const checkpoint::SourceModel& source, Plan& plan);
 
 }  // namespace vernier::recipes

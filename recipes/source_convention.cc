@@ -15,7 +15,6 @@ namespace {
 using checkpoint::LogicalWeight;
 using checkpoint::SourceModel;
 
-
 bool Converts(const Plan& plan) {
   return std::ranges::any_of(plan.weights,
                              [](const WeightPlan& weight) { return weight.format != kKeep; });

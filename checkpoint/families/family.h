@@ -88,7 +88,7 @@ class Family {
 };
 
 // For implementations of CheckShapes: kWrongShape unless the weight has this shape. One that is not
-// readable (weight_format.h) passes: the shape of its values is not known.
+// readable (formats/format.h) passes: the shape of its values is not known.
 void RequireWeightShape(const LogicalWeight& weight, const std::vector<int64_t>& shape);
 
 // Names of every model_type known, sorted.

@@ -102,6 +102,13 @@ struct CompressedTensorsNames {
   std::string_view type = "float";
 };
 
+// Of which there is one: a Format is its address.
+struct OnlyOne {
+  constexpr OnlyOne() = default;
+  OnlyOne(const OnlyOne&) = delete;
+  OnlyOne& operator=(const OnlyOne&) = delete;
+};
+
 struct Codec {
   std::string_view name;         // of stored weights, in reports and manifests
   std::string_view text = {};    // what errors call it; empty: its name
@@ -139,6 +146,8 @@ struct Codec {
   float (*weight_scale)(float amax, ScaleMethod method, DType stored) = nullptr;
   ModeloptNames modelopt = {};
   CompressedTensorsNames compressed_tensors = {};
+
+  [[no_unique_address]] OnlyOne only_one = {};
 
   bool readable() const { return quantised && decode != nullptr; }
   bool written() const { return !target.empty(); }

@@ -29,4 +29,8 @@ float LoadFloat(DType dtype, std::span<const std::byte> bytes, size_t index) {
   }
 }
 
+bool AlwaysExactInBf16(const Checkpoint& /*checkpoint*/, const LogicalWeight& /*weight*/) {
+  return true;
+}
+
 }  // namespace vernier::checkpoint

@@ -31,6 +31,9 @@ inline std::span<const uint8_t> AsCodes(std::span<const std::byte> bytes) {
 // Element `index` of an array of F32, BF16, F16 or E8M0 at any alignment.
 float LoadFloat(DType dtype, std::span<const std::byte> bytes, size_t index);
 
+// Codec::exact_in_bf16 of formats whose values all are.
+bool AlwaysExactInBf16(const Checkpoint& checkpoint, const LogicalWeight& weight);
+
 // Rows of codes and where their values go.
 template <typename Real>
 struct DecodeTile {

@@ -113,10 +113,6 @@ void DecodeMxfp4(const StoredRows& rows, quantizers::MutableRealSpan out) {
   });
 }
 
-bool IsAlwaysExact(const Checkpoint& /*checkpoint*/, const LogicalWeight& /*weight*/) {
-  return true;
-}
-
 quantizers::Nvfp4Search Nvfp4SearchOf(ScaleMethod method) {
   switch (method) {
     case ScaleMethod::kFourOverSix:
@@ -191,7 +187,7 @@ constinit const Codec kMxfp4 = {.name = "mxfp4",
                                 .recognises = IsMxfp4,
                                 .resolve = ResolveMxfp4,
                                 .decode = DecodeMxfp4,
-                                .exact_in_bf16 = IsAlwaysExact,
+                                .exact_in_bf16 = AlwaysExactInBf16,
                                 .inputs_with_scale = ActivationFormat::kNotEmulated,
                                 .inputs_without_scale = ActivationFormat::kNotEmulated,
                                 .parts = {.codes = DType::kU8,

@@ -126,8 +126,6 @@ bool HasPowersOfTwo(const Checkpoint& checkpoint, const LogicalWeight& weight) {
   return checkpoint.tensor(weight.scale).info.dtype == DType::kF8E8M0;
 }
 
-bool AlwaysExact(const Checkpoint& /*checkpoint*/, const LogicalWeight& /*weight*/) { return true; }
-
 void EncodeFp8Tensor(const RowsToEncode& rows, const EncodedSpans& out) {
   quantizers::QuantizeFp8(rows.values, rows.weight_scale, out.codes);
 }
@@ -234,7 +232,7 @@ constinit const Codec kMxfp8 = {
     .recognises = IsMxfp8,
     .resolve = ResolveMxfp8,
     .decode = DecodeMxfp8,
-    .exact_in_bf16 = AlwaysExact,
+    .exact_in_bf16 = AlwaysExactInBf16,
     .inputs_with_scale = ActivationFormat::kNotEmulated,
     .inputs_without_scale = ActivationFormat::kNotEmulated,
     .parts = {.codes = DType::kF8E4M3,

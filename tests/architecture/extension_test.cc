@@ -74,15 +74,15 @@ std::vector<Axis> Axes() {
           {"rule", NamesOf(audit::AllRules(), &audit::Rule::id), 1, 1},
           {"family", checkpoint::KnownModelTypes(), 1, 2},
           {"container", Extensions(), 1, 1},
-          {"format", FormatsWritten(), 1, 1},
+          {"format", FormatsWritten(), 1, 2},
           // NVFP4 is not among them: GPTQ, folds and budgets are about it.
           {"format's codec",
            {"formats::kMxfp4", "formats::kMxfp8", "formats::kFp8Tensor", "formats::kFp8Channel",
             "formats::kFp8Block", "formats::kInt4"},
            2,
-           4,
+           5,
            false},
-          {"dialect's row", {"kCompressedTensors", "kNative"}, 2, 3, false}};
+          {"dialect's row", {"kCompressedTensors", "kNative"}, 2, 4, false}};
 }
 
 // The code of a room without its comments.

@@ -120,8 +120,8 @@ WeightStorage Nvfp4Storage(int64_t block, int64_t rows, int64_t columns) {
 }
 
 std::vector<WeightStorage> KnownStorages() {
-  constexpr auto kTensor = formats::kFp8Tensor, kChannel = formats::kFp8Channel,
-                 kBlock = formats::kFp8Block;
+  const Format kTensor = formats::kFp8Tensor, kChannel = formats::kFp8Channel,
+               kBlock = formats::kFp8Block;
   return {
       PlainStorage("a BF16 matrix", DType::kBF16, {7, 5}),
       PlainStorage("an F16 matrix", DType::kF16, {7, 5}),

@@ -5,9 +5,12 @@
 
 #include <numeric>
 
+#include "base/hash.h"
+#include "checkpoint/tensor_digests.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/source_tree.h"
 #include "tests/support/stacked_model.h"
+#include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::checkpoint {
@@ -22,6 +25,17 @@ const std::filesystem::path kMoe = testing::kTestModels / "tiny-qwen3-moe";
 
 TensorInfo Info(std::string name, DType dtype, std::vector<int64_t> shape) {
   return PlaceTensor({std::move(name), dtype, std::move(shape)}, 100);
+}
+
+// Of all stacks among the tensors.
+std::vector<NamedPart> Parts(const std::vector<TensorInfo>& tensors,
+                             std::span<const StackRow> rows) {
+  std::vector<NamedPart> all;
+  const auto info = [&](size_t i) -> const TensorInfo& { return tensors[i]; };
+  for (const Stack& stack : FindStacks(tensors.size(), info, rows)) {
+    for (NamedPart& part : PartsOf(stack, BlockSize{128, 128})) all.push_back(std::move(part));
+  }
+  return all;
 }
 
 std::vector<std::string> NamesOf(const std::vector<NamedPart>& parts) {
@@ -74,7 +88,7 @@ TEST_P(StackFormTest, ScatteringIsTheInverseOfGathering) {
   std::vector<std::byte> bytes(stored.Bytes()), again(stored.Bytes());
   std::iota(reinterpret_cast<uint8_t*>(bytes.data()),
             reinterpret_cast<uint8_t*>(bytes.data()) + bytes.size(), uint8_t{0});
-  for (const NamedPart& part : PartsOfStack(stored, 0, rows)) {
+  for (const NamedPart& part : Parts({stored}, rows)) {
     const uint64_t size = SpecBytes(part.spec);
     const StoredRange range = CoveringRange(part.part, 0, size);
     std::vector<std::byte> own(size);
@@ -89,32 +103,44 @@ INSTANTIATE_TEST_SUITE_P(Forms, StackFormTest, ::testing::ValuesIn(testing::kSta
                          [](const auto& info) { return info.param.Name(); });
 
 constexpr StackRow kGateUp[] = {{"gate_up_proj", {"gate_proj", "up_proj"}}};
+constexpr StackRow kTurns[] = {{"gate_up_proj", {"gate_proj", "up_proj"}, /*interleaved=*/true}};
+constexpr StackRow kLying[] = {
+    {"gate_up_proj", {"gate_proj", "up_proj"}, /*interleaved=*/false, /*transposed=*/true}};
 
-TEST(PartsOfStackTest, NamesAreThoseOfSingleExperts) {
-  EXPECT_THAT(
-      NamesOf(PartsOfStack(Info("l.experts.gate_up_proj", DType::kBF16, {2, 8, 16}), 3, kGateUp)),
-      ElementsAre("l.experts.0.gate_proj.weight", "l.experts.0.up_proj.weight",
-                  "l.experts.1.gate_proj.weight", "l.experts.1.up_proj.weight"));
-  EXPECT_THAT(NamesOf(PartsOfStack(Info("l.experts.gate_up_proj_scale_inv", DType::kF32, {1, 2, 1}),
-                                   3, kGateUp)),
-              ElementsAre("l.experts.0.gate_proj.weight_scale_inv",
+TEST(PartsOfTest, NamesAreThoseOfSingleExperts) {
+  EXPECT_THAT(NamesOf(Parts({Info("l.experts.gate_up_proj", DType::kF8E4M3, {1, 512, 128}),
+                             Info("l.experts.gate_up_proj_scale_inv", DType::kF32, {1, 4, 1})},
+                            kGateUp)),
+              ElementsAre("l.experts.0.gate_proj.weight", "l.experts.0.up_proj.weight",
+                          "l.experts.0.gate_proj.weight_scale_inv",
                           "l.experts.0.up_proj.weight_scale_inv"));
 }
 
 // One number an expert is the number of both of its matrices.
-TEST(PartsOfStackTest, NumbersAreShared) {
-  const auto parts =
-      PartsOfStack(Info("l.experts.gate_up_proj_weight_scale_2", DType::kF32, {3, 1}), 0, kGateUp);
-  ASSERT_THAT(parts, SizeIs(6));
-  for (const NamedPart& part : parts) {
-    EXPECT_THAT(part.spec.shape, IsEmpty());
-    EXPECT_EQ(CoveringRange(part.part, 0, 4).begin, 4 * static_cast<uint64_t>(part.part.expert));
+TEST(PartsOfTest, NumbersAreShared) {
+  const auto parts = Parts({Info("l.experts.gate_up_proj", DType::kU8, {3, 8, 16}),
+                            Info("l.experts.gate_up_proj_weight_scale_2", DType::kF32, {3, 1})},
+                           kGateUp);
+  ASSERT_THAT(parts, SizeIs(12));
+  for (size_t i = 6; i < parts.size(); ++i) {
+    EXPECT_THAT(parts[i].spec.shape, IsEmpty());
+    EXPECT_EQ(CoveringRange(parts[i].part, 0, 4).begin, 4 * ((i - 6) / 2));
   }
 }
 
-TEST(PartsOfStackTest, WhatNoRowMeansIsNotTakenApart) {
+TEST(PartsOfTest, ScalesOfRowsFollowTheRows) {
+  const auto parts = Parts({Info("l.experts.gate_up_proj", DType::kF8E4M3, {2, 6, 16}),
+                            Info("l.experts.gate_up_proj_weight_scale", DType::kF32, {2, 6})},
+                           kTurns);
+  ASSERT_THAT(parts, SizeIs(8));
+  EXPECT_EQ(parts[5].spec.name, "l.experts.0.up_proj.weight_scale");
+  EXPECT_THAT(parts[5].spec.shape, ElementsAre(3, 1));
+  EXPECT_EQ(parts[5].part.stride, 2);
+}
+
+TEST(PartsOfTest, WhatNoRowMeansIsNotTakenApart) {
   const auto parts = [](const std::string& name, std::vector<int64_t> shape) {
-    return PartsOfStack(Info(name, DType::kBF16, std::move(shape)), 0, kGateUp);
+    return Parts({Info(name, DType::kBF16, std::move(shape))}, kGateUp);
   };
   EXPECT_THAT(parts("l.experts.gate_up_proj", {2, 7, 16}), IsEmpty());    // no two halves
   EXPECT_THAT(parts("l.experts.gate_up_proj", {2, 16}), IsEmpty());       // no matrices
@@ -122,13 +148,56 @@ TEST(PartsOfStackTest, WhatNoRowMeansIsNotTakenApart) {
   EXPECT_THAT(parts("l.experts.down_proj", {2, 8, 16}), IsEmpty());       // no row
   EXPECT_THAT(parts("l.mlp.gate_up_proj", {2, 8, 16}), IsEmpty());        // no experts
   EXPECT_THAT(parts("l.experts.gate_up_proj", {0, 8, 16}), IsEmpty());
+  EXPECT_THAT(parts("l.experts.gate_up_proj_scale", {2, 8, 1}), IsEmpty());  // no values
 }
 
-// Scales of blocks of rows that cross from one half into the other belong to neither.
-TEST(PartsOfStackTest, BlocksOfBothHalvesAreNotTakenApart) {
-  EXPECT_THAT(
-      PartsOfStack(Info("l.experts.gate_up_proj_scale_inv", DType::kF32, {2, 3, 4}), 0, kGateUp),
-      IsEmpty());
+// A block of rows that has some of both belongs to neither: the stack stays whole, its values too.
+TEST(PartsOfTest, BlocksOfBothPartsAreNotTakenApart) {
+  const auto parts = [](int64_t rows, int64_t blocks, std::span<const StackRow> stack_rows) {
+    return Parts({Info("l.experts.gate_up_proj", DType::kF8E4M3, {2, rows, 128}),
+                  Info("l.experts.gate_up_proj_scale_inv", DType::kF32, {2, blocks, 1})},
+                 stack_rows);
+  };
+  EXPECT_THAT(parts(256, 2, kGateUp), SizeIs(8));
+  EXPECT_THAT(parts(256, 2, kTurns), IsEmpty());
+  EXPECT_THAT(parts(300, 3, kGateUp), IsEmpty());
+  EXPECT_THAT(parts(200, 2, kGateUp), IsEmpty());  // the first block ends within the second part
+}
+
+// Nibbles of a byte are neighbours in a row, and a row of bytes is none where columns are stored.
+TEST(PartsOfTest, PackedValuesAreNotTransposed) {
+  EXPECT_THAT(Parts({Info("l.experts.gate_up_proj", DType::kU8, {2, 8, 16})}, kLying), IsEmpty());
+  EXPECT_THAT(Parts({Info("l.experts.gate_up_proj", DType::kF8E4M3, {2, 8, 16})}, kLying),
+              SizeIs(4));
+}
+
+// A digest reads in pieces, which are rows: those of a part over 8 MiB do not divide it.
+TEST(SplitStacksTest, DigestsAreThoseOfTheWholePart) {
+  constexpr int64_t kRows = 1500, kColumns = 2880;
+  std::vector<uint16_t> values(static_cast<size_t>(2 * kRows * kColumns));
+  std::iota(values.begin(), values.end(), uint16_t{0});
+  for (const StackRow row : {kTurns[0], kLying[0]}) {
+    const testing::TempDir directory;
+    const std::vector<int64_t> shape = row.transposed
+                                           ? std::vector<int64_t>{1, kColumns, 2 * kRows}
+                                           : std::vector<int64_t>{1, 2 * kRows, kColumns};
+    testing::WriteCheckpoint(
+        directory.path(), Json::object(),
+        {testing::MakeTensor("l.experts.gate_up_proj", DType::kBF16, shape, values)}, 1);
+    Checkpoint checkpoint = Checkpoint::Open(directory.path());
+    checkpoint.SplitStacks(std::span(&row, 1));
+    const size_t part = checkpoint.Find("l.experts.0.up_proj.weight");
+    ASSERT_NE(part, Checkpoint::kNotFound);
+    struct Observer final : ReadObserver {
+      void OnDigest(size_t, const std::string& digest) override { seen = digest; }
+      void OnClamped(const ClampedElements&) override {}
+      std::string seen;
+    } observer;
+    TensorDigests(checkpoint, &observer).AddWhole(part);
+    const std::vector<std::byte> bytes =
+        testing::ReadTensor(checkpoint, "l.experts.0.up_proj.weight");
+    EXPECT_EQ(observer.seen, HashHex({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  }
 }
 
 // A checkpoint that has both keeps them apart.

@@ -192,7 +192,15 @@ TEST_F(ConfigFormatsTest, AnExtensionCanBeTakenBack) {
   const checkpoint::SourceModel source = DeepseekV4();
   const Json native = source.checkpoint.config()["quantization_config"];
   const recipes::Recipe recipe = RecipeOf({{Role::kRoutedExpert, formats::kNvfp4}});
-  EXPECT_EQ(WithoutExtension(Configs(source, recipe).config["quantization_config"]).dump(),
+  const Json extended = Configs(source, recipe).config;
+  const dialects::ModuleFormats native_only(source.layout.weights.size());
+  EXPECT_EQ(dialects::kNative
+                .make_config({.source = source,
+                              .config = extended,
+                              .formats = native_only,
+                              .dequantised = {},
+                              .version = "1.2"})
+                .config.dump(),
             native.dump());
 }
 

@@ -15,6 +15,7 @@ namespace {
 
 using dialects::IgnorePatterns;
 using dialects::Routers;
+using recipes::kKeep;
 
 using checkpoint::Role;
 using ::testing::ElementsAre;

@@ -12,6 +12,7 @@
 #include "recipes/plan_stacks.h"
 #include "run/source_ledger.h"
 #include "tests/export/export_fixture.h"
+#include "tests/export/export_recipe.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/source_tree.h"
 #include "tests/support/stacked_model.h"
@@ -40,33 +41,6 @@ class StacksExport : public ::testing::TestWithParam<StackForm> {
     return testing::OpenStacked(Path("stacked"), GetParam());
   }
 
-  // As `vernier convert --input-scale 1.0` converts.
-  ExportSummary Convert(const SourceModel& source, checkpoint::Format format,
-                        const std::string& name) {
-    const recipes::Recipe recipe = recipes::ConvertRecipe(
-        {.source = source,
-         .output = Path(name),
-         .weights = format,
-         .activations = format->has_input_scale() ? recipes::ActivationScales::kConstant
-                                                  : recipes::ActivationScales::kNone});
-    return ExportBy(source, recipe, recipes::MakePlan(source, recipe));
-  }
-
-  ExportSummary ExportBy(const SourceModel& source, const recipes::Recipe& recipe,
-                         const recipes::Plan& plan) {
-    run::Store store = run::Store::Open(recipe.run_dir);
-    if (!store.CalibrationFinished()) store.FinishCalibration();
-    Progress progress = Progress::Silent();
-    return exporter::Export({.source = source,
-                             .plan = plan,
-                             .recipe = recipe,
-                             .inputs = {},
-                             .store = store,
-                             .output = recipe.output,
-                             .settings = {.threads = 2},
-                             .progress = progress});
-  }
-
  private:
   testing::TempDir directory_;
 };
@@ -90,8 +64,8 @@ TEST_P(StacksExport, ExpertsAreQuantisedOneByOne) {
   for (const checkpoint::Format format :
        {checkpoint::Format(formats::kNvfp4), checkpoint::Format(formats::kMxfp8)}) {
     const std::string name(format->name);
-    Convert(stacked, format, "stacked-" + name);
-    Convert(apart, format, "apart-" + name);
+    ConvertTo(Path("stacked-" + name), stacked, format);
+    ConvertTo(Path("apart-" + name), apart, format);
     ExpectSameTensors(Path("stacked-" + name), Path("apart-" + name));
   }
 }
@@ -104,7 +78,7 @@ TEST_P(StacksExport, WhatIsKeptStaysStacked) {
   std::erase_if(recipe.rules, [](const recipes::Rule& rule) {
     return rule.roles == std::vector{checkpoint::Role::kRoutedExpert};
   });
-  const ExportSummary summary = ExportBy(stacked, recipe, recipes::MakePlan(stacked, recipe));
+  const ExportSummary summary = ExportPlan(stacked, recipe, recipes::MakePlan(stacked, recipe));
   const Checkpoint output = Checkpoint::Open(Path("out"));
   EXPECT_EQ(ReadTensor(output, kStack), ReadTensor(stacked.checkpoint, kStack));
   EXPECT_EQ(output.Find("model.layers.1.mlp.experts.0.up_proj.weight"), Checkpoint::kNotFound);
@@ -125,18 +99,33 @@ TEST_P(StacksExport, WhatIsWrittenInBf16IsStackedAsItWas) {
       formats::kBf16;
   recipes::CompleteStacks(stacked, plan);
   recipes::LayOutShards(stacked, /*with_input_scales=*/false, plan);
-  ExportBy(stacked, recipe, plan);
+  ExportPlan(stacked, recipe, plan);
   EXPECT_EQ(ReadTensor(Checkpoint::Open(Path("out")), kStack),
             ReadTensor(stacked.checkpoint, kStack));
+}
+
+// FP8 with a scale a row, which lies as the rows do.
+TEST_P(StacksExport, ScalesFollowTheirRows) {
+  ConvertTo(Path("fp8"), checkpoint::OpenSourceModel(kQwen3Moe), formats::kFp8Channel);
+  const SourceModel stacked = Stacked(Path("fp8"));
+  const SourceModel apart = checkpoint::OpenSourceModel(Path("fp8"));
+  EXPECT_EQ(stacked.layout.FindModule("model.layers.1.mlp.experts.2.up_proj")->format,
+            formats::kFp8Channel);
+  ConvertTo(Path("stacked-nvfp4"), stacked, formats::kNvfp4);
+  ConvertTo(Path("apart-nvfp4"), apart, formats::kNvfp4);
+  ExpectSameTensors(Path("stacked-nvfp4"), Path("apart-nvfp4"));
+  ConvertTo(Path("stacked-bf16"), stacked, formats::kBf16);
+  ConvertTo(Path("apart-bf16"), apart, formats::kBf16);
+  testing::StackExperts(Path("apart-bf16"), Path("expected"), GetParam());
+  ExpectSameTensors(Path("stacked-bf16"), Path("expected"));
 }
 
 // Shards that are finished are not written again, and their tensors have hashes in the ledger.
 TEST_P(StacksExport, IsResumed) {
   const SourceModel stacked = Stacked();
-  Convert(stacked, formats::kNvfp4, "out");
+  ConvertTo(Path("out"), stacked, formats::kNvfp4);
   const auto files = ReadTree(Path("out"));
-  fs::remove(Path("out") / "vernier_manifest.json");
-  const ExportSummary again = Convert(stacked, formats::kNvfp4, "out");
+  const ExportSummary again = ConvertTo(Path("out"), stacked, formats::kNvfp4);
   EXPECT_EQ(again.shards_written, 0);
   EXPECT_EQ(ReadTree(Path("out")), files);
   const run::Store store = run::Store::OpenForReading(recipes::DefaultRunDirectory(Path("out")));
@@ -146,7 +135,7 @@ TEST_P(StacksExport, IsResumed) {
 
 TEST_P(StacksExport, TheManifestNamesEveryPart) {
   const SourceModel stacked = Stacked();
-  Convert(stacked, formats::kNvfp4, "out");
+  ConvertTo(Path("out"), stacked, formats::kNvfp4);
   const Json manifest = ReadJsonFile(Path("out") / "vernier_manifest.json");
   std::map<std::string, Json> entries;
   for (const Json& entry : manifest["tensors"]) {
@@ -166,24 +155,7 @@ TEST(StacksOfBlocksExport, AreCastWithoutLoss) {
   const StackForm form = {.interleaved = true, .blocks = true};
   const testing::TempDir directory;
   const fs::path apart = directory.path() / "apart", stacked = directory.path() / "stacked";
-  const auto convert = [](const SourceModel& source, checkpoint::Format format,
-                          const fs::path& output) {
-    const recipes::Recipe recipe =
-        recipes::ConvertRecipe({.source = source, .output = output, .weights = format});
-    const recipes::Plan plan = recipes::MakePlan(source, recipe);
-    run::Store store = run::Store::Open(recipe.run_dir);
-    if (!store.CalibrationFinished()) store.FinishCalibration();
-    Progress progress = Progress::Silent();
-    exporter::Export({.source = source,
-                      .plan = plan,
-                      .recipe = recipe,
-                      .inputs = {},
-                      .store = store,
-                      .output = output,
-                      .settings = {.threads = 2},
-                      .progress = progress});
-  };
-  convert(checkpoint::OpenSourceModel(kQwen3Moe), formats::kMxfp4, apart);
+  ConvertTo(apart, checkpoint::OpenSourceModel(kQwen3Moe), formats::kMxfp4);
   testing::StackExperts(apart, stacked, form);
   const SourceModel blocks = testing::OpenStacked(stacked, form);
   const checkpoint::LogicalWeight* weight =
@@ -191,12 +163,12 @@ TEST(StacksOfBlocksExport, AreCastWithoutLoss) {
   ASSERT_NE(weight, nullptr);
   EXPECT_EQ(weight->format, formats::kMxfp4);
   const SourceModel source = checkpoint::OpenSourceModel(apart);
-  convert(blocks, formats::kNvfp4, directory.path() / "blocks-nvfp4");
-  convert(source, formats::kNvfp4, directory.path() / "apart-nvfp4");
+  ConvertTo(directory.path() / "blocks-nvfp4", blocks, formats::kNvfp4);
+  ConvertTo(directory.path() / "apart-nvfp4", source, formats::kNvfp4);
   ExpectSameTensors(directory.path() / "blocks-nvfp4", directory.path() / "apart-nvfp4");
   // Dequantised it is one tensor again, of values.
-  convert(blocks, formats::kBf16, directory.path() / "blocks-bf16");
-  convert(source, formats::kBf16, directory.path() / "apart-bf16");
+  ConvertTo(directory.path() / "blocks-bf16", blocks, formats::kBf16);
+  ConvertTo(directory.path() / "apart-bf16", source, formats::kBf16);
   testing::StackExperts(directory.path() / "apart-bf16", directory.path() / "bf16-stacked",
                         {.interleaved = true});
   ExpectSameTensors(directory.path() / "blocks-bf16", directory.path() / "bf16-stacked");

@@ -56,11 +56,11 @@ TEST_F(StreamingTest, EveryByteOfAShardHasAJob) {
         continue;
       }
       for (const WeightRows& rows : std::get<EncodeWork>(job.work).rows) {
-        const ConvertedTensors tensors = FindConverted(shard).at(rows.weight);
+        const ConvertedTensors tensors = FindConverted(source, shard).at(rows.weight);
         const RowTarget target = TargetOf(plan, shard, rows.weight, tensors);
         const int64_t columns = source.layout.weights[rows.weight].columns();
-        written[tensors.codes] += CodeBytes(target.format, rows.row_count, columns);
-        written[tensors.scale] += ScaleBytes(target, rows.row_count, columns);
+        written[tensors.codes] += target.CodeBytes(rows.row_count, columns);
+        written[tensors.scale] += target.ScaleBytes(rows.row_count, columns);
         if (rows.row_begin > 0) continue;
         for (const size_t scalar : {tensors.global_scale, tensors.input_scale}) {
           written[scalar] += sizeof(float);

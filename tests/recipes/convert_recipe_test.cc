@@ -106,9 +106,10 @@ TEST(ConvertRecipe, DequantisesWhatTheDialectCannotDescribe) {
 TEST(ConvertRecipe, RefusesWhatNoRuleWouldSay) {
   const vernier::testing::TempDir directory;
   const auto source = MakeHfModel(directory.path() / "in");
-  for (const auto& [format, scale] :
-       {std::pair{kKeep, ScaleMethod::kAuto}, std::pair{formats::kBf16, ScaleMethod::kMse},
-        std::pair{formats::kMxfp8, ScaleMethod::kFourOverSix}}) {
+  for (const auto& [format, scale] : std::initializer_list<std::pair<Format, ScaleMethod>>{
+           {kKeep, ScaleMethod::kAuto},
+           {formats::kBf16, ScaleMethod::kMse},
+           {formats::kMxfp8, ScaleMethod::kFourOverSix}}) {
     vernier::testing::ErrorOf(ErrorCode::kBadArgument, [&] {
       ConvertRecipe({.source = source, .output = "out", .weights = format, .scale = scale});
     });

@@ -67,7 +67,7 @@ TEST(FormatUnits, AreWhatAnEngineFuses) {
   const std::vector<FormatUnit> units = FormatUnits(source, plan);
   const FormatUnit& qkv = UnitNamed(units, "model.layers.0.self_attn.qkv");
   EXPECT_THAT(qkv.weights, SizeIs(3));
-  EXPECT_EQ(FormatsOf(qkv), (std::vector{formats::kNvfp4, formats::kFp8Tensor, kKeep}));
+  EXPECT_EQ(FormatsOf(qkv), (std::vector<Format>{formats::kNvfp4, formats::kFp8Tensor, kKeep}));
   uint64_t weights = 0;
   for (const size_t weight : qkv.weights) {
     weights += static_cast<uint64_t>(source.layout.weights[weight].rows() *
@@ -105,7 +105,7 @@ TEST(FormatUnits, ASourceInFp8IsKeptOrBecomesNvfp4) {
         source.layout.weights[unit.weights.front()].format != checkpoint::formats::kPlain;
     if (fp8) {
       ++found;
-      EXPECT_EQ(FormatsOf(unit), (std::vector{formats::kNvfp4, kKeep}));
+      EXPECT_EQ(FormatsOf(unit), (std::vector<Format>{formats::kNvfp4, kKeep}));
     }
   }
   EXPECT_GT(found, 0);

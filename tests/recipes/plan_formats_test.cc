@@ -83,7 +83,7 @@ TEST_F(PlanFormatsTest, ARoleTakesItsLinearWeightsOnly) {
 TEST_F(PlanFormatsTest, OnlyNvfp4SharesScalesInAFusedGroup) {
   const auto source = Model(HfFormat::kBf16);
   EXPECT_EQ(MakePlan(source, Weights(formats::kNvfp4)).scale_groups.size(), 4u);
-  for (const Format format : {formats::kMxfp4, formats::kFp8Tensor}) {
+  for (const Format format : std::initializer_list<Format>{formats::kMxfp4, formats::kFp8Tensor}) {
     const Plan plan = MakePlan(source, Weights(format));
     ASSERT_EQ(plan.scale_groups.size(), 8u);
     for (size_t g = 0; g < plan.scale_groups.size(); ++g) {
@@ -104,7 +104,7 @@ TEST_F(PlanFormatsTest, FusedWeightsHaveOneFormat) {
 
 TEST_F(PlanFormatsTest, OnlyInputScalesNeedCalibration) {
   const auto source = Model(HfFormat::kBf16);
-  for (const Format format : {formats::kNvfp4, formats::kFp8Tensor}) {
+  for (const Format format : std::initializer_list<Format>{formats::kNvfp4, formats::kFp8Tensor}) {
     Recipe recipe = Weights(format);
     recipe.dialect = &dialects::kCompressedTensors;  // which has both without input scales as well
     EXPECT_TRUE(ObservesInputs(recipe));
@@ -115,8 +115,8 @@ TEST_F(PlanFormatsTest, OnlyInputScalesNeedCalibration) {
       EXPECT_THAT(MakePlan(source, recipe).observed_modules, IsEmpty());
     }
   }
-  for (const Format format :
-       {formats::kMxfp4, formats::kMxfp8, formats::kFp8Channel, formats::kFp8Block}) {
+  for (const Format format : std::initializer_list<Format>{
+           formats::kMxfp4, formats::kMxfp8, formats::kFp8Channel, formats::kFp8Block}) {
     EXPECT_FALSE(ObservesInputs(Weights(format)));
     EXPECT_THAT(MakePlan(source, Weights(format)).observed_modules, IsEmpty());
   }

@@ -104,7 +104,8 @@ TEST_F(PlanKvCacheTest, ALatentCacheHasItsScaleTwice) {
                                           .beside = {},
                                           .keys = true,
                                           .values = true};
-  const std::vector<TargetPart> parts = KvScaleParts(entry, &dialects::kModelopt);
+  const std::vector<dialects::TargetPart> parts =
+      dialects::KvScaleParts(entry, dialects::kModelopt);
   ASSERT_THAT(parts, SizeIs(2));
   EXPECT_EQ(parts[0].name, "model.layers.0.self_attn.k_proj.k_scale");
   EXPECT_EQ(parts[1].name, "model.layers.0.self_attn.v_proj.v_scale");

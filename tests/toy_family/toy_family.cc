@@ -1,5 +1,5 @@
 // A made-up decoder of unlike layers: every second one has a window, fewer keys and values, and
-// routed experts; the others have a dense MLP.
+// routed experts; the others have a dense MLP. Experts may be stored one by one or stacked.
 #include "checkpoint/families/decoder_fields.h"
 #include "checkpoint/families/hf_family.h"
 
@@ -29,6 +29,7 @@ DecoderConfig ParseToyConfig(const Json& json) {
   config.names.attention = "attention";
   config.names.ffn = "feed_forward";
   config.names.router = "router";
+  config.interleaved_stacks = config.transposed_stacks = true;
   const DecoderBlock second = ReadSecondBlock(reader, config);
   for (size_t layer = 1; layer < config.blocks.size(); layer += 2) config.blocks[layer] = second;
   return config;

@@ -8,6 +8,7 @@
 
 #include "base/progress.h"
 #include "checkpoint/families/decoder_config.h"
+#include "checkpoint/readable.h"
 #include "checkpoint/source_model.h"
 #include "jobs/convert.h"
 #include "jobs/inspect.h"
@@ -15,6 +16,8 @@
 #include "recipes/convert_recipe.h"
 #include "recipes/plan.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/read_tensor.h"
+#include "tests/support/stacked_model.h"
 #include "tests/support/temp_dir.h"
 #include "tests/toy_family/toy_checkpoint.h"
 
@@ -104,6 +107,22 @@ TEST_F(ToyFamilyTest, IsConvertedAndWhatComesOfItLoads) {
     quantised += nvfp4 ? 1 : 0;
   }
   EXPECT_EQ(quantised, 4 * 4 + 2 * 3 + 2 * 5 * 3) << "attention, dense MLPs, experts";
+}
+
+// The family's own rows say how its stacks lie.
+TEST_F(ToyFamilyTest, StacksOfExpertsAreItsWeights) {
+  const std::filesystem::path stacked = dir_.path() / "stacked";
+  testing::StackExperts(source_, stacked, {.interleaved = true, .transposed = true});
+  const checkpoint::SourceModel model = checkpoint::OpenSourceModel(stacked);
+  const checkpoint::SourceModel apart = checkpoint::OpenSourceModel(source_);
+  ASSERT_EQ(model.layout.weights.size(), apart.layout.weights.size());
+  for (const checkpoint::LogicalWeight& expected : apart.layout.weights) {
+    const checkpoint::LogicalWeight* weight = model.layout.FindName(expected.name);
+    ASSERT_NE(weight, nullptr) << expected.name;
+    EXPECT_EQ(testing::ReadWeight(model.checkpoint, *weight),
+              testing::ReadWeight(apart.checkpoint, expected));
+  }
+  EXPECT_NO_THROW(RequireComplete(*model.family, model.layout));
 }
 
 }  // namespace

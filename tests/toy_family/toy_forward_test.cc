@@ -10,6 +10,7 @@
 #include "run/module_record.h"
 #include "tests/calib/model_support.h"
 #include "tests/calib/prepared_calibration.h"
+#include "tests/support/stacked_model.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/recipe_builder.h"
 #include "tests/toy_family/toy_checkpoint.h"
@@ -36,6 +37,14 @@ TEST_F(ToyForwardTest, RunsAndChunksDoNotMatter) {
   const ModelOutput whole = RunModel(*model.decoder, {Ids(), {}});
   EXPECT_TRUE(at::isfinite(whole.logits).all().item<bool>());
   EXPECT_LT(RelativeError(RunModel(*model.decoder, {Ids(), {}}, 3).logits, whole.logits), 1e-5);
+}
+
+TEST_F(ToyForwardTest, StackedExpertsComputeTheSame) {
+  const std::filesystem::path stacked = dir_.path() / "stacked";
+  testing::StackExperts(source_, stacked, {.interleaved = true, .transposed = true});
+  const LoadedModel apart(source_, at::kFloat), together(stacked, at::kFloat);
+  EXPECT_TRUE(at::equal(RunModel(*apart.decoder, {Ids(), {}}).logits,
+                        RunModel(*together.decoder, {Ids(), {}}).logits));
 }
 
 // A token that lies behind a window does not reach the layer's queries; without one it does.

@@ -9,11 +9,12 @@
 #include "base/json.h"
 #include "checkpoint/source_model.h"
 #include "export/exporter.h"
+#include "quantizers/float_formats.h"
 #include "recipes/convert_recipe.h"
 #include "recipes/plan.h"
 #include "recipes/recipe_values.h"
-#include "quantizers/float_formats.h"
 #include "recipes/target_format.h"
+#include "tests/export/export_recipe.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/source_tree.h"
@@ -32,23 +33,6 @@ class ToyFormat : public ::testing::Test {
  protected:
   std::filesystem::path Path(const std::string& name) const { return directory_.path() / name; }
 
-  void Convert(const SourceModel& source, checkpoint::Format format, const std::string& name) {
-    const recipes::Recipe recipe =
-        recipes::ConvertRecipe({.source = source, .output = Path(name), .weights = format});
-    const recipes::Plan plan = recipes::MakePlan(source, recipe);
-    run::Store store = run::Store::Open(recipe.run_dir);
-    store.FinishCalibration();
-    Progress progress = Progress::Silent();
-    exporter::Export({.source = source,
-                      .plan = plan,
-                      .recipe = recipe,
-                      .inputs = {},
-                      .store = store,
-                      .output = recipe.output,
-                      .settings = {.threads = 2},
-                      .progress = progress});
-  }
-
   const SourceModel source_ = checkpoint::OpenSourceModel(testing::kTestModels / "tiny-llama");
 
  private:
@@ -61,7 +45,7 @@ TEST_F(ToyFormat, RecipesNameIt) {
 }
 
 TEST_F(ToyFormat, IsWrittenAndRead) {
-  Convert(source_, checkpoint::FormatWritten(kFormat), "toy");
+  exporter::ConvertTo(Path("toy"), source_, checkpoint::FormatWritten(kFormat));
   const SourceModel toy = checkpoint::OpenSourceModel(Path("toy"));
   const checkpoint::LogicalWeight& weight = *toy.layout.FindModule(kModule);
   EXPECT_EQ(weight.format->name, kFormat);
@@ -80,16 +64,16 @@ TEST_F(ToyFormat, IsWrittenAndRead) {
 }
 
 TEST_F(ToyFormat, ItsConfigurationNamesIt) {
-  Convert(source_, checkpoint::FormatWritten(kFormat), "toy");
+  exporter::ConvertTo(Path("toy"), source_, checkpoint::FormatWritten(kFormat));
   const Json config = ReadJsonFile(Path("toy") / "config.json");
   EXPECT_EQ(config["quantization_config"]["quant_algo"], "TOY_INT8");
 }
 
 // A source of it becomes any other.
 TEST_F(ToyFormat, IsConvertedFurther) {
-  Convert(source_, checkpoint::FormatWritten(kFormat), "toy");
+  exporter::ConvertTo(Path("toy"), source_, checkpoint::FormatWritten(kFormat));
   const SourceModel toy = checkpoint::OpenSourceModel(Path("toy"));
-  Convert(toy, checkpoint::formats::kBf16, "bf16");
+  exporter::ConvertTo(Path("bf16"), toy, checkpoint::formats::kBf16);
   const SourceModel bf16 = checkpoint::OpenSourceModel(Path("bf16"));
   std::vector<float> rounded = testing::ReadWeight(toy.checkpoint, *toy.layout.FindModule(kModule));
   for (float& value : rounded) value = quantizers::Bf16ToFloat(quantizers::FloatToBf16(value));

@@ -14,6 +14,8 @@ namespace vernier::checkpoint {
 namespace {
 
 constexpr std::string_view kContainer = ".experts.";
+// More than any model has: a header that promises as many is not believed.
+constexpr int64_t kMostExperts = 1 << 16;
 constexpr int64_t kBlockBytes = 16;  // of X_blocks' last dimension
 
 constexpr std::string_view kValues = ".weight";
@@ -271,7 +273,7 @@ std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo
 std::vector<NamedPart> PartsOf(const Stack& stack, const BlockSize& fp8) {
   const StackSplitter first(stack, stack.members.front());
   const std::optional<SlabShape> values = first.Slab();
-  if (!values) return {};
+  if (!values || first.experts() > kMostExperts) return {};
   std::vector<NamedPart> parts;
   for (const Stack::Member& member : stack.members) {
     const StackSplitter splitter(stack, member);

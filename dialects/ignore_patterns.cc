@@ -80,8 +80,9 @@ std::vector<std::string> IgnorePatterns(const checkpoint::ModelLayout& layout,
     const bool layers_agree = general != module && !quantised_anywhere.contains(general);
     std::string pattern = layers_agree ? ShortestPattern(general, quantised_anywhere)
                                        : ShortestPattern(module, quantised_names);
-    // Engines look for the members of a fused matrix by their full names.
-    if (!weight.fused_group.empty() && !pattern.ends_with(".*")) pattern = module;
+    // Engines look for the members of a fused matrix by their full names; a stack is no such.
+    if (!weight.in_stack && !weight.fused_group.empty() && !pattern.ends_with(".*"))
+      pattern = module;
     patterns.insert(std::move(pattern));
   }
   return {patterns.begin(), patterns.end()};

@@ -151,6 +151,14 @@ TEST(PartsOfTest, WhatNoRowMeansIsNotTakenApart) {
   EXPECT_THAT(parts("l.experts.gate_up_proj_scale", {2, 8, 1}), IsEmpty());  // no values
 }
 
+TEST(PartsOfTest, SoManyExpertsHasNoModel) {
+  const auto parts = [](int64_t experts) {
+    return Parts({Info("l.experts.gate_up_proj", DType::kBF16, {experts, 2, 1})}, kGateUp).size();
+  };
+  EXPECT_EQ(parts(1 << 10), 2u << 10u);
+  EXPECT_EQ(parts(int64_t{1} << 40), 0u);
+}
+
 // A block of rows that has some of both belongs to neither: the stack stays whole, its values too.
 TEST(PartsOfTest, BlocksOfBothPartsAreNotTakenApart) {
   const auto parts = [](int64_t rows, int64_t blocks, std::span<const StackRow> stack_rows) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/source_model.h"
 #include "export/exporter.h"
@@ -148,6 +149,51 @@ TEST_P(StacksExport, TheManifestNamesEveryPart) {
   EXPECT_EQ(stack["parts"][1]["name"], "model.layers.1.mlp.experts.0.up_proj.weight");
   EXPECT_THAT(stack["parts"][1]["outputs"],
               Contains("model.layers.1.mlp.experts.0.up_proj.weight_scale_2"));
+}
+
+// A model without a family of its own, of which it is known how it stores experts.
+class StacksOfAKnownModel : public ::testing::Test {
+ protected:
+  StacksOfAKnownModel() {
+    testing::StackExperts(kQwen3Moe, directory_.path() / "in", {});
+    Json config = ReadJsonFile(directory_.path() / "in/config.json");
+    config["model_type"] = "qwen3_5_moe";
+    WriteFileAtomically(directory_.path() / "in/config.json", config.dump());
+  }
+
+  // What engines are told to leave alone where the experts stay.
+  Json Ignored(recipes::Dialect dialect) {
+    const SourceModel source = checkpoint::OpenAnySourceModel(directory_.path() / "in");
+    recipes::Recipe recipe = recipes::ConvertRecipe({.source = source,
+                                                     .output = directory_.path() / "out",
+                                                     .weights = formats::kMxfp8,
+                                                     .dialect = dialect});
+    std::erase_if(recipe.rules, [](const recipes::Rule& rule) {
+      return rule.roles == std::vector{checkpoint::Role::kRoutedExpert};
+    });
+    ExportPlan(source, recipe, recipes::MakePlan(source, recipe));
+    return ReadJsonFile(directory_.path() / "out/config.json")["quantization_config"]["ignore"];
+  }
+
+  testing::TempDir directory_;
+};
+
+TEST_F(StacksOfAKnownModel, AreQuantisedOneByOne) {
+  ConvertTo(directory_.path() / "out", checkpoint::OpenAnySourceModel(directory_.path() / "in"),
+            formats::kNvfp4);
+  const Checkpoint output = Checkpoint::Open(directory_.path() / "out");
+  EXPECT_NE(output.Find("model.layers.1.mlp.experts.7.up_proj.weight_scale_2"),
+            Checkpoint::kNotFound);
+  EXPECT_EQ(output.Find(kStack), Checkpoint::kNotFound);
+}
+
+// Beside a quantised dense MLP, whose names begin as theirs: a kept stack is one module to engines.
+TEST_F(StacksOfAKnownModel, AreOneModuleWhereTheyStay) {
+  EXPECT_THAT(Ignored(&dialects::kModelopt), Contains("*.mlp.experts"));
+}
+
+TEST_F(StacksOfAKnownModel, AreOneModuleOfALayerInCompressedTensors) {
+  EXPECT_THAT(Ignored(&dialects::kCompressedTensors), Contains("model.layers.1.mlp.experts"));
 }
 
 // Codes and scales of blocks, as gpt-oss stores them: NVFP4 has the same values.

@@ -215,7 +215,7 @@ constinit const Dialect kCompressedTensors = {
     .numbers_have_dimensions = true,
     .number = checkpoint::DType::kBF16,
     .format_name = NameOfFormat,
-    .missing_format = "compressed-tensors has no name for this format",
+    .missing_format = "its configurations have no name for it",
     .missing_format_remedy = "Choose another format",
     .make_config = MakeCompressedTensorsConfig};
 

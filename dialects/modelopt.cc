@@ -113,8 +113,8 @@ constinit const Dialect kModelopt = {
     .needs_input_scales = true,
     .format_name = AlgoOfFormat,
     .missing_format =
-        "the modelopt dialect stores int4 only in AWQ's layout with pre_quant_scale, "
-        "which is not written",
+        "its configurations have no name for it (of int4 only for AWQ's layout with "
+        "pre_quant_scale, which is not written)",
     .missing_format_remedy = "Set export.dialect to \"compressed-tensors\"",
     .make_config = MakeModeloptConfig};
 

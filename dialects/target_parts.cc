@@ -1,5 +1,7 @@
 #include "dialects/target_parts.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cassert>
 #include <string_view>
@@ -129,7 +131,9 @@ bool StoresReciprocals(Format format, const Dialect& dialect) {
 
 void CheckTarget(Format format, const Dialect& dialect, const std::string& subject) {
   if (!checkpoint::IsQuantised(format) || !dialect.format_name(format).empty()) return;
-  throw Error(ErrorCode::kBadRule, subject, std::string(dialect.missing_format),
+  throw Error(ErrorCode::kBadRule, subject,
+              fmt::format("the dialect {} cannot hold {}: {}", dialect.name, format->target,
+                          dialect.missing_format),
               std::string(dialect.missing_format_remedy));
 }
 

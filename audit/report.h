@@ -87,7 +87,8 @@ struct EngineVerdict {
   std::string refusal;       // why it does not load the checkpoint at all; empty when it does
   // Modules by the format that it would build them in: "nvfp4", "unquantised".
   std::map<std::string, int64_t> modules;
-  int64_t disagreements = 0;  // modules stored otherwise
+  int64_t disagreements = 0;      // modules stored otherwise
+  int64_t mtp_disagreements = 0;  // of these, modules of MTP layers
   std::vector<TensorParallelVerdict> tensor_parallel;
 };
 

@@ -13,6 +13,9 @@
 
 namespace vernier::checkpoint {
 
+// What people and hubs read of a model: its licence, what it is for.
+inline constexpr std::string_view kModelCardFileName = "README.md";
+
 struct CheckpointFiles {
   std::optional<ShardIndex> index;
   std::vector<std::string> shards;    // those of the index first, in its order

@@ -20,8 +20,8 @@ namespace fs = std::filesystem;
 
 using checkpoint::Container;
 
-constexpr std::array<std::string_view, 3> kOwnFiles = {kConfigFileName, kHfQuantConfigFileName,
-                                                       kManifestFileName};
+constexpr std::array<std::string_view, 4> kOwnFiles = {kConfigFileName, kHfQuantConfigFileName,
+                                                       kManifestFileName, checkpoint::kModelCardFileName};
 
 bool IsHidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 

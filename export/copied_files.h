@@ -25,7 +25,8 @@ struct OutputFile {
 
 // Names of the regular files of `source` and of its subdirectories (one level) that an export
 // copies, sorted: all but weights and their index, the files that the export writes itself into
-// `container`, and hidden ones. A link to a file counts as the file; linked directories are left
+// `container`, the model card, which speaks of the source and whose place the output's own takes,
+// and hidden ones. A link to a file counts as the file; linked directories are left
 // out.
 std::vector<std::string> ListCopiedFiles(const std::filesystem::path& source,
                                          const checkpoint::Container& container);

@@ -28,8 +28,13 @@ bool CalibrationNeeds(const Json& spec) {
   return recipes::ObservesInputs(ReadRecipeJob(spec, "calibrate").recipe);
 }
 
+bool ExportNeeds(const Json& spec) {
+  return !ReadRecipeJob(spec, "export").evaluation_data.empty();
+}
+
 bool RunNeeds(const Json& spec) {
-  return recipes::ObservesInputs(ReadRecipeJob(spec, "run").recipe);
+  const RecipeJobSpec job = ReadRecipeJob(spec, "run");
+  return recipes::ObservesInputs(job.recipe) || !job.evaluation_data.empty();
 }
 
 Json RunSteps(const Json& spec, std::string_view job, std::vector<Step> steps,
@@ -37,6 +42,7 @@ Json RunSteps(const Json& spec, std::string_view job, std::vector<Step> steps,
   RecipeJobSpec given = ReadRecipeJob(spec, job);
   return PipelineJson(RunPipeline({.recipe = std::move(given.recipe),
                                    .steps = std::move(steps),
+                                   .evaluation_data = std::move(given.evaluation_data),
                                    .command = std::move(given.command)},
                                   models, listener));
 }
@@ -102,7 +108,7 @@ constexpr auto kJobs = std::to_array<Job>({{"inspect", Never, InspectJob},
                                            {"convert", Never, ConvertJob},
                                            {"dequantize", Never, DequantizeJob},
                                            {"calibrate", CalibrationNeeds, CalibrateJob},
-                                           {"export", Never, ExportJob},
+                                           {"export", ExportNeeds, ExportJob},
                                            {"run", RunNeeds, RunJob},
                                            {"validate", Never, ValidateJob},
                                            {"report", Never, ReportJob},

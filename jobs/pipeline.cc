@@ -13,6 +13,7 @@
 #include "export/output_directory.h"
 #include "jobs/audit_step.h"
 #include "jobs/budget.h"
+#include "jobs/model_card.h"
 #include "recipes/convert_recipe.h"
 #include "recipes/format_choice.h"
 #include "recipes/plan.h"
@@ -113,6 +114,15 @@ void RequireRoomForOutput(uint64_t needed, const std::filesystem::path& output) 
   RequireFreeSpace(output, needed - std::min(needed, BytesBelow(output)), "the output");
 }
 
+// The evaluation looks again, but that is hours later.
+void RequireEvaluationData(const std::vector<std::string>& data) {
+  for (const std::string& path : data) {
+    if (std::filesystem::exists(path)) continue;
+    throw Error(ErrorCode::kFileOpen, path, "there is no such file or directory",
+                "Give text to evaluate the output on, or leave the evaluation out");
+  }
+}
+
 // One job on one recipe.
 class Pipeline {
  public:
@@ -123,8 +133,10 @@ class Pipeline {
         plan_(std::move(plan)),
         steps_(StepsToTake(spec.steps, plan_)),
         layouts_(spec.layouts),
-        models_(Has(steps_, Step::kCalibrate) ? &RequireModels(models, "calibration") : nullptr),
+        evaluation_data_(spec.evaluation_data),
+        models_(NeededModels(models)),
         store_(OpenStore(recipe_, plan_, steps_)),
+        listener_(listener),
         progress_(listener, ForecastPhases(source_, recipe_, plan_, steps_)) {
     // A calibrated plan's identity is recorded by calibration, with the tokens that only it knows.
     const run::RunIdentity identity =
@@ -150,6 +162,9 @@ class Pipeline {
                     fmt::format("{}: {}", PhaseName(step), BusyText(uses_.back())));
     }
     if (summary_.Clean()) WriteLayouts();
+    if (!summary_.exported) return;
+    if (summary_.Clean()) Evaluate();
+    WriteCard();
   }
 
   // Tells the store how the command ended and how long its phases took.
@@ -173,6 +188,11 @@ class Pipeline {
   bool Clean() const { return summary_.Clean(); }
 
  private:
+  const ModelJobs* NeededModels(const ModelJobs* models) const {
+    if (Has(steps_, Step::kCalibrate)) return &RequireModels(models, "calibration");
+    return evaluation_data_.empty() ? nullptr : &RequireModels(models, "evaluation");
+  }
+
   void Take(Step step) {
     switch (step) {
       case Step::kCalibrate:
@@ -239,13 +259,30 @@ class Pipeline {
     }
   }
 
+  void Evaluate() {
+    if (evaluation_data_.empty()) return;
+    summary_.evaluation =
+        models_->Evaluate(EvaluationOfOutput(recipe_, evaluation_data_), listener_);
+  }
+
+  void WriteCard() {
+    WriteModelCard({.source = source_,
+                    .recipe = recipe_,
+                    .plan = plan_,
+                    .store = store_,
+                    .audit = summary_.audit ? &*summary_.audit : nullptr,
+                    .evaluation = summary_.evaluation ? &*summary_.evaluation : nullptr});
+  }
+
   checkpoint::SourceModel source_;
   recipes::Recipe recipe_;
   recipes::Plan plan_;
   std::vector<Step> steps_;
   std::vector<exporter::KernelLayout> layouts_;
-  const ModelJobs* models_;  // for a calibration
+  std::vector<std::string> evaluation_data_;
+  const ModelJobs* models_;  // for a calibration or an evaluation
   run::Store store_;
+  ProgressListener& listener_;
   Progress progress_;
   int64_t command_ = 0;
   std::vector<ResourceUse> uses_;  // of steps taken
@@ -273,6 +310,7 @@ PipelineSummary RunPipeline(checkpoint::SourceModel source, const PipelineSpec& 
                             const ModelJobs* models, ProgressListener& listener) {
   recipes::Plan plan = recipes::MakePlan(source, spec.recipe);
   if (spec.layouts.empty()) recipes::RequireConversion(source, plan);
+  RequireEvaluationData(spec.evaluation_data);
   Pipeline pipeline(std::move(source), std::move(plan), spec, models, listener);
   try {
     pipeline.Run();

@@ -29,6 +29,9 @@ struct PipelineSpec {
   std::vector<Step> steps;  // each at most once, in order of Step
   // Also written, into the output, once the steps are done and the audit, if any, found no error.
   std::vector<exporter::KernelLayout> layouts = {};
+  // Text that the output is evaluated on, against its source, when it was exported and nothing
+  // speaks against it; its card tells how it did. Empty: it is not.
+  std::vector<std::string> evaluation_data = {};
   // What the run directory notes as the command: a line by which a shell repeats it. Empty: a
   // program's job.
   std::string command = {};
@@ -66,6 +69,7 @@ struct PipelineSummary {
   std::optional<CalibrationSummary> calibration = {};
   std::optional<ExportOutcome> exported = {};
   std::optional<audit::AuditReport> audit = {};
+  std::optional<EvalSummary> evaluation = {};
   std::vector<LayoutOutcome> layouts = {};
   std::vector<PhaseOutcome> phases = {};  // of the steps, in their order, and of layouts
 
@@ -76,11 +80,12 @@ struct PipelineSummary {
 // Opens the store: an existing one when the plan needs a calibration that is not among the steps
 // (kNotCalibrated otherwise), and one that belongs to this job (kStoreIdentity). Takes the steps
 // and tells the store of the command, how it ended and how long its phases took; nothing is
-// calibrated for a plan that observes nothing. What the audit finds is in the summary and no
-// exception (see AuditFailed).
+// calibrated for a plan that observes nothing. An output that was exported gets a model card. What
+// the audit finds is in the summary and no exception (see AuditFailed).
 //
 // Progress phases: those of the steps. kNothingToConvert when the output would be a copy and no
-// layouts are asked for; kNoTorch for a calibration without `models`; the errors of the steps.
+// layouts are asked for; kNoTorch for a calibration or an evaluation without `models`; the errors
+// of the steps.
 PipelineSummary RunPipeline(checkpoint::SourceModel source, const PipelineSpec& spec,
                             const ModelJobs* models, ProgressListener& listener);
 

@@ -98,6 +98,7 @@ RecipeJobSpec ReadRecipeJob(const Json& spec, std::string_view job) {
   RecipeJobSpec result;
   const Json& recipe = reader.RequireRecipe("recipe");
   const recipes::Overrides overrides = ReadOverrides(reader, job);
+  if (job != "calibrate") reader.Read("eval", result.evaluation_data);
   reader.Read("command", result.command);
   reader.Finish();
   result.recipe = RecipeOf(recipe, overrides);

@@ -22,7 +22,8 @@ namespace vernier::jobs {
 // A job on a recipe file, or on a recipe that is part of the specification.
 struct RecipeJobSpec {
   recipes::Recipe recipe;  // with the specification's values in place of its own
-  std::string command;     // see PipelineSpec
+  std::vector<std::string> evaluation_data;
+  std::string command;  // see PipelineSpec
 };
 RecipeJobSpec ReadRecipeJob(const Json& spec, std::string_view job);
 

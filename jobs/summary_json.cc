@@ -110,6 +110,7 @@ Json PipelineJson(const PipelineSummary& summary) {
           {"calibration", summary.calibration ? CalibrationJson(*summary.calibration) : Json()},
           {"export", summary.exported ? ExportJson(*summary.exported) : Json()},
           {"audit", summary.audit ? audit::ReportJson(*summary.audit) : Json()},
+          {"evaluation", summary.evaluation ? EvalJson(*summary.evaluation) : Json()},
           {"layouts", LayoutsJson(summary.layouts)}};
 }
 

@@ -10,7 +10,7 @@
 namespace vernier::jobs {
 
 // {"source", "output", "run_dir", "clean", "seconds": {phase: seconds}, "calibration", "export",
-// "audit", "layouts"}; a step that was not taken is null.
+// "audit", "evaluation", "layouts"}; a step that was not taken is null.
 Json PipelineJson(const PipelineSummary& summary);
 
 // {"page", "audit_absent"}

@@ -207,6 +207,12 @@ std::vector<Option> ModelRows() {
        .commands = "run calibrate",
        .kind = Kind::kFlag,
        .help = "Say at the end where the time of a calibration's layers went, stage by stage"},
+      {.name = "--eval",
+       .commands = "run export",
+       .kind = Kind::kPath,
+       .help = "Text on which the output is evaluated against its source, at the end, for its "
+               "model card: of each file or directory 64 windows of 512 tokens",
+       .arity = Arity::kMany},
       {.name = "--layer",
        .commands = "layertest",
        .kind = Kind::kInteger,

@@ -1,4 +1,6 @@
 // vernier run, calibrate and export: the pipeline with all its steps, its first, or its last two.
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "jobs/pipeline.h"
@@ -18,11 +20,16 @@ int RunSteps(const Arguments& arguments, const CommandContext& context,
              const std::vector<Step>& steps) {
   const recipes::Recipe recipe = ReadRecipe(arguments);
   const bool calibrates = steps.front() == Step::kCalibrate && recipes::ObservesInputs(recipe);
-  const jobs::ModelJobs* models = calibrates ? &RequireTorch(context) : nullptr;
+  std::vector<std::string> evaluation_data;
+  if (steps.back() != Step::kCalibrate) arguments.Read("--eval", evaluation_data);
+  const bool runs_model = calibrates || !evaluation_data.empty();
+  const jobs::ModelJobs* models = runs_model ? &RequireTorch(context) : nullptr;
   ProgressWriter progress(context.progress);
-  FinishPipeline(jobs::RunPipeline(
-                     {.recipe = recipe, .steps = steps, .command = RepeatableCommand(context.argv)},
-                     models, progress),
+  FinishPipeline(jobs::RunPipeline({.recipe = recipe,
+                                    .steps = steps,
+                                    .evaluation_data = std::move(evaluation_data),
+                                    .command = RepeatableCommand(context.argv)},
+                                   models, progress),
                  steps.front() == Step::kCalibrate && arguments.Has("--timings"));
   return 0;
 }

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "export/calibrated_importance.h"
 #include "tools/budget_text.h"
+#include "tools/eval_text.h"
 
 namespace vernier::tools {
 namespace {
@@ -185,11 +186,12 @@ void PrintRunSummary(const jobs::PipelineSummary& summary, bool timings) {
   fmt::print("peak memory  {}\n", HumanBytes(PeakResidentBytes()));
   fmt::print("state        {}\n", summary.run_dir.string());
   if (summary.exported) {
-    fmt::print("output       {}\n", summary.output.string());
+    fmt::print("output       {}, described in its README.md\n", summary.output.string());
     fmt::print("check again  vernier validate {} --source {}\n", summary.output.string(),
                summary.source.string());
   }
   for (const jobs::LayoutOutcome& written : summary.layouts) PrintLayout(written);
+  if (summary.evaluation) fmt::print("\n{}", EvalText(*summary.evaluation));
 }
 
 }  // namespace

@@ -132,6 +132,7 @@ class Simulation {
       ++verdict.modules[BuiltAs(decision)];
       if (stored && Agrees(decision, *stored)) continue;
       ++verdict.disagreements;
+      if (module.is_mtp) ++verdict.mtp_disagreements;
       if (!stored) continue;
       Misreading& misreading = wrong[BuiltAs(decision)];
       if (misreading.engines.empty()) misreading.text = Describe(module, *stored, decision);

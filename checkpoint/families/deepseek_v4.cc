@@ -21,6 +21,13 @@ namespace {
 
 constexpr std::string_view kModelType = "deepseek_v4";
 
+// Its sparse attention has a cache of its own in FP8, in blocks of 256 tokens, and its chats are
+// written by code rather than a template.
+constexpr ServingFlags kServing = {
+    .vllm =
+        "--enable-expert-parallel --kv-cache-dtype fp8 --block-size 256 "
+        "--tokenizer-mode deepseek_v4"};
+
 // What stands somewhere in a layer and is in no table: newer releases add tensors there.
 struct Area {
   std::string prefix;  // of the name below the layer
@@ -169,7 +176,8 @@ class DeepseekV4Family : public Family {
   FamilyFacts Facts() const override {
     return {.converted = {Role::kRoutedExpert},
             .nvfp4_beside_native = true,
-            .engine_code = EngineCode::kDeepseekV4};
+            .engine_code = EngineCode::kDeepseekV4,
+            .serving = kServing};
   }
 
   TensorMeaning Classify(std::string_view name) const override {

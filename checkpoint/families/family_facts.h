@@ -2,6 +2,7 @@
 #ifndef VERNIER_CHECKPOINT_FAMILIES_FAMILY_FACTS_H_
 #define VERNIER_CHECKPOINT_FAMILIES_FAMILY_FACTS_H_
 
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/logical_weight.h"
@@ -14,6 +15,11 @@ enum class EngineCode {
   kDeepseekV4,  // the model's own: FP8 with E8M0 scales, beside experts of MXFP4 or NVFP4
 };
 
+// What engines' servers are told of this model beside its name, by engine.
+struct ServingFlags {
+  std::string_view vllm = {}, sglang = {}, trtllm = {};
+};
+
 struct FamilyFacts {
   // What `convert` gives fewer bits to where no recipe says otherwise.
   std::vector<Role> converted = {Role::kAttention, Role::kDenseMlp, Role::kSharedExpert,
@@ -21,6 +27,7 @@ struct FamilyFacts {
   // Engines load NVFP4 weights beside those that stay in the release's own block FP8.
   bool nvfp4_beside_native = false;
   EngineCode engine_code = EngineCode::kCommon;
+  ServingFlags serving = {};
 };
 
 }  // namespace vernier::checkpoint

@@ -118,6 +118,8 @@ struct Codec {
   // The error relative to the values above which a conversion is worth a look: half as much again
   // as rounding a normal distribution costs.
   double poor_error = 0.05;
+  // What GPUs do with weights in it, for those who choose one: a phrase. Empty: nothing special.
+  std::string_view hardware = {};
 
   // --- as a source -------------------------------------------------------------------------
   // Whether a group of tensors is in this format. The first codec of the table that says so counts;

@@ -145,6 +145,11 @@ void EncodeMxfp4(const RowsToEncode& rows, const EncodedSpans& out) {
                             out.scales);
 }
 
+constexpr std::string_view kNvfp4Hardware =
+    "GPUs with FP4 units (compute capability 10.0 and 12.0: Blackwell) multiply in FP4 where "
+    "inputs "
+    "have scales; others from Turing on use the weights alone";
+
 }  // namespace
 
 namespace formats {
@@ -153,6 +158,7 @@ constinit const Codec kNvfp4 = {.name = "nvfp4",
                                 .target = "nvfp4",
                                 .kind = FormatKind::kNvfp4,
                                 .poor_error = 0.15,
+                                .hardware = kNvfp4Hardware,
                                 .recognises = IsNvfp4Group,
                                 .resolve = ResolveNvfp4,
                                 .decode = DecodeNvfp4,
@@ -174,6 +180,7 @@ constinit const Codec kNvfp4 = {.name = "nvfp4",
 // W4A8: inputs are FP8.
 constinit const Codec kNvfp4Wide = {.name = "nvfp4_block32",
                                     .kind = FormatKind::kNvfp4,
+                                    .hardware = kNvfp4Hardware,
                                     .recognises = IsNvfp4Wide,
                                     .resolve = ResolveNvfp4Wide,
                                     .decode = DecodeNvfp4,
@@ -184,6 +191,9 @@ constinit const Codec kMxfp4 = {.name = "mxfp4",
                                 .target = "mxfp4",
                                 .kind = FormatKind::kMxfp4,
                                 .poor_error = 0.2,
+                                .hardware =
+                                    "GPUs with FP4 units (Blackwell) multiply it with FP8 "
+                                    "inputs; others use the weights alone",
                                 .recognises = IsMxfp4,
                                 .resolve = ResolveMxfp4,
                                 .decode = DecodeMxfp4,

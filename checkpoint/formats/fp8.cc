@@ -166,6 +166,10 @@ void EncodeMxfp8(const RowsToEncode& rows, const EncodedSpans& out) {
   quantizers::QuantizeMxfp8(rows.values, rows.columns, out.codes, out.scales);
 }
 
+constexpr std::string_view kFp8Hardware =
+    "GPUs from compute capability 8.9 on (Ada, Hopper, Blackwell) multiply in FP8; Ampere uses the "
+    "weights alone";
+
 // Codes are computed with the number that is stored.
 float Fp8WeightScale(float amax, ScaleMethod /*method*/, DType stored) {
   return RoundNumber(quantizers::Fp8Scale(amax), stored);
@@ -179,6 +183,7 @@ constinit const Codec kFp8Tensor = {
     .name = "fp8_tensor",
     .target = "fp8",
     .kind = FormatKind::kFp8,
+    .hardware = kFp8Hardware,
     .recognises = IsFp8Tensor,
     .resolve = ResolveFp8Tensor,
     .decode = DecodeFp8,
@@ -198,6 +203,7 @@ constinit const Codec kFp8Channel = {
     .name = "fp8_channel",
     .target = "fp8_channel",
     .kind = FormatKind::kFp8,
+    .hardware = kFp8Hardware,
     .recognises = IsFp8Channel,
     .resolve = ResolveFp8Channel,
     .decode = DecodeFp8,
@@ -213,6 +219,7 @@ constinit const Codec kFp8Block = {
     .name = "fp8_block",
     .target = "fp8_block",
     .kind = FormatKind::kFp8,
+    .hardware = kFp8Hardware,
     .recognises = IsFp8Block,
     .resolve = ResolveFp8Block,
     .decode = DecodeFp8,
@@ -229,6 +236,7 @@ constinit const Codec kMxfp8 = {
     .name = "mxfp8",
     .target = "mxfp8",
     .kind = FormatKind::kMxfp8,
+    .hardware = "GPUs from compute capability 10.0 on (Blackwell) multiply in MXFP8",
     .recognises = IsMxfp8,
     .resolve = ResolveMxfp8,
     .decode = DecodeMxfp8,

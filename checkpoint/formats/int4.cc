@@ -152,6 +152,9 @@ void EncodeInt4(const RowsToEncode& rows, const EncodedSpans& out) {
                            scales);
 }
 
+constexpr std::string_view kInt4Hardware =
+    "GPUs from compute capability 8.0 on (Ampere) use the weights alone";
+
 }  // namespace
 
 namespace formats {
@@ -160,6 +163,7 @@ constinit const Codec kInt4 = {.name = "int4",
                                .target = "int4",
                                .kind = FormatKind::kInt4,
                                .poor_error = 0.2,
+                               .hardware = kInt4Hardware,
                                .recognises = IsInt4,
                                .resolve = ResolveInt4,
                                .decode = DecodeInt4,
@@ -176,6 +180,7 @@ constinit const Codec kInt4 = {.name = "int4",
 
 constinit const Codec kInt4Zero = {.name = "int4_asymmetric",
                                    .kind = FormatKind::kInt4,
+                                   .hardware = kInt4Hardware,
                                    .recognises = IsInt4Zero,
                                    .resolve = ResolveInt4Zero,
                                    .decode = DecodeInt4Zero,
@@ -184,6 +189,7 @@ constinit const Codec kInt4Zero = {.name = "int4_asymmetric",
 
 constinit const Codec kInt4Rows = {.name = "int4_modelopt",
                                    .kind = FormatKind::kInt4,
+                                   .hardware = kInt4Hardware,
                                    .recognises = IsInt4Rows,
                                    .resolve = ResolveInt4Rows,
                                    .decode = DecodeInt4Rows,

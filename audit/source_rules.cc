@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 
 #include "audit/expert_stacks.h"
 #include "audit/rules.h"
@@ -26,10 +27,6 @@ constexpr Defect kShapeChanged = {"C02", Severity::kError,
 constexpr Defect kDtypeChanged = {"C02", Severity::kInfo,
                                   "a tensor is stored in another dtype than its source's",
                                   "Nothing is lost where the new one holds every value"};
-constexpr Defect kRestacked = {
-    "C02", Severity::kInfo,
-    "experts are stacked in one tensor on one side only, and their values not compared",
-    "Compare with a source that stores them alike to measure them"};
 constexpr Defect kBytesChanged = {"C02", Severity::kError,
                                   "a carried tensor differs from its source",
                                   "Export again: this tensor must be copied byte for byte"};
@@ -45,8 +42,8 @@ class Matcher {
         findings_(findings) {}
 
   SourceMatch Match() {
-    MatchStacks(source_, subject_, &stacks_.source, &stacks_.own);
-    MatchStacks(subject_, source_, &stacks_.own, &stacks_.source);
+    MatchStacks(/*is_own=*/false, &stacks_.source, &stacks_.own);
+    MatchStacks(/*is_own=*/true, &stacks_.own, &stacks_.source);
     for (size_t i = 0; i < source_.index.modules.size(); ++i) MatchModule(i);
     for (size_t i = 0; i < source_.checkpoint.tensors().size(); ++i) MatchTensor(i);
     for (size_t i = 0; i < subject_.checkpoint.tensors().size(); ++i) ExplainTensor(i);
@@ -59,15 +56,15 @@ class Matcher {
     std::set<size_t> own, source;
   };
 
-  void MatchStacks(const Subject& stacked, const Subject& unstacked, std::set<size_t>* stacks,
-                   std::set<size_t>* slices) const {
+  void MatchStacks(bool is_own, std::set<size_t>* stacks, std::set<size_t>* slices) {
+    const Subject& stacked = is_own ? subject_ : source_;
+    const Subject& unstacked = is_own ? source_ : subject_;
     for (size_t i = 0; i < stacked.index.modules.size(); ++i) {
-      const Module& module = stacked.index.modules[i];
-      const std::vector<size_t> found = SlicesOf(module, stacked, unstacked);
+      std::vector<size_t> found = SlicesOf(stacked.index.modules[i], stacked, unstacked);
       if (found.empty()) continue;
       stacks->insert(i);
       slices->insert(found.begin(), found.end());
-      findings_->Add(kRestacked, module.name);
+      match_.restacked.push_back({is_own, i, std::move(found)});
     }
   }
 

@@ -17,11 +17,19 @@
 
 namespace vernier::audit {
 
+// A stack of experts of one side that the other side holds one by one, all as modules.
+struct Restacked {
+  bool is_own = false;  // the checkpoint has the stack; otherwise the source
+  size_t stack = 0;
+  std::vector<size_t> experts;  // their matrices
+};
+
 // What the names, dtypes and shapes of both say; indices into the two checkpoints' tensors.
 struct SourceMatch {
   std::vector<std::pair<size_t, size_t>> carried;    // (tensor, source tensor) to be byte-equal
   std::vector<std::pair<size_t, size_t>> converted;  // (module, source module) stored otherwise
-  std::set<size_t> retyped;  // of the converted modules, those with just another dtype
+  std::set<size_t> retyped;          // of the converted modules, those with just another dtype
+  std::vector<Restacked> restacked;  // is neither carried nor converted
 };
 
 // Accounts for every source tensor (C01): carried, converted, stacked or unstacked (SlicesOf), or

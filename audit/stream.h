@@ -25,8 +25,9 @@ using OnModule = std::function<void(size_t, const ModuleFacts&)>;
 // of the checkpoint's files, on all cores, ahead of use. `comparison` may be null; `scalars` are by
 // module. The result does not depend on the number of threads, nor on what was known. Memory:
 // `window_bytes` read ahead, at most 48 jobs of 4 MiB or one per core, half as much in spare
-// buffers, and the facts.
-// Errors: kFileOpen, kFileRead, kInterrupted, and what on_module throws.
+// buffers, and the facts. Where experts are stacked transposed a job is an expert's slab: besides
+// as many as there is room for instead, one, another that is read ahead, and of what is copied 4
+// MiB a core. Errors: kFileOpen, kFileRead, kInterrupted, and what on_module throws.
 std::vector<ModuleFacts> StreamFacts(const Subject& subject, const Comparison* comparison,
                                      std::span<const ModuleScalars> scalars, KnownFacts known,
                                      const OnModule& on_module, uint64_t window_bytes,

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "audit/byte_scan.h"
 #include "audit/scale_readings.h"
 #include "audit/scale_sample.h"
-#include "checkpoint/row_ranges.h"
+#include "base/rounding.h"
+#include "checkpoint/weight_decoder.h"
 
 namespace vernier::audit {
 namespace {
@@ -29,6 +31,14 @@ int64_t RowQuantum(const LogicalWeight& weight) {
   return by_block ? std::max<int64_t>(1, weight.block_rows) : 1;
 }
 
+// Each of its rows needs all of an expert's slab.
+bool IsTransposed(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  const checkpoint::StackPart* part = checkpoint.PartOf(weight.main);
+  return part != nullptr && part->transposed;
+}
+
+bool IsEmpty(const LogicalWeight& weight) { return weight.rows() * ColumnsPerRow(weight) == 0; }
+
 // Whether ReadScales has read all of a module's tensor.
 bool IsKnownScalar(const Subject& subject, const Module& module, size_t tensor) {
   const bool is_scale = tensor == module.global_scale || tensor == module.input_scale;
@@ -36,6 +46,37 @@ bool IsKnownScalar(const Subject& subject, const Module& module, size_t tensor) 
 }
 
 }  // namespace
+
+StreamPlan::StreamPlan(const Subject& subject, const Comparison* comparison)
+    : subject_(subject), comparison_(comparison) {
+  if (comparison_ == nullptr) return;
+  std::map<std::pair<bool, Slab>, size_t> slabs;
+  for (size_t module = 0; module < subject_.index.modules.size(); ++module) {
+    const auto pairs = comparison_->pairs.find(module);
+    if (pairs == comparison_->pairs.end()) continue;
+    for (const WeightPair& pair : pairs->second) {
+      AddCompared({module, &comparison_->layout.weights[pair.own],
+                   &comparison_->source_layout.weights[pair.source]},
+                  slabs);
+    }
+  }
+}
+
+// `slabs`: what is compared in an expert's slab of the source (true) or of the checkpoint.
+void StreamPlan::AddCompared(ComparedWeight weight,
+                             std::map<std::pair<bool, Slab>, size_t>& slabs) {
+  const std::optional<Slab> source = SlabOf(Source(), weight.source->main);
+  const std::optional<Slab> slab = source ? source : SlabOf(Own(), weight.own->main);
+  if (slab) {
+    const auto [found, is_new] = slabs.try_emplace({source.has_value(), *slab}, compared_.size());
+    Together* others = is_new ? nullptr : &compared_[found->second];
+    if (others != nullptr && others->front().own->rows() == weight.own->rows()) {
+      return others->push_back(weight);
+    }
+  }
+  compared_of_[weight.module].push_back(compared_.size());
+  compared_.push_back({weight});
+}
 
 std::vector<StreamJob> StreamPlan::Jobs() const {
   std::vector<Stretch> stretches;
@@ -60,15 +101,15 @@ void StreamPlan::AddModule(size_t index, std::vector<Stretch>* stretches) const 
   std::vector<size_t> left = module.tensors;
   const auto take = [&left](size_t tensor) { std::erase(left, tensor); };
   if (comparison_ != nullptr && comparison_->pairs.contains(index)) {
-    stretches->push_back(RowStretch(index));
-    take(module.weight);
-    take(OwnWeight(stretches->back().whole).scale);
+    AddRows(index, &left, stretches);
   } else if (BlocksAgree(subject_, module)) {
     constexpr uint64_t kBlocks = kStreamJobBytes / (kNibbleBytesPerScale + 1);
     const size_t scales = BlockScalesOf(subject_, module);
     const uint64_t blocks = subject_.Info(scales).Bytes();
+    const uint64_t unit =
+        std::lcm(CeilDivide(CarriedUnit(module.weight), kNibbleBytesPerScale), CarriedUnit(scales));
     stretches->push_back({{StreamJobKind::kBlocks, index, kAbsent, 0, blocks},
-                          kBlocks,
+                          WholeUnits(kBlocks, unit),
                           std::min(module.weight, scales)});
     take(module.weight);
     take(scales);
@@ -76,35 +117,75 @@ void StreamPlan::AddModule(size_t index, std::vector<Stretch>* stretches) const 
   for (const size_t tensor : left) {
     if (CarriedFrom(tensor) == kAbsent && IsKnownScalar(subject_, module, tensor)) continue;
     const uint64_t bytes = subject_.Info(tensor).Bytes();
-    stretches->push_back(
-        {{StreamJobKind::kBytes, index, tensor, 0, bytes}, kStreamJobBytes, tensor});
+    stretches->push_back({{StreamJobKind::kBytes, index, tensor, 0, bytes},
+                          WholeUnits(kStreamJobBytes, CarriedUnit(tensor)),
+                          tensor});
   }
 }
 
-StreamPlan::Stretch StreamPlan::RowStretch(size_t index) const {
-  const StreamJob whole = {StreamJobKind::kRows, index};
-  const LogicalWeight& own = OwnWeight(whole);
-  const LogicalWeight& source = SourceWeight(whole);
+// The jobs that begin with a weight of the module, and what all jobs with weights of it read.
+void StreamPlan::AddRows(size_t module, std::vector<size_t>* left,
+                         std::vector<Stretch>* stretches) const {
+  std::erase(*left, subject_.index.modules[module].weight);
+  for (const WeightPair& pair : comparison_->pairs.at(module)) {
+    std::erase(*left, comparison_->layout.weights[pair.own].scale);
+  }
+  const auto compared = compared_of_.find(module);
+  if (compared == compared_of_.end()) return;
+  for (const size_t index : compared->second) stretches->push_back(RowStretch(index));
+}
+
+StreamPlan::Stretch StreamPlan::RowStretch(size_t compared) const {
+  const Together& together = compared_[compared];
+  const LogicalWeight& first = *together.front().own;
   const auto bytes_of = [&](int64_t rows) {
-    return std::max<uint64_t>(1, RowBytes(subject_.checkpoint, own, rows) +
-                                     RowBytes(comparison_->source.checkpoint, source, rows));
+    uint64_t bytes = 0;
+    for (const ComparedWeight& weight : together) {
+      bytes += RowBytes(Own(), *weight.own, rows) + RowBytes(Source(), *weight.source, rows);
+    }
+    return std::max<uint64_t>(1, bytes);
   };
-  int64_t quantum = std::min(own.rows(), std::lcm(RowQuantum(own), RowQuantum(source)));
+  int64_t quantum = 1;
+  bool at_once = false;
+  for (const auto& [module, own, source] : together) {
+    quantum = std::lcm(quantum, std::lcm(RowQuantum(*own), RowQuantum(*source)));
+    at_once |= IsTransposed(Own(), *own) || IsTransposed(Source(), *source);
+  }
+  quantum = std::min(quantum, first.rows());
   if (quantum > 1 && bytes_of(quantum) > kLargestQuantum) quantum = 1;
   const uint64_t quanta =
       quantum == 0 ? 1 : std::max<uint64_t>(1, kStreamJobBytes / bytes_of(quantum));
-  const bool empty = own.rows() * ColumnsPerRow(own) == 0;
-  Stretch stretch{whole, quanta * static_cast<uint64_t>(std::max<int64_t>(1, quantum)), own.main};
-  stretch.whole.end = empty ? 1 : static_cast<uint64_t>(own.rows());
-  return stretch;
+  const auto rows = static_cast<uint64_t>(first.rows());
+  const checkpoint::StackPart* part = Own().PartOf(first.main);
+  return {.whole = {.kind = StreamJobKind::kRows,
+                    .module = together.front().module,
+                    .end = IsEmpty(first) ? 1 : rows,
+                    .compared = compared},
+          .step = at_once ? std::max<uint64_t>(1, rows)
+                          : quanta * static_cast<uint64_t>(std::max<int64_t>(1, quantum)),
+          .tensor = part == nullptr ? first.main : part->stored};
 }
 
-const LogicalWeight& StreamPlan::OwnWeight(const StreamJob& job) const {
-  return comparison_->layout.weights[comparison_->pairs.at(job.module).own];
+// What pieces of a tensor that is carried are multiples of, in bytes.
+uint64_t StreamPlan::CarriedUnit(size_t tensor) const {
+  const size_t source = CarriedFrom(tensor);
+  return source == kAbsent ? 1 : Source().ReadUnit(source);
 }
 
-const LogicalWeight& StreamPlan::SourceWeight(const StreamJob& job) const {
-  return comparison_->source_layout.weights[comparison_->pairs.at(job.module).source];
+RowReads StreamPlan::OwnRows(const StreamJob& job) const {
+  std::vector<const LogicalWeight*> weights;
+  for (const ComparedWeight& weight : Compared(job)) weights.push_back(weight.own);
+  const bool empty = IsEmpty(*weights.front());
+  return {Own(), std::move(weights), static_cast<int64_t>(job.begin),
+          empty ? 0 : static_cast<int64_t>(job.end - job.begin), 0};
+}
+
+RowReads StreamPlan::SourceRows(const StreamJob& job) const {
+  std::vector<const LogicalWeight*> weights;
+  for (const ComparedWeight& weight : Compared(job)) weights.push_back(weight.source);
+  const bool empty = IsEmpty(*weights.front());
+  return {Source(), std::move(weights), static_cast<int64_t>(job.begin),
+          empty ? 0 : static_cast<int64_t>(job.end - job.begin), FirstSourceFile()};
 }
 
 std::vector<std::filesystem::path> StreamPlan::Files() const {
@@ -123,21 +204,8 @@ FileRange StreamPlan::OwnRange(size_t tensor, uint64_t begin, uint64_t end) cons
 }
 
 FileRange StreamPlan::SourceRange(size_t tensor, uint64_t begin, uint64_t end) const {
-  const checkpoint::TensorLocation& location = comparison_->source.checkpoint.tensor(tensor);
-  return {FirstSourceFile() + location.shard, location.info.begin + begin,
-          location.info.begin + end};
-}
-
-ReadAhead::Job StreamPlan::RowReads(const StreamJob& job) const {
-  const auto row = static_cast<int64_t>(job.begin);
-  const auto rows = static_cast<int64_t>(job.end - job.begin);
-  const LogicalWeight& own = OwnWeight(job);
-  const LogicalWeight& source = SourceWeight(job);
-  if (own.rows() * ColumnsPerRow(own) == 0) return ReadAhead::Job(4);
-  const auto [main, scale] = RowRanges(subject_.checkpoint, own, row, rows);
-  const auto [source_main, source_scale] =
-      RowRanges(comparison_->source.checkpoint, source, row, rows, FirstSourceFile());
-  return {main, scale, source_main, source_scale};
+  const checkpoint::StoredRange range = Source().FileRangeOf(tensor, begin, end);
+  return {FirstSourceFile() + Source().tensor(tensor).shard, range.begin, range.end};
 }
 
 std::vector<size_t> StreamPlan::Tensors(const StreamJob& job) const {
@@ -146,21 +214,37 @@ std::vector<size_t> StreamPlan::Tensors(const StreamJob& job) const {
   return {module.weight, BlockScalesOf(subject_, module)};
 }
 
+checkpoint::ByteRange StreamPlan::Bytes(const StreamJob& job, size_t tensor) const {
+  const bool nibbles =
+      job.kind == StreamJobKind::kBlocks && tensor == subject_.index.modules[job.module].weight;
+  const uint64_t bytes = nibbles ? kNibbleBytesPerScale : 1;
+  return {job.begin * bytes, job.end * bytes};
+}
+
+std::vector<size_t> StreamPlan::Modules(const StreamJob& job) const {
+  if (job.kind != StreamJobKind::kRows) return {job.module};
+  std::vector<size_t> modules;
+  for (const ComparedWeight& weight : Compared(job)) modules.push_back(weight.module);
+  return modules;
+}
+
 size_t StreamPlan::CarriedFrom(size_t tensor) const {
   return comparison_ == nullptr ? kAbsent : comparison_->carried_from[tensor];
 }
 
 ReadAhead::Job StreamPlan::Reads(const StreamJob& job) const {
-  if (job.kind == StreamJobKind::kRows) return RowReads(job);
-  const Module& module = subject_.index.modules[job.module];
   ReadAhead::Job reads;
+  if (job.kind == StreamJobKind::kRows) {
+    const RowReads own = OwnRows(job), source = SourceRows(job);
+    reads.assign(own.ranges().begin(), own.ranges().end());
+    reads.insert(reads.end(), source.ranges().begin(), source.ranges().end());
+    return reads;
+  }
   for (const size_t tensor : Tensors(job)) {
-    const bool nibbles = job.kind == StreamJobKind::kBlocks && tensor == module.weight;
-    const uint64_t bytes = nibbles ? kNibbleBytesPerScale : 1;
-    reads.push_back(OwnRange(tensor, job.begin * bytes, job.end * bytes));
+    const checkpoint::ByteRange bytes = Bytes(job, tensor);
+    reads.push_back(OwnRange(tensor, bytes.begin, bytes.end));
     const size_t source = CarriedFrom(tensor);
-    if (source == kAbsent) continue;
-    reads.push_back(SourceRange(source, job.begin * bytes, job.end * bytes));
+    if (source != kAbsent) reads.push_back(SourceRange(source, bytes.begin, bytes.end));
   }
   return reads;
 }

@@ -42,19 +42,11 @@ QuantDialect DialectOf(const ModuleIndex& index, const QuantConfig& inline_confi
   return is_modelopt && !has_native_weights ? QuantDialect::kModelopt : QuantDialect::kNative;
 }
 
-// Those whose parts are ranges of bytes: an audit reads both checkpoints in the order of their
-// files.
-std::vector<checkpoint::StackRow> InOrder(std::span<const checkpoint::StackRow> stacks) {
-  std::vector<checkpoint::StackRow> rows(stacks.begin(), stacks.end());
-  std::erase_if(rows, [](const auto& row) { return row.interleaved || row.transposed; });
-  return rows;
-}
-
 Subject Open(const std::filesystem::path& directory,
              const checkpoint::Checkpoint::WantedStack& split) {
   checkpoint::Checkpoint checkpoint = checkpoint::Checkpoint::Open(directory);
   std::unique_ptr<checkpoint::Family> family = checkpoint::MakeAnyFamily(checkpoint.config());
-  if (split) checkpoint.SplitStacks(InOrder(family->Stacks()), split);
+  if (split) checkpoint.SplitStacks(family->Stacks(), split);
   ModuleIndex index = IndexModules(checkpoint, *family);
   QuantConfig inline_config = ReadInlineQuantConfig(checkpoint.config());
   QuantConfig file_config = ReadQuantConfigFile(directory);

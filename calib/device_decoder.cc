@@ -11,6 +11,7 @@
 #include "calib/device_forward.h"
 #include "calib/largest_magnitude.h"
 #include "checkpoint/formats/codec.h"
+#include "checkpoint/scattered_bytes.h"
 #include "quantizers/float_formats.h"
 
 namespace vernier::calib {
@@ -105,12 +106,6 @@ void ScaleBlocks(const at::Tensor& values, const at::Tensor& scales, const Logic
   }
 }
 
-// A stream takes a tensor's bytes as they lie in its file.
-bool LiesScattered(const checkpoint::Checkpoint& checkpoint, size_t tensor) {
-  const checkpoint::StackPart* part = checkpoint.PartOf(tensor);
-  return part != nullptr && !part->contiguous();
-}
-
 }  // namespace
 
 DeviceDecoder::DeviceDecoder(const checkpoint::Checkpoint& checkpoint, at::Device device)
@@ -127,6 +122,7 @@ DeviceDecoder::Tables DeviceDecoder::MakeTables(at::ScalarType dtype, at::Device
 }
 
 bool DeviceDecoder::Knows(const LogicalWeight& weight) const {
+  // A stream takes a tensor's bytes as they lie in its file.
   if (LiesScattered(*checkpoint_, weight.main)) return false;
   const DType main = TypeOf(weight.main);
   if (weight.format == formats::kPlain) return FloatTypeOf(main).has_value();

@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::string_view kOriginal =
     "Start from the model's BF16 or FP8 release, or let the tool that made this one dequantise it";
+constexpr std::string_view kOfStack =
+    "Start from the model's BF16 release: experts that are stacked are taken apart where the "
+    "family "
+    "says how they lie, and rows and blocks of scales belong to one matrix each";
 constexpr size_t kMissingShown = 3;
 
 // The part of an unnamed scheme that keeps its values from being read.
@@ -72,7 +76,7 @@ void RequireReadable(const Checkpoint& checkpoint, const ModelLayout& layout) {
     throw Error(
         ErrorCode::kUnsupportedFormat, weight.name,
         fmt::format("is {}{}, which Vernier does not read", FormatText(checkpoint, weight), said),
-        kOriginal);
+        weight.stacks_experts() ? kOfStack : kOriginal);
   }
   if (ReadsQuantMethod(method)) return;
   throw Error(ErrorCode::kUnsupportedFormat, "config.json",

@@ -1,11 +1,8 @@
 #include "checkpoint/stacks.h"
 
 #include <algorithm>
-#include <cassert>
-#include <cstring>
 #include <map>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 #include "base/rounding.h"
@@ -153,103 +150,7 @@ class StackSplitter {
   const TensorInfo& tensor_;
 };
 
-// Lines that a transposition takes at once: as many rows as a cache holds pieces of.
-constexpr int64_t kTransposedAtOnce = 64;
-
-// Calls copy(place in the slab, place among the rows) for every element of rows [row, row + rows)
-// of a transposed part, in tiles.
-template <typename Copy>
-void ForEachElement(const StackPart& part, int64_t row, int64_t rows, Copy copy) {
-  const uint64_t row_bytes = part.row_bytes();
-  for (int64_t tile = 0; tile < rows; tile += kTransposedAtOnce) {
-    const int64_t tile_end = std::min(rows, tile + kTransposedAtOnce);
-    for (int64_t k = 0; k < part.lines; ++k) {
-      for (int64_t i = tile; i < tile_end; ++i) {
-        const auto column = static_cast<uint64_t>(part.first + (row + i) * part.stride);
-        copy(static_cast<uint64_t>(k) * part.line_bytes + column * part.element_bytes,
-             static_cast<uint64_t>(i) * row_bytes + static_cast<uint64_t>(k) * part.element_bytes);
-      }
-    }
-  }
-}
-
-// Calls use(copy), where copy(to, from) moves one element: of a size that the compiler knows.
-template <typename Use>
-void WithElement(uint64_t bytes, Use use) {
-  const auto of = []<size_t size>(std::integral_constant<size_t, size>) {
-    return [](std::byte* to, const std::byte* from) { std::memcpy(to, from, size); };
-  };
-  if (bytes == 1) return use(of(std::integral_constant<size_t, 1>()));
-  if (bytes == 2) return use(of(std::integral_constant<size_t, 2>()));
-  assert(bytes == 4);
-  use(of(std::integral_constant<size_t, 4>()));
-}
-
-// Calls copy(place in the slab, place among the rows) for each row of a part that is not
-// transposed.
-template <typename Copy>
-void ForEachRow(const StackPart& part, int64_t row, int64_t rows, Copy copy) {
-  for (int64_t i = 0; i < rows; ++i) {
-    copy(static_cast<uint64_t>(part.first + (row + i) * part.stride) * part.line_bytes,
-         static_cast<uint64_t>(i) * part.line_bytes);
-  }
-}
-
 }  // namespace
-
-uint64_t StackPart::row_bytes() const {
-  return transposed ? static_cast<uint64_t>(lines) * element_bytes : line_bytes;
-}
-
-StoredRange CoveringRange(const StackPart& part, uint64_t offset, uint64_t size) {
-  if (part.contiguous()) {
-    const uint64_t begin =
-        part.slab_begin + static_cast<uint64_t>(part.first) * part.line_bytes + offset;
-    return {begin, begin + size};
-  }
-  if (size == 0) return {part.slab_begin, part.slab_begin};
-  if (part.transposed) return {part.slab_begin, part.slab_begin + part.slab_bytes()};
-  const uint64_t row = offset / part.line_bytes, rows = size / part.line_bytes;
-  const auto first = static_cast<uint64_t>(part.first), stride = static_cast<uint64_t>(part.stride);
-  return {part.slab_begin + (first + row * stride) * part.line_bytes,
-          part.slab_begin + (first + (row + rows - 1) * stride + 1) * part.line_bytes};
-}
-
-void GatherRows(const StackPart& part, uint64_t offset, std::span<const std::byte> covering,
-                std::span<std::byte> out) {
-  if (out.empty()) return;
-  const auto row_bytes = part.row_bytes();
-  assert(offset % row_bytes == 0 && out.size() % row_bytes == 0);
-  const auto row = static_cast<int64_t>(offset / row_bytes);
-  const auto rows = static_cast<int64_t>(out.size() / row_bytes);
-  const std::byte* slab =
-      covering.data() - (CoveringRange(part, offset, out.size()).begin - part.slab_begin);
-  if (!part.transposed) {
-    return ForEachRow(part, row, rows, [&](uint64_t in_slab, uint64_t at) {
-      std::memcpy(out.data() + at, slab + in_slab, row_bytes);
-    });
-  }
-  WithElement(part.element_bytes, [&](auto copy) {
-    ForEachElement(part, row, rows,
-                   [&](uint64_t in_slab, uint64_t at) { copy(out.data() + at, slab + in_slab); });
-  });
-}
-
-void ScatterRows(const StackPart& part, std::span<const std::byte> rows,
-                 std::span<std::byte> slab) {
-  assert(slab.size() == part.slab_bytes());
-  const auto count = static_cast<int64_t>(rows.size() / part.row_bytes());
-  if (!part.transposed) {
-    return ForEachRow(part, 0, count, [&](uint64_t in_slab, uint64_t at) {
-      std::memcpy(slab.data() + in_slab, rows.data() + at, part.line_bytes);
-    });
-  }
-  WithElement(part.element_bytes, [&](auto copy) {
-    ForEachElement(part, 0, count, [&](uint64_t in_slab, uint64_t at) {
-      copy(slab.data() + in_slab, rows.data() + at);
-    });
-  });
-}
 
 std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo&(size_t)>& info,
                               std::span<const StackRow> rows) {
@@ -287,15 +188,6 @@ std::vector<NamedPart> PartsOf(const Stack& stack, const BlockSize& fp8) {
     splitter.AddMatrices(*slab, parts);
   }
   return parts;
-}
-
-StackPart Resized(StackPart part, uint64_t row_bytes) {
-  const uint64_t before = part.row_bytes();
-  const auto scale = [&](uint64_t bytes) { return bytes * row_bytes / before; };
-  part.slab_begin = scale(part.slab_begin);
-  part.line_bytes = scale(part.line_bytes);
-  part.element_bytes = scale(part.element_bytes);
-  return part;
 }
 
 }  // namespace vernier::checkpoint

@@ -67,17 +67,33 @@ function(vernier_library_code name)
                                            VISIBILITY_INLINES_HIDDEN ON)
 endfunction()
 
-# vernier_library(NAME SOURCES ... DEPENDS ...): a static library whose includes start at the root.
-function(vernier_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS" ${ARGN})
+# A static library whose includes start at the root.
+function(vernier_static_library name)
+  cmake_parse_arguments(ARG "COLD" "" "SOURCES" ${ARGN})
   add_library(${name} STATIC ${ARG_SOURCES})
   vernier_library_code(${name})
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
-  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS})
   vernier_use_headers(${name} _headers)
   vernier_unity(${name})
-  if(VERNIER_COLD)
+  if(ARG_COLD)
     vernier_light_optimization(${name})
+  endif()
+endfunction()
+
+# vernier_library(NAME SOURCES ... [COLD ...] DEPENDS ...): a folder's library. COLD lists those of
+# its sources that are cold in a folder that is not; they make NAME_cold, which NAME brings along.
+function(vernier_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;COLD;DEPENDS" ${ARGN})
+  set(cold_folder "")
+  if(VERNIER_COLD)
+    set(cold_folder COLD)
+  endif()
+  vernier_static_library(${name} ${cold_folder} SOURCES ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC ${ARG_DEPENDS})
+  if(ARG_COLD)
+    vernier_static_library(${name}_cold COLD SOURCES ${ARG_COLD})
+    target_link_libraries(${name}_cold PUBLIC ${name})
+    target_link_libraries(${name} PUBLIC ${name}_cold)
   endif()
 endfunction()
 

@@ -3,6 +3,7 @@
 #include <cassert>
 
 #include "checkpoint/row_ranges.h"
+#include "checkpoint/scattered_bytes.h"
 
 namespace vernier::exporter {
 
@@ -31,8 +32,7 @@ uint64_t MemoryOfRows(const SourceModel& source, const WeightRows& rows) {
        RowRanges(source.checkpoint, weight, rows.row_begin, rows.row_count)) {
     bytes += range.end - range.begin;
   }
-  const StackPart* part = source.checkpoint.PartOf(weight.main);
-  if (part == nullptr || part->contiguous()) return bytes;
+  if (!LiesScattered(source.checkpoint, weight.main)) return bytes;
   return bytes + MainRange(source.checkpoint, weight, rows.row_begin, rows.row_count).size() +
          ScaleRange(source.checkpoint, weight, rows.row_begin, rows.row_count).size();
 }
@@ -43,16 +43,13 @@ RowBytes::RowBytes(const SourceModel& source, const WeightRows& rows,
   const Checkpoint& checkpoint = source.checkpoint;
   const LogicalWeight& weight = source.layout.weights[rows.weight];
   const std::array tensors = {weight.main, weight.scale};
-  const std::array ranges = {MainRange(checkpoint, weight, rows.row_begin, rows.row_count),
+  const std::array wanted = {MainRange(checkpoint, weight, rows.row_begin, rows.row_count),
                              ScaleRange(checkpoint, weight, rows.row_begin, rows.row_count)};
+  const auto read = RowRanges(checkpoint, weight, rows.row_begin, rows.row_count);
   for (size_t i = 0; i < kRangesOfRows; ++i) {
-    views_[i] = blocks[i].bytes();
-    if (tensors[i] == Checkpoint::kNotFound || views_[i].empty()) continue;
-    const StackPart* part = checkpoint.PartOf(tensors[i]);
-    if (part == nullptr || part->contiguous()) continue;
-    gathered_[i].resize(ranges[i].size());
-    GatherRows(*part, ranges[i].begin, blocks[i].bytes(), gathered_[i]);
-    views_[i] = gathered_[i];
+    if (blocks[i].bytes().empty()) continue;
+    views_[i] = ExtractBytes(checkpoint, tensors[i], wanted[i], {read[i].begin, blocks[i].bytes()},
+                             gathered_[i]);
   }
 }
 

@@ -9,7 +9,7 @@
 namespace vernier::exporter {
 namespace {
 
-constexpr uint64_t kBlock = quantizers::kNvfp4BlockSize;
+constexpr uint64_t kBlockValues = quantizers::kNvfp4BlockSize;
 constexpr const char* kAgain = "Calibrate with this recipe in another run directory";
 
 }  // namespace
@@ -55,7 +55,7 @@ void SolvedWeights::Check(const checkpoint::LogicalWeight& weight, const run::So
                 kAgain);
   }
   const auto values = static_cast<uint64_t>(weight.rows() * weight.columns());
-  if (solved.place.length != values / 2 + values / kBlock) {
+  if (solved.place.length != values / 2 + values / kBlockValues) {
     throw Error(ErrorCode::kStoreCorrupt, run_dir,
                 fmt::format("it has {} bytes of {}, which has {} values", solved.place.length,
                             weight.module, values),
@@ -76,7 +76,7 @@ bool SolvedWeights::Read(const checkpoint::LogicalWeight& weight, float global_s
   run::ReadValuePart(store_.run_dir(), solved.place, values(row_begin) / 2,
                      std::as_writable_bytes(codes));
   run::ReadValuePart(store_.run_dir(), solved.place,
-                     values(weight.rows()) / 2 + values(row_begin) / kBlock,
+                     values(weight.rows()) / 2 + values(row_begin) / kBlockValues,
                      std::as_writable_bytes(scales));
   return true;
 }

@@ -16,6 +16,7 @@
 #include "base/rounding.h"
 #include "base/text.h"
 #include "base/thread_count.h"
+#include "calib/budget/gathering.h"
 #include "calib/budget/largest.h"
 #include "calib/budget/loop_constants.h"
 #include "calib/statistics/registry.h"
@@ -72,7 +73,8 @@ struct Work {
   uint64_t ring = 0;          // weights that wait in host memory for another device
   uint64_t statistics = 0;    // of a layer, at most, and their copy on the way to the store
   SolvingSizes solving = {};
-  uint64_t expert = 0;  // the largest
+  uint64_t expert = 0;     // the largest
+  uint64_t gathering = 0;  // beside an expert's weight while the host reads it
   // F32 copy of the largest linear weight, of routed experts and of all others: BF16 products on a
   // CPU are computed in F32.
   uint64_t dense_cast = 0, expert_cast = 0;
@@ -166,6 +168,7 @@ Work MeasureWork(const SourceModel& source, const ComputeSpec& compute, const Wo
   work.dense_stored = LargestStoredLayer(source, /*routed=*/false);
   work.ring = work.on_cpu ? 0 : WeightRingBytes(source);
   work.expert = LargestExpert(source, work.element);
+  work.gathering = GatheringBytes(source);
   work.solving = workload.solving;
   work.statistics = 2 * LargestStatistics(source.layout);
   if (!work.widens) return work;
@@ -371,6 +374,12 @@ uint64_t GroupBytes(const Work& work, const Choice& sizes) {
   return (held + 1) * work.expert;
 }
 
+// While the experts of a group are read, several at once.
+uint64_t GroupGatheringBytes(const Work& work, const Choice& sizes) {
+  if (!work.on_cpu) return 0;
+  return std::min(static_cast<uint64_t>(sizes.experts), work.threads) * work.gathering;
+}
+
 // Rows of a group's inputs that wait to be summed up.
 uint64_t WaitingRowBytes(const Work& work, const Choice& sizes, Routing routing) {
   const bool none = work.on_cpu && work.solving.expert_sums == 0;
@@ -386,7 +395,7 @@ uint64_t ExpertStageBytes(const Work& work, const Choice& sizes, Routing routing
   const uint64_t sums = static_cast<uint64_t>(sizes.experts) * work.solving.expert_sums;
   const uint64_t solving = sums > 0 ? sums + work.solving.workspace : 0;
   return work.expert_cast + ExpertTemporaryBytes(work, sizes, routing) + GroupBytes(work, sizes) +
-         WaitingRowBytes(work, sizes, routing) + solving;
+         GroupGatheringBytes(work, sizes) + WaitingRowBytes(work, sizes, routing) + solving;
 }
 
 // Hidden states in a device's memory, with those of others and the copy that is saved while the
@@ -523,6 +532,11 @@ uint64_t ProcessBytes(const Work& work, const Choice& sizes) {
   return work.process + (work.on_cpu ? std::min(kHeapRest, DenseBatchBytes(work, sizes)) : 0);
 }
 
+// On the host, of an expert's weight that goes to another device from there.
+uint64_t OnTheWay(const Work& work) {
+  return work.gathering == 0 ? 0 : work.gathering + work.expert;
+}
+
 CalibrationBudget Describe(const Work& work, const Choice& sizes) {
   CalibrationBudget budget;
   budget.process_bytes = ProcessBytes(work, sizes);
@@ -540,7 +554,8 @@ CalibrationBudget Describe(const Work& work, const Choice& sizes) {
   budget.device_peak = work.model_copies * DeviceBytes(work, sizes, Routing::kUsual);
   budget.host_peak = ResidentHidden(work, sizes) + work.ring +
                      (work.on_cpu ? budget.device_peak
-                                  : std::max(2 * work.solving.dense_sums, work.solving.workspace));
+                                  : OnTheWay(work) + std::max(2 * work.solving.dense_sums,
+                                                              work.solving.workspace));
   return budget;
 }
 

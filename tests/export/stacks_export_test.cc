@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <map>
+#include <string>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "checkpoint/source_model.h"
@@ -14,9 +18,11 @@
 #include "run/source_ledger.h"
 #include "tests/export/export_fixture.h"
 #include "tests/export/export_recipe.h"
+#include "tests/support/expect_error.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/source_tree.h"
 #include "tests/support/stacked_model.h"
+#include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::exporter {
@@ -132,6 +138,74 @@ TEST_P(StacksExport, IsResumed) {
   const run::Store store = run::Store::OpenForReading(recipes::DefaultRunDirectory(Path("out")));
   EXPECT_THAT(run::LoadTensorHashes(store.database()),
               Contains(::testing::Key("model.layers.1.mlp.experts.7.down_proj.weight")));
+}
+
+// Killed before all files were there; the source is another meanwhile, or looks as if.
+class StacksResume : public StacksExport {
+ protected:
+  static constexpr int kFiles = 3;  // the stacks are in the last
+
+  void SetUp() override {
+    testing::StackExperts(kQwen3Moe, Path("stacked"), GetParam(), kFiles);
+    Export();
+    finished_ = ReadTree(Path("out"));
+  }
+
+  static std::string FileName(int number) {
+    return "model-0000" + std::to_string(number) + "-of-0000" + std::to_string(kFiles) +
+           ".safetensors";
+  }
+
+  void Touch(int file) const {
+    const fs::path path = Path("stacked") / FileName(file);
+    fs::last_write_time(path, fs::last_write_time(path) + std::chrono::seconds(5));
+  }
+
+  // As a job does.
+  ExportSummary Export() {
+    const SourceModel stacked = testing::OpenStacked(Path("stacked"), GetParam());
+    RequireSourceFiles(run::Store::Open(recipes::DefaultRunDirectory(Path("out"))),
+                       stacked.checkpoint);
+    return ConvertTo(Path("out"), stacked, formats::kNvfp4);
+  }
+
+  // Gives an expert's first element another value.
+  void Change(const std::string& expert) const {
+    const SourceModel stacked = testing::OpenStacked(Path("stacked"), GetParam());
+    const Checkpoint& checkpoint = stacked.checkpoint;
+    const checkpoint::StackPart& part = *checkpoint.PartOf(checkpoint.Find(expert));
+    const auto first = static_cast<uint64_t>(part.first);
+    const std::byte other{0x5A};
+    testing::Overwrite(
+        Path("stacked"), checkpoint.tensor(part.stored).info.name,
+        part.slab_begin + first * (part.transposed ? part.element_bytes : part.line_bytes),
+        std::span(&other, 1));
+  }
+
+  std::map<std::string, std::string> finished_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Forms, StacksResume, ::testing::ValuesIn(testing::kStackForms),
+                         [](const auto& info) { return info.param.Name(); });
+
+TEST_P(StacksResume, TouchedFilesAreReadAndKept) {
+  for (int file = 1; file <= kFiles; ++file) Touch(file);
+  fs::remove(Path("out") / FileName(1));
+  EXPECT_EQ(Export().shards_written, 1);
+  EXPECT_EQ(ReadTree(Path("out")), finished_);
+}
+
+// Where its file is kept all of it is read again, as it was touched; where it is missing, for it.
+TEST_P(StacksResume, AChangedExpertIsNoticed) {
+  const std::string expert = "model.layers.1.mlp.experts.3.up_proj.weight";
+  Change(expert);
+  Touch(kFiles);
+  for (const int missing : {1, kFiles}) {
+    fs::remove(Path("out") / FileName(missing));
+    EXPECT_VERNIER_ERROR(Export(), ErrorCode::kSourceChanged,
+                         FileName(kFiles) + ": " + expert + " has other bytes");
+    EXPECT_FALSE(fs::exists(Path("out") / FileName(missing)));
+  }
 }
 
 TEST_P(StacksExport, TheManifestNamesEveryPart) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "tests/support/read_tensor.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/test_tensors.h"
 
@@ -44,13 +45,26 @@ std::string StackedName(const ExpertTensor& tensor, const StackForm& form) {
   return tensor.container + leaf + (tensor.suffix == "weight" ? "" : "_" + tensor.suffix);
 }
 
+// A number an expert, its first part's.
+TestTensor StackNumbers(const Checkpoint& source, const std::string& name, const Members& members) {
+  const checkpoint::DType dtype = source.tensor(members.begin()->second.front()).info.dtype;
+  std::vector<std::byte> bytes;
+  for (const auto& [expert, tensors] : members) {
+    const std::vector<std::byte> number =
+        ReadTensor(source, source.tensor(tensors.front()).info.name);
+    bytes.insert(bytes.end(), number.begin(), number.end());
+  }
+  return {{name, dtype, {std::ssize(members)}}, std::move(bytes)};
+}
+
 // Element by element, as the form is described.
 TestTensor Stack(const Checkpoint& source, const std::string& name, const Members& members,
                  const StackForm& form) {
   const TensorInfo& first = source.tensor(members.begin()->second.front()).info;
+  if (first.shape.empty()) return StackNumbers(source, name, members);
   const size_t element = static_cast<size_t>(checkpoint::DTypeBits(first.dtype)) / 8;
   const int64_t experts = std::ssize(members), parts = std::ssize(members.begin()->second);
-  const int64_t rows = first.shape.empty() ? 1 : first.shape[0];
+  const int64_t rows = first.shape[0];
   const int64_t columns = first.shape.size() < 2 ? 1 : first.shape[1];
   std::vector<int64_t> shape = {experts, parts * rows, columns};
   if (form.transposed) std::swap(shape[1], shape[2]);
@@ -93,7 +107,7 @@ std::string StackForm::Name() const {
 }
 
 void StackExperts(const std::filesystem::path& from, const std::filesystem::path& to,
-                  const StackForm& form) {
+                  const StackForm& form, int shards) {
   const Checkpoint source = Checkpoint::Open(from);
   std::map<std::string, Members> stacks;
   std::vector<TestTensor> tensors;
@@ -110,7 +124,7 @@ void StackExperts(const std::filesystem::path& from, const std::filesystem::path
     tensors.push_back({{info.name, info.dtype, info.shape}, std::move(bytes)});
   }
   for (const auto& [name, members] : stacks) tensors.push_back(Stack(source, name, members, form));
-  WriteCheckpoint(to, source.config(), tensors, 1);
+  WriteCheckpoint(to, source.config(), tensors, shards);
 }
 
 checkpoint::SourceModel OpenStacked(const std::filesystem::path& directory, const StackForm& form) {

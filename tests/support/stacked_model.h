@@ -28,7 +28,7 @@ inline constexpr std::array<StackForm, 4> kStackForms = {
 
 // Writes the checkpoint of `from` with its experts stacked.
 void StackExperts(const std::filesystem::path& from, const std::filesystem::path& to,
-                  const StackForm& form);
+                  const StackForm& form, int shards = 1);
 
 // Opens such a checkpoint, its stacks split.
 checkpoint::SourceModel OpenStacked(const std::filesystem::path& directory, const StackForm& form);

@@ -209,6 +209,24 @@ TEST_P(ForeignSourceTest, TheAuditDoesNotJudgeIt) {
 INSTANTIATE_TEST_SUITE_P(Formats, ForeignSourceTest, ::testing::ValuesIn(ForeignFormats()),
                          [](const auto& info) { return info.param.name; });
 
+// The first of two blocks of 128 rows ends within the second matrix of 96.
+TEST_F(RefusedSourceTest, AStackWhoseScalesBelongToTwoMatrices) {
+  const std::string stack = "model.layers.0.mlp.experts.gate_up_proj";
+  WriteSource(
+      {{"model_type", "qwen3_5_moe"},
+       {"num_hidden_layers", 1},
+       {"quantization_config", {{"quant_method", "fp8"}, {"weight_block_size", {128, 128}}}}},
+      {RandomFp8(stack, {4, 192, 128}), Zeros(stack + "_scale_inv", DType::kF32, {4, 2, 1}),
+       RandomBf16("model.layers.0.self_attn.q_proj.weight", {32, 128})});
+  std::vector<Arguments> commands = Commands(Json::array({Rule("attention", "nvfp4")}));
+  commands.push_back(Dequantize());
+  for (const Arguments& arguments : commands) {
+    ExpectRefusal(arguments, "VN-CKPT-013",
+                  {stack, "is FP8 with all experts of a layer in one tensor", "quant_method fp8",
+                   "blocks of scales belong to one matrix each"});
+  }
+}
+
 TEST_F(RefusedSourceTest, AFolderWithAGgufFileIsToldSo) {
   WriteSource(SmallLlamaConfig(), SmallLlamaTensors());
   fs::remove(Source() / "model.safetensors");

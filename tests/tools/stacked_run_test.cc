@@ -3,11 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/checkpoint.h"
 #include "tests/support/command.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/source_tree.h"
 #include "tests/support/stacked_model.h"
+#include "tests/support/synthetic_checkpoint.h"
 #include "tests/support/temp_dir.h"
 #include "tests/tools/recipe_builder.h"
 
@@ -86,6 +89,35 @@ TEST_P(StackedRunTest, IsResumed) {
   const CommandResult last = Run(recipe);
   ASSERT_EQ(last.exit_code, 0) << last.errors;
   EXPECT_EQ(HashTree(dir_.path() / "killed/out"), HashTree(dir_.path() / "whole/out"));
+}
+
+// Both have stacks, of other formats: an audit compares their experts.
+TEST(StackedSource, ADequantisedStackIsMeasured) {
+  const TempDir dir;
+  const std::filesystem::path apart = CopyTestModel(dir.path(), "tiny-qwen3-moe");
+  const auto place = [&](const char* name) { return (dir.path() / name).string(); };
+  const auto run = [](const std::vector<std::string>& arguments) {
+    const CommandResult result = RunVernier(arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
+  };
+  run({"convert", apart.string(), place("fp8"), "--weights", "fp8_channel"});
+  StackExperts(place("fp8"), place("stacked"), {});
+  Json config = ReadJsonFile(place("stacked/config.json"));
+  config["model_type"] = "qwen3_5_moe";  // which has stacks
+  WriteFileAtomically(place("stacked/config.json"), config.dump());
+  run({"dequantize", place("stacked"), place("out")});
+  const std::vector<std::string> validate = {"validate", place("out"), "--source",
+                                             place("stacked")};
+  const CommandResult audit = RunVernier(validate);
+  EXPECT_EQ(audit.exit_code, 0) << audit.output;
+  EXPECT_THAT(audit.output, HasSubstr("routed_expert           4"));
+  EXPECT_THAT(audit.output, ::testing::Not(HasSubstr("not measured")));
+  const std::byte large{0x7E};  // of a BF16 value's high half
+  Overwrite(place("out"), "model.layers.2.mlp.experts.down_proj", 4001, std::span(&large, 1));
+  const CommandResult changed = RunVernier(validate);
+  EXPECT_EQ(changed.exit_code, 1);
+  EXPECT_THAT(changed.output, HasSubstr("V12"));
+  EXPECT_THAT(changed.output, HasSubstr("model.layers.2.mlp.experts.down_proj (relative error"));
 }
 
 }  // namespace

@@ -125,5 +125,24 @@ TEST_F(ToyFamilyTest, StacksOfExpertsAreItsWeights) {
   EXPECT_NO_THROW(RequireComplete(*model.family, model.layout));
 }
 
+// Two nibbles of a byte belong to one row: where columns are stored they are not taken apart.
+TEST_F(ToyFamilyTest, TransposedNibblesAreRefused) {
+  const std::filesystem::path nvfp4 = dir_.path() / "nvfp4", stacked = dir_.path() / "stacked";
+  const std::filesystem::path output = dir_.path() / "out";
+  Unheard nobody;
+  jobs::ConvertSpec spec = {.places = {.source = source_.string(), .output = nvfp4.string()},
+                            .recipe = {},
+                            .layouts = {},
+                            .command = {}};
+  jobs::Convert(spec, nobody);
+  testing::StackExperts(nvfp4, stacked, {.interleaved = true, .transposed = true});
+  spec.places = {.source = stacked.string(), .output = output.string()};
+  EXPECT_VERNIER_ERROR(
+      jobs::Convert(spec, nobody), ErrorCode::kUnsupportedFormat,
+      "model.layers.1.feed_forward.experts.down_proj: is NVFP4 with all experts of "
+      "a layer in one tensor");
+  EXPECT_FALSE(std::filesystem::exists(output));
+}
+
 }  // namespace
 }  // namespace vernier

@@ -8,12 +8,16 @@
 #include <optional>
 
 #include "calib/budget/forecast.h"
+#include "calib/budget/gathering.h"
 #include "calib/budget/loop_constants.h"
 #include "checkpoint/families/decoder_config.h"
 #include "checkpoint/families/hf_family.h"
 #include "checkpoint/read_speed.h"
 #include "recipes/plan.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/source_tree.h"
+#include "tests/support/stacked_model.h"
+#include "tests/support/temp_dir.h"
 
 namespace vernier::calib {
 namespace {
@@ -461,6 +465,36 @@ TEST_F(BudgetTest, OtherBatchesAreKeptAsTheyAre) {
   EXPECT_EQ(Budget(kAmple, twelve).batch_size, 12);
   compute_.device_memory = least - 1;
   EXPECT_VERNIER_ERROR(Budget(kAmple, twelve), ErrorCode::kBudgetTooSmall, "a batch of 12");
+}
+
+// A transposed stack is read an expert's slab at a time, by as many threads as there are experts.
+// Of so few tokens the routed experts are what takes most memory.
+TEST(BudgetOfStacks, CountsTheSlabsThatAreRead) {
+  const testing::TempDir dir;
+  const auto source = [&](const testing::StackForm& form) {
+    testing::StackExperts(testing::kTestModels / "tiny-qwen3-moe", dir.path() / form.Name(), form);
+    return testing::OpenStacked(dir.path() / form.Name(), form);
+  };
+  const auto peak = [](const checkpoint::SourceModel& model, ComputeSpec compute) {
+    return PlanBudget(model, compute, {.samples = 1, .sequence_length = 8}, kAmple).host_peak;
+  };
+  const checkpoint::SourceModel together = source({}), turns = source({.interleaved = true}),
+                                lying = source({.transposed = true});
+  // gate_up_proj [2 * 64, 128] in BF16, and one half of it.
+  constexpr uint64_t kSlab = 2 * 64 * 128 * 2, kRead = kSlab + kSlab / 2;
+  EXPECT_EQ(GatheringBytes(together), 0u);
+  EXPECT_EQ(GatheringBytes(turns), 0u);
+  EXPECT_EQ(GatheringBytes(lying), kRead);
+  const auto more = [&](const ComputeSpec& compute) {
+    return peak(lying, compute) - peak(together, compute);
+  };
+  ComputeSpec compute = {.threads = 1};
+  EXPECT_EQ(more(compute), kRead);
+  compute.threads = 3;
+  EXPECT_EQ(more(compute), 3 * kRead);
+  compute.threads = 64;
+  EXPECT_EQ(more(compute), 8 * kRead) << "no more than there are experts";
+  EXPECT_EQ(more({.device = "cuda"}), kRead + 3u * 64 * 128 * 2);
 }
 
 TEST(WorkloadTest, IsTheRecipes) {

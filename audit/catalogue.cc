@@ -42,7 +42,9 @@ constexpr std::array<Rule, 29> kRules = {{
      "modules load as something else, in silence where shapes agree"},
     {"V06", "the MTP layers that config.json announces are there, and no others",
      "speculative decoding fails to load"},
-    {"V07", "scales of an FP8 key/value cache come in pairs, under names that engines read",
+    {"V07",
+     "scales of a quantised key/value cache come in pairs, under names that engines read, where "
+     "they keep one",
      "they are ignored, or loading fails"},
     {"V08", "dense projections that are fused share their format and scales",
      "engines take the largest scale for all, and inflate the others"},

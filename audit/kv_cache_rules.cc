@@ -1,6 +1,7 @@
-// Scales of an FP8 key/value cache (V07).
+// Scales of a quantised key/value cache (V07).
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <map>
@@ -10,7 +11,9 @@
 
 #include "audit/byte_scan.h"
 #include "audit/rules.h"
+#include "checkpoint/families/decoder_config.h"
 #include "checkpoint/families/kv_cache.h"
+#include "quantizers/nvfp4.h"
 
 namespace vernier::audit {
 namespace {
@@ -36,8 +39,14 @@ constexpr Defect kIgnored = {
     "Set kv_cache_quant_algo or kv_cache_scheme: engines ignore the scales without it"};
 constexpr Defect kAbsentScales = {
     "V07", Severity::kInfo,
-    "an FP8 key/value cache is announced without scales, which are then 1.0",
+    "a quantised key/value cache is announced without scales, which are then 1.0",
     "Calibrate k_scale and v_scale where keys or values exceed 448 or are tiny"};
+constexpr Defect kNvfp4Latents = {"V07", Severity::kWarning,
+                                  "an NVFP4 cache is announced for latent attention",
+                                  "Announce FP8: engines refuse it, or keep the model's own type"};
+constexpr Defect kNvfp4Blocks = {
+    "V07", Severity::kError, "an NVFP4 cache is announced for heads that are no whole blocks of 16",
+    "Announce FP8, or no cache"};
 
 // What stands before ".k_scale" or ".v_scale".
 struct ScaleName {
@@ -81,6 +90,24 @@ struct Pair {
   bool value = false;
 };
 
+// vLLM (config/vllm.py: "nvfp4 KV cache is not supported with MLA") and its page layout, of
+// head_size / 2 + head_size / 16 bytes.
+void CheckNvfp4Cache(const Subject& subject, FindingList* findings) {
+  const checkpoint::DecoderConfig* decoder = subject.family->Decoder();
+  if (decoder == nullptr) return;
+  const bool latents = std::ranges::any_of(decoder->blocks, [](const auto& block) {
+    return block.attention.kind == checkpoint::AttentionKind::kLatent;
+  });
+  if (latents) {
+    findings->Add(kNvfp4Latents, "kv_cache_quant_algo", {Engine::kVllm, Engine::kSglang});
+    return;
+  }
+  const int64_t head_dim = subject.family->Dims().head_dim;
+  if (head_dim % quantizers::kNvfp4BlockSize != 0) {
+    findings->Add(kNvfp4Blocks, fmt::format("head_dim {}", head_dim));
+  }
+}
+
 }  // namespace
 
 void CheckKvCache(const Subject& subject, FindingList* findings) {
@@ -105,7 +132,10 @@ void CheckKvCache(const Subject& subject, FindingList* findings) {
   if (!attentions.empty() && algo.empty()) {
     findings->Add(kIgnored, std::to_string(attentions.size()) + " attentions");
   }
-  if (attentions.empty() && algo == kAlgoFp8) findings->Add(kAbsentScales, "kv_cache_quant_algo");
+  if (attentions.empty() && (algo == kAlgoFp8 || algo == kAlgoNvfp4)) {
+    findings->Add(kAbsentScales, "kv_cache_quant_algo");
+  }
+  if (algo == kAlgoNvfp4) CheckNvfp4Cache(subject, findings);
 }
 
 }  // namespace vernier::audit

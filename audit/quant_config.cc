@@ -67,6 +67,7 @@ std::string ReadKvCacheAlgo(const Json& object) {
   }
   const Json* scheme = FindField(object, "kv_cache_scheme");
   if (scheme == nullptr) return {};
+  if (scheme->is_string()) return scheme->get<std::string>();  // ModelOpt, of all but FP8
   const bool is_fp8 =
       StringField(*scheme, "type") == "float" && IntegerField(*scheme, "num_bits") == 8;
   return is_fp8 ? std::string(kAlgoFp8) : std::string();

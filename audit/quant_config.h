@@ -47,7 +47,8 @@ struct QuantConfig {
   bool present = false;
   std::string quant_algo;
   bool has_kv_cache_quant_algo = false;  // the field is there, perhaps null
-  // Of kv_cache_scheme, where there is no kv_cache_quant_algo: FP8 for floats of 8 bits.
+  // Of kv_cache_scheme, where there is no kv_cache_quant_algo: FP8 for floats of 8 bits, or the
+  // name that it is.
   std::string kv_cache_quant_algo;
   std::string producer;
   std::optional<int64_t> group_size;

@@ -10,8 +10,8 @@ at::Tensor ActivationQuantizer::Replace(std::string_view module, const at::Tenso
 }
 
 at::Tensor ActivationQuantizer::ReplaceCache(std::string_view entry, const at::Tensor& x) {
-  const auto scale = caches_.find(entry);
-  return scale == caches_.end() ? x : RoundTripFp8(x, scale->second);
+  const auto cache = caches_.find(entry);
+  return cache == caches_.end() ? x : RoundTrip(cache->second, x);
 }
 
 const ActivationQuantization& ActivationQuantizer::Of(std::string_view module) {

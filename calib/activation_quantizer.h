@@ -9,20 +9,20 @@
 #include <string_view>
 
 #include "calib/activation_format.h"
-#include "calib/cache_scales.h"
+#include "calib/kv_caches.h"
 #include "calib/tap.h"
 #include "checkpoint/source_model.h"
 
 namespace vernier::calib {
 
-// Observes nothing; replaces the input of each linear layer, and the keys and values of an FP8
-// cache, by what is left of them after the quantisation that `model` asks for. A layer whose inputs
-// are not emulated keeps them, as Of tells.
+// Observes nothing; replaces the input of each linear layer, and the keys and values of a
+// quantised cache, by what is left of them after the quantisation that `model` asks for. A layer
+// whose inputs are not emulated keeps them, as Of tells.
 class ActivationQuantizer final : public Tap {
  public:
   // `model` must outlive it.
   explicit ActivationQuantizer(const checkpoint::SourceModel& model)
-      : model_(&model), caches_(ReadCacheScales(model)) {}
+      : model_(&model), caches_(ReadKvCaches(model)) {}
 
   at::Tensor Replace(std::string_view module, const at::Tensor& x) override;
   at::Tensor ReplaceCache(std::string_view entry, const at::Tensor& x) override;
@@ -34,7 +34,7 @@ class ActivationQuantizer final : public Tap {
  private:
   const checkpoint::SourceModel* model_;
   std::map<std::string, ActivationQuantization, std::less<>> modules_;
-  std::map<std::string, float, std::less<>> caches_;  // scales of FP8
+  KvCaches caches_;
 };
 
 // The same for one input.

@@ -113,8 +113,8 @@ Json InputArgs(const ModuleFormat& module) {
   return ArgsJson(args);
 }
 
-Json KvCacheScheme(bool fp8) {
-  if (!fp8) return nullptr;
+Json KvCacheScheme(checkpoint::KvCacheFormat format) {
+  if (format != checkpoint::KvCacheFormat::kFp8) return nullptr;
   return ArgsJson({.bits = 8, .strategy = "tensor", .observer = "static_minmax"});
 }
 
@@ -171,7 +171,7 @@ QuantConfig MakeCompressedTensorsConfig(const ConfigRequest& request) {
                  {"format", names.size() == 1 ? *names.begin() : "mixed-precision"},
                  {"global_compression_ratio", nullptr},
                  {"ignore", Ignored(request.source, request.formats)},
-                 {"kv_cache_scheme", KvCacheScheme(request.fp8_kv_cache)},
+                 {"kv_cache_scheme", KvCacheScheme(request.kv_cache)},
                  {"quant_method", kQuantMethod},
                  {"quantization_status", "compressed"},
                  {"sparsity_config", Json::object()},

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "checkpoint/containers/registry.h"
 #include "checkpoint/families/family.h"
+#include "checkpoint/kv_cache_format.h"
 #include "checkpoint/source_model.h"
 #include "dialects/module_formats.h"
 
@@ -34,6 +35,8 @@ struct KvScales {
   bool beside_projections = false;
   // Absent ones are 1 to engines.
   bool absent_is_one = false;
+  // Engines read an NVFP4 cache from its configurations.
+  bool nvfp4 = false;
 };
 
 // What a configuration is written from.
@@ -42,8 +45,8 @@ struct ConfigRequest {
   const Json& config;  // config.json, with what the family changes in it
   const ModuleFormats& formats;
   std::vector<std::string> dequantised;  // modules that were quantised and are not any more
-  bool fp8_kv_cache = false;             // announce one
-  std::string_view version;              // Vernier's
+  checkpoint::KvCacheFormat kv_cache = checkpoint::KvCacheFormat::kModel;  // to announce
+  std::string_view version;                                                // Vernier's
 };
 
 struct QuantConfig {

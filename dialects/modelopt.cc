@@ -11,6 +11,8 @@
 namespace vernier::dialects {
 namespace {
 
+using checkpoint::KvCacheFormat;
+
 constexpr int kKvCacheBits = 8;
 
 bool NamesOfModelopt(const checkpoint::SourceModel& source,
@@ -50,7 +52,11 @@ Json FlatForm(const ModeloptFields& fields, Json groups) {
   Json flat = {{"config_groups", std::move(groups)}};
   if (fields.group_size > 0) flat["group_size"] = fields.group_size;
   flat["ignore"] = fields.ignore;
-  if (fields.fp8_kv_cache) flat["kv_cache_scheme"] = ModeloptOperand(kKvCacheBits, 0);
+  if (fields.kv_cache == KvCacheFormat::kFp8) {
+    flat["kv_cache_scheme"] = ModeloptOperand(kKvCacheBits, 0);
+  }
+  // Only of FP8 is it an object (convert_hf_config.py).
+  if (fields.kv_cache == KvCacheFormat::kNvfp4) flat["kv_cache_scheme"] = kNvfp4CacheAlgo;
   flat["producer"] = fields.producer;
   flat["quant_algo"] = fields.algo;
   flat["quant_method"] = "modelopt";
@@ -77,7 +83,7 @@ QuantConfig MakeModeloptConfig(const ConfigRequest& request) {
   ModeloptFields fields = {.algo = kModeloptMixedAlgo,
                            .ignore = std::move(ignore),
                            .producer = ModeloptProducer(request.version),
-                           .fp8_kv_cache = request.fp8_kv_cache};
+                           .kv_cache = request.kv_cache};
   if (groups.size() == 1) {
     const ModuleFormat& only = groups.begin()->first;
     fields.algo = ModeloptAlgo(only);
@@ -108,7 +114,7 @@ constinit const Dialect kModelopt = {
     .number = checkpoint::DType::kF32,
     .blocks_have_four_dimensions = true,  // its FP8_PB_WO
     // Its *_cast exports have none.
-    .kv_scales = {.beside_projections = true, .absent_is_one = true},
+    .kv_scales = {.beside_projections = true, .absent_is_one = true, .nvfp4 = true},
     // vLLM reads them uninitialised where they are missing (modelopt.py).
     .needs_input_scales = true,
     .format_name = AlgoOfFormat,

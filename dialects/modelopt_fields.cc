@@ -6,6 +6,8 @@
 namespace vernier::dialects {
 namespace {
 
+using checkpoint::KvCacheFormat;
+
 Json LayerEntry(const ModuleFormat& module) {
   Json entry = Json::object();
   const int64_t group_size = ModeloptGroupSize(module);
@@ -60,7 +62,10 @@ Json ModeloptProducer(std::string_view version) {
 
 Json ModeloptNestedForm(const ModeloptFields& fields) {
   Json quantization = {{"quant_algo", fields.algo}, {"kv_cache_quant_algo", nullptr}};
-  if (fields.fp8_kv_cache) quantization["kv_cache_quant_algo"] = "FP8";
+  if (fields.kv_cache == KvCacheFormat::kFp8) quantization["kv_cache_quant_algo"] = "FP8";
+  if (fields.kv_cache == KvCacheFormat::kNvfp4) {
+    quantization["kv_cache_quant_algo"] = kNvfp4CacheAlgo;
+  }
   if (fields.group_size > 0) quantization["group_size"] = fields.group_size;
   if (!fields.layers.is_null()) quantization["quantized_layers"] = fields.layers;
   quantization["exclude_modules"] = fields.ignore;

@@ -7,11 +7,13 @@
 #include <vector>
 
 #include "base/json.h"
+#include "checkpoint/kv_cache_format.h"
 #include "dialects/module_formats.h"
 
 namespace vernier::dialects {
 
 inline constexpr std::string_view kModeloptMixedAlgo = "MIXED_PRECISION";
+inline constexpr std::string_view kNvfp4CacheAlgo = "NVFP4";
 
 // quant_algo of a module.
 std::string_view ModeloptAlgo(const ModuleFormat& module);
@@ -42,7 +44,7 @@ struct ModeloptFields {
   Json layers = nullptr;   // null unless mixed
   Json ignore;
   Json producer;
-  bool fp8_kv_cache = false;
+  checkpoint::KvCacheFormat kv_cache = checkpoint::KvCacheFormat::kModel;
 };
 Json ModeloptNestedForm(const ModeloptFields& fields);
 

@@ -11,7 +11,7 @@ std::vector<KvScale> ResolveKvScales(const recipes::Plan& plan,
                                      const std::vector<run::InputAmax>& inputs) {
   std::vector<KvScale> scales;
   for (const checkpoint::KvCacheEntry& entry : plan.kv_entries) {
-    if (plan.kv_cache == recipes::KvCache::kFp8Cast) {
+    if (!recipes::IsCalibrated(plan.kv_cache)) {
       scales.emplace_back();
       continue;
     }

@@ -164,7 +164,7 @@ Json KvEntry(const ManifestContent& content, size_t index) {
   const KvScale& scale = content.kv_scales[index];
   Json entry = {
       {"cache", cached.observed}, {"tensors", std::move(tensors)}, {"scale", scale.scale}};
-  if (content.plan.kv_cache == recipes::KvCache::kFp8) {
+  if (recipes::IsCalibrated(content.plan.kv_cache)) {
     entry["amax"] = scale.amax;
     entry["tokens"] = scale.tokens;
   }

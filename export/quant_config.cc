@@ -69,13 +69,12 @@ void PatchQuantized(const checkpoint::SourceModel& source, const recipes::Plan& 
                     OutputConfigs& configs) {
   const dialects::Dialect& dialect =
       recipes::StaysNative(source, plan) ? dialects::kNative : *plan.dialect;
-  dialects::QuantConfig made =
-      dialect.make_config({.source = source,
-                           .config = configs.config,
-                           .formats = formats,
-                           .dequantised = Dequantised(source, plan),
-                           .fp8_kv_cache = HasFp8KvCache(source.layout, plan),
-                           .version = version});
+  dialects::QuantConfig made = dialect.make_config({.source = source,
+                                                    .config = configs.config,
+                                                    .formats = formats,
+                                                    .dequantised = Dequantised(source, plan),
+                                                    .kv_cache = KvCacheOf(source, plan),
+                                                    .version = version});
   configs.hf_quant_config = std::move(made.hf_quant_config);
   PatchQuantization(made.place, std::move(made.config), made.reason, configs);
 }

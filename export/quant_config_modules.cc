@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "checkpoint/families/kv_cache.h"
+#include "checkpoint/kv_cache_format.h"
 #include "recipes/target_format.h"
 
 namespace vernier::exporter {
@@ -10,6 +11,7 @@ namespace {
 
 using checkpoint::BlockSize;
 using checkpoint::Format;
+using checkpoint::KvCacheFormat;
 using checkpoint::LogicalWeight;
 using checkpoint::ScaleSpan;
 using dialects::ModuleFormat;
@@ -50,11 +52,14 @@ dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const r
   return formats;
 }
 
-bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
-  if (plan.kv_cache != recipes::KvCache::kNone) return true;
-  return std::ranges::any_of(layout.weights, [](const LogicalWeight& weight) {
+KvCacheFormat KvCacheOf(const checkpoint::SourceModel& source, const recipes::Plan& plan) {
+  if (plan.kv_cache != recipes::KvCache::kNone) return recipes::FormatOf(plan.kv_cache);
+  const bool scales = std::ranges::any_of(source.layout.weights, [](const LogicalWeight& weight) {
     return weight.name.ends_with(checkpoint::kKeyScale.scale);
   });
+  if (!scales) return KvCacheFormat::kModel;
+  const bool nvfp4 = checkpoint::AnnouncedKvCache(source.checkpoint) == KvCacheFormat::kNvfp4;
+  return nvfp4 ? KvCacheFormat::kNvfp4 : KvCacheFormat::kFp8;
 }
 
 }  // namespace vernier::exporter

@@ -2,6 +2,7 @@
 #ifndef VERNIER_EXPORT_QUANT_CONFIG_MODULES_H_
 #define VERNIER_EXPORT_QUANT_CONFIG_MODULES_H_
 
+#include "checkpoint/kv_cache_format.h"
 #include "checkpoint/source_model.h"
 #include "dialects/module_formats.h"
 #include "recipes/plan.h"
@@ -12,9 +13,10 @@ namespace vernier::exporter {
 dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const recipes::Plan& plan,
                                   const recipes::Recipe& recipe);
 
-// Whether the config announces an FP8 key/value cache: the plan says so, or scales of one
-// (X.k_scale) are carried.
-bool HasFp8KvCache(const checkpoint::ModelLayout& layout, const recipes::Plan& plan);
+// The key/value cache that the config announces: what the plan says, or where scales of one
+// (X.k_scale) are carried, what the source's configs say of it, else FP8.
+checkpoint::KvCacheFormat KvCacheOf(const checkpoint::SourceModel& source,
+                                    const recipes::Plan& plan);
 
 }  // namespace vernier::exporter
 

@@ -105,6 +105,7 @@ Json EvalJson(const EvalSummary& summary) {
                {"sources", Json::array()},
                {"activations", Json::array()},
                {"fp8_caches", summary.result.fp8_caches},
+               {"nvfp4_caches", summary.result.nvfp4_caches},
                {"variants", Json::array()}};
   for (const TextSource& source : summary.data.sources) {
     json["sources"].push_back(SourceJson(source));

@@ -174,8 +174,9 @@ void AppendExport(std::vector<Option>& options) {
         .kind = Kind::kName,
         .help = "How engines keep the keys and values of past tokens",
         .details = "none: in the model's own type; fp8: in E4M3, with a calibrated scale for the "
-                   "keys and one for the values of each attention; fp8_cast: in E4M3, with scales "
-                   "of 1, which need no calibration.",
+                   "keys and one for the values of each attention; nvfp4: in NVFP4 with such "
+                   "scales, in the modelopt dialect; fp8_cast and nvfp4_cast: with scales of 1, "
+                   "which need no calibration.",
         .names = NamesOf(kKvCaches),
         .field = NamedField(
             kKvCaches, [](auto& recipe) -> auto& { return recipe.kv_cache; })}});

@@ -103,7 +103,7 @@ std::vector<std::string> ObservedModules(const checkpoint::ModelLayout& layout,
     if (seen) modules.push_back(layout.weights[i].module);
   }
   for (const checkpoint::KvCacheEntry& entry : plan.kv_entries) {
-    if (recipe.kv_cache == KvCache::kFp8) modules.push_back(entry.observed);
+    if (IsCalibrated(recipe.kv_cache)) modules.push_back(entry.observed);
   }
   return modules;
 }
@@ -127,7 +127,7 @@ uint64_t Plan::OutputFileBytes() const {
 }
 
 bool ObservesInputs(const Recipe& recipe) {
-  if (recipe.kv_cache == KvCache::kFp8) return true;
+  if (IsCalibrated(recipe.kv_cache)) return true;
   return recipe.activations == ActivationScales::kCalibrated &&
          std::ranges::any_of(recipe.rules,
                              [](const Rule& rule) { return HasInputScale(rule.format); });

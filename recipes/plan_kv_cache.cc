@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "base/error.h"
 #include "checkpoint/families/kv_cache.h"
+#include "quantizers/nvfp4.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
 
@@ -44,6 +46,26 @@ void CheckDescribable(const SourceModel& source, const Recipe& recipe, const Pla
   }
 }
 
+// vLLM (config/vllm.py, utils/torch_utils.py) and SGLang read one from ModelOpt's configs alone,
+// and have no kernels for one of latents.
+void CheckNvfp4Cache(const SourceModel& source, const Recipe& recipe, const Plan& plan,
+                     const std::vector<KvCacheEntry>& entries) {
+  if (!plan.dialect->kv_scales.nvfp4) {
+    Refuse(recipe, fmt::format("engines read none from configurations of {}", plan.dialect->name),
+           "Set export.dialect to \"modelopt\", or it to \"fp8\"");
+  }
+  if (std::ranges::any_of(entries, [](const KvCacheEntry& e) { return e.keys && e.values; })) {
+    Refuse(recipe, "engines keep no latent vectors of attention in NVFP4", "Set it to \"fp8\"");
+  }
+  const int64_t head_dim = source.family->Dims().head_dim;
+  if (head_dim % quantizers::kNvfp4BlockSize != 0) {
+    Refuse(recipe,
+           fmt::format("heads of {} channels are no whole blocks of {}", head_dim,
+                       quantizers::kNvfp4BlockSize),
+           "Set it to \"fp8\"");
+  }
+}
+
 }  // namespace
 
 void PlanKvCache(const SourceModel& source, const Recipe& recipe, Plan& plan) {
@@ -55,10 +77,12 @@ void PlanKvCache(const SourceModel& source, const Recipe& recipe, Plan& plan) {
                        source.family->model_type()),
            "Set it to \"none\"");
   }
+  if (FormatOf(recipe.kv_cache) == checkpoint::KvCacheFormat::kNvfp4) {
+    CheckNvfp4Cache(source, recipe, plan, entries);
+  }
   CheckDescribable(source, recipe, plan);
   plan.kv_cache = recipe.kv_cache;
-  const bool implied =
-      recipe.kv_cache == KvCache::kFp8Cast && plan.dialect->kv_scales.absent_is_one;
+  const bool implied = !IsCalibrated(recipe.kv_cache) && plan.dialect->kv_scales.absent_is_one;
   if (!implied) plan.kv_entries = std::move(entries);
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     if (checkpoint::IsKvCacheScale(source.layout.weights[i].name)) plan.weights[i].dropped = true;

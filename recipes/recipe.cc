@@ -71,6 +71,24 @@ std::string Rule::Describe() const {
 
 std::string_view KvCacheName(KvCache kv_cache) { return NameOf(kKvCaches, kv_cache); }
 
+checkpoint::KvCacheFormat FormatOf(KvCache kv_cache) {
+  switch (kv_cache) {
+    case KvCache::kFp8:
+    case KvCache::kFp8Cast:
+      return checkpoint::KvCacheFormat::kFp8;
+    case KvCache::kNvfp4:
+    case KvCache::kNvfp4Cast:
+      return checkpoint::KvCacheFormat::kNvfp4;
+    case KvCache::kNone:
+      break;
+  }
+  return checkpoint::KvCacheFormat::kModel;
+}
+
+bool IsCalibrated(KvCache kv_cache) {
+  return kv_cache == KvCache::kFp8 || kv_cache == KvCache::kNvfp4;
+}
+
 fs::path DefaultRunDirectory(const fs::path& output) {
   fs::path directory = output.has_filename() ? output : output.parent_path();
   return directory += ".run";

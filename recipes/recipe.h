@@ -12,6 +12,7 @@
 #include "base/memory_bound.h"
 #include "checkpoint/formats/format.h"
 #include "checkpoint/formats/scale_method.h"
+#include "checkpoint/kv_cache_format.h"
 #include "checkpoint/logical_weight.h"
 #include "datasets/calibration_set.h"
 #include "dialects/dialect.h"
@@ -61,11 +62,16 @@ enum class ActivationScales {
 
 // How engines keep the keys and values of past tokens.
 enum class KvCache {
-  kNone,     // "none": nothing is said of it, and they keep the model's own type
-  kFp8,      // "fp8": E4M3, with scales from calibration
-  kFp8Cast,  // "fp8_cast": E4M3, with scales of 1
+  kNone,       // "none": nothing is said of it, and they keep the model's own type
+  kFp8,        // "fp8": E4M3, with scales from calibration
+  kFp8Cast,    // "fp8_cast": E4M3, with scales of 1
+  kNvfp4,      // "nvfp4": NVFP4, with scales from calibration
+  kNvfp4Cast,  // "nvfp4_cast": NVFP4, with scales of 1
 };
 std::string_view KvCacheName(KvCache kv_cache);
+checkpoint::KvCacheFormat FormatOf(KvCache kv_cache);
+// Whether its scales come from calibration.
+bool IsCalibrated(KvCache kv_cache);
 
 // One rule. A weight matches when every given selector does; a rule that quantises and has no name
 // matches linear weights only.

@@ -40,12 +40,16 @@ ValueSource SourceOf(const Recipe& recipe, const Overrides& overrides,
 // The schema cannot say so: whether anything is calibrated depends on the rules.
 void RequireDataToCalibrate(const Recipe& recipe, const ValueSource& source) {
   if (!ObservesInputs(recipe) || !recipe.calibration.data.sources.empty()) return;
-  if (recipe.kv_cache == KvCache::kFp8) {
+  if (IsCalibrated(recipe.kv_cache)) {
+    const std::string_view name = KvCacheName(recipe.kv_cache);
     throw Error(
         source.code, source.subject,
-        "export.kv_cache \"fp8\" is calibrated, and there is no calibration data: the field "
-        "\"calibration\" is missing",
-        "Add \"calibration\" to the recipe or give --data, or choose --kv-cache fp8_cast");
+        fmt::format("export.kv_cache \"{}\" is calibrated, and there is no calibration data: the "
+                    "field \"calibration\" is missing",
+                    name),
+        fmt::format(
+            "Add \"calibration\" to the recipe or give --data, or choose --kv-cache {}_cast",
+            name));
   }
   throw Error(
       source.code, source.subject,

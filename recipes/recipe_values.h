@@ -78,10 +78,12 @@ inline constexpr std::array<ValueName<Propagate>, 3> kPropagate = {{
 }};
 // Those that a recipe may ask for.
 const std::vector<ValueName<Dialect>>& DialectNames();
-inline constexpr std::array<ValueName<KvCache>, 3> kKvCaches = {{
+inline constexpr std::array<ValueName<KvCache>, 5> kKvCaches = {{
     {"none", KvCache::kNone},
     {"fp8", KvCache::kFp8},
     {"fp8_cast", KvCache::kFp8Cast},
+    {"nvfp4", KvCache::kNvfp4},
+    {"nvfp4_cast", KvCache::kNvfp4Cast},
 }};
 inline constexpr std::array<ValueName<datasets::WindowBos>, 3> kWindowBos = {{
     {"auto", datasets::WindowBos::kAuto},

@@ -23,17 +23,17 @@ using checkpoint::ServingFlags;
 struct Server {
   Engine engine;
   std::string_view command;  // before the model's name
-  std::string_view fp8_cache;
+  std::string_view fp8_cache, nvfp4_cache;
   std::string_view devices;
   std::string_view ServingFlags::*family;
 };
 
 constexpr std::array<Server, 3> kServers = {{
-    {Engine::kVllm, "vllm serve", "--kv-cache-dtype fp8", "--tensor-parallel-size",
-     &ServingFlags::vllm},
+    {Engine::kVllm, "vllm serve", "--kv-cache-dtype fp8", "--kv-cache-dtype nvfp4",
+     "--tensor-parallel-size", &ServingFlags::vllm},
     {Engine::kSglang, "python3 -m sglang.launch_server --model-path", "--kv-cache-dtype fp8_e4m3",
-     "--tp-size", &ServingFlags::sglang},
-    {Engine::kTensorRtLlm, "trtllm-serve", "", "--tp_size", &ServingFlags::trtllm},
+     "--kv-cache-dtype nvfp4", "--tp-size", &ServingFlags::sglang},
+    {Engine::kTensorRtLlm, "trtllm-serve", "", "", "--tp_size", &ServingFlags::trtllm},
 }};
 
 const EngineVerdict* VerdictOf(const CardContent& content, Engine engine) {
@@ -47,12 +47,24 @@ void AddFlags(std::string_view flags, std::string* line) {
   if (!flags.empty()) line->append(" ").append(flags);
 }
 
+std::string_view CacheFlag(const Server& server, recipes::KvCache kv_cache) {
+  switch (recipes::FormatOf(kv_cache)) {
+    case checkpoint::KvCacheFormat::kFp8:
+      return server.fp8_cache;
+    case checkpoint::KvCacheFormat::kNvfp4:
+      return server.nvfp4_cache;
+    case checkpoint::KvCacheFormat::kModel:
+      break;
+  }
+  return {};
+}
+
 std::string CommandOf(const Server& server, const CardContent& content) {
   std::string line = fmt::format("{} {}", server.command, OutputName(content));
   const std::string_view family = content.source.family->Facts().serving.*(server.family);
   AddFlags(family, &line);
   const bool said = family.find("cache-dtype") != std::string_view::npos;
-  if (content.plan.kv_cache != recipes::KvCache::kNone && !said) AddFlags(server.fp8_cache, &line);
+  if (!said) AddFlags(CacheFlag(server, content.plan.kv_cache), &line);
   return line;
 }
 

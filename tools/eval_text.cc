@@ -170,9 +170,10 @@ std::string ActivationsText(const EvalSummary& summary) {
   if (!emulated.empty()) {
     text = fmt::format("Inputs of linear layers: {}.\n", JoinNames(emulated));
   }
-  if (summary.result.fp8_caches > 0) {
-    text += fmt::format("Key/value cache: FP8, {} vectors a token.\n",
-                        Count(summary.result.fp8_caches));
+  const calib::EvalResult& result = summary.result;
+  if (const int64_t caches = result.fp8_caches + result.nvfp4_caches; caches > 0) {
+    text += fmt::format("Key/value cache: {}, {} vectors a token.\n",
+                        result.nvfp4_caches > 0 ? "NVFP4" : "FP8", Count(caches));
   }
   return text + not_emulated;
 }

@@ -26,10 +26,10 @@ void PrintTotals(std::string_view role, std::string_view action, uint64_t weight
 }
 
 std::string KvCacheText(const recipes::Plan& plan) {
-  if (plan.kv_cache == recipes::KvCache::kFp8) {
-    return fmt::format("fp8, calibrated scales of {} caches", plan.kv_entries.size());
-  }
-  return plan.kv_cache == recipes::KvCache::kFp8Cast ? "fp8_cast, all scales 1" : "";
+  if (plan.kv_cache == recipes::KvCache::kNone) return {};
+  const std::string_view name = recipes::KvCacheName(plan.kv_cache);
+  if (!recipes::IsCalibrated(plan.kv_cache)) return fmt::format("{}, all scales 1", name);
+  return fmt::format("{}, calibrated scales of {} caches", name, plan.kv_entries.size());
 }
 
 void PrintTensors(const PlanReport& report) {

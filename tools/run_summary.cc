@@ -77,13 +77,14 @@ void PrintFallbacks(const exporter::ExportSummary& done, int64_t scale_groups) {
 
 void PrintKvCache(const exporter::ExportSummary& done, recipes::KvCache kv_cache) {
   if (kv_cache == recipes::KvCache::kNone) return;
-  if (kv_cache == recipes::KvCache::kFp8Cast) {
-    fmt::print("KV cache     fp8_cast: all scales 1\n");
+  const std::string_view name = recipes::KvCacheName(kv_cache);
+  if (!recipes::IsCalibrated(kv_cache)) {
+    fmt::print("KV cache     {}: all scales 1\n", name);
     return;
   }
   const auto [smallest, largest] =
       std::ranges::minmax(done.kv_scales, {}, &exporter::KvScale::scale);
-  fmt::print("KV cache     fp8: scales of {} caches, {:g} to {:g}\n", done.kv_scales.size(),
+  fmt::print("KV cache     {}: scales of {} caches, {:g} to {:g}\n", name, done.kv_scales.size(),
              smallest.scale, largest.scale);
   const auto large = std::ranges::count_if(done.kv_scales, [](const exporter::KvScale& scale) {
     return scale.scale > exporter::kLargeKvScale;

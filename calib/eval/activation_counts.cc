@@ -5,7 +5,7 @@
 #include <string>
 
 #include "calib/activation_format.h"
-#include "calib/cache_scales.h"
+#include "calib/kv_caches.h"
 
 namespace vernier::calib {
 namespace {
@@ -41,15 +41,16 @@ std::vector<ActivationCount> CountActivations(const checkpoint::SourceModel& mod
   return all;
 }
 
-int64_t CountFp8Caches(const checkpoint::SourceModel& model) {
-  return static_cast<int64_t>(ReadCacheScales(model).size());
+int64_t CountCaches(const checkpoint::SourceModel& model, ActivationFormat format) {
+  return std::ranges::count_if(
+      ReadKvCaches(model), [format](const auto& cache) { return cache.second.format == format; });
 }
 
 bool EmulatesActivations(const checkpoint::SourceModel& model) {
   const std::vector<ActivationCount> counts = CountActivations(model);
-  return CountFp8Caches(model) > 0 || std::ranges::any_of(counts, [](const ActivationCount& count) {
-           return Quantizes(count.format);
-         });
+  return !ReadKvCaches(model).empty() ||
+         std::ranges::any_of(counts,
+                             [](const ActivationCount& count) { return Quantizes(count.format); });
 }
 
 }  // namespace vernier::calib

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "calib/eval/result.h"
+#include "checkpoint/formats/activation_format.h"
 #include "checkpoint/source_model.h"
 
 namespace vernier::calib {
@@ -15,8 +16,8 @@ namespace vernier::calib {
 // Reads every input scale; errors of ReadActivationQuantization.
 std::vector<ActivationCount> CountActivations(const checkpoint::SourceModel& model);
 
-// Vectors that attention caches in FP8 (ReadCacheScales).
-int64_t CountFp8Caches(const checkpoint::SourceModel& model);
+// Vectors that attention caches in this format (ReadKvCaches).
+int64_t CountCaches(const checkpoint::SourceModel& model, checkpoint::ActivationFormat format);
 
 // Whether anything of these two is quantised in an emulated way.
 bool EmulatesActivations(const checkpoint::SourceModel& model);

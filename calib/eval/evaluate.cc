@@ -43,7 +43,8 @@ class Evaluation {
   EvalResult Result() {
     EvalResult result{.variants = {},
                       .activations = CountActivations(request_.model.source),
-                      .fp8_caches = CountFp8Caches(request_.model.source)};
+                      .fp8_caches = Caches(ActivationFormat::kFp8Tensor),
+                      .nvfp4_caches = Caches(ActivationFormat::kNvfp4)};
     if (request_.reference) result.variants.push_back(RunReference());
     for (const EvalVariant variant : request_.variants) {
       result.variants.push_back(RunVariant(variant));
@@ -52,6 +53,10 @@ class Evaluation {
   }
 
  private:
+  int64_t Caches(ActivationFormat format) const {
+    return CountCaches(request_.model.source, format);
+  }
+
   VariantResult RunReference() {
     const Clock::time_point start = Begin(EvalVariant::kReference);
     reference_ = Forward(*request_.reference, "reference", nobody_);

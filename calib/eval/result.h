@@ -44,7 +44,7 @@ struct VariantResult {
 struct EvalResult {
   std::vector<VariantResult> variants;
   std::vector<ActivationCount> activations;  // of the checkpoint, by format
-  int64_t fp8_caches = 0;                    // vectors that its attention caches in FP8
+  int64_t fp8_caches = 0, nvfp4_caches = 0;  // vectors that its attention caches so
 };
 
 }  // namespace vernier::calib

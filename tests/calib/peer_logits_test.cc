@@ -10,8 +10,11 @@
 #include <string_view>
 #include <vector>
 
+#include "base/file.h"
+#include "base/json.h"
 #include "calib/activation_quantizer.h"
-#include "calib/cache_scales.h"
+#include "calib/kv_caches.h"
+#include "calib/round_trip.h"
 #include "tests/calib/model_support.h"
 #include "tests/support/command.h"
 #include "tests/support/temp_dir.h"
@@ -89,11 +92,12 @@ TEST_P(PeerLogits, AgreeForWeightsInputsAndCache) {
 
 TEST_P(PeerLogits, HaveAScaleForEveryCache) {
   const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(directory_);
-  const auto scales = ReadCacheScales(quantized);
-  EXPECT_EQ(scales.size(), 6u) << "keys and values of three layers";
-  for (const auto& [entry, scale] : scales) {
-    EXPECT_GT(scale, 0) << entry;
-    EXPECT_LT(scale, 1) << entry;
+  const KvCaches caches = ReadKvCaches(quantized);
+  EXPECT_EQ(caches.size(), 6u) << "keys and values of three layers";
+  for (const auto& [entry, cache] : caches) {
+    EXPECT_EQ(cache.format, ActivationFormat::kFp8Tensor) << entry;
+    EXPECT_GT(cache.scale, 0) << entry;
+    EXPECT_LT(cache.scale, 1) << entry;
   }
 }
 
@@ -102,14 +106,32 @@ INSTANTIATE_TEST_SUITE_P(Checkpoints, PeerLogits,
                                            "llmcompressor_qwen3_moe_nvfp4_kv_fp8"),
                          [](const auto& info) { return std::string(info.param); });
 
-TEST(CacheScales, AreThereOnlyWhereTheCheckpointSaysSo) {
+TEST(KvCaches, AreThereOnlyWhereTheCheckpointSaysSo) {
   const std::filesystem::path peers = std::filesystem::path(VERNIER_TEST_DATA) / "peers";
-  EXPECT_TRUE(ReadCacheScales(checkpoint::OpenSourceModel(kTestModels / "tiny-llama")).empty());
-  EXPECT_TRUE(
-      ReadCacheScales(checkpoint::OpenSourceModel(peers / "llmcompressor_nvfp4a16")).empty());
-  const auto scales = ReadCacheScales(checkpoint::OpenSourceModel(peers / "modelopt_nvfp4_kv_fp8"));
-  EXPECT_EQ(scales.size(), 4u);
-  EXPECT_TRUE(scales.contains("model.layers.1.self_attn.v_cache"));
+  EXPECT_TRUE(ReadKvCaches(checkpoint::OpenSourceModel(kTestModels / "tiny-llama")).empty());
+  EXPECT_TRUE(ReadKvCaches(checkpoint::OpenSourceModel(peers / "llmcompressor_nvfp4a16")).empty());
+  const KvCaches caches =
+      ReadKvCaches(checkpoint::OpenSourceModel(peers / "modelopt_nvfp4_kv_fp8"));
+  EXPECT_EQ(caches.size(), 4u);
+  EXPECT_TRUE(caches.contains("model.layers.1.self_attn.v_cache"));
+}
+
+// The same scales, over blocks of 16 channels.
+TEST(KvCaches, AreNvfp4WhereTheConfigurationSaysSo) {
+  const std::filesystem::path peers = std::filesystem::path(VERNIER_TEST_DATA) / "peers";
+  const vernier::testing::TempDir dir;
+  std::filesystem::copy(peers / "modelopt_nvfp4_kv_fp8", dir.path() / "nvfp4");
+  Json config = ReadJsonFile(dir.path() / "nvfp4/config.json");
+  config["quantization_config"]["kv_cache_scheme"] = "NVFP4";
+  WriteFileAtomically(dir.path() / "nvfp4/config.json", config.dump());
+  const checkpoint::SourceModel model = checkpoint::OpenSourceModel(dir.path() / "nvfp4");
+  const std::string entry = "model.layers.1.self_attn.v_cache";
+  const ActivationQuantization cache = ReadKvCaches(model).at(entry);
+  EXPECT_EQ(cache.format, ActivationFormat::kNvfp4);
+  ActivationQuantizer quantizer(model);
+  const at::Tensor x = at::arange(0, 256, at::kFloat).view({2, 128}).sin();
+  EXPECT_TRUE(at::equal(quantizer.ReplaceCache(entry, x), RoundTripNvfp4(x, cache.scale)));
+  EXPECT_FALSE(at::equal(RoundTripNvfp4(x, cache.scale), RoundTripFp8(x, cache.scale)));
 }
 
 }  // namespace

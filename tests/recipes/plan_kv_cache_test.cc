@@ -86,6 +86,16 @@ TEST_F(PlanKvCacheTest, ModeloptScalesAreF32BesideTheirProjections) {
   }
 }
 
+TEST_F(PlanKvCacheTest, Nvfp4HasTheScalesOfFp8InModeloptAlone) {
+  const Plan fp8 = MakePlan(Model(), WithCache(KvCache::kFp8));
+  const Plan nvfp4 = MakePlan(Model(), WithCache(KvCache::kNvfp4));
+  EXPECT_THAT(KvScales(nvfp4), SizeIs(4));
+  EXPECT_EQ(nvfp4.observed_modules, fp8.observed_modules);
+  EXPECT_THAT(KvScales(MakePlan(Model(), WithCache(KvCache::kNvfp4Cast))), IsEmpty());
+  EXPECT_THAT(Refusal(Model(), WithCache(KvCache::kNvfp4, &dialects::kCompressedTensors)),
+              HasSubstr("engines read none from configurations of compressed-tensors"));
+}
+
 TEST_F(PlanKvCacheTest, CompressedTensorsScalesAreBf16BesideTheAttention) {
   const Plan plan = MakePlan(Model(), WithCache(KvCache::kFp8, &dialects::kCompressedTensors));
   const auto scales = KvScales(plan);

@@ -120,14 +120,39 @@ TEST_F(KvCacheCommandTest, LlamaGetsCalibratedScalesAsModeloptWritesThem) {
   EXPECT_THAT(audit.output, ::testing::Not(HasSubstr("V07"))) << audit.output;
 }
 
+// vLLM reads either form: utils/torch_utils.py, get_kv_cache_quant_algo_string.
+TEST_F(KvCacheCommandTest, AnNvfp4CacheHasTheSameScalesAndCostsMore) {
+  const CommandResult run =
+      Run(kSourceTree / "recipes/nvfp4-w4a16.json", Source("tiny-llama"), {"--kv-cache", "nvfp4"});
+  EXPECT_THAT(run.output, HasSubstr("KV cache     nvfp4: scales of 6 caches"));
+  EXPECT_EQ(Number("model.layers.2.self_attn.v_proj.v_scale"),
+            Amax().at("model.layers.2.self_attn.v_cache") / 448.0f);
+  EXPECT_EQ(Config()["kv_cache_scheme"], "NVFP4");
+  EXPECT_EQ(ReadJsonFile(Output() / "hf_quant_config.json")["quantization"]["kv_cache_quant_algo"],
+            "NVFP4");
+  const CommandResult audit = RunVernier({"validate", Output().string()});
+  EXPECT_EQ(audit.exit_code, 0) << audit.output;
+  EXPECT_THAT(audit.output, ::testing::Not(HasSubstr("V07"))) << audit.output;
+  EXPECT_THAT(ReadWholeFile(Output() / "README.md"), HasSubstr("--kv-cache-dtype nvfp4"));
+}
+
+TEST_F(KvCacheCommandTest, LatentsAreNotKeptInNvfp4) {
+  const CommandResult run =
+      RunVernier({"run", (kSourceTree / "recipes/nvfp4.json").string(), "--source",
+                  Source("tiny-deepseek-v3").string(), "--output", Output().string(), "--kv-cache",
+                  "nvfp4_cast", "--data", (dir_.path() / "none").string()});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.errors, HasSubstr("engines keep no latent vectors of attention in NVFP4"));
+}
+
 TEST_F(KvCacheCommandTest, CompressedTensorsHasThemBesideTheAttention) {
   Json recipe = ReadJsonFile(kSourceTree / "recipes/nvfp4.json", JsonComments::kAllow);
   recipe["export"] = {{"dialect", "compressed-tensors"}, {"kv_cache", "fp8"}};
   Run(WriteRecipe(dir_.path(), recipe), Source("tiny-qwen3-moe"));
   const std::string attention = "model.layers.1.self_attn";
-  EXPECT_EQ(
-      Number(attention + ".k_scale"),
-      checkpoint::RoundNumber(Amax().at(attention + ".k_cache") / 448.0f, checkpoint::DType::kBF16));
+  EXPECT_EQ(Number(attention + ".k_scale"),
+            checkpoint::RoundNumber(Amax().at(attention + ".k_cache") / 448.0f,
+                                    checkpoint::DType::kBF16));
   EXPECT_GT(Number(attention + ".v_scale"), 0);
 }
 

@@ -125,9 +125,9 @@ TEST_F(KvCacheCommandTest, CompressedTensorsHasThemBesideTheAttention) {
   recipe["export"] = {{"dialect", "compressed-tensors"}, {"kv_cache", "fp8"}};
   Run(WriteRecipe(dir_.path(), recipe), Source("tiny-qwen3-moe"));
   const std::string attention = "model.layers.1.self_attn";
-  EXPECT_EQ(
-      Number(attention + ".k_scale"),
-      checkpoint::RoundNumber(Amax().at(attention + ".k_cache") / 448.0f, checkpoint::DType::kBF16));
+  EXPECT_EQ(Number(attention + ".k_scale"),
+            checkpoint::RoundNumber(Amax().at(attention + ".k_cache") / 448.0f,
+                                    checkpoint::DType::kBF16));
   EXPECT_GT(Number(attention + ".v_scale"), 0);
 }
 
@@ -150,8 +150,8 @@ TEST_F(KvCacheCommandTest, DeepseekV3sLatentCacheHasOneScale) {
   Json config = ReadJsonFile(bf16 / "config.json");
   config["num_nextn_predict_layers"] = 0;  // it has no such layer
   WriteFileAtomically(bf16 / "config.json", config.dump());
-  const CommandResult converted =
-      RunVernier({"convert", bf16.string(), fp8.string(), "--weights", "fp8_block"});
+  const CommandResult converted = RunVernier({"convert", bf16.string(), fp8.string(), "--weights",
+                                              "fp8_block", "--dialect", "compressed-tensors"});
   ASSERT_EQ(converted.exit_code, 0) << converted.errors;
   Json recipe = ReadJsonFile(kSourceTree / "recipes/deepseek-v3-nvfp4.json", JsonComments::kAllow);
   Run(WriteRecipe(dir_.path(), recipe), fp8);

@@ -48,6 +48,10 @@ constexpr Defect kScaleFmt = {
     "C03", Severity::kError, "FP8 scales are E8M0, but scale_fmt does not say ue8m0",
     "Set quantization_config.scale_fmt to ue8m0: engines choose their kernels by it"};
 
+constexpr Defect kHeadSizes = {
+    "C03", Severity::kWarning, "vLLM has kernels for the released model's head sizes alone",
+    "Serve with another engine; a model of other sizes is one for tests"};
+
 constexpr std::string_view kUe8m0 = "ue8m0";
 constexpr int64_t kFp8Block = 128;
 
@@ -202,10 +206,28 @@ void CheckScaleFmt(const Subject& subject, FindingList* findings) {
   }
 }
 
+// models/deepseek_v4/attention.py: "Unsupported head_dim for fused quant+cache".
+void CheckHeadSizes(const Subject& subject, FindingList* findings) {
+  constexpr int64_t kHeadDim = 512, kIndexHeadDim = 128;
+  const checkpoint::DeepseekV4Config config =
+      checkpoint::ParseDeepseekV4Config(subject.checkpoint.config());
+  const auto expect = [&](const std::string& field, int64_t actual, int64_t wanted) {
+    if (actual == wanted) return;
+    findings->Add(kHeadSizes,
+                  field + " (" + std::to_string(actual) + ", not " + std::to_string(wanted) + ")",
+                  {Engine::kVllm});
+  };
+  expect("head_dim", config.head_dim, kHeadDim);
+  const auto indexes = [](const checkpoint::DeepseekV4Block& block) { return block.indexes(); };
+  if (!std::ranges::any_of(config.blocks, indexes)) return;
+  expect("index_head_dim", config.index_head_dim, kIndexHeadDim);
+}
+
 }  // namespace
 
 void CheckDeepseekV4(const Subject& subject, FindingList* findings) {
   if (!subject.IsDeepseekV4()) return;
+  CheckHeadSizes(subject, findings);
   CheckRatios(subject, findings);
   CheckRatioCount(subject, findings);
   CheckScaleFmt(subject, findings);

@@ -3,6 +3,7 @@
 
 #include "audit/rules.h"
 #include "base/rounding.h"
+#include "checkpoint/block_size.h"
 #include "checkpoint/tensor_group.h"
 #include "quantizers/mxfp4.h"
 #include "quantizers/mxfp8.h"
@@ -33,7 +34,6 @@ constexpr Defect kTinyWeight = {"V10", Severity::kWarning, "an NVFP4 weight has 
 
 constexpr int64_t kMinNvfp4Rows = 64;
 constexpr int64_t kNibblesPerByte = 2;
-constexpr int64_t kDefaultFp8Block = 128;
 constexpr int64_t kInt4PerWord = 8;
 
 std::string ShapeText(const std::vector<int64_t>& shape) {
@@ -45,13 +45,7 @@ std::string ShapeText(const std::vector<int64_t>& shape) {
 class FormatChecker {
  public:
   FormatChecker(const Subject& subject, FindingList* findings)
-      : subject_(subject), findings_(findings) {
-    const std::vector<int64_t>& block = subject.Config().weight_block_size;
-    if (block.size() == 2 && block[0] > 0 && block[1] > 0) {
-      block_rows_ = block[0];
-      block_columns_ = block[1];
-    }
-  }
+      : subject_(subject), findings_(findings), fp8_block_(subject.index.fp8_block) {}
 
   void Check(const Module& module) const {
     if (module.weight == kAbsent) {
@@ -181,8 +175,8 @@ class FormatChecker {
     const TensorInfo* scale = Scale(module);
     if (scale == nullptr || !RequireMatrix(weight)) return;
     if (scale->dtype != DType::kF8E8M0) RequireFloatDtype(*scale);
-    const int64_t down = CeilDivide(weight.shape[0], block_rows_);
-    const int64_t across = CeilDivide(weight.shape[1], block_columns_);
+    const int64_t down = CeilDivide(weight.shape[0], fp8_block_.rows);
+    const int64_t across = CeilDivide(weight.shape[1], fp8_block_.columns);
     if (scale->shape != std::vector<int64_t>{down, 1, across, 1}) {
       RequireShape(*scale, {down, across});
     }
@@ -238,8 +232,7 @@ class FormatChecker {
 
   const Subject& subject_;
   FindingList* findings_;
-  int64_t block_rows_ = kDefaultFp8Block;
-  int64_t block_columns_ = kDefaultFp8Block;
+  checkpoint::BlockSize fp8_block_;
 };
 
 }  // namespace

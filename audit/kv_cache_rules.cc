@@ -27,6 +27,10 @@ constexpr Defect kForeignName = {
     "V07", Severity::kError, "a scale of the key/value cache has a name that no engine reads",
     "Name it self_attn.k_proj.k_scale or self_attn.v_proj.v_scale (modelopt), or self_attn.k_scale "
     "and self_attn.v_scale (compressed-tensors)"};
+constexpr Defect kOldName = {
+    "V07", Severity::kWarning,
+    "one scale stands for keys and values, under a name that only vLLM and SGLang still take",
+    "Name it self_attn.k_proj.k_scale and self_attn.v_proj.v_scale (modelopt)"};
 constexpr Defect kBadTensor = {"V07", Severity::kError,
                                "a scale of the key/value cache is not one floating-point number",
                                "Store amax / 448 as one number"};
@@ -36,7 +40,9 @@ constexpr Defect kUnusable = {
 constexpr Defect kIgnored = {
     "V07", Severity::kWarning,
     "there are scales of a key/value cache, but the configuration announces none",
-    "Set kv_cache_quant_algo or kv_cache_scheme: engines ignore the scales without it"};
+    "Set kv_cache_quant_algo or kv_cache_scheme: engines do not use the scales without it, unless "
+    "an "
+    "FP8 cache is asked for when serving"};
 constexpr Defect kAbsentScales = {
     "V07", Severity::kInfo,
     "a quantised key/value cache is announced without scales, which are then 1.0",
@@ -47,6 +53,14 @@ constexpr Defect kNvfp4Latents = {"V07", Severity::kWarning,
 constexpr Defect kNvfp4Blocks = {
     "V07", Severity::kError, "an NVFP4 cache is announced for heads that are no whole blocks of 16",
     "Announce FP8, or no cache"};
+
+constexpr Defect kLatentScales = {
+    "V07", Severity::kInfo,
+    "scales of a cache of latents do not reach vLLM, which takes 1.0 for them",
+    "Nothing, while latents stay below 448 in magnitude; else choose --kv-cache-dtype auto there"};
+
+// vLLM's and SGLang's weight_utils.py take it for both.
+constexpr std::string_view kOldScale = ".kv_scale";
 
 // What stands before ".k_scale" or ".v_scale".
 struct ScaleName {
@@ -85,6 +99,13 @@ void CheckTensor(const Subject& subject, size_t tensor, FindingList* findings) {
   }
 }
 
+// Whether keys and values are made of one latent vector a token, which is what is cached. vLLM 0.32
+// and 0.33 look for its scales under mla_attn, and rename ModelOpt's before they do; of
+// compressed-tensors its MLA has no method for a cache.
+bool CachesLatents(const Subject& subject, const std::string& attention) {
+  return subject.index.Find(attention + ".kv_a_proj_with_mqa") != nullptr;
+}
+
 struct Pair {
   bool key = false;
   bool value = false;
@@ -114,7 +135,7 @@ void CheckKvCache(const Subject& subject, FindingList* findings) {
   std::map<std::string, Pair> attentions;
   for (size_t tensor = 0; tensor < subject.checkpoint.tensors().size(); ++tensor) {
     const std::string& name = subject.Info(tensor).name;
-    if (name.ends_with(".kv_scale")) findings->Add(kForeignName, name);
+    if (name.ends_with(kOldScale)) findings->Add(kOldName, name, {Engine::kTensorRtLlm});
     if (!checkpoint::IsKvCacheScale(name)) continue;
     CheckTensor(subject, tensor, findings);
     const ScaleName parsed = ParseScaleName(name);
@@ -129,6 +150,10 @@ void CheckKvCache(const Subject& subject, FindingList* findings) {
     if (pair.key != pair.value) findings->Add(kOneMissing, attention);
   }
   const std::string& algo = subject.Config().kv_cache_quant_algo;
+  for (const auto& [attention, pair] : attentions) {
+    if (algo.empty() || !CachesLatents(subject, attention)) continue;
+    findings->Add(kLatentScales, attention, {Engine::kVllm});
+  }
   if (!attentions.empty() && algo.empty()) {
     findings->Add(kIgnored, std::to_string(attentions.size()) + " attentions");
   }

@@ -67,6 +67,7 @@ ModuleIndex IndexModules(const checkpoint::Checkpoint& checkpoint,
   const checkpoint::FormatHints hints = ReadHints(checkpoint);
   checkpoint::TensorGroups groups = checkpoint::GroupTensors(checkpoint);
   ModuleIndex index;
+  index.fp8_block = hints.fp8_block;
   for (const TensorGroup& group : groups.groups) {
     index.modules.push_back(FromGroup(group));
     Classify(checkpoint, family, hints, group, &index.modules.back());

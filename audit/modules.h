@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "checkpoint/block_size.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family.h"
 #include "checkpoint/formats/codec.h"
@@ -60,6 +61,8 @@ struct ModuleIndex {
   std::vector<Module> modules;  // in order of their first tensors
   std::unordered_map<std::string, size_t> by_name;
   std::vector<size_t> module_of_tensor;  // parallel to Checkpoint::tensors()
+  // Of weights in FP8 blocks, whatever the dialect (checkpoint/block_size.h).
+  checkpoint::BlockSize fp8_block = {};
 
   const Module* Find(std::string_view name) const;
 };

@@ -135,7 +135,9 @@ void ReadGroups(const Json& object, QuantConfig* config) {
     result.name = name;
     const Json* weights = FindField(group, "weights");
     if (weights != nullptr) result.format = FormatOfWeights(*weights);
-    result.quantises_inputs = FindField(group, "input_activations") != nullptr;
+    const Json* inputs = FindField(group, "input_activations");
+    result.quantises_inputs = inputs != nullptr;
+    if (inputs != nullptr) result.input_strategy = StringField(*inputs, "strategy");
     const Json* targets = FindField(group, "targets");
     if (targets != nullptr && targets->is_array()) {
       for (const Json& target : *targets) {

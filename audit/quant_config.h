@@ -33,6 +33,7 @@ struct ConfigGroup {
   std::vector<NamePattern> targets;
   std::optional<checkpoint::Format> format;  // nothing: not known
   bool quantises_inputs = false;
+  std::string input_strategy;  // what of the inputs shares a scale: "tensor", "token"
 };
 
 struct LayerAlgo {

@@ -43,6 +43,8 @@ class ProgressListener {
  public:
   virtual ~ProgressListener() = default;
   virtual void Hear(const ProgressEvent& event) = 0;
+  // A sentence that whoever began the job should know before it goes on.
+  virtual void Warn(std::string_view /*warning*/) {}
   // True ends the job with kInterrupted as soon as what is finished is durable.
   virtual bool WantsStop() { return false; }
 };

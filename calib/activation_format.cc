@@ -21,18 +21,6 @@ using checkpoint::Checkpoint;
 using checkpoint::DType;
 using checkpoint::LogicalWeight;
 
-// A scalar of F32, BF16 or F16: what the layout lets through as an input scale.
-float ReadScalar(const Checkpoint& checkpoint, size_t tensor) {
-  const DType dtype = checkpoint.tensor(tensor).info.dtype;
-  std::array<std::byte, sizeof(float)> bytes{};
-  const size_t size = dtype == DType::kF32 ? sizeof(float) : sizeof(uint16_t);
-  checkpoint.Read(tensor, 0, std::span(bytes).first(size));
-  if (dtype == DType::kF32) return std::bit_cast<float>(bytes);
-  uint16_t half = 0;
-  std::memcpy(&half, bytes.data(), sizeof(half));
-  return dtype == DType::kBF16 ? quantizers::Bf16ToFloat(half) : quantizers::F16ToFloat(half);
-}
-
 // As a multiplier.
 float ReadInputScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
   const float stored = ReadActivationScale(checkpoint, weight.input_scale);
@@ -47,10 +35,24 @@ bool HasPowerOfTwoScales(const Checkpoint& checkpoint, const LogicalWeight& weig
 
 }  // namespace
 
+float ReadScalar(const Checkpoint& checkpoint, size_t tensor) {
+  const DType dtype = checkpoint.tensor(tensor).info.dtype;
+  std::array<std::byte, sizeof(float)> bytes{};
+  const size_t size = dtype == DType::kF32 ? sizeof(float) : sizeof(uint16_t);
+  checkpoint.Read(tensor, 0, std::span(bytes).first(size));
+  if (dtype == DType::kF32) return std::bit_cast<float>(bytes);
+  uint16_t half = 0;
+  std::memcpy(&half, bytes.data(), sizeof(half));
+  return dtype == DType::kBF16 ? quantizers::Bf16ToFloat(half) : quantizers::F16ToFloat(half);
+}
+
+bool IsUsableScale(float scale) {
+  return std::isnormal(scale) && std::isnormal(1.0f / scale) && scale > 0;
+}
+
 float ReadActivationScale(const Checkpoint& checkpoint, size_t tensor) {
   const float stored = ReadScalar(checkpoint, tensor);
-  // Its reciprocal is a normal number too, for scales that divide.
-  if (std::isnormal(stored) && std::isnormal(1.0f / stored) && stored > 0) return stored;
+  if (IsUsableScale(stored)) return stored;
   throw Error(ErrorCode::kBadWeightValue, checkpoint.tensor(tensor).info.name,
               fmt::format("is {}, which is no scale of activations", stored),
               "Calibrate again, or check the checkpoint with `vernier validate`");

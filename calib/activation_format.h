@@ -17,6 +17,10 @@ inline constexpr std::string_view kNotEmulatedName = "not-emulated";
 // "none", "nvfp4", "fp8-tensor", "fp8-token", "fp8-group", or kNotEmulatedName
 std::string_view ActivationFormatName(ActivationFormat format);
 
+// Which static input scale routed experts have: their own, or, as in vLLM's and FlashInfer's
+// kernels, the largest of the layer's experts, of the first and of the second product each.
+enum class ExpertInputScale { kOwn, kLargest };
+
 struct ActivationQuantization {
   ActivationFormat format = ActivationFormat::kUnquantized;
   float scale = 1;            // a multiplier; of kNvfp4 and kFp8Tensor
@@ -38,13 +42,18 @@ struct ActivationQuantization {
 //   MXFP8, MXFP4 kNotEmulated
 //   others       kUnquantized
 // Every module has its own input scale here. Engines merge those of layers that they fuse (the
-// largest counts), and some those of all experts: what Vernier writes is merged already within a
-// fused group. kBadWeightValue for an input scale that is not a positive number.
+// largest counts), which what Vernier writes is already, and those of all experts
+// (ActivationQuantizer). kBadWeightValue for an input scale that is not a positive number.
 ActivationQuantization ReadActivationQuantization(const checkpoint::Checkpoint& checkpoint,
                                                   const checkpoint::LogicalWeight& weight);
 
-// A scale of activations as it is stored: F32, BF16 or F16. kBadWeightValue unless it is a positive
-// normal number.
+// A scale as it is stored, one number: F32, BF16 or F16.
+float ReadScalar(const checkpoint::Checkpoint& checkpoint, size_t tensor);
+
+// Whether it is a positive normal number, and its reciprocal one too, for scales that divide.
+bool IsUsableScale(float scale);
+
+// A scale of activations. kBadWeightValue unless it is usable.
 float ReadActivationScale(const checkpoint::Checkpoint& checkpoint, size_t tensor);
 
 }  // namespace vernier::calib

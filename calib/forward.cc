@@ -18,6 +18,9 @@ ModelForward::ModelForward(const ForwardInputs& inputs)
     : scratch_(inputs.scratch_directory),
       loader_(inputs.source, ParseDevice(inputs.compute.device),
               ToScalarType(inputs.compute.dtype)),
+      substituting_(inputs.weights == nullptr
+                        ? nullptr
+                        : std::make_unique<TensorLoader::Substituting>(loader_, *inputs.weights)),
       decoder_(MakeDecoder(loader_)),
       pass_({.decoder = *decoder_,
              .tokens = inputs.tokens,

@@ -27,6 +27,7 @@ struct ForwardInputs {
   const CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
+  Substitutes* weights = nullptr;           // loaded in place of the checkpoint's, where it has any
 };
 
 // kInterrupted when the job is to end, for work of which nothing is kept.
@@ -57,6 +58,7 @@ class ModelForward {
 
   std::filesystem::path scratch_;
   TensorLoader loader_;
+  std::unique_ptr<TensorLoader::Substituting> substituting_;
   std::unique_ptr<Decoder> decoder_;
   Pass pass_;
 };

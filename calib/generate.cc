@@ -11,6 +11,7 @@
 #include "calib/activation_quantizer.h"
 #include "calib/device.h"
 #include "calib/forward.h"
+#include "calib/requantised_weights.h"
 #include "calib/resident_model.h"
 #include "datasets/calibration_set.h"
 
@@ -24,10 +25,11 @@ using Sequences = std::vector<std::vector<int32_t>>;
 class CachedForward {
  public:
   // Advances `progress` by one unit a layer that is loaded.
-  CachedForward(const GenerateRequest& request, Progress& progress)
+  CachedForward(const GenerateRequest& request, RequantisedWeights& weights, Progress& progress)
       : batch_size_(static_cast<size_t>(request.budget.batch_size)),
         loader_(request.source, ParseDevice(request.compute.device),
                 ToScalarType(request.compute.dtype)),
+        substituting_(loader_, weights),
         decoder_(MakeDecoder(loader_)) {
     model_ = ResidentModel::Load(
         *decoder_, request.resident->query_chunk, loader_.device(), [&](int64_t layer) {
@@ -73,6 +75,7 @@ class CachedForward {
 
   size_t batch_size_;
   TensorLoader loader_;
+  TensorLoader::Substituting substituting_;
   std::unique_ptr<Decoder> decoder_;
   std::unique_ptr<ResidentModel> model_;
   std::vector<GrowingSequence> texts_;
@@ -82,7 +85,8 @@ class Generation {
  public:
   explicit Generation(const GenerateRequest& request)
       : request_(request),
-        quantizer_(request.source),
+        quantizer_(request.source, request.expert_input_scale),
+        weights_(request.source),
         sequences_(request.prompts),
         found_(request.prompts.size()) {}
 
@@ -90,7 +94,7 @@ class Generation {
                                 Progress& progress) {
     const auto layers = static_cast<double>(request_.source.family->Dims().layers);
     progress.BeginPhase("generate", layers * static_cast<double>(request_.tokens));
-    if (request_.resident) cached_ = std::make_unique<CachedForward>(request_, progress);
+    if (request_.resident) cached_ = std::make_unique<CachedForward>(request_, weights_, progress);
     for (int64_t step = 0; step < request_.tokens; ++step) {
       const std::vector<size_t> running = Unfinished();
       if (running.empty()) break;
@@ -153,14 +157,15 @@ class Generation {
   }
 
   std::vector<int32_t> NextByPass(const std::vector<size_t>& running, Tap& tap,
-                                  Progress& progress) const {
+                                  Progress& progress) {
     const c10::InferenceMode inference;
     const datasets::CalibrationSet tokens = Batch(running);
     const ModelForward forward({.source = request_.source,
                                 .compute = request_.compute,
                                 .budget = request_.budget,
                                 .tokens = tokens,
-                                .scratch_directory = request_.scratch_directory});
+                                .scratch_directory = request_.scratch_directory,
+                                .weights = &weights_});
     const auto hidden = forward.Run(forward.decoder().Layers(), progress, tap);
     const std::unique_ptr<Head> head = forward.decoder().LoadHead();
     std::vector<int32_t> next;
@@ -175,6 +180,7 @@ class Generation {
 
   const GenerateRequest& request_;
   ActivationQuantizer quantizer_;
+  RequantisedWeights weights_;
   Sequences sequences_;
   std::vector<Continuation> found_;
   std::unique_ptr<CachedForward> cached_;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "calib/activation_format.h"
 #include "calib/budget/budget.h"
 #include "calib/budget/resident.h"
 #include "calib/budget/workload.h"
@@ -27,7 +28,8 @@ struct GenerateRequest {
   int64_t tokens = 32;                        // at most, for each prompt
   std::optional<int32_t> eos = {};            // ends a continuation, and is not part of it
   bool quantize_activations = false;          // as engines do (calib/activation_quantizer.h)
-  std::filesystem::path scratch_directory;    // for spilled buffers; nobody else uses it
+  ExpertInputScale expert_input_scale = ExpertInputScale::kLargest;
+  std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
 };
 
 struct Continuation {

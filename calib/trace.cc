@@ -15,6 +15,7 @@
 #include "calib/activation_quantizer.h"
 #include "calib/eval/token_scores.h"
 #include "calib/forward.h"
+#include "calib/requantised_weights.h"
 #include "checkpoint/safetensors.h"
 
 namespace vernier::calib {
@@ -48,19 +49,20 @@ class TraceFile {
   File file_;
 };
 
-ForwardInputs InputsOf(const TraceRequest& request) {
+ForwardInputs InputsOf(const TraceRequest& request, RequantisedWeights& weights) {
   return {.source = request.source,
           .compute = request.compute,
           .budget = request.budget,
           .tokens = request.tokens,
-          .scratch_directory = request.scratch_directory};
+          .scratch_directory = request.scratch_directory,
+          .weights = weights.count() > 0 ? &weights : nullptr};
 }
 
 std::shared_ptr<SampleBuffer> RunLayers(const TraceRequest& request, const ModelForward& forward,
                                         Progress& progress, const ModelForward::LayerSeen& seen) {
   const int64_t layers = forward.decoder().Layers();
   if (!request.quantize_activations) return forward.Run(layers, progress, seen);
-  ActivationQuantizer quantizer(request.source);
+  ActivationQuantizer quantizer(request.source, request.expert_input_scale);
   return forward.Run(layers, progress, quantizer, seen);
 }
 
@@ -129,7 +131,8 @@ datasets::CalibrationSet ReadTokenIds(const std::filesystem::path& path, int64_t
 }
 
 void WriteTrace(const TraceRequest& request, const std::filesystem::path& out, Progress& progress) {
-  const ModelForward forward(InputsOf(request));
+  RequantisedWeights weights(request.source);
+  const ModelForward forward(InputsOf(request, weights));
   TraceFile file(out,
                  TraceTensors(forward, request.tokens.samples, request.tokens.sequence_length));
   progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
@@ -149,7 +152,8 @@ void WriteTrace(const TraceRequest& request, const std::filesystem::path& out, P
 
 Likelihood MeasureLikelihood(const TraceRequest& request, Progress& progress) {
   const datasets::EvaluationSet data = datasets::EvaluationSetOfIds(request.tokens, "input_ids");
-  const ModelForward forward(InputsOf(request));
+  RequantisedWeights weights(request.source);
+  const ModelForward forward(InputsOf(request, weights));
   progress.BeginPhase("trace", static_cast<double>(forward.decoder().Layers()));
   const std::shared_ptr<SampleBuffer> last = RunLayers(request, forward, progress, {});
   const FinalStates states = {forward.decoder(), *last};

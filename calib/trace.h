@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/progress.h"
+#include "calib/activation_format.h"
 #include "calib/budget/budget.h"
 #include "calib/budget/workload.h"
 #include "calib/eval/statistics.h"
@@ -22,6 +23,7 @@ struct TraceRequest {
   const datasets::CalibrationSet& tokens;   // B samples of S ids
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
   bool quantize_activations = false;        // as engines do (calib/activation_quantizer.h)
+  ExpertInputScale expert_input_scale = ExpertInputScale::kLargest;
 };
 
 // Reads tensor "input_ids" (I64 or I32, [B, S] or [S]) of a safetensors file as B samples; every id

@@ -142,7 +142,7 @@ void KeepSamples(int64_t samples, CalibrationSet& tokens) {
   tokens.lengths.resize(static_cast<size_t>(tokens.samples));
 }
 
-CalibrationSet BuildCalibrationSet(const CalibrationSpec& spec, const Tokenizer& tokenizer) {
+CalibrationSet BuildCalibrationSet(const CalibrationSpec& spec, const TokenizerOrError& tokenizer) {
   CheckSpec(spec);
   const DocumentEncoder encoder(tokenizer, spec.chat_format);
   SeededRandom random(spec.seed);

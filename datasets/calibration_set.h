@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "datasets/tokenizer.h"
+#include "datasets/tokenizer_or_error.h"
 
 namespace vernier::datasets {
 
@@ -89,7 +89,8 @@ void KeepSamples(int64_t samples, CalibrationSet& tokens);
 // Errors: kBadDataset (file, line and what is wrong; also a source list, size or weight that makes
 // no sense, and a control token that the tokenizer lacks), kTooLittleData (how many sequences there
 // were), kFileOpen and kFileRead.
-CalibrationSet BuildCalibrationSet(const CalibrationSpec& spec, const Tokenizer& tokenizer);
+// Without a tokenizer only ready ids will do: any other document is the error of loading it.
+CalibrationSet BuildCalibrationSet(const CalibrationSpec& spec, const TokenizerOrError& tokenizer);
 
 }  // namespace vernier::datasets
 

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json_error.h"
@@ -58,13 +60,21 @@ std::vector<int32_t> ReadIds(const Json& value, std::string_view field, int32_t 
 
 }  // namespace
 
-DocumentEncoder::DocumentEncoder(const Tokenizer& tokenizer, ChatFormat chat_format)
-    : tokenizer_(tokenizer),
-      chat_format_(chat_format),
-      renderer_(std::make_unique<TemplateRenderer>(tokenizer.chat_templates())) {
-  if (chat_format_ != ChatFormat::kAuto) return;
-  const bool has_template = !tokenizer.chat_templates().empty();
-  chat_format_ = has_template ? ChatFormat::kTemplate : ChatFormat::kPlain;
+DocumentEncoder::DocumentEncoder(TokenizerOrError tokenizer, ChatFormat chat_format)
+    : tokenizer_(std::move(tokenizer)), chat_format_(chat_format) {
+  static const ChatTemplates kNone;
+  const ChatTemplates& templates =
+      tokenizer_.get() == nullptr ? kNone : tokenizer_.get()->chat_templates();
+  if (chat_format_ == ChatFormat::kAuto) {
+    chat_format_ = templates.empty() ? ChatFormat::kPlain : ChatFormat::kTemplate;
+  }
+  renderer_ = std::make_unique<TemplateRenderer>(templates);
+}
+
+// Whoever runs the model checks ids against its vocabulary.
+int32_t DocumentEncoder::VocabSize() const {
+  return tokenizer_.get() == nullptr ? std::numeric_limits<int32_t>::max()
+                                     : tokenizer_.get()->vocab_size();
 }
 
 std::vector<int32_t> DocumentEncoder::Encode(const Document& document) const {
@@ -78,7 +88,7 @@ std::vector<int32_t> DocumentEncoder::EncodeRow(const Document& document) const 
   const Json row = ParseRow(document);
   if (!document.column.empty()) return EncodeColumn(row, document.column, origin);
   if (const Json* ids = FindField(row, "input_ids")) {
-    return ReadIds(*ids, "input_ids", tokenizer_.vocab_size(), origin);
+    return ReadIds(*ids, "input_ids", VocabSize(), origin);
   }
   for (const std::string_view field : {"messages", "conversations"}) {
     if (const Json* messages = FindField(row, field)) {
@@ -111,7 +121,7 @@ std::vector<int32_t> DocumentEncoder::EncodeColumn(const Json& row, std::string_
   if (!value->empty() && value->front().is_object()) {
     return EncodeChat(ReadChatRow(row, *value, column, origin), origin);
   }
-  return ReadIds(*value, column, tokenizer_.vocab_size(), origin);
+  return ReadIds(*value, column, VocabSize(), origin);
 }
 
 std::vector<int32_t> DocumentEncoder::EncodeChat(const ChatRow& chat,
@@ -119,17 +129,18 @@ std::vector<int32_t> DocumentEncoder::EncodeChat(const ChatRow& chat,
   if (chat.messages.empty()) return {};
   if (chat_format_ == ChatFormat::kTemplate) {
     // A template writes BOS and EOS itself.
-    return tokenizer_.Encode(renderer_->Render(chat, origin));
+    return tokenizer_.Require().Encode(renderer_->Render(chat, origin));
   }
-  RequireControlTokens(chat_format_, tokenizer_);
+  RequireControlTokens(chat_format_, tokenizer_.Require());
   return EncodeText(RenderChat(chat_format_, chat, origin));
 }
 
 std::vector<int32_t> DocumentEncoder::EncodeText(std::string_view text) const {
-  std::vector<int32_t> ids = tokenizer_.Encode(text);
+  const Tokenizer& tokenizer = tokenizer_.Require();
+  std::vector<int32_t> ids = tokenizer.Encode(text);
   if (ids.empty()) return ids;
-  AddPrefix(tokenizer_.prefix(), &ids);
-  AddSuffix(tokenizer_.suffix(), &ids);
+  AddPrefix(tokenizer.prefix(), &ids);
+  AddSuffix(tokenizer.suffix(), &ids);
   return ids;
 }
 

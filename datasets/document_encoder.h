@@ -11,15 +11,16 @@
 #include "datasets/chat_row.h"
 #include "datasets/document_index.h"
 #include "datasets/template_renderer.h"
-#include "datasets/tokenizer.h"
+#include "datasets/tokenizer_or_error.h"
 
 namespace vernier::datasets {
 
-// Keeps a reference to the tokenizer, which must outlive it. Thread-safe.
+// Keeps a reference to a tokenizer that somebody has, which must outlive it. Thread-safe.
 class DocumentEncoder {
  public:
-  // kAuto is the tokenizer's chat template where it has one, else kPlain.
-  DocumentEncoder(const Tokenizer& tokenizer, ChatFormat chat_format);
+  // kAuto is the tokenizer's chat template where it has one, else kPlain. Without a tokenizer only
+  // ready ids are encoded, and any other document is the error of loading it.
+  DocumentEncoder(TokenizerOrError tokenizer, ChatFormat chat_format);
 
   // The document's ids with the BOS and EOS that the tokenizer's configuration asks for; a chat as
   // its template writes it and "input_ids" as they are. Empty for a document without text. Errors:
@@ -36,8 +37,9 @@ class DocumentEncoder {
                                     std::string_view origin) const;
   std::vector<int32_t> EncodeChat(const ChatRow& chat, std::string_view origin) const;
   std::vector<int32_t> EncodeText(std::string_view text) const;
+  int32_t VocabSize() const;
 
-  const Tokenizer& tokenizer_;
+  TokenizerOrError tokenizer_;
   ChatFormat chat_format_;
   std::unique_ptr<TemplateRenderer> renderer_;
 };

@@ -191,6 +191,14 @@ bool NamesOfCompressedTensors(const checkpoint::SourceModel& source, const Logic
          checkpoint::QuantMethod(source.checkpoint.config()) == kQuantMethod;
 }
 
+// vLLM 0.32 and 0.33, compressed_tensors_moe_w8a8_fp8.py, of which SGLang 0.5.23 has a copy;
+// TensorRT-LLM, its reader of this dialect's groups.
+std::string_view ExpertsObstacleOfGroups(checkpoint::Format format, bool input_scales) {
+  if (format->parts.span != ScaleSpan::kWeight || input_scales) return {};
+  return "vLLM and SGLang want a scale for their inputs beside it, and TensorRT-LLM does not read "
+         "FP8 with one scale there";
+}
+
 std::string_view NameOfFormat(checkpoint::Format format) {
   return format->compressed_tensors.format;
 }
@@ -217,6 +225,10 @@ constinit const Dialect kCompressedTensors = {
     .format_name = NameOfFormat,
     .missing_format = "its configurations have no name for it",
     .missing_format_remedy = "Choose another format",
+    .experts_obstacle = ExpertsObstacleOfGroups,
+    .experts_remedy =
+        "Use fp8_channel, or give input scales (\"activations\": 1.0, or "
+        "--input-scale 1.0)",
     .make_config = MakeCompressedTensorsConfig};
 
 }  // namespace vernier::dialects

@@ -82,6 +82,15 @@ struct Dialect {
   // Why it has none for one that it could be asked for, and what to do instead.
   std::string_view missing_format = {}, missing_format_remedy = {};
 
+  // Why no engine loads routed experts in a format of this dialect's, with static input scales or
+  // without; empty where one does. And what to do instead.
+  std::string_view (*experts_obstacle)(checkpoint::Format format, bool input_scales) = nullptr;
+  std::string_view experts_remedy = {};
+  // Engines that demand more of the sides of FP8 blocks than that scales can be laid out, and
+  // whether that is whole columns too (recipes/plan_engines.h).
+  std::string_view strict_about_blocks = "vLLM and SGLang";
+  bool whole_block_columns = false;
+
   // The configuration of an output with at least one quantised module.
   QuantConfig (*make_config)(const ConfigRequest& request) = nullptr;
 };

@@ -22,6 +22,17 @@ bool NamesOfModelopt(const checkpoint::SourceModel& source,
 
 std::string_view AlgoOfFormat(checkpoint::Format format) { return format->modelopt.algo; }
 
+// vLLM 0.32 and 0.33, modelopt.py; SGLang 0.5.23, modelopt_quant.py; TensorRT-LLM, fused_moe.
+std::string_view ExpertsObstacle(checkpoint::Format format, bool /*input_scales*/) {
+  using checkpoint::ScaleSpan;
+  if (format->parts.span == ScaleSpan::kRow) {
+    return "vLLM and SGLang read one scale a weight there, and TensorRT-LLM has no such experts";
+  }
+  if (format->parts.span != ScaleSpan::kBlock) return {};
+  return "vLLM and SGLang read one scale a weight there, and TensorRT-LLM looks for theirs under "
+         "another name";
+}
+
 Json ConfigGroup(const ModuleFormat& module, Json targets) {
   const Json operand =
       ModeloptOperand(checkpoint::BitsOf(module.format->parts), ModeloptGroupSize(module));
@@ -122,6 +133,10 @@ constinit const Dialect kModelopt = {
         "its configurations have no name for it (of int4 only for AWQ's layout with "
         "pre_quant_scale, which is not written)",
     .missing_format_remedy = "Set export.dialect to \"compressed-tensors\"",
+    .experts_obstacle = ExpertsObstacle,
+    .experts_remedy = "Set export.dialect to \"compressed-tensors\" (--dialect), which loads",
+    .strict_about_blocks = "vLLM",
+    .whole_block_columns = true,
     .make_config = MakeModeloptConfig};
 
 }  // namespace vernier::dialects

@@ -81,6 +81,7 @@ EvalSummary Evaluate(const EvalSpec& spec, ProgressListener& listener) {
   summary.reference = spec.reference;
   summary.dtype = spec.forward.dtype;
   summary.device = spec.forward.device;
+  summary.expert_input_scale = spec.forward.expert_input_scale;
   const std::vector<EvalVariant> variants = ChooseVariants(spec, model);
   ReadEvalData(spec, model.family->Dims().vocab_size, &summary);
   const calib::ComputeSpec compute = ComputeOf(spec.forward);
@@ -96,7 +97,8 @@ EvalSummary Evaluate(const EvalSpec& spec, ProgressListener& listener) {
                                       .variants = variants,
                                       .compute = compute,
                                       .data = summary.data,
-                                      .scratch_directory = scratch.path()};
+                                      .scratch_directory = scratch.path(),
+                                      .expert_input_scale = spec.forward.expert_input_scale};
   Progress progress(listener, calib::EvaluationPhases(request));
   summary.result = calib::Evaluate(request, progress);
   summary.data.tokens.ids.clear();

@@ -31,6 +31,7 @@ struct EvalSummary {
   std::string tokenizer;  // its fingerprint; empty with ready ids
   bool document_bos = false, document_eos = false;
   std::string dtype, device;
+  calib::ExpertInputScale expert_input_scale = calib::ExpertInputScale::kLargest;
   datasets::EvaluationSet data;  // its ids are left out
   calib::EvalResult result;
 

@@ -98,15 +98,19 @@ Json ActivationJson(const ActivationCount& count) {
 }  // namespace
 
 Json EvalJson(const EvalSummary& summary) {
-  Json json = {{"checkpoint", summary.checkpoint},
-               {"model_type", summary.model_type},
-               {"reference", TextOrNull(summary.reference)},
-               {"protocol", ProtocolJson(summary)},
-               {"sources", Json::array()},
-               {"activations", Json::array()},
-               {"fp8_caches", summary.result.fp8_caches},
-               {"nvfp4_caches", summary.result.nvfp4_caches},
-               {"variants", Json::array()}};
+  Json json = {
+      {"checkpoint", summary.checkpoint},
+      {"model_type", summary.model_type},
+      {"reference", TextOrNull(summary.reference)},
+      {"protocol", ProtocolJson(summary)},
+      {"sources", Json::array()},
+      {"activations", Json::array()},
+      {"expert_input_scale", recipes::NameOf(kExpertInputScales, summary.expert_input_scale)},
+      {"raised_scales", summary.result.raised_scales},
+      {"requantised_weights", summary.result.requantised_weights},
+      {"fp8_caches", summary.result.fp8_caches},
+      {"nvfp4_caches", summary.result.nvfp4_caches},
+      {"variants", Json::array()}};
   for (const TextSource& source : summary.data.sources) {
     json["sources"].push_back(SourceJson(source));
   }

@@ -77,6 +77,7 @@ std::vector<GeneratedText> Generate(const GenerateSpec& spec, const TextSeen& se
        .tokens = spec.tokens,
        .eos = tokenizer.eos_id(),
        .quantize_activations = spec.quantize_activations,
+       .expert_input_scale = spec.forward.expert_input_scale,
        .scratch_directory = scratch.path()},
       [&](size_t prompt, int32_t id) {
         if (!seen) return;

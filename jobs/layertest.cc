@@ -6,7 +6,7 @@
 #include "calib/trace.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
-#include "datasets/tokenizer.h"
+#include "datasets/tokenizer_or_error.h"
 #include "jobs/forward_job.h"
 #include "jobs/forward_spec.h"
 #include "jobs/scratch_directory.h"
@@ -27,7 +27,7 @@ datasets::CalibrationSet ReadLayerTestTokens(const LayerTestSpec& spec,
                                              const recipes::Recipe& recipe) {
   if (!spec.recipe.empty()) {
     return datasets::BuildCalibrationSet(recipe.calibration.data,
-                                         datasets::Tokenizer::Load(spec.source));
+                                         datasets::TokenizerOrError::Load(spec.source));
   }
   datasets::CalibrationSet tokens =
       calib::ReadTokenIds(spec.input_ids, source.family->Dims().vocab_size);
@@ -59,7 +59,8 @@ calib::LayerTestResult TestLayer(const LayerTestSpec& spec, ProgressListener& li
                               .compute = compute,
                               .budget = budget,
                               .tokens = tokens,
-                              .scratch_directory = scratch.path()},
+                              .scratch_directory = scratch.path(),
+                              .expert_input_scale = spec.expert_input_scale},
                              progress);
 }
 

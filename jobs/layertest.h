@@ -10,6 +10,7 @@
 
 #include "base/json.h"
 #include "base/progress.h"
+#include "calib/activation_format.h"
 #include "calib/layertest/result.h"
 #include "recipes/recipe.h"
 
@@ -21,6 +22,7 @@ struct LayerTestSpec {
   std::string recipe;            // its calibration data and compute section; or
   std::string input_ids;         // token ids as for a trace
   recipes::Overrides overrides;  // of its, or the defaults': calibration's, compute's
+  calib::ExpertInputScale expert_input_scale = calib::ExpertInputScale::kLargest;
 };
 
 // kBadArgument unless there is either a recipe or ready ids.

@@ -149,7 +149,10 @@ class Pipeline {
     run::RequireSourceFiles(store_, source_.checkpoint);
     command_ = run::BeginCommand(
         store_.database(), spec.command.empty() ? kNoCommand : spec.command, StepNames(steps_));
-    summary_ = {.source = recipe_.source, .output = recipe_.output, .run_dir = store_.run_dir()};
+    summary_ = {.source = recipe_.source,
+                .output = recipe_.output,
+                .run_dir = store_.run_dir(),
+                .warnings = plan_.warnings};
   }
 
   void Run() {
@@ -311,6 +314,7 @@ PipelineSummary RunPipeline(checkpoint::SourceModel source, const PipelineSpec& 
   recipes::Plan plan = recipes::MakePlan(source, spec.recipe);
   if (spec.layouts.empty()) recipes::RequireConversion(source, plan);
   RequireEvaluationData(spec.evaluation_data);
+  for (const std::string& warning : plan.warnings) listener.Warn(warning);
   Pipeline pipeline(std::move(source), std::move(plan), spec, models, listener);
   try {
     pipeline.Run();

@@ -179,6 +179,7 @@ Json PlanJson(const PlanReport& report) {
             {"scaled_caches", report.plan.kv_entries.size()}}},
           {"roles", RolesJson(report.summary)},
           {"total", TotalsJson(report.summary.totals)},
+          {"warnings", report.OutputPlan().warnings},
           {"left_out", report.source.checkpoint.left_out()},
           {"output_files", report.plan.shards.size()},
           {"output_file_bytes", report.OutputPlan().OutputFileBytes()},

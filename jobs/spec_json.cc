@@ -71,6 +71,7 @@ void ReadForward(SpecReader& reader, ForwardSpec& forward) {
   reader.Read("device", forward.device);
   reader.Read("device_memory", forward.device_memory);
   reader.Read("host_memory", forward.host_memory);
+  reader.Read("expert_input_scale", kExpertInputScales, forward.expert_input_scale);
   reader.Read("batch_size", forward.batch_size);
   reader.Read("threads", forward.threads);
 }
@@ -219,6 +220,7 @@ LayerTestSpec ReadLayerTestSpec(const Json& spec) {
   reader.Require("layer", result.layer);
   reader.Read("recipe", result.recipe);
   reader.Read("input_ids", result.input_ids);
+  reader.Read("expert_input_scale", kExpertInputScales, result.expert_input_scale);
   result.overrides = ReadOverrides(reader, "layertest");
   reader.Finish();
   return result;

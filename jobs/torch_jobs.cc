@@ -13,7 +13,7 @@
 #include "calib/speed_probe.h"
 #include "calib/within_memory.h"
 #include "datasets/calibration_set.h"
-#include "datasets/tokenizer.h"
+#include "datasets/tokenizer_or_error.h"
 #include "jobs/forward_job.h"
 #include "run/loop_sizes.h"
 
@@ -22,14 +22,16 @@ namespace {
 
 struct TokenizedData {
   datasets::CalibrationSet tokens;
-  std::string tokenizer;  // fingerprint
+  std::string tokenizer;  // fingerprint; empty: ready ids without one
 };
 
 // The tokenizer, tens of megabytes with a large vocabulary, ends here: no layer needs it.
-TokenizedData Tokenize(const recipes::Recipe& recipe) {
-  const datasets::Tokenizer tokenizer = datasets::Tokenizer::Load(recipe.source);
-  return {.tokens = datasets::BuildCalibrationSet(recipe.calibration.data, tokenizer),
-          .tokenizer = tokenizer.fingerprint()};
+TokenizedData Tokenize(const checkpoint::SourceModel& source, const recipes::Recipe& recipe) {
+  const auto tokenizer = datasets::TokenizerOrError::Load(recipe.source);
+  TokenizedData data = {.tokens = datasets::BuildCalibrationSet(recipe.calibration.data, tokenizer),
+                        .tokenizer = tokenizer.fingerprint()};
+  RequireIds(data.tokens.ids, source.family->Dims().vocab_size);
+  return data;
 }
 
 }  // namespace
@@ -65,7 +67,7 @@ CalibrationOutcome TorchJobs::Calibrate(const checkpoint::SourceModel& source,
                              run::LoadLoopSizes(store));
   };
   plan_budget(compute);  // refused before minutes of tokenising
-  const TokenizedData data = Tokenize(recipe);
+  const TokenizedData data = Tokenize(source, recipe);
   // Where the command began: after memory ran out, the attempt that succeeds began later.
   CalibrationOutcome outcome = {.resumed_at_layer = store.LastLayer().value_or(-1) + 1,
                                 .samples = data.tokens.samples};

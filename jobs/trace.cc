@@ -26,7 +26,8 @@ TraceSummary Trace(const TraceSpec& spec, ProgressListener& listener) {
                                        .budget = budget,
                                        .tokens = tokens,
                                        .scratch_directory = scratch.path(),
-                                       .quantize_activations = spec.quantize_activations};
+                                       .quantize_activations = spec.quantize_activations,
+                                       .expert_input_scale = spec.forward.expert_input_scale};
   Progress progress(listener, {{"trace", 1.0}});
   TraceSummary summary{.windows = tokens.samples};
   if (spec.perplexity) {

@@ -9,6 +9,7 @@
 #include "checkpoint/readable.h"
 #include "dialects/target_parts.h"
 #include "recipes/format_choice.h"
+#include "recipes/plan_engines.h"
 #include "recipes/plan_folds.h"
 #include "recipes/plan_kv_cache.h"
 #include "recipes/plan_rules.h"
@@ -154,6 +155,8 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
   CheckConventions(source, recipe, plan);
   if (promotions.empty()) CheckFieldsAreUsed(recipe, plan);
   CheckStaticScales(recipe, plan);
+  CheckExperts(source, recipe, plan);
+  plan.warnings = EngineWarnings(source, plan);
   LayOutShards(source, recipe.activations != ActivationScales::kNone, plan);
   for (const OutputShard& shard : plan.shards) {
     for (const OutputTensor& tensor : shard.tensors) plan.tensor_bytes += tensor.info.Bytes();

@@ -46,13 +46,13 @@ struct PlannedFold {
   size_t observed = 0;  // index into ModelLayout::weights
 };
 
-// Quantised weights that share one global weight scale: the members of a fused group that becomes
-// NVFP4, or a weight alone.
+// Quantised weights that share one weight scale: the members of a fused group whose format has one
+// for all values of a weight (NVFP4, FP8 per tensor), or a weight alone.
 struct ScaleGroup {
   std::string name;
   std::vector<size_t> weights;  // indices into ModelLayout::weights
   // The weights whose inputs give the group's input scale: those of the whole fused group, because
-  // engines feed a fused matrix one input with one scale, also where each part has a weight scale.
+  // engines feed a fused matrix one input with one scale, whatever the parts' weight scales are.
   std::vector<size_t> inputs;
   ScaleMethod scale = ScaleMethod::kMax;
 };
@@ -117,7 +117,8 @@ struct Plan {
   std::optional<BudgetOutcome> budget;  // of a plan with promotions
   const checkpoint::Container* container = &checkpoint::SafetensorsContainer();
   std::vector<OutputShard> shards;
-  uint64_t tensor_bytes = 0;  // in all shards
+  uint64_t tensor_bytes = 0;          // in all shards
+  std::vector<std::string> warnings;  // sentences about what one engine would refuse (plan_engines)
 
   // Modules whose input amax calibration must observe, in layout order (routers, where a fold goes
   // by them, among them), then the caches (KvCacheEntry::observed) of which it must. Empty when no
@@ -160,12 +161,12 @@ int ObservedLayer(const checkpoint::ModelLayout& layout, const Plan& plan, std::
 // rule for what cannot be: not linear, columns that blocks do not divide, MTP, a format that the
 // weight has already, a method that the format lacks, a lossless cast of a source that is not
 // MXFP4, a fused group or a layer's experts only in part, int4 in the modelopt dialect, dialects
-// mixed in one output, local_hessian, gptq, smooth or a budget without calibrated inputs, a budget
-// that is too small or that nothing can use, smooth where
-// nothing can be folded; or a field of the recipe that no weight uses: importance without scale
-// mse, effort without a weight that leaves it anything, propagate without scale gptq, headroom
-// without calibrated input scales, a constant input scale without input scales; or a
-// key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
+// mixed in one output, routed experts in a format that no engine loads (plan_engines.h),
+// local_hessian, gptq, smooth or a budget without calibrated inputs, a budget that is too small or
+// that nothing can use, smooth where nothing can be folded; or a field of the recipe that no weight
+// uses: importance without scale mse, effort without a weight that leaves it anything, propagate
+// without scale gptq, headroom without calibrated input scales, a constant input scale without
+// input scales; or a key/value cache that export.kv_cache cannot describe, see plan_kv_cache.h).
 // `promotions` are decided on after all rules.
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
               const Promotions& promotions = {});

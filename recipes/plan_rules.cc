@@ -273,8 +273,11 @@ std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const Recipe&
     CheckAllOrNone(layout, rules, plans, set);
     fused.emplace(std::move(set.name), std::move(set.weights));
   }
-  // Only NVFP4 has a scale that engines take to be one for the fused matrix.
-  const auto shares_scale = [&](size_t i) { return plans[i].format == formats::kNvfp4; };
+  // Engines take such a scale to be one for the fused matrix. Where parts of FP8 have their own,
+  // vLLM, SGLang and TensorRT-LLM round all of them a second time, to the largest.
+  const auto shares_scale = [&](size_t i) {
+    return IsQuantised(plans[i].format) && plans[i].format->weight_scale != nullptr;
+  };
   std::vector<ScaleGroup> groups;
   for (TogetherSet& set : FusedSets(layout, shares_scale)) {
     if (!IsQuantised(plans[set.weights.front()].format)) continue;

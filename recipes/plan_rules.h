@@ -16,10 +16,10 @@ namespace vernier::recipes {
 std::vector<WeightPlan> DecideWeights(const checkpoint::ModelLayout& layout, const Recipe& recipe);
 
 // Joins the weights that `plans` quantises into scale groups, in order of their first members, and
-// resolves every scale method. Only NVFP4 weights share a group; of FP8 weights in a fused group
-// each is one of its own, with the inputs of all. Errors: kBadRule for a fused group or a layer's
-// routed experts in more than one format, for a fused NVFP4 group with different methods, and for a
-// lossless cast of what is not MXFP4.
+// resolves every scale method. Weights of a fused group share one where their format has a scale
+// that all values of a weight share; otherwise each is a group of its own, with the inputs of all.
+// Errors: kBadRule for a fused group or a layer's routed experts in more than one format, for a
+// group with different methods, and for a lossless cast of what is not MXFP4.
 std::vector<ScaleGroup> MakeScaleGroups(const checkpoint::ModelLayout& layout, const Recipe& recipe,
                                         std::vector<WeightPlan>& plans);
 

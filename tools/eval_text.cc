@@ -167,8 +167,20 @@ std::string ActivationsText(const EvalSummary& summary) {
     }
   }
   std::string text;
+  if (summary.result.requantised_weights > 0) {
+    text = fmt::format(
+        "FP8: {} parts of fused matrices are rounded again to the largest of their scales, as "
+        "engines do.\n",
+        Count(summary.result.requantised_weights));
+  }
   if (!emulated.empty()) {
-    text = fmt::format("Inputs of linear layers: {}.\n", JoinNames(emulated));
+    text += fmt::format("Inputs of linear layers: {}.\n", JoinNames(emulated));
+  }
+  if (summary.result.raised_scales > 0) {
+    text += fmt::format(
+        "Experts: {} linear layers have the largest input scale of their layer's experts instead "
+        "of their own (--expert-input-scale).\n",
+        Count(summary.result.raised_scales));
   }
   const calib::EvalResult& result = summary.result;
   if (const int64_t caches = result.fp8_caches + result.nvfp4_caches; caches > 0) {

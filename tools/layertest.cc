@@ -1,6 +1,7 @@
 // vernier layertest: one layer of a source and of a quantised checkpoint on the same activations.
 #include "jobs/layertest.h"
 
+#include "jobs/forward_spec.h"
 #include "tools/command.h"
 #include "tools/layertest_text.h"
 #include "tools/progress_writer.h"
@@ -18,6 +19,7 @@ jobs::LayerTestSpec ReadLayerTestSpec(const Arguments& arguments) {
   arguments.Read("--layer", spec.layer);
   arguments.Read("--recipe", spec.recipe);
   arguments.Read("--input-ids", spec.input_ids);
+  arguments.ReadName("--expert-input-scale", jobs::kExpertInputScales, spec.expert_input_scale);
   return spec;
 }
 

@@ -6,6 +6,7 @@
 #include "audit/engines/tensor_parallel.h"
 #include "calib/eval/result.h"
 #include "export/layout_packs.h"
+#include "jobs/forward_spec.h"
 #include "recipes/option_rows.h"
 #include "recipes/recipe_values.h"
 #include "recipes/target_format.h"
@@ -264,6 +265,21 @@ std::vector<Option> ModelRows() {
                "with the checkpoint's own scales",
        .names = NamesOf(kActivationChoices),
        .standard = "plain"},
+      {.name = "--expert-input-scale",
+       .commands = "layertest eval",
+       .kind = Kind::kName,
+       .help = "Static input scale of routed experts, where inputs are quantised: the largest of "
+               "the layer's, as in vLLM and FlashInfer, or each one's own",
+       .names = NamesOf(jobs::kExpertInputScales),
+       .standard = "largest"},
+      {.name = "--expert-input-scale",
+       .commands = "trace generate",
+       .kind = Kind::kName,
+       .help = "Static input scale of routed experts: the largest of the layer's, as in vLLM and "
+               "FlashInfer, or each one's own",
+       .names = NamesOf(jobs::kExpertInputScales),
+       .standard = "largest",
+       .needs = "--activations"},
       {.name = "--out",
        .commands = "layertest eval",
        .kind = Kind::kFile,

@@ -168,6 +168,9 @@ void PrintReport(const PlanReport& report) {
              report.recipe.output.string(), report.recipe.dialect->name,
              report.recipe.run_dir.string());
   PrintTensors(report);
+  for (const std::string& warning : report.OutputPlan().warnings) {
+    fmt::print("{:<17} {}\n", "warning", warning);
+  }
   PrintPasses(report);
   PrintCalibration(report);
   PrintNeeds(report);

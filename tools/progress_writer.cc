@@ -57,6 +57,17 @@ ProgressWriter::ProgressWriter(ProgressStyle style, std::FILE* stream)
 
 ProgressWriter::~ProgressWriter() { EraseBar(); }
 
+void ProgressWriter::Warn(std::string_view warning) {
+  EraseBar();
+  if (style_ == ProgressStyle::kJson) {
+    const nlohmann::ordered_json line = {{"event", "warning"}, {"detail", warning}};
+    fmt::print(stream_, "{}\n", line.dump());
+  } else {
+    fmt::print(stream_, "vernier: warning: {}\n", warning);
+  }
+  std::fflush(stream_);
+}
+
 void ProgressWriter::Hear(const ProgressEvent& event) {
   if (style_ == ProgressStyle::kNone) return;
   if (IsNews(event)) Write(event);

@@ -26,6 +26,7 @@ class ProgressWriter final : public ProgressListener {
   ProgressWriter& operator=(const ProgressWriter&) = delete;
 
   void Hear(const ProgressEvent& event) override;
+  void Warn(std::string_view warning) override;  // in every style
 
  private:
   bool IsNews(const ProgressEvent& event) const;

@@ -20,6 +20,7 @@ jobs::ForwardSpec ReadForwardSpec(const Arguments& arguments) {
   arguments.Read("--device", spec.device);
   arguments.Read("--device-memory", spec.device_memory);
   arguments.Read("--host-memory", spec.host_memory);
+  arguments.ReadName("--expert-input-scale", jobs::kExpertInputScales, spec.expert_input_scale);
   arguments.Read("--batch-size", spec.batch_size);
   arguments.Read("--threads", spec.threads);
   return spec;

@@ -24,6 +24,7 @@ struct Decision {
     kQuantised,    // built in `format`
     kUnquantised,  // built in the model's floating-point dtype
     kFails,        // loading ends with `reason`
+    kRefuses,      // the engine has no code for such a module in its format; loading ends
     kUnknown,      // nobody here knows
   };
   Kind kind = Kind::kUnknown;
@@ -38,6 +39,9 @@ struct Decision {
   }
   static Decision Fails(std::string reason) {
     return {Kind::kFails, formats::kPlain, std::move(reason)};
+  }
+  static Decision Refuses(std::string reason) {
+    return {Kind::kRefuses, formats::kPlain, std::move(reason)};
   }
   static Decision Unknown() { return {}; }
 };

@@ -54,6 +54,7 @@ std::string BuiltAs(const Decision& decision) {
     case Decision::Kind::kUnquantised:
       return "unquantised";
     case Decision::Kind::kFails:
+    case Decision::Kind::kRefuses:
       return "fails";
     case Decision::Kind::kUnknown:
       break;
@@ -68,6 +69,7 @@ bool Agrees(const Decision& decision, StoredFormat stored) {
     case Decision::Kind::kUnquantised:
       return !IsQuantised(stored);
     case Decision::Kind::kFails:
+    case Decision::Kind::kRefuses:
       return false;
     case Decision::Kind::kUnknown:
       break;

@@ -111,7 +111,10 @@ class ModeloptReader final : public EngineReader {
       // Its towers are other classes than its decoders.
       if (engine_ == Engine::kTensorRtLlm) return Decision::Unknown();
     }
-    return algo_ == kAlgoMixed ? DecideMixed(module) : Built(config_.quant_algo, "quant_algo");
+    const Decision decision =
+        algo_ == kAlgoMixed ? DecideMixed(module) : Built(config_.quant_algo, "quant_algo");
+    const std::string_view gap = GapOf(module, decision);
+    return gap.empty() ? decision : Decision::Refuses(std::string(gap));
   }
 
  private:
@@ -122,6 +125,30 @@ class ModeloptReader final : public EngineReader {
     return std::any_of(kTowers.begin(), kTowers.end(), [name](std::string_view tower) {
       return name.find(tower) != std::string_view::npos;
     });
+  }
+
+  // Why the engine has no code for FP8 scales of rows or blocks under ModelOpt's name of them;
+  // empty where it has, or other scales are meant. Sources: vLLM's ModelOptFp8MoEMethod and
+  // SGLang's ModelOptFp8LinearMethod and ModelOptFp8MoEMethod allocate a scale a weight whatever
+  // the algorithm; TensorRT-LLM's fused_moe has no FP8 by rows, and takes blocks' scales of experts
+  // by DeepSeek's name (fused_moe/quantization.py).
+  std::string_view GapOf(const RuntimeModule& module, const Decision& decision) const {
+    const bool by_rows = decision.format == formats::kFp8Channel;
+    if (decision.kind != Decision::Kind::kQuantised) return {};
+    if (!by_rows && decision.format != formats::kFp8Block) return {};
+    if (module.members.front()->block_scale == kAbsent) return {};
+    const bool experts = module.kind == ModuleKind::kExperts;
+    switch (engine_) {
+      case Engine::kVllm:
+        return experts ? "its FP8 experts of ModelOpt have one scale a weight" : "";
+      case Engine::kSglang:
+        return algo_ == kAlgoMixed ? "" : "its FP8 of ModelOpt has one scale a weight";
+      case Engine::kTensorRtLlm:
+        break;
+    }
+    if (!experts) return {};
+    return by_rows ? "it has no FP8 experts with a scale a row"
+                   : "it reads block scales of experts as weight_scale_inv alone";
   }
 
   // Only the nested form must be complete; the flat one has defaults.

@@ -19,6 +19,14 @@ constexpr Defect kAllRefuse = {"V13", Severity::kError,
 constexpr Defect kSomeRefuse = {
     "V13", Severity::kWarning, "an engine refuses the configuration, which others take",
     "Serve with another engine, or write the configuration with what it demands"};
+constexpr Defect kNobodyHasCode = {
+    "V05", Severity::kError,
+    "no engine asked for loads a module in the format that it is stored in",
+    "Convert it to another format or dialect: docs/audit.md has a table of what engines load"};
+constexpr Defect kSomeHaveNoCode = {
+    "V05", Severity::kWarning,
+    "an engine does not load a module in the format that it is stored in, which others do",
+    "Serve with another engine, or convert it to a format or dialect that this one loads"};
 constexpr Defect kBuiltOtherwise = {
     "V05", Severity::kError, "an engine would not read a module as it is stored",
     "Correct the exclusion patterns, quantized_layers or groups that decide it"};
@@ -40,7 +48,10 @@ constexpr std::string_view kNotJudged = "not judged";
 bool IsPlain(StoredFormat format) { return !IsQuantised(format); }
 
 std::string Describe(const RuntimeModule& module, StoredFormat stored, const Decision& decision) {
-  if (decision.kind == Decision::Kind::kFails) return module.name + " (" + decision.reason + ")";
+  using Kind = Decision::Kind;
+  if (decision.kind == Kind::kFails || decision.kind == Kind::kRefuses) {
+    return module.name + " (" + decision.reason + ")";
+  }
   return module.name + " (stored " + std::string(FormatName(stored)) + ", read as " +
          BuiltAs(decision) + ": " + decision.reason + ")";
 }
@@ -94,8 +105,8 @@ class Simulation {
   }
 
   std::vector<EngineVerdict> Run(int tensor_parallel) {
-    ReportRefusals();
     for (const RuntimeModule& module : modules_) Judge(module);
+    ReportRefusals();
     for (const Module& module : subject_.index.modules) {
       if (IsLinearRouter(subject_, module)) JudgeRouter(module);
     }
@@ -111,12 +122,20 @@ class Simulation {
     std::map<std::string, EngineSet> by_reason;
     bool all = true;
     for (const EngineVerdict& verdict : verdicts_) {
-      all &= !verdict.refusal.empty();
+      all &= !verdict.refusal.empty() || refusing_.Has(verdict.engine);
       if (!verdict.refusal.empty()) by_reason[verdict.refusal].Add(verdict.engine);
     }
     for (const auto& [reason, engines] : by_reason) {
       findings_->Add(all ? kAllRefuse : kSomeRefuse, reason, engines);
     }
+    for (const auto& [module, engines] : refused_) {
+      findings_->Add(all ? kNobodyHasCode : kSomeHaveNoCode, module, engines);
+    }
+  }
+
+  void Refuse(const RuntimeModule& module, Engine engine, const std::string& reason) {
+    refusing_.Add(engine);
+    refused_[module.name + " (" + reason + ")"].Add(engine);
   }
 
   // Members of different formats are the business of V08 and V09, formats without rules that of
@@ -134,6 +153,10 @@ class Simulation {
       ++verdict.disagreements;
       if (module.is_mtp) ++verdict.mtp_disagreements;
       if (!stored) continue;
+      if (decision.kind == Decision::Kind::kRefuses && !module.is_mtp) {
+        Refuse(module, verdict.engine, decision.reason);
+        continue;
+      }
       Misreading& misreading = wrong[BuiltAs(decision)];
       if (misreading.engines.empty()) misreading.text = Describe(module, *stored, decision);
       misreading.engines.Add(verdict.engine);
@@ -170,6 +193,9 @@ class Simulation {
   std::vector<RuntimeModule> modules_;
   std::vector<std::pair<Engine, std::unique_ptr<EngineReader>>> readers_;
   std::vector<EngineVerdict> verdicts_;  // parallel to readers_
+  // Modules that engines have no code for, with the reason, and the engines that lack it for any.
+  std::map<std::string, EngineSet> refused_;
+  EngineSet refusing_;
 };
 
 }  // namespace

@@ -1,13 +1,15 @@
 #include "audit/engines/tensor_parallel.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "audit/engines/weight_blocks.h"
 #include "base/text.h"
-#include "quantizers/mxfp4.h"
-#include "quantizers/nvfp4.h"
+#include "checkpoint/config_facts.h"
 
 namespace vernier::audit {
 namespace {
@@ -17,6 +19,10 @@ using checkpoint::Role;
 constexpr Defect kCannotSplit = {"V11", Severity::kError,
                                  "a weight cannot be cut for the tensor-parallel size asked for",
                                  "Serve with fewer devices per tensor, or with expert parallelism"};
+constexpr Defect kUnevenHeads = {
+    "V11", Severity::kError,
+    "attention has no whole heads for each device of the tensor-parallel size asked for",
+    "Serve with a number of devices that divides the heads"};
 constexpr Defect kGatedRows = {
     "V11", Severity::kWarning,
     "an expert's gate and up rows together are no multiple of 128, which CUTLASS kernels demand",
@@ -36,35 +42,6 @@ Cut CutOf(std::string_view leaf) {
   return IsOneOf(leaf, kByColumns) ? Cut::kColumns : Cut::kWhole;
 }
 
-// Values per stored element along a row.
-int64_t ValuesPerByte(StoredFormat format) {
-  return checkpoint::IsNvfp4(format) || format == formats::kMxfp4 ? 2 : 1;
-}
-
-// Whether it is known how a quantised format may be cut.
-bool IsCut(StoredFormat format) {
-  return IsQuantised(format) && IsJudged(format) && format != formats::kInt4Zero &&
-         format != formats::kInt4Rows;
-}
-
-// Rows and columns that share a scale and must not be cut apart.
-struct Block {
-  int64_t rows = 1;
-  int64_t columns = 1;
-};
-
-Block BlockOf(const Subject& subject, StoredFormat format) {
-  if (format == formats::kNvfp4) return {1, quantizers::kNvfp4BlockSize};
-  if (format == formats::kNvfp4Wide) return {1, 2 * quantizers::kNvfp4BlockSize};
-  if (format == formats::kMxfp4 || format == formats::kMxfp8) {
-    return {1, quantizers::kMxfp4BlockSize};
-  }
-  if (format != formats::kFp8Block) return {};
-  const std::vector<int64_t>& size = subject.Config().weight_block_size;
-  const bool given = size.size() == 2 && size[0] > 0 && size[1] > 0;
-  return given ? Block{size[0], size[1]} : Block{};
-}
-
 class Splitter {
  public:
   explicit Splitter(const Subject& subject)
@@ -72,20 +49,17 @@ class Splitter {
 
   // Why `module` cannot be cut into `size` parts; nothing when it can.
   std::optional<std::string> Problem(const Module& module, int size) const {
-    const checkpoint::TensorInfo& weight = subject_.Info(module.weight);
-    if (!IsCut(module.format) || weight.shape.size() != 2 || size == 1 ||
-        module.meaning.role == Role::kIndexer) {
-      return std::nullopt;
-    }
+    const std::optional<WeightBlocks> weight = BlocksOf(subject_, module);
+    if (!weight || size == 1 || module.meaning.role == Role::kIndexer) return std::nullopt;
     const std::string_view leaf = LeafOf(module.name);
-    const Block block = BlockOf(subject_, module.format);
     switch (CutOf(leaf)) {
       case Cut::kRows:
-        if (IsKeyOrValue(leaf) && Replicates(weight.shape[0], size)) return std::nullopt;
-        return Uneven(weight.shape[0], size, block.rows, "rows");
+        if (IsKeyOrValue(leaf) && Replicates(weight->rows, size)) {
+          return UnevenHead(weight->block_rows);
+        }
+        return Uneven(weight->rows, size, weight->block_rows, "rows");
       case Cut::kColumns:
-        return Uneven(weight.shape[1] * ValuesPerByte(module.format), size, block.columns,
-                      "columns");
+        return Uneven(weight->columns, size, weight->block_columns, "columns");
       case Cut::kWhole:
         break;
     }
@@ -102,18 +76,39 @@ class Splitter {
     return heads > 0 && heads < size && size % heads == 0;
   }
 
+  std::optional<std::string> UnevenHead(int64_t block) const {
+    if (head_dim_ % block == 0) return std::nullopt;
+    return fmt::format("{} rows of a head on each, blocks of {}", head_dim_, block);
+  }
+
   static std::optional<std::string> Uneven(int64_t count, int size, int64_t block,
                                            std::string_view what) {
     if (count % size == 0 && count / size % block == 0) return std::nullopt;
-    std::string text =
-        std::to_string(count) + " " + std::string(what) + " over " + std::to_string(size);
-    if (block > 1) text += ", blocks of " + std::to_string(block);
+    std::string text = fmt::format("{} {} over {}", count, what, size);
+    if (block > 1) text += fmt::format(", blocks of {}", block);
     return text;
   }
 
   const Subject& subject_;
   int64_t head_dim_;
 };
+
+int64_t HeadCount(const Subject& subject, std::string_view field) {
+  const checkpoint::ConfigFact fact =
+      checkpoint::FindModelField(subject.checkpoint.config(), field);
+  return fact && fact.value->is_number_integer() ? fact.value->get<int64_t>() : 0;
+}
+
+// Engines cut attention by heads, whatever its rows; those of keys and values may be held by
+// several devices, equally many each.
+std::optional<std::string> UnevenHeads(const Subject& subject, int size) {
+  constexpr std::string_view kHeads = "num_attention_heads", kOfKeys = "num_key_value_heads";
+  const int64_t heads = HeadCount(subject, kHeads), of_keys = HeadCount(subject, kOfKeys);
+  if (heads > 0 && heads % size != 0) return fmt::format("{} ({} over {})", kHeads, heads, size);
+  const bool even = of_keys <= 0 || (of_keys >= size ? of_keys % size : size % of_keys) == 0;
+  return even ? std::nullopt
+              : std::optional(fmt::format("{} ({} over {})", kOfKeys, of_keys, size));
+}
 
 // Rows of w1 and w3 together on each of `size` devices.
 bool HasOddGatedRows(const Subject& subject, const Module& module, int size) {
@@ -132,6 +127,11 @@ std::vector<TensorParallelVerdict> CheckTensorParallel(const Subject& subject,
   std::vector<TensorParallelVerdict> verdicts;
   for (const int parts : kTensorParallelSizes) {
     TensorParallelVerdict verdict = {.size = parts, .problems = 0, .first_problem = {}};
+    if (const std::optional<std::string> heads = UnevenHeads(subject, parts)) {
+      verdict.first_problem = *heads;
+      ++verdict.problems;
+      if (parts == size) findings->Add(kUnevenHeads, *heads);
+    }
     for (const RuntimeModule& module : modules) {
       for (const Module* member : module.members) {
         if (parts == size && HasOddGatedRows(subject, *member, parts)) {

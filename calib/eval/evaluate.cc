@@ -14,6 +14,7 @@
 #include "calib/eval/activation_counts.h"
 #include "calib/eval/token_scores.h"
 #include "calib/forward.h"
+#include "calib/requantised_weights.h"
 
 namespace vernier::calib {
 namespace {
@@ -38,13 +39,16 @@ class Evaluation {
       : request_(request),
         progress_(progress),
         device_(ParseDevice(request.compute.device)),
-        quantizer_(request.model.source) {}
+        quantizer_(request.model.source, request.expert_input_scale),
+        requantised_(request.model.source) {}
 
   EvalResult Result() {
     EvalResult result{.variants = {},
                       .activations = CountActivations(request_.model.source),
                       .fp8_caches = Caches(ActivationFormat::kFp8Tensor),
-                      .nvfp4_caches = Caches(ActivationFormat::kNvfp4)};
+                      .nvfp4_caches = Caches(ActivationFormat::kNvfp4),
+                      .requantised_weights = requantised_.count(),
+                      .raised_scales = RaisedScales()};
     if (request_.reference) result.variants.push_back(RunReference());
     for (const EvalVariant variant : request_.variants) {
       result.variants.push_back(RunVariant(variant));
@@ -57,9 +61,14 @@ class Evaluation {
     return CountCaches(request_.model.source, format);
   }
 
+  int64_t RaisedScales() const {
+    const bool merged = request_.expert_input_scale == ExpertInputScale::kLargest;
+    return merged ? CountRaisedScales(request_.model.source) : 0;
+  }
+
   VariantResult RunReference() {
     const Clock::time_point start = Begin(EvalVariant::kReference);
-    reference_ = Forward(*request_.reference, "reference", nobody_);
+    reference_ = Forward(*request_.reference, "reference", nobody_, nullptr);
     reference_scores_ = Score(reference_.States(), nullptr);
     return Summarize(EvalVariant::kReference, reference_scores_, start);
   }
@@ -67,7 +76,8 @@ class Evaluation {
   VariantResult RunVariant(EvalVariant variant) {
     const Clock::time_point start = Begin(variant);
     const bool quantizes = variant == EvalVariant::kWeightsAndActivations;
-    const Run run = Forward(request_.model, "variant", quantizes ? quantizer_ : nobody_);
+    const Run run = Forward(request_.model, "variant", quantizes ? quantizer_ : nobody_,
+                            requantised_.count() > 0 ? &requantised_ : nullptr);
     TokenScores scores;
     if (request_.reference) {
       const FinalStates reference = reference_.States();
@@ -85,7 +95,7 @@ class Evaluation {
 
   int64_t Layers() const { return request_.model.source.family->Dims().layers; }
 
-  Run Forward(const EvalModel& model, std::string_view folder, Tap& tap) {
+  Run Forward(const EvalModel& model, std::string_view folder, Tap& tap, Substitutes* weights) {
     const std::filesystem::path scratch = request_.scratch_directory / folder;
     std::filesystem::create_directories(scratch);
     Run run;
@@ -93,7 +103,8 @@ class Evaluation {
                                                                .compute = request_.compute,
                                                                .budget = model.budget,
                                                                .tokens = request_.data.tokens,
-                                                               .scratch_directory = scratch});
+                                                               .scratch_directory = scratch,
+                                                               .weights = weights});
     run.hidden = run.forward->Run(run.forward->decoder().Layers(), progress_, tap);
     return run;
   }
@@ -135,6 +146,7 @@ class Evaluation {
   at::Device device_;
   Tap nobody_;
   ActivationQuantizer quantizer_;
+  RequantisedWeights requantised_;
   Run reference_;
   TokenScores reference_scores_;
 };

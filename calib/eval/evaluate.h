@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "calib/activation_format.h"
 #include "calib/budget/budget.h"
 #include "calib/budget/workload.h"
 #include "calib/eval/result.h"
@@ -29,6 +30,7 @@ struct EvalRequest {
   const ComputeSpec& compute;
   const datasets::EvaluationSet& data;
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
+  ExpertInputScale expert_input_scale = ExpertInputScale::kLargest;
 };
 
 // The models of a request, with budgets that leave room for the reference's hidden states, and of

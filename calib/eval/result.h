@@ -45,6 +45,8 @@ struct EvalResult {
   std::vector<VariantResult> variants;
   std::vector<ActivationCount> activations;  // of the checkpoint, by format
   int64_t fp8_caches = 0, nvfp4_caches = 0;  // vectors that its attention caches so
+  int64_t requantised_weights = 0;           // FP8 that engines round again (requantised_weights.h)
+  int64_t raised_scales = 0;  // experts that quantise inputs with a larger scale than their own
 };
 
 }  // namespace vernier::calib

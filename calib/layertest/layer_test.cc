@@ -12,6 +12,7 @@
 #include "calib/forward.h"
 #include "calib/layertest/decoders.h"
 #include "calib/layertest/linear_errors.h"
+#include "calib/requantised_weights.h"
 
 namespace vernier::calib {
 namespace {
@@ -63,8 +64,10 @@ class LayerComparison {
         progress_(progress),
         source_(source),
         quantized_loader_(request.quantized, source.loop().device(), source.loop().compute_dtype()),
+        requantised_(request.quantized),
+        substituting_(quantized_loader_, requantised_),
         quantized_(MakeDecoder(quantized_loader_)),
-        quantizer_(request.quantized),
+        quantizer_(request.quantized, request.expert_input_scale),
         batches_(request.tokens, request.budget.batch_size, source.loop().device()),
         states_{.middle = loop().MakeBuffer("reference-middle.scratch", loop().HiddenSampleShape(),
                                             loop().compute_dtype()),
@@ -159,6 +162,8 @@ class LayerComparison {
   Progress& progress_;
   const ModelForward& source_;
   TensorLoader quantized_loader_;
+  RequantisedWeights requantised_;
+  TensorLoader::Substituting substituting_;
   std::unique_ptr<Decoder> quantized_;
   ActivationQuantizer quantizer_;
   Tap nobody_;

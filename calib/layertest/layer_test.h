@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/progress.h"
+#include "calib/activation_format.h"
 #include "calib/budget/budget.h"
 #include "calib/budget/workload.h"
 #include "calib/layertest/result.h"
@@ -24,6 +25,7 @@ struct LayerTestRequest {
   const CalibrationBudget& budget;
   const datasets::CalibrationSet& tokens;
   std::filesystem::path scratch_directory;  // for spilled buffers; nobody else uses it
+  ExpertInputScale expert_input_scale = ExpertInputScale::kLargest;
 };
 
 // Whether `quantized` has layer `layer` of the same model: kBadArgument for a layer out of range

@@ -15,10 +15,23 @@
 
 namespace vernier::audit {
 
+// The small DeepSeek-V4 that tests corrupt has not the head sizes that vLLM wants, and never will.
+inline bool IsOfHeadSizes(const Finding& finding) {
+  return finding.rule == "C03" && finding.what.find("head sizes") != std::string::npos;
+}
+
 inline Rules RulesOf(const AuditReport& report) {
   Rules rules;
-  for (const Finding& finding : report.findings) rules.insert(finding.rule);
+  for (const Finding& finding : report.findings) {
+    if (!IsOfHeadSizes(finding)) rules.insert(finding.rule);
+  }
   return rules;
+}
+
+// Without what is true of the small DeepSeek-V4 anyway.
+inline AuditReport OfSmallModel(AuditReport report) {
+  std::erase_if(report.findings, IsOfHeadSizes);
+  return report;
 }
 
 class AuditTest : public ::testing::Test {
@@ -37,14 +50,14 @@ class AuditTest : public ::testing::Test {
 
   AuditReport Audit(const ModelFiles& model, bool full = false) const {
     model.Write(Directory());
-    return Validate(
-        {.directory = Directory(), .depth = full ? AuditDepth::kFull : AuditDepth::kScales});
+    return OfSmallModel(Validate(
+        {.directory = Directory(), .depth = full ? AuditDepth::kFull : AuditDepth::kScales}));
   }
 
   AuditReport AuditAgainst(const ModelFiles& source, const ModelFiles& model) const {
     model.Write(Directory());
     source.Write(SourceDirectory());
-    return Validate({.directory = Directory(), .source = SourceDirectory()});
+    return OfSmallModel(Validate({.directory = Directory(), .source = SourceDirectory()}));
   }
 
   testing::TempDir directory_;

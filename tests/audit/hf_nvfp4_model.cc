@@ -16,7 +16,7 @@ constexpr int64_t kVocab = 64;
 constexpr int kHfLayers = 2;
 constexpr int kHfExperts = 4;
 constexpr float kGlobalScale = 0.01f;
-constexpr float kInputScale = 0.005f;
+constexpr float kHfInputScale = 0.005f;
 constexpr uint8_t kNibbles = 0x21;  // 0.5 and 1
 constexpr uint8_t kOne = 0x38;      // E4M3
 
@@ -35,7 +35,7 @@ class Builder {
     model_.tensors.push_back(
         Filled(module + ".weight_scale", DType::kF8E4M3, {rows, columns / 16}, kOne));
     AddScalar(module + (packed ? ".weight_global_scale" : ".weight_scale_2"), kGlobalScale);
-    AddScalar(module + (packed ? ".input_global_scale" : ".input_scale"), kInputScale);
+    AddScalar(module + (packed ? ".input_global_scale" : ".input_scale"), kHfInputScale);
   }
 
   // Divisors in compressed-tensors.

@@ -311,7 +311,7 @@ TEST_F(AnnouncedTest, OneOfTwoFormatsIsMissed) {
   ModelFiles model = MakeLlamaNvfp4(QuantDialect::kCompressedTensors);
   const Json rows = {{"num_bits", 8}, {"type", "float"}, {"strategy", "channel"}};
   model.Inline()["config_groups"]["group_1"] = {{"targets", {"re:nothing"}}, {"weights", rows}};
-  EXPECT_THAT(Named(Audit(model), "V13"), ElementsAre("group_1"));
+  EXPECT_THAT(Named(AuditFor(model, "vllm"), "V13"), ElementsAre("group_1"));
 }
 
 // --- What no module claims, and what engines skip.

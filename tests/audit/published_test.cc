@@ -8,12 +8,14 @@
 namespace vernier::audit {
 namespace {
 
-// V03: MTP experts stay MXFP4 beside NVFP4 ones. V07: an FP8 cache without scales. V13: no
-// quantization_config in config.json.
+// V03: MTP experts stay MXFP4 beside NVFP4 ones. V07: scales of latents, which vLLM does not read.
+// V13: no quantization_config in config.json.
 Rules ExpectedRules(const std::string& name) {
   static const std::map<std::string, Rules> kExpected = {
-      {"nvidia--DeepSeek-V4-Flash-NVFP4", {"V03"}}, {"nvidia--DeepSeek-V4-Pro-NVFP4", {"V03"}},
-      {"nvidia--DeepSeek-V3.1-NVFP4", {"V13"}},     {"nvidia--DeepSeek-V3.2-NVFP4", {"V13"}},
+      {"nvidia--DeepSeek-V4-Flash-NVFP4", {"V03"}},
+      {"nvidia--DeepSeek-V4-Pro-NVFP4", {"V03"}},
+      {"nvidia--DeepSeek-V3.1-NVFP4", {"V07", "V13"}},
+      {"nvidia--DeepSeek-V3.2-NVFP4", {"V07", "V13"}},
       {"nvidia--Qwen3-235B-A22B-NVFP4", {"V13"}},
   };
   const auto found = kExpected.find(name);

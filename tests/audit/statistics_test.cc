@@ -108,7 +108,7 @@ TEST_F(StatisticsTest, CompressedTensorsScalesDivide) {
        MakeTensor("a.up_proj.weight_global_scale", DType::kF32, {1}, std::vector<float>{1344.0f}),
        MakeTensor("a.up_proj.input_global_scale", DType::kF32, {1}, std::vector<float>{672.0f})},
       1);
-  const AuditReport report = Validate({.directory = Directory()});
+  const AuditReport report = OfSmallModel(Validate({.directory = Directory()}));
   ASSERT_EQ(report.cells.size(), 1u);
   EXPECT_EQ(report.cells[0].weight_amax, std::vector<float>{2.0f});
   EXPECT_EQ(report.cells[0].input_amax, std::vector<float>{4.0f});
@@ -163,7 +163,7 @@ TEST_F(StatisticsTest, TheManifestKnowsTheTokensOfExperts) {
     groups.push_back({{"modules", {Expert(expert, "w2")}}, {"tokens", tokens}});
   }
   WriteFileAtomically(Directory() / "vernier_manifest.json", Json{{"scale_groups", groups}}.dump());
-  const AuditReport report = Validate({.directory = Directory()});
+  const AuditReport report = OfSmallModel(Validate({.directory = Directory()}));
   EXPECT_RULES(report, "S02");
   EXPECT_EQ(report.findings[0].tensor_count, 3);  // w1, w2 and w3 of one expert
   ASSERT_EQ(report.expert_tokens.size(), 1u);

@@ -107,6 +107,65 @@ TEST_F(ActivationFormatTest, AnInputScaleThatIsNoScaleIsNamed) {
   }
 }
 
+// Engines have one input scale for each of the two products of a layer's experts.
+class ExpertScaleTest : public ActivationFormatTest {
+ protected:
+  static std::string Module(int layer, int expert, const std::string& projection) {
+    return "model.layers." + std::to_string(layer) + ".mlp.experts." + std::to_string(expert) +
+           "." + projection;
+  }
+
+  // Of two layers of two experts: those of the first and of the second product, by expert.
+  checkpoint::SourceModel Experts(const Floats& first, const Floats& second) {
+    std::vector<testing::TestTensor> tensors;
+    for (int layer = 0; layer < 2; ++layer) {
+      for (int expert = 0; expert < 2; ++expert) {
+        for (const char* projection : {"gate_proj", "up_proj", "down_proj"}) {
+          const std::string module = Module(layer, expert, projection);
+          const bool is_second = projection == std::string("down_proj");
+          const float scale = (is_second ? second : first)[static_cast<size_t>(expert)];
+          AddNvfp4(module, &tensors);
+          tensors.push_back(
+              MakeTensor(module + ".input_scale", DType::kF32, {}, Floats{scale + layer}));
+        }
+      }
+    }
+    return Write(tensors);
+  }
+};
+
+TEST_F(ExpertScaleTest, IsTheLargestOfTheLayer) {
+  const checkpoint::SourceModel model = Experts({0.125f, 0.1875f}, {0.75f, 0.5f});
+  ActivationQuantizer largest(model), own(model, ExpertInputScale::kOwn);
+  const auto expect = [&](int layer, int expert, const char* projection, float of_all,
+                          float of_it) {
+    const std::string module = Module(layer, expert, projection);
+    EXPECT_EQ(largest.Of(module).scale, of_all) << module;
+    EXPECT_EQ(own.Of(module).scale, of_it) << module;
+  };
+  expect(0, 0, "gate_proj", 0.1875f, 0.125f);
+  expect(0, 0, "up_proj", 0.1875f, 0.125f);
+  expect(0, 1, "up_proj", 0.1875f, 0.1875f);
+  expect(0, 0, "down_proj", 0.75f, 0.75f);
+  expect(0, 1, "down_proj", 0.75f, 0.5f);
+  expect(1, 0, "gate_proj", 1.1875f, 1.125f);
+  EXPECT_EQ(CountRaisedScales(model), 2 * 3);
+  const at::Tensor x = at::arange(0, 128, at::kFloat).view({1, 128}).sin();
+  const std::string raised = Module(0, 0, "gate_proj");
+  EXPECT_FALSE(at::equal(largest.Replace(raised, x), own.Replace(raised, x)));
+  EXPECT_TRUE(at::equal(largest.Replace(raised, x), RoundTripNvfp4(x, 0.1875f)));
+}
+
+TEST_F(ExpertScaleTest, ChangesNothingWhereAllAreEqual) {
+  const checkpoint::SourceModel model = Experts({0.25f, 0.25f}, {0.5f, 0.5f});
+  ActivationQuantizer largest(model), own(model, ExpertInputScale::kOwn);
+  for (const char* projection : {"gate_proj", "down_proj"}) {
+    const std::string module = Module(0, 1, projection);
+    EXPECT_EQ(largest.Of(module).scale, own.Of(module).scale);
+  }
+  EXPECT_EQ(CountRaisedScales(model), 0);
+}
+
 // Turns every input of some modules into another direction.
 class Turner final : public Tap {
  public:

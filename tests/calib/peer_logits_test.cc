@@ -79,7 +79,7 @@ TEST_P(PeerLogits, AgreeForWeightsInputsAndCache) {
   const checkpoint::SourceModel quantized = checkpoint::OpenSourceModel(directory_);
   Tap nobody;
   EXPECT_EQ(ShareBelow(ErrorsOf("f32.weights", nobody), kPeerTolerance), 1.0);
-  ActivationQuantizer quantizer(quantized);
+  ActivationQuantizer quantizer(quantized, ExpertInputScale::kOwn);  // as the library has it
   InputsOnly inputs(quantizer);
   // A value between two codes may round to the other one, which all later positions of that
   // sequence see: of two sequences, one may differ.

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "tests/datasets/byte_tokenizer.h"
 #include "tests/support/expect_error.h"
+#include "tests/support/temp_dir.h"
 
 namespace vernier::datasets {
 namespace {
@@ -75,6 +76,18 @@ TEST(DocumentEncoder, PlainTextIsOneDocumentWithBosAndEos) {
 TEST(DocumentEncoder, TakesInputIdsAsTheyAre) {
   EXPECT_THAT(EncodeRow(R"({"input_ids": [5, 0, 257]})", {.adds_bos = true, .adds_eos = true}),
               ElementsAre(5, 0, 257));
+}
+
+TEST(DocumentEncoder, ReadyIdsNeedNoTokenizer) {
+  const testing::TempDir empty;
+  const DocumentEncoder encoder(TokenizerOrError::Load(empty.path()), ChatFormat::kAuto);
+  const auto encode = [&](const std::string& row) {
+    return encoder.Encode({row, "data.jsonl:7", /*is_json=*/true});
+  };
+  EXPECT_THAT(encode(R"({"input_ids": [5, 0, 70000]})"), ElementsAre(5, 0, 70000));
+  EXPECT_VERNIER_ERROR(encode(R"({"text": "a"})"), ErrorCode::kBadTokenizer, "tokenizer.json");
+  EXPECT_VERNIER_ERROR(encode(R"({"messages": [{"role": "user", "content": "b"}]})"),
+                       ErrorCode::kBadTokenizer, "tokenizer.json");
 }
 
 TEST(DocumentEncoder, UsesTheFirstFieldThatIsNotNull) {

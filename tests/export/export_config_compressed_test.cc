@@ -16,8 +16,8 @@ using recipes::Dialect;
 namespace formats = checkpoint::formats;
 
 TEST_F(ConfigFormatsTest, CompressedTensorsNvfp4) {
-  const OutputConfigs configs =
-      Converted(Model(), formats::kNvfp4, &dialects::kCompressedTensors, ActivationScales::kConstant);
+  const OutputConfigs configs = Converted(Model(), formats::kNvfp4, &dialects::kCompressedTensors,
+                                          ActivationScales::kConstant);
   EXPECT_EQ(configs.config["quantization_config"].dump(), Parsed(R"({
     "config_groups": {"group_0": {
       "format": "nvfp4-pack-quantized",
@@ -100,8 +100,8 @@ TEST_F(ConfigFormatsTest, CompressedTensorsSingleFormats) {
   };
   const checkpoint::SourceModel source = Model();
   for (const Case& expected : cases) {
-    const OutputConfigs configs =
-        Converted(source, expected.format, &dialects::kCompressedTensors, expected.activations);
+    const OutputConfigs configs = ConvertedButExperts(
+        source, expected.format, &dialects::kCompressedTensors, expected.activations);
     const Json& quantization = configs.config["quantization_config"];
     EXPECT_EQ(quantization["format"], expected.name);
     const Json& group = quantization["config_groups"]["group_0"];

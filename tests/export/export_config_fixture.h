@@ -43,6 +43,20 @@ class ConfigFormatsTest : public ::testing::Test {
                                                    .dialect = dialect,
                                                    .activations = activations}));
   }
+  // The same without routed experts, which no engine loads in some formats.
+  static OutputConfigs ConvertedButExperts(const checkpoint::SourceModel& source,
+                                           checkpoint::Format format, recipes::Dialect dialect,
+                                           recipes::ActivationScales activations) {
+    recipes::Recipe recipe = recipes::ConvertRecipe({.source = source,
+                                                     .output = "out",
+                                                     .weights = format,
+                                                     .dialect = dialect,
+                                                     .activations = activations});
+    std::erase_if(recipe.rules, [](const recipes::Rule& rule) {
+      return rule.roles == std::vector{checkpoint::Role::kRoutedExpert};
+    });
+    return Configs(source, recipe);
+  }
   static recipes::Recipe RecipeOf(
       const std::vector<std::pair<checkpoint::Role, checkpoint::Format>>& formats) {
     recipes::Recipe recipe;

@@ -74,7 +74,7 @@ TEST_F(ConfigFormatsTest, ModeloptSingleFormats) {
   const checkpoint::SourceModel source = Model();
   for (const Case& expected : cases) {
     const OutputConfigs configs =
-        Converted(source, expected.format, &dialects::kModelopt, expected.activations);
+        ConvertedButExperts(source, expected.format, &dialects::kModelopt, expected.activations);
     Json flat = configs.config["quantization_config"];
     const Json& nested = configs.hf_quant_config["quantization"];
     EXPECT_EQ(flat["quant_algo"], expected.algo);

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/progress.h"
-#include "export/exporter.h"
 #include "checkpoint/numbers.h"
+#include "export/exporter.h"
 #include "recipes/convert_recipe.h"
 #include "tests/export/export_fixture.h"
 #include "tests/support/expect_error.h"
@@ -182,11 +182,12 @@ TEST_F(KvCacheExportTest, TheManifestSaysWhatBecameOfTheCache) {
   }
 }
 
-// What ModelOpt's exports have (tests/data/peers/README.md): scales of weights, and of one input.
-TEST_F(KvCacheExportTest, FusedFp8WeightsShareTheirInputScaleAlone) {
+// ModelOpt's exports share the scale of the input alone (tests/data/peers/README.md), and engines
+// then round the weights again.
+TEST_F(KvCacheExportTest, FusedFp8WeightsShareBothScales) {
   const recipes::Recipe recipe = RecipeFor(formats::kFp8Tensor, KvCache::kNone);
   const recipes::Plan plan = recipes::MakePlan(source_, recipe);
-  EXPECT_NE(
+  EXPECT_EQ(
       plan.weights[source_.layout.by_module.at(std::string(kAttention) + ".q_proj")].scale_group,
       plan.weights[source_.layout.by_module.at(std::string(kAttention) + ".k_proj")].scale_group);
   const std::vector<run::InputAmax> inputs = MadeUp(recipe);
@@ -201,6 +202,7 @@ TEST_F(KvCacheExportTest, FusedFp8WeightsShareTheirInputScaleAlone) {
     for (const std::string& module : group) amax = std::max(amax, Amax(inputs, module));
     for (const std::string& module : group) {
       EXPECT_EQ(Scale(module + ".input_scale"), amax / 448.0f) << module;
+      EXPECT_EQ(Scale(module + ".weight_scale"), Scale(group[0] + ".weight_scale")) << module;
     }
   }
   EXPECT_EQ(Scale("model.layers.0.self_attn.o_proj.input_scale"),

@@ -80,10 +80,15 @@ TEST_F(PlanFormatsTest, ARoleTakesItsLinearWeightsOnly) {
   ErrorOf(ErrorCode::kBadRule, [&] { MakePlan(source, Weights(formats::kMxfp8, Role::kNorm)); });
 }
 
-TEST_F(PlanFormatsTest, OnlyNvfp4SharesScalesInAFusedGroup) {
+// What all values of a weight share, engines take to be one for a fused matrix.
+TEST_F(PlanFormatsTest, AFusedGroupSharesTheScaleThatAWeightHas) {
   const auto source = Model(HfFormat::kBf16);
-  EXPECT_EQ(MakePlan(source, Weights(formats::kNvfp4)).scale_groups.size(), 4u);
-  for (const Format format : std::initializer_list<Format>{formats::kMxfp4, formats::kFp8Tensor}) {
+  for (const Format format : std::initializer_list<Format>{formats::kNvfp4, formats::kFp8Tensor}) {
+    const Plan plan = MakePlan(source, Weights(format));
+    ASSERT_EQ(plan.scale_groups.size(), 4u);
+    EXPECT_EQ(plan.scale_groups[0].weights.size() + plan.scale_groups[1].weights.size(), 4u);
+  }
+  for (const Format format : std::initializer_list<Format>{formats::kMxfp4, formats::kFp8Channel}) {
     const Plan plan = MakePlan(source, Weights(format));
     ASSERT_EQ(plan.scale_groups.size(), 8u);
     for (size_t g = 0; g < plan.scale_groups.size(); ++g) {

@@ -1,6 +1,8 @@
 // The formats, scale methods and dialects that `vernier convert` writes.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "checkpoint/source_model.h"
 #include "tests/support/command.h"
 #include "tests/support/read_tensor.h"
+#include "tests/support/small_llama.h"
 #include "tests/support/synthetic_checkpoint.h"
 #include "tests/tools/convert_fixture.h"
 
@@ -96,10 +99,71 @@ TEST_F(ConvertFormatsTest, TheAuditAcceptsEveryFormatOfDeepseekV4) {
   for (const std::string format :
        {"nvfp4", "mxfp4", "mxfp8", "fp8", "fp8_channel", "fp8_block", "int4"}) {
     for (const std::string dialect : {"modelopt", "compressed-tensors"}) {
-      if (format == "int4" && dialect == "modelopt") continue;
+      // Its routed experts, of which engines load no FP8 by rows or blocks there.
+      const bool refused = format == "fp8_channel" || format == "fp8_block" || format == "int4";
+      if (refused && dialect == "modelopt") continue;
       SCOPED_TRACE(format + " " + dialect);
       Convert(Place("bf16"), format + dialect, Arguments(format, dialect));
     }
+  }
+}
+
+TEST_F(ConvertFormatsTest, WhatNoEngineLoadsIsRefusedBeforeItIsWritten) {
+  WriteSource();
+  Dequantize(Source(), "bf16");
+  const auto refuse = [&](const std::string& format, const std::string& dialect,
+                          const std::string& remedy) {
+    const CommandResult result =
+        RunVernier({"convert", Place("bf16").string(), Place("out").string(), "--weights", format,
+                    "--dialect", dialect});
+    ExpectFailure(result, "VN-RECIPE-003", {"no engine loads it", remedy});
+    EXPECT_FALSE(fs::exists(Place("out")));
+  };
+  refuse("fp8_channel", "modelopt", "compressed-tensors");
+  refuse("fp8_block", "modelopt", "compressed-tensors");
+  refuse("fp8", "compressed-tensors", "fp8_channel");
+}
+
+// SmolLM2 has 576 columns: said before anything is written, and by the audit behind it.
+TEST_F(ConvertFormatsTest, BlocksThatDivideNoSideAreWarnedAbout) {
+  const LlamaShape shape = {.layers = 1, .hidden = 320, .wide = 512};
+  WriteCheckpoint(Place("odd"), SmallLlamaConfig(nullptr, shape),
+                  SmallLlamaTensors(PlainLinear, shape), /*shards=*/1);
+  for (const std::string dialect : {"modelopt", "compressed-tensors"}) {
+    const fs::path output = Place("odd-" + dialect);
+    const CommandResult result =
+        RunVernier({"convert", Place("odd").string(), output.string(), "--weights", "fp8_block",
+                    "--dialect", dialect, "--progress", "none"});
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+    EXPECT_NE(result.errors.find("vernier: warning: "), std::string::npos) << result.errors;
+    EXPECT_NE(result.errors.find("fp8_channel has no blocks"), std::string::npos);
+    const CommandResult audit = RunVernier({"validate", output.string(), "--engine", "vllm"});
+    EXPECT_EQ(audit.exit_code, 1) << audit.output;
+    EXPECT_NE(audit.output.find("V05"), std::string::npos) << audit.output;
+  }
+  const CommandResult quiet = RunVernier({"convert", Llama().string(), Place("even").string(),
+                                          "--weights", "fp8_block", "--progress", "none"});
+  EXPECT_EQ(quiet.errors.find("warning"), std::string::npos) << quiet.errors;
+}
+
+// Engines have one weight scale for a fused matrix, and round parts with others a second time.
+TEST_F(ConvertFormatsTest, PartsOfAFusedMatrixShareTheirFp8Scale) {
+  for (const std::string dialect : {"modelopt", "compressed-tensors"}) {
+    SCOPED_TRACE(dialect);
+    Convert(Llama(), dialect, Arguments("fp8", dialect));
+    const checkpoint::SourceModel model = checkpoint::OpenAnySourceModel(Place(dialect));
+    std::map<std::string, std::set<std::vector<std::byte>>> scales;
+    std::set<std::vector<std::byte>> all;
+    for (const checkpoint::LogicalWeight& weight : model.layout.weights) {
+      if (weight.format != checkpoint::formats::kFp8Tensor) continue;
+      std::vector<std::byte> scale(model.checkpoint.tensor(weight.scale).info.Bytes());
+      model.checkpoint.Read(weight.scale, 0, scale);
+      scales[weight.fused_group.empty() ? weight.module : weight.fused_group].insert(scale);
+      all.insert(scale);
+    }
+    EXPECT_EQ(scales.size(), 2u * 4) << "qkv, o, gate and up, and down in two layers";
+    for (const auto& [group, distinct] : scales) EXPECT_EQ(distinct.size(), 1u) << group;
+    EXPECT_GT(all.size(), 1u);
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
 
 #include "base/file.h"
 #include "base/hash.h"
@@ -131,6 +132,45 @@ TEST_F(EvalTest, TheProtocolIsNamedInFull) {
               1e-6);
   ASSERT_EQ(result.at("activations").size(), 1u);
   EXPECT_EQ(result.at("activations")[0].at("format"), "none");
+}
+
+void SetNumber(const fs::path& checkpoint, const std::string& tensor, float value) {
+  Overwrite(checkpoint, tensor, 0, std::as_bytes(std::span(&value, 1)));
+}
+
+// What vLLM and FlashInfer do where the experts of a layer have scales of their own.
+TEST_F(EvalTest, ExpertsHaveTheLargestInputScaleOfTheirLayerOrTheirOwn) {
+  const auto evaluate = [&](const fs::path& checkpoint, const std::string& scale) {
+    return RunJson({checkpoint, "--reference", Path("bf16"), "--data", Path("rows.jsonl"),
+                    "--window", "32", "--dtype", "float32", "--variants", "weights+activations",
+                    "--expert-input-scale", scale});
+  };
+  const fs::path equal = Path("lossless"), uneven = Path("uneven");
+  EXPECT_EQ(evaluate(equal, "largest").at("raised_scales"), 0);
+  EXPECT_EQ(MeanKl(evaluate(equal, "largest").at("variants")[1]),
+            MeanKl(evaluate(equal, "own").at("variants")[1]));
+  fs::copy(equal, uneven);
+  SetNumber(uneven, "layers.1.ffn.experts.3.w2.input_scale", 1.0f);
+  const Json largest = evaluate(uneven, "largest"), own = evaluate(uneven, "own");
+  EXPECT_EQ(largest.at("expert_input_scale"), "largest");
+  EXPECT_EQ(largest.at("raised_scales"), 15) << "of 16 experts";
+  EXPECT_EQ(own.at("raised_scales"), 0);
+  EXPECT_NE(MeanKl(largest.at("variants")[1]), MeanKl(own.at("variants")[1]));
+}
+
+// A part of a fused matrix with a scale of its own, as other toolkits write.
+TEST_F(EvalTest, Fp8WithSeveralScalesIsRoundedAgain) {
+  Make({"convert", Path("bf16"), Path("fp8"), "--weights", "fp8", "--input-scale", "0.01"});
+  const auto evaluate = [&] {
+    return RunJson(
+        {Path("fp8"), "--data", Path("rows.jsonl"), "--window", "32", "--variants", "weights"});
+  };
+  EXPECT_EQ(evaluate().at("requantised_weights"), 0) << "what Vernier writes has one scale";
+  SetNumber(Path("fp8"), "layers.1.ffn.experts.3.w1.weight_scale", 0.125f);
+  EXPECT_EQ(evaluate().at("requantised_weights"), 2) << "w1 and w3";
+  const CommandResult text =
+      Run({Path("fp8"), "--data", Path("rows.jsonl"), "--window", "32", "--variants", "weights"});
+  EXPECT_THAT(text.output, HasSubstr("FP8: 2 parts of fused matrices are rounded again"));
 }
 
 TEST_F(EvalTest, AParquetFileIsItsRows) {

@@ -175,8 +175,8 @@ TEST_F(KvCacheCommandTest, DeepseekV3sLatentCacheHasOneScale) {
   Json config = ReadJsonFile(bf16 / "config.json");
   config["num_nextn_predict_layers"] = 0;  // it has no such layer
   WriteFileAtomically(bf16 / "config.json", config.dump());
-  const CommandResult converted =
-      RunVernier({"convert", bf16.string(), fp8.string(), "--weights", "fp8_block"});
+  const CommandResult converted = RunVernier({"convert", bf16.string(), fp8.string(), "--weights",
+                                              "fp8_block", "--dialect", "compressed-tensors"});
   ASSERT_EQ(converted.exit_code, 0) << converted.errors;
   Json recipe = ReadJsonFile(kSourceTree / "recipes/deepseek-v3-nvfp4.json", JsonComments::kAllow);
   Run(WriteRecipe(dir_.path(), recipe), fp8);

@@ -50,6 +50,16 @@ TEST_F(ProgressWriterTest, JsonLinesAreObjectsWithFractionAndEta) {
   EXPECT_DOUBLE_EQ(events[2].at("job_eta_seconds"), 0.0);
 }
 
+TEST_F(ProgressWriterTest, WarningsAreLinesInEveryStyle) {
+  for (const ProgressStyle style : {ProgressStyle::kNone, ProgressStyle::kPlain}) {
+    ProgressWriter(style, stream_).Warn("vLLM does not load it");
+  }
+  ProgressWriter(ProgressStyle::kJson, stream_).Warn("nor that");
+  EXPECT_EQ(Written(),
+            "vernier: warning: vLLM does not load it\nvernier: warning: vLLM does not load it\n"
+            "{\"event\":\"warning\",\"detail\":\"nor that\"}\n");
+}
+
 TEST_F(ProgressWriterTest, OffATerminalLinesArePlain) {
   ProgressWriter writer(ProgressStyle::kAuto, stream_);
   Progress progress(writer, {{"export", 1.0}});

@@ -50,6 +50,27 @@ TEST_F(RunTest, MakesAValidatedCheckpointAndSaysSo) {
   EXPECT_TRUE(index.contains("mtp.0.ffn.experts.0.w1.scale")) << "MTP must be carried through";
 }
 
+TEST_F(RunTest, ReadyIdsNeedNoTokenizer) {
+  const std::filesystem::path model =
+      std::filesystem::path(VERNIER_TEST_DATA) / "models/tiny-llama";  // which has none
+  ASSERT_FALSE(std::filesystem::exists(model / "tokenizer.json"));
+  Json recipe = SyntheticRecipe(dir_.path(), model, /*vocab=*/64, /*samples=*/2,
+                                /*sequence_length=*/32);
+  recipe["quantize"] = {{{"role", "attention"}, {"format", "nvfp4"}}};
+  const auto run = [&] {
+    return RunVernier({"run", WriteRecipe(dir_.path(), recipe), "--progress", "none"});
+  };
+  const CommandResult ids = run();
+  EXPECT_EQ(ids.exit_code, 0) << ids.errors;
+  recipe["output"] = (dir_.path() / "other").string();
+  recipe["run_dir"] = (dir_.path() / "other.run").string();
+  WriteFileAtomically(dir_.path() / "ids.jsonl", "{\"text\": \"needs one\"}\n");
+  const CommandResult text = run();
+  EXPECT_EQ(text.exit_code, 1);
+  EXPECT_THAT(text.errors, HasSubstr("VN-DATA-001"));
+  EXPECT_THAT(text.errors, HasSubstr("holds no tokenizer.json"));
+}
+
 TEST_F(RunTest, SaysWhereItsTimeWent) {
   RunTo("silent");
   for (const char* phase : {"time +calibrate", " export", " validate"}) {

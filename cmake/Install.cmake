@@ -34,6 +34,9 @@ if(VERNIER_WITH_TORCH)
 endif()
 
 if(VERNIER_WHEEL)
+  if(VERNIER_WHEEL_PREFIX)  # of the libraries that are linked into the wheel
+    install(DIRECTORY ${VERNIER_WHEEL_PREFIX}/licences DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT vernier)
+  endif()
   return()
 endif()
 

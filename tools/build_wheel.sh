@@ -23,22 +23,21 @@ export PYTHONPATH=$python ZIG_GLOBAL_CACHE_DIR=$root/zig-cache ZIG_LOCAL_CACHE_D
 
 mkdir -p "$work/zig"
 wrap() { printf '#!/bin/sh\nexec %s %s "$@"\n' "$python/ziglang/zig" "$2" >"$work/zig/$1" && chmod +x "$work/zig/$1"; }
-wrap cc "cc -target $arch-linux-gnu.$glibc"
-wrap c++ "c++ -target $arch-linux-gnu.$glibc"
+# Without symbols, here because the machine's strip knows one processor.
+wrap cc "cc -target $arch-linux-gnu.$glibc -s"
+wrap c++ "c++ -target $arch-linux-gnu.$glibc -s"
 wrap ar ar
 wrap ranlib ranlib
 tools/wheel/fetch_sources.sh "$root/sources"
 tools/wheel/build_dependencies.sh "$arch" "$root/sources" "$work"
 
-# Symbols are left out when linking, because the machine's strip knows one processor.
 rm -rf "$work/wheel"
 PKG_CONFIG_LIBDIR=$work/prefix/lib/pkgconfig:$work/prefix/share/pkgconfig _PYTHON_HOST_PLATFORM=linux-$arch \
   python3 -m pip wheel . --quiet --disable-pip-version-check --no-build-isolation --no-deps --wheel-dir "$work/wheel" \
   --config-settings=build-dir="$work/vernier" --config-settings=install.strip=false \
   --config-settings=cmake.define.CMAKE_TOOLCHAIN_FILE="$PWD/tools/wheel/zig.cmake" \
   --config-settings=cmake.define.VERNIER_WHEEL_ARCH="$arch" --config-settings=cmake.define.VERNIER_WHEEL_ZIG="$work/zig" \
-  --config-settings=cmake.define.VERNIER_WHEEL_PREFIX="$work/prefix" --config-settings=cmake.define.VERNIER_WITH_TORCH=OFF \
-  --config-settings=cmake.define.CMAKE_EXE_LINKER_FLAGS=-s --config-settings=cmake.define.CMAKE_SHARED_LINKER_FLAGS=-s
+  --config-settings=cmake.define.VERNIER_WHEEL_PREFIX="$work/prefix" --config-settings=cmake.define.VERNIER_WITH_TORCH=OFF
 python3 -m wheel tags --remove --platform-tag "manylinux_${glibc/./_}_$arch" "$work"/wheel/*.whl >/dev/null
 tools/wheel/check_wheel.py "$glibc" "$work"/wheel/*.whl
 mv "$work"/wheel/*.whl "$root"

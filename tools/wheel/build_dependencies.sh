@@ -11,6 +11,10 @@ mkdir -p prefix/lib prefix/include built
 if [ ! -d prefix/share/cmake ]; then
   mkdir -p prefix/share && cp -r "$sources"/headers/usr/include/. prefix/include && cp -r "$sources"/headers/usr/share/. prefix/share
 fi
+# What their licences ask for: to be named wherever they are.
+mkdir -p prefix/licences
+for file in "$sources"/*/debian/copyright; do cp "$file" "prefix/licences/$(basename "${file%/debian/copyright}")"; done
+for folder in "$sources"/headers/usr/share/doc/*; do cp "$folder/copyright" "prefix/licences/${folder##*/}"; done
 
 # once NAME COMMAND...: unless it was done
 once() {

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "api/run_job.h"
+#include "api/text.h"
 #include "api/torch_library.h"
 #include "jobs/build_info.h"
 
@@ -18,7 +19,7 @@ vernier_status vernier_run_job(const char* job, const char* specification,
     return vernier::api::RunInTorchLibrary(call);
   } catch (...) {
     if (summary != nullptr) *summary = nullptr;
-    return vernier::api::FailWithCurrentException(call);
+    return vernier::api::FailWithCurrentException(error);
   }
 }
 

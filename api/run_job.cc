@@ -1,13 +1,10 @@
 #include "api/run_job.h"
 
 #include <atomic>
-#include <cstdlib>
-#include <cstring>
 #include <exception>
-#include <new>
 #include <string>
 
-#include "base/error.h"
+#include "api/text.h"
 #include "base/json.h"
 #include "jobs/catalogue.h"
 
@@ -54,31 +51,6 @@ class Caller final : public ProgressListener {
   std::atomic<bool> stop_ = false;  // events may come from other threads
 };
 
-// For vernier_free; null when there is no memory for it.
-char* CopyOf(const std::string& text) {
-  char* copy = static_cast<char*>(std::malloc(text.size() + 1));
-  if (copy != nullptr) std::memcpy(copy, text.c_str(), text.size() + 1);
-  return copy;
-}
-
-void Put(char** place, const std::string& text) {
-  if (place != nullptr) *place = CopyOf(text);
-}
-
-Json ErrorJson(const Error& error) {
-  return {{"code", CodeName(error.code())},   {"meaning", CodeSummary(error.code())},
-          {"subject", error.parts().subject}, {"problem", error.parts().problem},
-          {"remedy", error.parts().remedy},   {"message", error.what()}};
-}
-
-vernier_status FailWith(const JobCall& call, const Error& error) {
-  // Names from files need not be UTF-8.
-  Put(call.error, ErrorJson(error).dump(-1, ' ', false, Json::error_handler_t::replace));
-  return error.code() == ErrorCode::kInterrupted ? VERNIER_STOPPED : VERNIER_FAILED;
-}
-
-std::string_view TextOf(const char* text) { return text == nullptr ? "" : text; }
-
 }  // namespace
 
 bool NeedsModels(const JobCall& call) {
@@ -90,20 +62,6 @@ bool NeedsModels(const JobCall& call) {
   }
 }
 
-vernier_status FailWithCurrentException(const JobCall& call) {
-  try {
-    throw;
-  } catch (const Error& error) {
-    return FailWith(call, error);
-  } catch (const std::bad_alloc&) {
-    return FailWith(call, Error(ErrorCode::kOutOfMemory, "vernier", "out of memory",
-                                "Lower device_memory, host_memory or stream_memory"));
-  } catch (const std::exception& error) {
-    return FailWith(call,
-                    Error(ErrorCode::kUnexpected, "vernier", error.what(), "Please report it"));
-  }
-}
-
 vernier_status RunJob(const JobCall& call, const jobs::ModelJobs* models) {
   if (call.summary != nullptr) *call.summary = nullptr;
   if (call.error != nullptr) *call.error = nullptr;
@@ -112,10 +70,10 @@ vernier_status RunJob(const JobCall& call, const jobs::ModelJobs* models) {
     const Json specification = ParseJson(TextOf(call.specification), kOrigin);
     Caller caller(call);
     const Json summary = job.run(specification, models, caller);
-    Put(call.summary, summary.dump(-1, ' ', false, Json::error_handler_t::replace));
+    PutJson(summary, call.summary);
     return VERNIER_OK;
   } catch (...) {
-    return FailWithCurrentException(call);
+    return FailWithCurrentException(call.error);
   }
 }
 

@@ -24,10 +24,6 @@ bool NeedsModels(const JobCall& call);
 // `models` may be null unless NeedsModels.
 vernier_status RunJob(const JobCall& call, const jobs::ModelJobs* models);
 
-// Fills in what the caller is told when `call` fails with the error under way; to be called in a
-// catch clause.
-vernier_status FailWithCurrentException(const JobCall& call);
-
 }  // namespace vernier::api
 
 #endif  // VERNIER_API_RUN_JOB_H_

@@ -31,7 +31,7 @@ RunFunction Load() {
               std::filesystem::exists(path)
                   ? std::string("cannot be loaded: ") + dlerror()
                   : "running a model needs this library, which is not there",
-              "Install a build with -DVERNIER_WITH_TORCH=ON");
+              "Install a build with libtorch, as docs/install.md says");
 }
 
 }  // namespace

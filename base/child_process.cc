@@ -49,9 +49,6 @@ class SpawnSettings {
   SpawnSettings& operator=(const SpawnSettings&) = delete;
 
   void Redirect(int from, int to) { posix_spawn_file_actions_adddup2(&actions_, from, to); }
-  void RunIn(const std::filesystem::path& directory) {
-    posix_spawn_file_actions_addchdir_np(&actions_, directory.c_str());
-  }
   // 0, or an errno.
   int Spawn(const std::vector<std::string>& arguments, pid_t* pid) const {
     std::vector<char*> argv;
@@ -80,7 +77,6 @@ std::optional<ChildProcess> ChildProcess::Start(const Command& command) {
   settings.Redirect(ends[1], STDIN_FILENO);
   settings.Redirect(ends[1], STDOUT_FILENO);
   settings.Redirect(fileno(errors.get()), STDERR_FILENO);
-  if (!command.directory.empty()) settings.RunIn(command.directory);
   pid_t pid = -1;
   const int failure = settings.Spawn(command.arguments, &pid);
   close(ends[1]);

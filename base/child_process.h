@@ -6,7 +6,6 @@
 
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -21,9 +20,8 @@ namespace vernier {
 class ChildProcess {
  public:
   struct Command {
-    std::vector<std::string> arguments;    // the program first: a path, or a name that PATH finds
-    std::filesystem::path directory = {};  // where it runs; empty: here
-    std::chrono::seconds patience{600};    // how long a line is waited for
+    std::vector<std::string> arguments;  // the program first: a path, or a name that PATH finds
+    std::chrono::seconds patience{600};  // how long a line is waited for
   };
 
   // Runs the program, without a shell. Nothing when there is no such program. Errors: kFileOpen

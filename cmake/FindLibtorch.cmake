@@ -1,16 +1,15 @@
 # Defines vernier_torch: libtorch, from Debian's libtorch-dev or from a PyTorch wheel
-# (-DTorch_DIR=.../site-packages/torch/share/cmake/Torch). CMake's own Torch package is used because
-# both ship it; its global compile flags are kept out of the torch-free folders.
-set(saved_cxx_flags "${CMAKE_CXX_FLAGS}")
-if(Torch_DIR)
-  # TorchConfig looks for its Caffe2 and libtorch by name: its own must come before Debian's.
-  cmake_path(GET Torch_DIR PARENT_PATH torch_cmake_dir)
-  list(PREPEND CMAKE_PREFIX_PATH "${torch_cmake_dir}/../..")
-endif()
-find_package(Torch REQUIRED)
-set(CMAKE_CXX_FLAGS "${saved_cxx_flags}")
-
+# (-DTorch_DIR=.../site-packages/torch/share/cmake/Torch).
 add_library(vernier_torch INTERFACE)
+if(Torch_DIR AND EXISTS "${Torch_DIR}/../../../version.py")
+  include(WheelLibtorch)
+else()
+  # CMake's own Torch package; its global compile flags are kept out of the torch-free folders.
+  set(saved_cxx_flags "${CMAKE_CXX_FLAGS}")
+  find_package(Torch REQUIRED)
+  set(CMAKE_CXX_FLAGS "${saved_cxx_flags}")
+endif()
+
 # SYSTEM: warnings inside libtorch's headers are not ours.
 target_include_directories(vernier_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
 # Wheels bring the headers of another {fmt} along, which would come before those of the library that

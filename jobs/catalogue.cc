@@ -7,6 +7,7 @@
 #include "audit/report_json.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "jobs/amax.h"
 #include "jobs/inspect.h"
 #include "jobs/pipeline.h"
 #include "jobs/plan_report.h"
@@ -85,6 +86,10 @@ Json ReportJob(const Json& spec, const ModelJobs*, ProgressListener& listener) {
   return ReportJson(WriteReport(ReadReportSpec(spec), listener));
 }
 
+Json AmaxJob(const Json& spec, const ModelJobs*, ProgressListener&) {
+  return ReadAmax(ReadAmaxSpec(spec));
+}
+
 Json EvalJob(const Json& spec, const ModelJobs* models, ProgressListener& listener) {
   return EvalJson(RequireModels(models, "eval").Evaluate(ReadEvalSpec(spec), listener));
 }
@@ -112,6 +117,7 @@ constexpr auto kJobs = std::to_array<Job>({{"inspect", Never, InspectJob},
                                            {"run", RunNeeds, RunJob},
                                            {"validate", Never, ValidateJob},
                                            {"report", Never, ReportJob},
+                                           {"amax", Never, AmaxJob},
                                            {"eval", Always, EvalJob},
                                            {"generate", Always, GenerateJob},
                                            {"layertest", Always, LayerTestJob},

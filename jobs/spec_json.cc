@@ -179,6 +179,14 @@ ReportSpec ReadReportSpec(const Json& spec) {
   return result;
 }
 
+std::filesystem::path ReadAmaxSpec(const Json& spec) {
+  SpecReader reader(spec, "amax");
+  std::filesystem::path run;
+  reader.Require("run", run);
+  reader.Finish();
+  return run;
+}
+
 EvalSpec ReadEvalSpec(const Json& spec) {
   SpecReader reader(spec, "eval");
   EvalSpec result;

@@ -38,6 +38,7 @@ ConvertSpec ReadConvertSpec(const Json& spec);
 DequantizeSpec ReadDequantizeSpec(const Json& spec);
 ValidateSpec ReadValidateSpec(const Json& spec);
 ReportSpec ReadReportSpec(const Json& spec);
+std::filesystem::path ReadAmaxSpec(const Json& spec);
 EvalSpec ReadEvalSpec(const Json& spec);
 GenerateSpec ReadGenerateSpec(const Json& spec);
 LayerTestSpec ReadLayerTestSpec(const Json& spec);

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "checkpoint/families/kv_cache.h"
-#include "quantizers/nvfp4.h"
 #include "recipes/source_convention.h"
 #include "recipes/target_format.h"
 
@@ -57,11 +56,10 @@ void CheckNvfp4Cache(const SourceModel& source, const Recipe& recipe, const Plan
   if (std::ranges::any_of(entries, [](const KvCacheEntry& e) { return e.keys && e.values; })) {
     Refuse(recipe, "engines keep no latent vectors of attention in NVFP4", "Set it to \"fp8\"");
   }
-  const int64_t head_dim = source.family->Dims().head_dim;
-  if (head_dim % quantizers::kNvfp4BlockSize != 0) {
+  const int64_t head_dim = source.family->Dims().head_dim, block = BlockColumns(formats::kNvfp4);
+  if (head_dim % block != 0) {
     Refuse(recipe,
-           fmt::format("heads of {} channels are no whole blocks of {}", head_dim,
-                       quantizers::kNvfp4BlockSize),
+           fmt::format("heads of {} channels are no whole blocks of {}", head_dim, block),
            "Set it to \"fp8\"");
   }
 }

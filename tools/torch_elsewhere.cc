@@ -14,7 +14,7 @@ const jobs::ModelJobs& RequireTorch(const CommandContext& context, std::string_v
   execv(companion.c_str(), context.argv);
   throw Error(ErrorCode::kNoTorch, companion.string(),
               fmt::format("{} needs this program, which builds without libtorch lack", what),
-              "Build with -DVERNIER_WITH_TORCH=ON");
+              "Install a build with libtorch, as docs/install.md says");
 }
 
 }  // namespace vernier::tools

@@ -7,6 +7,9 @@
 #ifndef VERNIER_C_H_
 #define VERNIER_C_H_
 
+#include <stddef.h>
+#include <stdint.h>
+
 #if defined(__GNUC__)
 #define VERNIER_API __attribute__((visibility("default")))
 #else
@@ -57,8 +60,33 @@ VERNIER_API vernier_status vernier_run_job(const char* job, const char* specific
                                            vernier_progress_fn progress, void* user, char** summary,
                                            char** error);
 
-/* Frees a text of vernier_run_job; null is fine. */
+/* Frees a text that one of these functions handed over; null is fine. */
 VERNIER_API void vernier_free(char* text);
+
+/* Tensors that are read into the caller's memory: the weights of a checkpoint, dequantised, or what
+ * a calibration observed. One may be read by several threads at a time. */
+typedef struct vernier_tensors vernier_tensors;
+
+/* Opens a checkpoint or a run directory; nothing but headers is read.
+ *   tensors: where the handle goes; null unless VERNIER_OK
+ *   list:    where the list goes, a JSON array of {"name", "dtype", "shape", ...}; may be null.
+ *            dtype is "F32", of statistics "F64" and "I64" as well. Weights have "role", "format"
+ * and "layer" (-1: of no layer), statistics "statistic", "module", "layer" and "tokens". error: as
+ * of vernier_run_job */
+VERNIER_API vernier_status vernier_open_weights(const char* checkpoint, vernier_tensors** tensors,
+                                                char** list, char** error);
+VERNIER_API vernier_status vernier_open_statistics(const char* run, vernier_tensors** tensors,
+                                                   char** list, char** error);
+
+/* Writes rows [first_row, first_row + rows) of a tensor, row-major, to `values`: memory at a
+ * multiple of eight bytes, of exactly the `bytes` that they take. Rows are slices of the first
+ * dimension; a scalar is one row. */
+VERNIER_API vernier_status vernier_read_tensor(const vernier_tensors* tensors, const char* name,
+                                               int64_t first_row, int64_t rows, void* values,
+                                               size_t bytes, char** error);
+
+/* Null is fine. */
+VERNIER_API void vernier_close_tensors(vernier_tensors* tensors);
 
 /* "0.1.0" */
 VERNIER_API const char* vernier_version(void);

@@ -2,10 +2,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "tests/support/command.h"
@@ -142,6 +146,50 @@ TEST(Api, CTakesNullForWhatIsNotWanted) {
   EXPECT_EQ(Json::parse(error).at("code"), "VN-FILE-005");
   vernier_free(error);
   vernier_free(nullptr);
+}
+
+TEST(Api, CReadsTensorsIntoTheCallersMemory) {
+  vernier_tensors* tensors = nullptr;
+  char* text = nullptr;
+  ASSERT_EQ(vernier_open_weights(kModel.c_str(), &tensors, &text, nullptr), VERNIER_OK);
+  const Json list = Json::parse(text);
+  vernier_free(text);
+  const auto found = std::ranges::find(list, "layers.0.ffn_norm.weight", [](const Json& row) {
+    return row.at("name").get<std::string>();
+  });
+  ASSERT_NE(found, list.end());
+  const auto rows = found->at("shape").at(0).get<int64_t>();
+  std::vector<double> memory(static_cast<size_t>(rows));  // twice of what F32 takes
+  const size_t bytes = static_cast<size_t>(rows) * sizeof(float);
+  const char* name = "layers.0.ffn_norm.weight";
+  EXPECT_EQ(vernier_read_tensor(tensors, name, 0, rows, memory.data(), bytes, nullptr), VERNIER_OK);
+  EXPECT_NE(memory.front(), 0);
+  EXPECT_EQ(memory.back(), 0);  // nothing behind the values
+
+  for (const auto& [place, first, size] :
+       {std::tuple{memory.data(), int64_t{0}, bytes - 1}, {memory.data(), int64_t{1}, bytes}}) {
+    char* error = nullptr;
+    EXPECT_EQ(vernier_read_tensor(tensors, name, first, rows, place, size, &error), VERNIER_FAILED);
+    EXPECT_EQ(Json::parse(error).at("code"), "VN-ARG-001");
+    vernier_free(error);
+  }
+  char* error = nullptr;
+  char* unaligned = reinterpret_cast<char*>(memory.data()) + 1;
+  EXPECT_EQ(vernier_read_tensor(tensors, name, 0, rows, unaligned, bytes, &error), VERNIER_FAILED);
+  EXPECT_THAT(error, HasSubstr("eight bytes"));
+  vernier_free(error);
+  vernier_close_tensors(tensors);
+  vernier_close_tensors(nullptr);
+}
+
+TEST(Api, CTellsWhyThereAreNoTensors) {
+  vernier_tensors* tensors = nullptr;
+  char *list = nullptr, *error = nullptr;
+  EXPECT_EQ(vernier_open_statistics("/nowhere", &tensors, &list, &error), VERNIER_FAILED);
+  EXPECT_EQ(tensors, nullptr);
+  EXPECT_EQ(list, nullptr);
+  EXPECT_THAT(error, HasSubstr("/nowhere"));
+  vernier_free(error);
 }
 
 TEST(Api, SaysWhichVernierItIs) {

@@ -57,11 +57,12 @@ std::vector<std::string> Extensions() {
   return extensions;
 }
 
-// But those that are the names of something else too: "bf16" of arithmetic, "fp8" of a cache.
+// But those that are the names of something else too: "bf16" of arithmetic, "fp8" and "nvfp4" of a
+// cache.
 std::vector<std::string> FormatsWritten() {
   std::vector<std::string> names;
   for (const checkpoint::Codec* codec : checkpoint::Codecs()) {
-    const bool ambiguous = codec->target == "bf16" || codec->target == "fp8";
+    const bool ambiguous = codec->target == "bf16" || codec->target == "fp8" || codec->target == "nvfp4";
     if (codec->written() && !ambiguous) names.emplace_back(codec->target);
   }
   return names;

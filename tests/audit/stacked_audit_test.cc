@@ -68,6 +68,7 @@ class StackedAuditTest : public ::testing::TestWithParam<StackForm> {
     jobs::Convert({.places = {.source = source.string(), .output = Path(name).string()},
                    .recipe = {},
                    .weights = format,
+                   .dialect = &dialects::kCompressedTensors,  // which holds experts in FP8 rows
                    .layouts = {},
                    .command = {}},
                   nobody);

@@ -320,7 +320,7 @@ TEST_F(BashCompletionTest, FlagsOfASubcommand) {
 }
 
 TEST_F(BashCompletionTest, NamesOfValues) {
-  EXPECT_THAT(Complete("run x --kv-cache \"\""), ElementsAre("none", "fp8", "fp8_cast"));
+  EXPECT_THAT(Complete("run x --kv-cache \"\""), ElementsAre("none", "fp8", "fp8_cast", "nvfp4", "nvfp4_cast"));
   EXPECT_THAT(Complete("run x --kv-cache fp8"), ElementsAre("fp8", "fp8_cast"));
   EXPECT_THAT(Complete("convert a b --dialect = co"), ElementsAre("compressed-tensors"));
   EXPECT_THAT(Complete("convert a b --dialect ="), ElementsAre("modelopt", "compressed-tensors"));

@@ -100,7 +100,8 @@ TEST(StackedSource, ADequantisedStackIsMeasured) {
     const CommandResult result = RunVernier(arguments);
     EXPECT_EQ(result.exit_code, 0) << result.output << result.errors;
   };
-  run({"convert", apart.string(), place("fp8"), "--weights", "fp8_channel"});
+  run({"convert", apart.string(), place("fp8"), "--weights", "fp8_channel", "--dialect",
+       "compressed-tensors"});
   StackExperts(place("fp8"), place("stacked"), {});
   Json config = ReadJsonFile(place("stacked/config.json"));
   config["model_type"] = "qwen3_5_moe";  // which has stacks

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -159,6 +160,15 @@ std::string PhaseText(const jobs::PhaseOutcome& phase) {
   return use ? text + ", busy: " + BusyText(*use) : text;
 }
 
+// GGUF files, which have no config.json beside them, are no audit's to read.
+std::string CheckCommand(const jobs::PipelineSummary& summary) {
+  if (!std::filesystem::exists(summary.output / "config.json")) {
+    return "the same command: it compares every byte with the hashes of this run";
+  }
+  return fmt::format("vernier validate {} --source {}", summary.output.string(),
+                     summary.source.string());
+}
+
 void PrintLayout(const jobs::LayoutOutcome& written) {
   const auto& [layout, pack] = written;
   fmt::print("layout       {}: {} files", exporter::KernelLayoutName(layout), pack.files);
@@ -186,8 +196,7 @@ void PrintRunSummary(const jobs::PipelineSummary& summary, bool timings) {
   fmt::print("state        {}\n", summary.run_dir.string());
   if (summary.exported) {
     fmt::print("output       {}\n", summary.output.string());
-    fmt::print("check again  vernier validate {} --source {}\n", summary.output.string(),
-               summary.source.string());
+    fmt::print("check again  {}\n", CheckCommand(summary));
   }
   for (const jobs::LayoutOutcome& written : summary.layouts) PrintLayout(written);
 }

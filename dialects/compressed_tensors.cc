@@ -216,7 +216,6 @@ constinit const Dialect kCompressedTensors = {
     .number = checkpoint::DType::kBF16,
     .format_name = NameOfFormat,
     .missing_format = "its configurations have no name for it",
-    .missing_format_remedy = "Choose another format",
     .make_config = MakeCompressedTensorsConfig};
 
 }  // namespace vernier::dialects

@@ -24,8 +24,9 @@ std::string ProductOf(const LogicalWeight& weight) {
 std::map<std::string, float> LargestScales(const checkpoint::SourceModel& model, int layer) {
   std::map<std::string, float> largest;
   for (const LogicalWeight& weight : model.layout.weights) {
+    if (layer >= 0 && weight.layer != layer) continue;
     const std::string product = ProductOf(weight);
-    if (product.empty() || (layer >= 0 && weight.layer != layer)) continue;
+    if (product.empty()) continue;
     const ActivationQuantization found = ReadActivationQuantization(model.checkpoint, weight);
     if (HasStaticScale(found)) largest[product] = std::max(largest[product], found.scale);
   }

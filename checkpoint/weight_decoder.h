@@ -35,6 +35,9 @@ ByteRange ScaleRange(const Checkpoint& checkpoint, const LogicalWeight& weight, 
 // formats without one. kBadWeightValue for 0, NaN, infinity and a divisor without a reciprocal.
 float ReadGlobalScale(const Checkpoint& checkpoint, const LogicalWeight& weight);
 
+// The static scale of its inputs, as a multiplier; 1.0 for a weight without one. Errors as above.
+float ReadInputScale(const Checkpoint& checkpoint, const LogicalWeight& weight);
+
 // Some rows of a weight. main and scale are exactly the bytes of MainRange and ScaleRange, at any
 // alignment; global_scale is ReadGlobalScale's.
 struct RawRows {

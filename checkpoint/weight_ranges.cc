@@ -69,18 +69,31 @@ RawRows SubRows(const Checkpoint& checkpoint, const LogicalWeight& weight, const
           .global_scale = rows.global_scale};
 }
 
-float ReadGlobalScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
-  if (weight.global_scale == Checkpoint::kNotFound) return 1.0f;
+namespace {
+
+// `scale`: an F32 tensor of one element, or none.
+float ReadMultiplier(const Checkpoint& checkpoint, size_t scale, bool is_divisor) {
+  if (scale == Checkpoint::kNotFound) return 1.0f;
   float value = 0;
-  checkpoint.Read(weight.global_scale, 0, std::as_writable_bytes(std::span(&value, 1)));
-  RefuseNonFinite(checkpoint, weight.global_scale, 0, std::span<const float>(&value, 1));
-  if (value == 0) FailValue(checkpoint, weight.global_scale, 0, "zero");
-  if (!weight.global_scale_is_divisor) return value;
+  checkpoint.Read(scale, 0, std::as_writable_bytes(std::span(&value, 1)));
+  RefuseNonFinite(checkpoint, scale, 0, std::span<const float>(&value, 1));
+  if (value == 0) FailValue(checkpoint, scale, 0, "zero");
+  if (!is_divisor) return value;
   const float multiplier = 1.0f / value;
-  if (!std::isfinite(multiplier)) {
-    FailValue(checkpoint, weight.global_scale, 0, "too small to divide by");
-  }
+  if (!std::isfinite(multiplier)) FailValue(checkpoint, scale, 0, "too small to divide by");
   return multiplier;
+}
+
+}  // namespace
+
+float ReadGlobalScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  return ReadMultiplier(checkpoint, weight.global_scale, weight.global_scale_is_divisor);
+}
+
+float ReadInputScale(const Checkpoint& checkpoint, const LogicalWeight& weight) {
+  assert(weight.input_scale == Checkpoint::kNotFound ||
+         checkpoint.tensor(weight.input_scale).info.dtype == DType::kF32);
+  return ReadMultiplier(checkpoint, weight.input_scale, weight.global_scale_is_divisor);
 }
 
 bool ExactInBf16(const Checkpoint& checkpoint, const LogicalWeight& weight) {

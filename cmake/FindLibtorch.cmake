@@ -1,6 +1,7 @@
 # Defines vernier_torch: libtorch, from Debian's libtorch-dev or from a PyTorch wheel
 # (-DTorch_DIR=.../site-packages/torch/share/cmake/Torch).
 add_library(vernier_torch INTERFACE)
+set(libstdcxx stdc++)
 if(Torch_DIR AND EXISTS "${Torch_DIR}/../../../version.py")
   include(WheelLibtorch)
 else()
@@ -27,4 +28,4 @@ separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(vernier_torch INTERFACE ${torch_flags})
 # libstdc++ comes first: the libtorch of PyTorch's wheels exports an old std::filesystem of its own,
 # and directory_iterator and remove_all of a newer compiler crash in it.
-target_link_libraries(vernier_torch INTERFACE stdc++ ${TORCH_LIBRARIES})
+target_link_libraries(vernier_torch INTERFACE ${libstdcxx} ${TORCH_LIBRARIES})

@@ -63,6 +63,8 @@ endfunction()
 
 # What libvernier is made of: code that may lie anywhere, whose names do not leave the library.
 function(vernier_library_code name)
+  # Hidden inline functions keep those of the standard library apart from the ones that libtorch was
+  # built with.
   set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden
                                            VISIBILITY_INLINES_HIDDEN ON)
 endfunction()

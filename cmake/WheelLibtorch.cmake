@@ -24,6 +24,12 @@ endforeach()
 if(device_libraries)
   list(APPEND TORCH_LIBRARIES -Wl,--no-as-needed ${device_libraries} -Wl,--as-needed)
 endif()
-# What these in turn need (CUDA's libraries lie in other packages) they find themselves when they are loaded.
+# What these in turn need (CUDA's libraries lie in other packages) they find themselves when they are loaded. The linker
+# then knows no libstdc++ of theirs, and takes hidden functions of it for missing ones unless it is named as a file.
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libstdc++.so.6
+                OUTPUT_VARIABLE shared_libstdcxx OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(IS_ABSOLUTE "${shared_libstdcxx}")
+  set(libstdcxx "${shared_libstdcxx}")
+endif()
 target_link_options(vernier_torch INTERFACE -Wl,--unresolved-symbols=ignore-in-shared-libs)
 message(STATUS "Found PyTorch ${Torch_VERSION}: ${torch_folder}")

@@ -224,7 +224,6 @@ constinit const Dialect kCompressedTensors = {
     .number = checkpoint::DType::kBF16,
     .format_name = NameOfFormat,
     .missing_format = "its configurations have no name for it",
-    .missing_format_remedy = "Choose another format",
     .experts_obstacle = ExpertsObstacleOfGroups,
     .experts_remedy =
         "Use fp8_channel, or give input scales (\"activations\": 1.0, or "

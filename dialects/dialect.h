@@ -73,6 +73,7 @@ struct Dialect {
   checkpoint::DType number = checkpoint::DType::kF32;  // of scales that are plain numbers
   bool blocks_have_four_dimensions = false;            // [down, 1, across, 1]
   KvScales kv_scales = {};
+  bool holds_kv_scales = true;
   const checkpoint::Container& (*container)() = checkpoint::SafetensorsContainer;
   // Engines want a static input scale for one scale a weight.
   bool needs_input_scales = false;
@@ -91,7 +92,8 @@ struct Dialect {
   std::string_view strict_about_blocks = "vLLM and SGLang";
   bool whole_block_columns = false;
 
-  // The configuration of an output with at least one quantised module.
+  // The configuration of an output with at least one quantised module. Null: its container holds
+  // all that engines read.
   QuantConfig (*make_config)(const ConfigRequest& request) = nullptr;
 };
 
@@ -100,6 +102,7 @@ std::span<const Dialect* const> Dialects();
 
 extern const Dialect kModelopt;           // NVIDIA's ModelOpt (unified_export_hf.py)
 extern const Dialect kCompressedTensors;  // vLLM project's compressed-tensors
+extern const Dialect kGguf;               // llama.cpp's files
 extern const Dialect kNative;  // X.scale or X.weight_scale_inv, as DeepSeek releases them
 
 // In whose convention a quantised weight is stored.

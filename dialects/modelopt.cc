@@ -132,7 +132,6 @@ constinit const Dialect kModelopt = {
     .missing_format =
         "its configurations have no name for it (of int4 only for AWQ's layout with "
         "pre_quant_scale, which is not written)",
-    .missing_format_remedy = "Set export.dialect to \"compressed-tensors\"",
     .experts_obstacle = ExpertsObstacle,
     .experts_remedy = "Set export.dialect to \"compressed-tensors\" (--dialect), which loads",
     .strict_about_blocks = "vLLM",

@@ -10,6 +10,7 @@ enum class OutputPart {
   kScale,        // scales of blocks, rows, or the whole weight
   kGlobalScale,  // NVFP4's F32; some dialects store its reciprocal
   kInputScale,   // one number; the same dialects store NVFP4's reciprocal
+  kMoreCodes,    // values too, of a weight that its container splits
   kShape,        // N and K, where the codes do not tell
   kKvScale,      // a scale of the key/value cache
 };

@@ -9,7 +9,7 @@ namespace vernier::dialects {
 
 std::span<const Dialect* const> Dialects() {
   static constexpr auto kDialects =
-      std::to_array<const Dialect*>({&kModelopt, &kCompressedTensors, &kNative});
+      std::to_array<const Dialect*>({&kModelopt, &kCompressedTensors, &kGguf, &kNative});
   return kDialects;
 }
 

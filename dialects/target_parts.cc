@@ -102,6 +102,17 @@ class PartList {
   std::vector<TargetPart> list_;
 };
 
+// Which dialects have it.
+std::string OtherDialects(Format format) {
+  std::string remedy;
+  for (const Dialect* other : Dialects()) {
+    if (!other->chosen || other->format_name(format).empty()) continue;
+    remedy +=
+        fmt::format("{} \"{}\"", remedy.empty() ? "Set export.dialect to" : " or", other->name);
+  }
+  return remedy.empty() ? "Choose another format" : remedy;
+}
+
 }  // namespace
 
 std::vector<TargetPart> TargetParts(const TargetRequest& request) {
@@ -134,7 +145,8 @@ void CheckTarget(Format format, const Dialect& dialect, const std::string& subje
   throw Error(ErrorCode::kBadRule, subject,
               fmt::format("the dialect {} cannot hold {}: {}", dialect.name, format->target,
                           dialect.missing_format),
-              std::string(dialect.missing_format_remedy));
+              dialect.missing_format_remedy.empty() ? OtherDialects(format)
+                                                    : std::string(dialect.missing_format_remedy));
 }
 
 bool HasNativeConfig(const checkpoint::SourceModel& source) {

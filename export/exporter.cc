@@ -120,8 +120,7 @@ class ExportJob {
     request_.progress.BeginPhase(
         kExportPhase, static_cast<double>(scale_bytes + request_.plan.OutputFileBytes()));
     VerifyFinished(records);
-    const std::vector<std::string> copied =
-        ListCopiedFiles(request_.source.checkpoint.directory(), *request_.plan.container);
+    const std::vector<std::string> copied = CopiedFiles();
     RequireSpace(copied);
     ResolveScales(scale_bytes);
     for (const recipes::OutputShard& shard : request_.plan.shards) {
@@ -140,6 +139,11 @@ class ExportJob {
     return [this, detail = std::move(detail)](uint64_t bytes) {
       request_.progress.Advance(static_cast<double>(bytes), detail);
     };
+  }
+
+  std::vector<std::string> CopiedFiles() const {
+    if (request_.plan.container->holds_all()) return {};
+    return ListCopiedFiles(request_.source.checkpoint.directory(), *request_.plan.container);
   }
 
   uint64_t ScaleBytes(const std::vector<size_t>& shards) const {
@@ -271,19 +275,25 @@ class ExportJob {
     written_.push_back({std::string(name), text.size(), HashHex(text)});
   }
 
-  void WriteOtherFiles(const std::vector<std::string>& copied) {
-    const std::vector<OutputFile> copies =
-        CopyFiles(request_.source.checkpoint.directory(), output_, copied);
-    summary_.copied_files = static_cast<int64_t>(copies.size());
-    const OutputConfigs configs =
+  OutputConfigs WriteConfigs() {
+    if (request_.plan.container->holds_all()) return {};
+    OutputConfigs configs =
         MakeOutputConfigs(request_.source, request_.plan, request_.recipe, kVersion);
-    for (const checkpoint::IndexFile& index : request_.plan.container->IndexFiles(files_)) {
-      WriteText(index.name, index.text);
-    }
     if (!configs.hf_quant_config.is_null()) {
       WriteText(kHfQuantConfigFileName, configs.hf_quant_config.dump(2) + "\n");
     }
     WriteText(kConfigFileName, configs.config.dump(2) + "\n");
+    return configs;
+  }
+
+  void WriteOtherFiles(const std::vector<std::string>& copied) {
+    const std::vector<OutputFile> copies =
+        CopyFiles(request_.source.checkpoint.directory(), output_, copied);
+    summary_.copied_files = static_cast<int64_t>(copies.size());
+    const OutputConfigs configs = WriteConfigs();
+    for (const checkpoint::IndexFile& index : request_.plan.container->IndexFiles(files_)) {
+      WriteText(index.name, index.text);
+    }
     if (folds_.CountUsed() > 0) WriteText(checkpoint::kFoldsFileName, folds_.Bytes());
 
     const std::vector<checkpoint::ClampedElements> clamped = ClampedOfConverted();

@@ -38,6 +38,7 @@ float StoredScale(const recipes::Plan& plan, const recipes::ScaleGroup& group, f
 }
 
 bool HoldsGroupScale(const recipes::Plan& plan, const recipes::OutputTensor& tensor) {
+  if (!plan.weights[tensor.weight].format) return false;  // a kept weight's own
   if (tensor.part == recipes::OutputPart::kGlobalScale) return true;
   return tensor.part == recipes::OutputPart::kScale &&
          plan.weights[tensor.weight].format->parts.span == checkpoint::ScaleSpan::kWeight;

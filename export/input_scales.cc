@@ -138,7 +138,8 @@ std::vector<bool> GroupsWithInputScale(const recipes::Plan& plan) {
   for (const recipes::OutputShard& shard : plan.shards) {
     for (const recipes::OutputTensor& tensor : shard.tensors) {
       if (tensor.part != recipes::OutputPart::kInputScale) continue;
-      scaled[plan.weights[tensor.weight].scale_group] = true;
+      const recipes::WeightPlan& weight = plan.weights[tensor.weight];
+      if (weight.format) scaled[weight.scale_group] = true;  // not a kept weight's own
     }
   }
   return scaled;

@@ -1,5 +1,7 @@
 #include "export/manifest_tensors.h"
 
+#include <fmt/format.h>
+
 #include <map>
 #include <string>
 #include <string_view>
@@ -18,6 +20,9 @@ using recipes::OutputPart;
 // What decided over a weight.
 std::string DecidedBy(const ManifestContent& content, size_t weight) {
   const recipes::WeightPlan& plan = content.plan.weights[weight];
+  if (plan.dropped && content.plan.container->holds_all()) {
+    return fmt::format("{} has no place for it", content.plan.dialect->name);
+  }
   if (plan.dropped) return "kv_cache " + std::string(recipes::KvCacheName(content.plan.kv_cache));
   if (plan.folded() && plan.format == checkpoint::formats::kBf16 &&
       !recipes::IsQuantised(content.source.layout.weights[weight])) {
@@ -74,6 +79,12 @@ class OutputNames {
 // replaced.
 bool IsConverted(const LogicalWeight& weight, size_t part) { return part != weight.input_scale; }
 
+// Whether its container holds a kept weight's numbers as they were, if in other bytes.
+bool KeepsValues(const recipes::WeightPlan& plan) {
+  if (plan.format != recipes::kKeep || !plan.placement) return false;
+  return !plan.placement->format || plan.placement->format == checkpoint::formats::kF32;
+}
+
 // What became of one tensor, or of one part of it.
 struct Fate {
   std::string_view action = "dropped";
@@ -87,6 +98,9 @@ Fate FateOf(const ManifestContent& content, const OutputNames& names, size_t ind
   const checkpoint::StackPart* in_stack = source.checkpoint.PartOf(part);
   const size_t stored = in_stack == nullptr ? part : in_stack->stored;
   if (!names.OfTensor(stored).empty()) return {"carried", names.OfTensor(stored), true};
+  if (KeepsValues(content.plan.weights[index]) && !names.OfWeight(index).empty()) {
+    return {"carried", names.OfWeight(index)};
+  }
   if (!IsConverted(weight, part)) return {};
   const checkpoint::StackPart* values = source.checkpoint.PartOf(weight.main);
   const std::string_view stacked =

@@ -18,10 +18,11 @@ std::span<const uint8_t> Codes(std::span<const std::byte> bytes) {
 }  // namespace
 
 uint64_t RowTarget::CodeBytes(int64_t rows, int64_t columns) const {
-  return checkpoint::CodeBytes(format->parts, rows, columns);
+  return keeps_codes() ? 0 : checkpoint::CodeBytes(format->parts, rows, columns);
 }
 
 uint64_t RowTarget::ScaleBytes(int64_t rows, int64_t columns) const {
+  if (keeps_codes()) return 0;
   const int64_t count = checkpoint::ScalesOf(format->parts, rows, columns, blocks).count();
   return static_cast<uint64_t>(count) * static_cast<uint64_t>(checkpoint::DTypeBits(scale_dtype)) /
          8;

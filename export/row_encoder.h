@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/buffer_pool.h"
+#include "checkpoint/containers/placement.h"
 #include "checkpoint/formats/codec.h"
 #include "checkpoint/source_model.h"
 #include "checkpoint/weight_decoder.h"
@@ -33,13 +34,19 @@ struct RowTarget {
   recipes::ScaleMethod method = recipes::ScaleMethod::kMax;
   checkpoint::DType scale_dtype = checkpoint::DType::kOpaque;
   checkpoint::BlockSize blocks = {};  // of formats whose scales are those of blocks
+  // Of a container that keeps weights in its own way; without a format in it, codes and scales are
+  // the source's.
+  const checkpoint::Placement* placement = nullptr;
 
-  // Rows that share scales: a chunk holds a multiple of them.
+  bool keeps_codes() const { return placement != nullptr && !placement->format; }
+
+  // Rows that share scales, or are moved together: a chunk holds a multiple of them.
   int64_t Quantum() const {
+    if (placement != nullptr) return placement->head_rows;
     return format->parts.span == checkpoint::ScaleSpan::kBlock ? blocks.rows : 1;
   }
 
-  // Of `rows` rows of a weight with `columns` columns, encoded.
+  // Of `rows` rows of a weight with `columns` columns, encoded; 0 where codes are the source's.
   uint64_t CodeBytes(int64_t rows, int64_t columns) const;
   uint64_t ScaleBytes(int64_t rows, int64_t columns) const;
 };

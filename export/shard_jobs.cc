@@ -107,6 +107,12 @@ class ShardCutter {
     }
   }
 
+  uint64_t MostPlaced(const WeightRows& rows, const RowTarget& target) const {
+    const int64_t columns = source_.layout.weights[rows.weight].columns();
+    if (target.keeps_codes()) return MemoryOfRows(source_, rows);
+    return target.CodeBytes(rows.row_count, columns) + target.ScaleBytes(rows.row_count, columns);
+  }
+
   void AddEncode(EncodeWork work) {
     ShardJob job;
     for (const WeightRows& rows : work.rows) {
@@ -117,6 +123,8 @@ class ShardCutter {
       job.memory_bytes +=
           MemoryOfRows(source_, rows) + codes + target.ScaleBytes(rows.row_count, columns);
       if (work.stack != ConvertedTensors::kNone) job.memory_bytes += codes;  // in the slab
+      // Moved into blocks, and again into another order.
+      if (target.placement != nullptr) job.memory_bytes += 2 * MostPlaced(rows, target);
     }
     job.work = std::move(work);
     jobs_.push_back(std::move(job));
@@ -144,6 +152,7 @@ std::unordered_map<size_t, ConvertedTensors> FindConverted(const SourceModel& so
     if (tensor.part == OutputPart::kSourceBytes || tensor.part == OutputPart::kKvScale) continue;
     ConvertedTensors& tensors = converted[tensor.weight];
     if (tensor.part == OutputPart::kCodes) tensors.codes = i;
+    if (tensor.part == OutputPart::kMoreCodes) tensors.more_codes = i;
     if (tensor.part == OutputPart::kScale) tensors.scale = i;
     if (tensor.part == OutputPart::kGlobalScale) tensors.global_scale = i;
     if (tensor.part == OutputPart::kInputScale) tensors.input_scale = i;
@@ -157,6 +166,11 @@ RowTarget TargetOf(const recipes::Plan& plan, const OutputShard& shard, size_t w
   RowTarget target{.format = plan.weights[weight].format,
                    .method = plan.weights[weight].scale,
                    .blocks = plan.fp8_blocks.size};
+  if (plan.weights[weight].placement) {
+    target.placement = &*plan.weights[weight].placement;
+    target.format = target.placement->format;
+    if (target.format) target.scale_dtype = target.format->parts.scale;
+  }
   if (tensors.scale != ConvertedTensors::kNone) {
     target.scale_dtype = shard.tensors[tensors.scale].info.dtype;
   }

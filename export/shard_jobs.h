@@ -21,6 +21,7 @@ namespace vernier::exporter {
 struct ConvertedTensors {
   static constexpr size_t kNone = static_cast<size_t>(-1);
   size_t codes = kNone;
+  size_t more_codes = kNone;
   size_t scale = kNone;
   size_t global_scale = kNone;
   size_t input_scale = kNone;

@@ -13,6 +13,7 @@
 #include "checkpoint/clamped_rows.h"
 #include "checkpoint/numbers.h"
 #include "checkpoint/tensor_digests.h"
+#include "export/placed_rows.h"
 #include "export/row_encoder.h"
 #include "export/shard_hash.h"
 #include "export/shard_jobs.h"
@@ -35,6 +36,7 @@ struct ReadJob {
 struct ConvertedRows {
   WeightRows rows;
   EncodedRows encoded;
+  std::vector<PlacedBytes> placed = {};  // instead, for a container that keeps them in its own way
 };
 
 // What a job made, to be written.
@@ -45,6 +47,10 @@ struct JobResult {
   WeightScale scale = {};                     // of the job's group
   checkpoint::ClampedTally clamped = {};
 };
+
+std::span<const uint8_t> AsCodes(std::span<const std::byte> bytes) {
+  return {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()};
+}
 
 class ShardJobRunner {
  public:
@@ -100,8 +106,7 @@ class ShardJobRunner {
     for (size_t i = 0; i < raw.size(); ++i) {
       const size_t weight = encode->rows[i].weight;
       const RowTarget target = TargetOf(inputs_.plan, shard_, weight, converted_.at(weight));
-      result.converted.push_back(
-          {encode->rows[i], encoder_.Encode(weight, target, result.scale, raw[i])});
+      result.converted.push_back(ConvertRows(encode->rows[i], target, result.scale, raw[i]));
     }
     return result;
   }
@@ -132,6 +137,21 @@ class ShardJobRunner {
   void ReportClamped() const { clamped_.Report(inputs_.read.observer); }
 
  private:
+  ConvertedRows ConvertRows(const WeightRows& rows, const RowTarget& target,
+                            const WeightScale& scale, const checkpoint::RawRows& raw) const {
+    ConvertedRows converted{.rows = rows, .encoded = {}};
+    if (!target.keeps_codes()) converted.encoded = encoder_.Encode(rows.weight, target, scale, raw);
+    if (target.placement == nullptr) return converted;
+    const bool kept = target.keeps_codes();
+    converted.placed =
+        PlaceRows(*target.placement, rows, Weight(rows.weight).columns(),
+                  kept ? AsCodes(raw.main) : converted.encoded.codes.codes(),
+                  kept ? AsCodes(raw.scale) : converted.encoded.scales.codes(), *inputs_.pool);
+    converted.encoded.codes = {};
+    converted.encoded.scales = {};
+    return converted;
+  }
+
   const LogicalWeight& Weight(size_t index) const { return inputs_.source.layout.weights[index]; }
 
   // Nothing unless values are to be clamped.
@@ -185,15 +205,20 @@ class ShardJobRunner {
   void WriteRows(const ConvertedRows& converted, const WeightScale& scale) {
     const size_t index = converted.rows.weight;
     const ConvertedTensors& tensors = converted_.at(index);
+    const int64_t row = converted.rows.row_begin;
+    for (const PlacedBytes& placed : converted.placed) {
+      WriteTensor(placed.tensor == 0 ? tensors.codes : tensors.more_codes, placed.offset,
+                  placed.bytes.bytes());
+    }
+    if (row == 0) WriteScalars(index, tensors, scale);
+    cast_.Merge(converted.encoded.cast);
+    if (!converted.placed.empty()) return;
     const RowTarget target = TargetOf(inputs_.plan, shard_, index, tensors);
     const int64_t columns = Weight(index).columns();
-    const int64_t row = converted.rows.row_begin;
     WriteTensor(tensors.codes, target.CodeBytes(row, columns), converted.encoded.codes.bytes());
     if (converted.encoded.scales.size() > 0) {
       WriteTensor(tensors.scale, target.ScaleBytes(row, columns), converted.encoded.scales.bytes());
     }
-    if (row == 0) WriteScalars(index, tensors, scale);
-    cast_.Merge(converted.encoded.cast);
   }
 
   // All that a stack holds of one expert.
@@ -221,6 +246,11 @@ class ShardJobRunner {
       WriteTensor(tensors.shape, 0, std::as_bytes(std::span(shape)));
     }
     const checkpoint::Format format = plan.weights[index].format;
+    if (!format) {
+      WriteNumber(tensors.global_scale, ReadGlobalScale(inputs_.source.checkpoint, Weight(index)));
+      WriteNumber(tensors.input_scale, ReadInputScale(inputs_.source.checkpoint, Weight(index)));
+      return;
+    }
     if (!checkpoint::IsQuantised(format)) return;
     const size_t group_index = plan.weights[index].scale_group;
     const recipes::ScaleGroup& group = plan.scale_groups[group_index];
@@ -250,6 +280,7 @@ uint64_t WrittenBytes(const JobResult& result) {
   for (const ReadBlock& block : result.copied) bytes += block.bytes().size();
   for (const ConvertedRows& rows : result.converted) {
     bytes += rows.encoded.codes.size() + rows.encoded.scales.size();
+    for (const PlacedBytes& placed : rows.placed) bytes += placed.bytes.size();
   }
   return bytes;
 }

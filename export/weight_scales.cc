@@ -82,7 +82,7 @@ std::vector<size_t> GroupsToResolve(const SourceModel& source, const recipes::Pl
     for (const recipes::OutputTensor& tensor : plan.shards[shard].tensors) {
       if (tensor.part != recipes::OutputPart::kCodes) continue;
       const recipes::WeightPlan& weight = plan.weights[tensor.weight];
-      if (weight.format == checkpoint::formats::kBf16) continue;
+      if (!checkpoint::IsQuantised(weight.format)) continue;
       const ScaleGroup& group = plan.scale_groups[weight.scale_group];
       if (HasGroupScale(plan, group) && !IsHeld(source, plan, group, limits)) {
         groups.insert(weight.scale_group);

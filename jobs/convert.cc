@@ -73,6 +73,12 @@ void CheckKernelLayouts(const checkpoint::SourceModel& source, const recipes::Re
                         const std::vector<exporter::KernelLayout>& layouts) {
   if (layouts.empty()) return;
   const recipes::Plan plan = recipes::MakePlan(source, recipe);
+  if (plan.container->holds_all()) {
+    throw Error(
+        ErrorCode::kBadArgument, "--layout",
+        fmt::format("is not for the dialect {}, which has a layout of its own", plan.dialect->name),
+        "Leave it out, or choose another dialect");
+  }
   for (const exporter::KernelLayout layout : layouts) {
     const bool experts = layout == exporter::KernelLayout::kMegaMoe;
     const std::optional<checkpoint::Role> role =

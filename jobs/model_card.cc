@@ -49,10 +49,11 @@ report::CardEvaluation CardEvaluationOf(const EvalSummary& summary) {
 }  // namespace
 
 EvalSpec EvaluationOfOutput(const recipes::Recipe& recipe, const std::vector<std::string>& data) {
-  EvalSpec spec = {.checkpoint = recipe.output.string(),
-                   .reference = recipe.source.string(),
-                   .data = data,
-                   .windows = {.max_windows = kWindows}};
+  EvalSpec spec;
+  spec.checkpoint = recipe.output.string();
+  spec.reference = recipe.source.string();
+  spec.data = data;
+  spec.windows.max_windows = kWindows;
   spec.forward = {.dtype = std::string(recipes::ComputeDtypeName(recipe.calibration.dtype)),
                   .device = recipe.compute.device,
                   .threads = recipe.compute.threads};

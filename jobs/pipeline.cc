@@ -50,9 +50,11 @@ std::string StepNames(const std::vector<Step>& steps) {
   return JoinNames(names, " ");
 }
 
-// Nothing is calibrated for a plan that observes nothing.
+// Nothing is calibrated for a plan that observes nothing, and what holds all of a model is not
+// what the audit's engines read.
 std::vector<Step> StepsToTake(std::vector<Step> steps, const recipes::Plan& plan) {
   if (plan.observed_modules.empty()) std::erase(steps, Step::kCalibrate);
+  if (plan.container->holds_all()) std::erase(steps, Step::kValidate);
   return steps;
 }
 
@@ -115,7 +117,12 @@ void RequireRoomForOutput(uint64_t needed, const std::filesystem::path& output) 
 }
 
 // The evaluation looks again, but that is hours later.
-void RequireEvaluationData(const std::vector<std::string>& data) {
+void RequireEvaluation(const std::vector<std::string>& data, const recipes::Plan& plan) {
+  if (!data.empty() && plan.container->holds_all()) {
+    throw Error(ErrorCode::kBadArgument, "--eval",
+                fmt::format("evaluates no checkpoint of the dialect {}", plan.dialect->name),
+                "Leave it out: the same weights in another dialect can be evaluated");
+  }
   for (const std::string& path : data) {
     if (std::filesystem::exists(path)) continue;
     throw Error(ErrorCode::kFileOpen, path, "there is no such file or directory",
@@ -313,7 +320,7 @@ PipelineSummary RunPipeline(checkpoint::SourceModel source, const PipelineSpec& 
                             const ModelJobs* models, ProgressListener& listener) {
   recipes::Plan plan = recipes::MakePlan(source, spec.recipe);
   if (spec.layouts.empty()) recipes::RequireConversion(source, plan);
-  RequireEvaluationData(spec.evaluation_data);
+  RequireEvaluation(spec.evaluation_data, plan);
   for (const std::string& warning : plan.warnings) listener.Warn(warning);
   Pipeline pipeline(std::move(source), std::move(plan), spec, models, listener);
   try {

@@ -121,8 +121,10 @@ Json ReportJson(const ReportSummary& summary) {
 }
 
 Json TraceJson(const TraceSummary& summary) {
-  Json json = {
-      {"windows", summary.windows}, {"perplexity", nullptr}, {"predicted_tokens", nullptr}};
+  Json json = {{"windows", summary.windows},
+               {"requantised_weights", summary.requantised_weights},
+               {"perplexity", nullptr},
+               {"predicted_tokens", nullptr}};
   if (summary.likelihood) {
     json["perplexity"] = summary.likelihood->perplexity.value;
     json["predicted_tokens"] = summary.likelihood->tokens;

@@ -2,6 +2,7 @@
 
 #include "calib/budget/budget.h"
 #include "calib/device.h"
+#include "calib/requantised_weights.h"
 #include "calib/trace.h"
 #include "checkpoint/source_model.h"
 #include "datasets/calibration_set.h"
@@ -29,7 +30,8 @@ TraceSummary Trace(const TraceSpec& spec, ProgressListener& listener) {
                                        .quantize_activations = spec.quantize_activations,
                                        .expert_input_scale = spec.forward.expert_input_scale};
   Progress progress(listener, {{"trace", 1.0}});
-  TraceSummary summary{.windows = tokens.samples};
+  TraceSummary summary{.windows = tokens.samples,
+                       .requantised_weights = calib::RequantisedWeights(source).count()};
   if (spec.perplexity) {
     summary.likelihood = calib::MeasureLikelihood(request, progress);
   } else {

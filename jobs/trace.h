@@ -24,6 +24,7 @@ struct TraceSpec {
 struct TraceSummary {
   int64_t windows = 0;                               // rows of the ids
   std::optional<calib::Likelihood> likelihood = {};  // with `perplexity`
+  int64_t requantised_weights = 0;                   // calib/requantised_weights.h
 };
 
 // kBadArgument unless exactly one of out and perplexity is asked for.

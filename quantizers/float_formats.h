@@ -33,7 +33,23 @@ constexpr uint16_t FloatToBf16(float value) {
   return static_cast<uint16_t>((bits + 0x7FFFu + ((bits >> 16) & 1u)) >> 16);
 }
 
-// IEEE binary16.
+// IEEE binary16. Rounds to nearest even; a magnitude of 65520 and more becomes an infinity.
+constexpr uint16_t FloatToF16(float value) {
+  const uint32_t bits = std::bit_cast<uint32_t>(value);
+  const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
+  const uint32_t magnitude = bits & 0x7FFF'FFFFu;
+  if (magnitude > 0x7F80'0000u) return static_cast<uint16_t>(sign | 0x7E00u);
+  if (magnitude >= std::bit_cast<uint32_t>(65520.0f)) return static_cast<uint16_t>(sign | 0x7C00u);
+  if (magnitude < std::bit_cast<uint32_t>(0x1p-14f)) {
+    // Denormal: adding 1/2 leaves exactly the multiples of 2^-24, rounded by the hardware.
+    const float shifted = std::bit_cast<float>(magnitude) + 0.5f;
+    return static_cast<uint16_t>(
+        sign | (std::bit_cast<uint32_t>(shifted) - std::bit_cast<uint32_t>(0.5f)));
+  }
+  const uint32_t rounded = magnitude + 0xFFFu + ((magnitude >> 13) & 1u);
+  return static_cast<uint16_t>(sign | ((rounded >> 13) - ((127u - 15u) << 10)));
+}
+
 constexpr float F16ToFloat(uint16_t bits) {
   const uint32_t sign = static_cast<uint32_t>(bits & 0x8000u) << 16;
   const uint32_t exponent = (bits >> 10) & 0x1Fu;

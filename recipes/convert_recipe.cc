@@ -17,6 +17,7 @@
 namespace vernier::recipes {
 namespace {
 
+using checkpoint::Container;
 using checkpoint::LogicalWeight;
 using checkpoint::Role;
 using checkpoint::SourceModel;
@@ -61,9 +62,13 @@ std::string LinearNames(const SourceModel& source) {
               remedy);
 }
 
+bool HasQuantised(const SourceModel& source) {
+  return std::ranges::any_of(source.layout.weights,
+                             [](const LogicalWeight& weight) { return IsQuantised(weight); });
+}
+
 void RequireQuantised(const SourceModel& source) {
-  const auto is_quantised = [](const LogicalWeight& weight) { return IsQuantised(weight); };
-  if (std::ranges::any_of(source.layout.weights, is_quantised)) return;
+  if (HasQuantised(source)) return;
   ThrowNothing(source, "none of its weights is quantised, so that there is nothing to dequantise",
                "Use it as it is");
 }
@@ -78,30 +83,54 @@ void RefuseStackedExperts(const SourceModel& source) {
               "recipe (--recipe) whose rules leave routed_expert out");
 }
 
+// What a rule for a whole role gives its weights: MXFP4 where the container cannot hold NVFP4 of
+// all of them.
+Format FormatForRole(const ConvertRequest& request, Role role) {
+  if (request.weights != formats::kNvfp4) return request.weights;
+  const Container& container = request.dialect->container();
+  const auto& weights = request.source.layout.weights;
+  const bool holds = std::ranges::all_of(weights, [&](const LogicalWeight& weight) {
+    if (weight.role != role || !weight.quantisable()) return true;
+    const Container::Obstacle obstacle =
+        container.ObstacleTo(request.source, weight, request.weights);
+    return obstacle.why.empty() || obstacle.never;
+  });
+  return holds ? request.weights : Format(formats::kMxfp4);
+}
+
+// Whether a weight of the role is left that is not in the format already.
+bool HasWeightsFor(const ConvertRequest& request, Role role, Format format) {
+  return std::ranges::any_of(request.source.layout.weights, [&](const LogicalWeight& weight) {
+    return weight.role == role && weight.quantisable() &&
+           (FormatOf(weight) != format || format == request.weights);
+  });
+}
+
 std::vector<Rule> ConvertRules(const ConvertRequest& request) {
+  const bool rewrites = request.dialect->container().holds_all();
   if (request.weights == formats::kBf16) {
-    RequireQuantised(request.source);
-    return {DequantizeRule()};
+    if (!rewrites) RequireQuantised(request.source);
+    return HasQuantised(request.source) ? std::vector{DequantizeRule()} : std::vector<Rule>();
   }
+  if (request.weights == kKeep) return {};
   RefuseStackedExperts(request.source);
   const checkpoint::FamilyFacts facts = request.source.family->Facts();
   const std::span<const Role> roles = facts.converted;
   std::vector<Rule> rules;
-  if (!facts.nvfp4_beside_native && LeavesForeignWeights(request, roles)) {
+  if (!rewrites && !facts.nvfp4_beside_native && LeavesForeignWeights(request, roles)) {
     rules.push_back(DequantizeRule());
   }
   for (const Role role : roles) {
-    const bool present = std::ranges::any_of(
-        request.source.layout.weights,
-        [&](const LogicalWeight& weight) { return weight.role == role && weight.quantisable(); });
-    if (!present) continue;
+    const Format format = FormatForRole(request, role);
+    if (!HasWeightsFor(request, role, format)) continue;
     Rule rule;
     rule.roles = {role};
-    rule.format = request.weights;
-    rule.scale = request.scale;
+    rule.format = format;
+    if (format == request.weights) rule.scale = request.scale;
     rules.push_back(rule);
   }
-  if (std::ranges::any_of(rules, [](const Rule& rule) { return IsQuantised(rule.format); })) {
+  if (rewrites ||
+      std::ranges::any_of(rules, [](const Rule& rule) { return IsQuantised(rule.format); })) {
     return rules;
   }
   ThrowNothing(
@@ -114,7 +143,7 @@ std::vector<Rule> ConvertRules(const ConvertRequest& request) {
 
 // Rules would say so too, but nobody wrote any.
 void CheckRequest(const ConvertRequest& request) {
-  if (request.weights == kKeep) {
+  if (request.weights == kKeep && !request.dialect->container().holds_all()) {
     throw Error(ErrorCode::kBadArgument, "format of the weights", "\"keep\" converts nothing",
                 "Choose another format");
   }
@@ -147,7 +176,7 @@ Recipe DequantizeRecipe(const SourceModel& source, const std::filesystem::path& 
 }
 
 void RequireConversion(const SourceModel& source, const Plan& plan) {
-  if (plan.kv_cache != KvCache::kNone) return;
+  if (plan.kv_cache != KvCache::kNone || plan.container->holds_all()) return;
   const bool changes = std::ranges::any_of(
       plan.weights, [](const WeightPlan& weight) { return weight.format != kKeep; });
   if (changes) return;

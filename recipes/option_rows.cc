@@ -162,7 +162,8 @@ void AppendExport(std::vector<Option>& options) {
         .help = "Whose naming of scales and whose quantisation config",
         .details = "modelopt: NVIDIA ModelOpt's, which vLLM, SGLang and TensorRT-LLM load; "
                    "compressed-tensors: llm-compressor's, which vLLM, SGLang and transformers "
-                   "load.",
+                   "load; gguf: one GGUF file, or one for each of the source, which llama.cpp "
+                   "loads.",
         .names = NamesOf(DialectNames()),
         .group = kWithoutRecipe,
         .excludes = "--recipe",

@@ -107,6 +107,7 @@ void AppendRuleRows(std::vector<Option>& options) {
                    "fp8_channel, fp8_block: E4M3 with a scale per weight, row, or block of 128 x "
                    "128 (a source in FP8 blocks keeps its own block size and scale names); int4: "
                    "symmetric integers with a scale per 128 (dialect compressed-tensors only); "
+                   "q8_0: symmetric integers with an F16 scale per 32 (dialect gguf only); "
                    "bf16: dequantised, and what is not quantised stays as it is; keep: byte for "
                    "byte as in the source.",
         .names = NamesOf(FormatNames()),

@@ -95,6 +95,16 @@ void CheckStaticScales(const Recipe& recipe, const Plan& plan) {
               "dialect compressed-tensors");
 }
 
+// A choice between NVFP4 and FP8 needs both.
+void CheckBudget(const Recipe& recipe, const Plan& plan) {
+  if (!recipe.budget.given() || !plan.container->holds_all()) return;
+  throw Error(
+      ErrorCode::kBadRule, "budget",
+      fmt::format("the dialect {} does not hold FP8, which it would choose for some weights",
+                  recipe.dialect->name),
+      "Remove it, or choose another export.dialect");
+}
+
 std::vector<std::string> ObservedModules(const checkpoint::ModelLayout& layout,
                                          const Recipe& recipe, const Plan& plan) {
   std::vector<std::string> modules;
@@ -141,7 +151,7 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
   plan.dialect = recipe.dialect;
   plan.container = &recipe.dialect->container();
   plan.fp8_blocks = dialects::Fp8BlocksOf(source, *recipe.dialect);
-  plan.weights = DecideWeights(source.layout, recipe);
+  plan.weights = DecideWeights(source, recipe);
   for (const auto& [weight, format] : promotions) {
     plan.weights[weight].format = format;
     plan.weights[weight].scale = ScaleMethod::kAuto;
@@ -153,6 +163,7 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
   CompleteStacks(source, plan);
   plan.propagates = Propagates(recipe, plan);
   CheckConventions(source, recipe, plan);
+  CheckBudget(recipe, plan);
   if (promotions.empty()) CheckFieldsAreUsed(recipe, plan);
   CheckStaticScales(recipe, plan);
   CheckExperts(source, recipe, plan);

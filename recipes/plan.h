@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/containers/placement.h"
 #include "checkpoint/containers/registry.h"
 #include "checkpoint/families/fold.h"
 #include "checkpoint/source_model.h"
@@ -29,13 +30,18 @@ struct WeightPlan {
   ScaleMethod scale = ScaleMethod::kAuto;  // resolved: never kAuto for a quantised format
   int rule = -1;                           // index of the rule that decided, -1: no rule matched
   size_t scale_group = 0;                  // index into Plan::scale_groups, for quantised formats
-  bool dropped = false;  // not in the output: a scale of the cache that kv_cache replaces
+  // Not in the output: a scale of the cache that kv_cache replaces, or what the container leaves
+  // out.
+  bool dropped = false;
   // Indices into Plan::folds, -1 for none: whose producer it is, whose consumer, and for which
   // calibration looks at its input.
   int row_fold = -1, column_fold = -1, observed_fold = -1;
   bool with_stack = false;  // written anew because others of its stack are
   bool promoted = false;    // a budget lets it keep more bits than its rule asks for
   bool tried = false;       // calibration measures by it what formats cost
+
+  // Of a weight that its container keeps in its own way, be it converted or kept.
+  std::optional<checkpoint::Placement> placement = {};
 
   bool folded() const { return row_fold >= 0 || column_fold >= 0; }
 };

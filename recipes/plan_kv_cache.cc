@@ -68,6 +68,10 @@ void CheckNvfp4Cache(const SourceModel& source, const Recipe& recipe, const Plan
 
 void PlanKvCache(const SourceModel& source, const Recipe& recipe, Plan& plan) {
   if (recipe.kv_cache == KvCache::kNone) return;
+  if (!recipe.dialect->holds_kv_scales) {
+    Refuse(recipe, fmt::format("the dialect {} has no scales of the cache", recipe.dialect->name),
+           "Set it to \"none\" (--kv-cache none), and choose the cache's type when serving");
+  }
   std::vector<KvCacheEntry> entries = source.family->KvCache(source.layout);
   if (entries.empty()) {
     Refuse(recipe,

@@ -21,6 +21,7 @@ namespace {
 using checkpoint::LogicalWeight;
 using checkpoint::ModelLayout;
 using checkpoint::Role;
+using checkpoint::SourceModel;
 
 bool Selects(const Rule& rule, const LogicalWeight& weight) {
   if (!rule.roles.empty() && std::ranges::find(rule.roles, weight.role) == rule.roles.end()) {
@@ -29,10 +30,14 @@ bool Selects(const Rule& rule, const LogicalWeight& weight) {
   return rule.name_glob.empty() || GlobMatch(rule.name_glob, weight.module);
 }
 
-// A rule for a whole role means its linear weights: not biases, norms, sinks or gates.
-bool Matches(const Rule& rule, const LogicalWeight& weight) {
-  if (rule.name_glob.empty() && IsQuantised(rule.format) && !weight.quantisable()) return false;
-  return Selects(rule, weight);
+// A rule for a whole role means its linear weights, as far as the container can hold them: not
+// biases, norms, sinks or gates.
+bool Matches(const SourceModel& source, const Recipe& recipe, const Rule& rule,
+             const LogicalWeight& weight) {
+  if (!Selects(rule, weight)) return false;
+  if (!rule.name_glob.empty() || !IsQuantised(rule.format)) return true;
+  return weight.quantisable() &&
+         !recipe.dialect->container().ObstacleTo(source, weight, rule.format).never;
 }
 
 std::string RuleSubject(const std::vector<Rule>& rules, int index) {
@@ -80,8 +85,8 @@ std::string UpperCase(std::string_view text) {
 }
 
 // Why `weight` cannot get a quantised format; nothing if it can.
-std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, Format format,
-                                                ActivationScales activations) {
+std::optional<std::string> QuantisationObstacle(const SourceModel& source, const Recipe& recipe,
+                                                const LogicalWeight& weight, Format format) {
   if (weight.role == Role::kMtp) {
     return "belongs to a multi-token-prediction layer, which engines expect as released";
   }
@@ -93,20 +98,24 @@ std::optional<std::string> QuantisationObstacle(const LogicalWeight& weight, For
   }
   if (!weight.linear) return "is not the weight of a linear layer";
   if (weight.keeps_precision) return "is too delicate for fewer bits: toolkits and engines keep it";
-  if (weight.layer < 0 && activations == ActivationScales::kCalibrated && HasInputScale(format)) {
+  if (weight.layer < 0 && recipe.activations == ActivationScales::kCalibrated &&
+      HasInputScale(format)) {
     return "is outside the decoder layers that calibration observes";
   }
   if (weight.columns() % BlockColumns(format) != 0) {
     return fmt::format("has {} columns, not a multiple of {}", weight.columns(),
                        BlockColumns(format));
   }
+  std::string why = recipe.dialect->container().ObstacleTo(source, weight, format).why;
+  if (!why.empty()) return why;
   return std::nullopt;
 }
 
-void CheckQuantisable(const LogicalWeight& weight, const WeightPlan& plan, const Recipe& recipe) {
+void CheckQuantisable(const SourceModel& source, const LogicalWeight& weight,
+                      const WeightPlan& plan, const Recipe& recipe) {
   if (!IsQuantised(plan.format)) return;
   const std::optional<std::string> obstacle =
-      QuantisationObstacle(weight, plan.format, recipe.activations);
+      QuantisationObstacle(source, recipe, weight, plan.format);
   if (!obstacle) return;
   throw Error(ErrorCode::kBadRule, RuleSubject(recipe.rules, plan.rule),
               fmt::format("{} {}", weight.name, *obstacle),
@@ -245,7 +254,8 @@ WeightPlan Decide(const Rule& rule, int index, const LogicalWeight& weight) {
 
 }  // namespace
 
-std::vector<WeightPlan> DecideWeights(const ModelLayout& layout, const Recipe& recipe) {
+std::vector<WeightPlan> DecideWeights(const SourceModel& source, const Recipe& recipe) {
+  const ModelLayout& layout = source.layout;
   std::vector<WeightPlan> plans(layout.weights.size());
   for (size_t r = 0; r < recipe.rules.size(); ++r) {
     const Rule& rule = recipe.rules[r];
@@ -254,13 +264,15 @@ std::vector<WeightPlan> DecideWeights(const ModelLayout& layout, const Recipe& r
     RefuseStackedExperts(layout, recipe.rules, index);
     bool used = false;
     for (size_t i = 0; i < plans.size(); ++i) {
-      if (!Matches(rule, layout.weights[i])) continue;
+      if (!Matches(source, recipe, rule, layout.weights[i])) continue;
       plans[i] = Decide(rule, index, layout.weights[i]);
       used |= plans[i].format == rule.format;
     }
     if (!used) ThrowUnusedRule(layout, recipe.rules, index);
   }
-  for (size_t i = 0; i < plans.size(); ++i) CheckQuantisable(layout.weights[i], plans[i], recipe);
+  for (size_t i = 0; i < plans.size(); ++i) {
+    CheckQuantisable(source, layout.weights[i], plans[i], recipe);
+  }
   return plans;
 }
 

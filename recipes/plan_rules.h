@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "checkpoint/model_layout.h"
+#include "checkpoint/source_model.h"
 #include "recipes/plan.h"
 #include "recipes/recipe.h"
 
@@ -13,7 +13,7 @@ namespace vernier::recipes {
 // One WeightPlan per weight of `layout`; the last rule that matches decides. A bf16 rule leaves
 // weights that are not quantised as they are (kKeep). Scales are still as the rule asks, and no
 // groups are made. Errors: kUnusedRule; kBadRule for a weight that cannot be converted so.
-std::vector<WeightPlan> DecideWeights(const checkpoint::ModelLayout& layout, const Recipe& recipe);
+std::vector<WeightPlan> DecideWeights(const checkpoint::SourceModel& source, const Recipe& recipe);
 
 // Joins the weights that `plans` quantises into scale groups, in order of their first members, and
 // resolves every scale method. Weights of a fused group share one where their format has a scale

@@ -31,7 +31,7 @@ class ContentBuilder {
   ContentBuilder(const SourceModel& source, const Container& container)
       : source_(source), container_(container) {
     const std::vector<checkpoint::Shard>& shards = source.checkpoint.shards();
-    const std::vector<std::string> names = container.FileNames(source.checkpoint);
+    const std::vector<std::string> names = container.FileNames(source);
     assert(names.size() == shards.size());
     std::unordered_map<std::string_view, size_t> numbers;
     for (size_t i = 0; i < shards.size(); ++i) {
@@ -64,6 +64,31 @@ class ContentBuilder {
     }
     Add(location.shard, std::move(spec),
         {.part = OutputPart::kSourceBytes, .weight = weight, .source_tensor = part, .info = {}});
+  }
+
+  // As its container keeps it: false where that is as any other container would.
+  bool Place(size_t weight, bool with_input_scales, WeightPlan& plan) {
+    const LogicalWeight& planned = source_.layout.weights[weight];
+    std::optional<checkpoint::PlacedWeight> placed =
+        container_.Place(source_, planned, plan.format);
+    if (!placed) return false;
+    plan.dropped = placed->values.empty();
+    if (plan.dropped) return true;
+    plan.placement = placed->placement;
+    const size_t home = container_.HomeOf(source_, planned);
+    const auto add = [&](OutputPart part, TensorSpec spec) {
+      Add(home, std::move(spec),
+          {.part = part,
+           .weight = weight,
+           .source_tensor = checkpoint::Checkpoint::kNotFound,
+           .info = {}});
+    };
+    add(OutputPart::kCodes, std::move(placed->values.front()));
+    if (placed->values.size() > 1) add(OutputPart::kMoreCodes, std::move(placed->values.back()));
+    if (placed->global_scale) add(OutputPart::kGlobalScale, *std::move(placed->global_scale));
+    const bool scaled = placed->input_scale && (plan.format == kKeep || with_input_scales);
+    if (scaled) add(OutputPart::kInputScale, *std::move(placed->input_scale));
+    return true;
   }
 
   void AddKvScales(size_t entry, const Plan& plan) {
@@ -102,7 +127,7 @@ class ContentBuilder {
     const checkpoint::TensorLocation& stored = source_.checkpoint.tensor(part.stored);
     std::string name = stored.info.name;
     if (name.ends_with(checkpoint::kPackedStackSuffix)) {
-      name.resize(name.size() - checkpoint::kPackedStackSuffix.size());
+      name.erase(name.size() - checkpoint::kPackedStackSuffix.size());
     }
     const int64_t width = part.transposed
                               ? static_cast<int64_t>(part.line_bytes / part.element_bytes)
@@ -171,6 +196,15 @@ class ContentBuilder {
 
 void LayOutShards(const SourceModel& source, bool with_input_scales, Plan& plan) {
   ContentBuilder builder(source, *plan.container);
+  bool placed = false;
+  for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
+    placed = builder.Place(weight, with_input_scales, plan.weights[weight]);
+    if (!placed) break;  // a container places all weights or none
+  }
+  if (placed) {
+    plan.shards = builder.LayOut();
+    return;
+  }
   for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
     const WeightPlan& planned = plan.weights[weight];
     if (planned.format == kKeep && !planned.dropped) builder.Carry(weight);

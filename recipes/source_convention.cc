@@ -63,7 +63,7 @@ void CheckBesideNative(const SourceModel& source, const Recipe& recipe, const Pl
 }  // namespace
 
 bool StaysNative(const SourceModel& source, const Plan& plan) {
-  if (!dialects::HasNativeConfig(source)) return false;
+  if (plan.container->holds_all() || !dialects::HasNativeConfig(source)) return false;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const Format format = plan.weights[i].format;
     if (format == formats::kFp8Block && plan.fp8_blocks.native) return true;
@@ -77,6 +77,7 @@ bool StaysNative(const SourceModel& source, const Plan& plan) {
 }
 
 void CheckConventions(const SourceModel& source, const Recipe& recipe, const Plan& plan) {
+  if (plan.container->holds_all()) return;  // it keeps every weight in its own way
   if (!Converts(plan) && plan.kv_cache == KvCache::kNone) return;
   bool checked_native = false;
   for (size_t i = 0; i < plan.weights.size(); ++i) {

@@ -120,6 +120,12 @@ std::string MtpLine(const CardContent& content) {
       misreaders);
 }
 
+// Of files that are a whole model. Of several, llama.cpp is given the first.
+std::string LlamaCppSection(const CardContent& content) {
+  return fmt::format("## Serving\n\n```sh\nllama-server -m {}\n```\n\n",
+                     content.plan.shards.front().file_name);
+}
+
 }  // namespace
 
 bool LoadsOutput(const CardContent& content, Engine engine) {
@@ -132,6 +138,7 @@ bool LoadsOutput(const CardContent& content, Engine engine) {
 }
 
 std::string ServingSection(const CardContent& content) {
+  if (content.plan.container->holds_all()) return LlamaCppSection(content);
   std::string commands;
   std::string refused;
   for (const Server& server : kServers) {
@@ -148,6 +155,7 @@ std::string ServingSection(const CardContent& content) {
 }
 
 std::string HardwareSection(const CardContent& content) {
+  if (content.plan.container->holds_all()) return {};  // llama.cpp runs all formats on all
   std::set<std::string> lines;
   for (size_t i = 0; i < content.plan.weights.size(); ++i) {
     const checkpoint::LogicalWeight& weight = content.source.layout.weights[i];

@@ -152,6 +152,7 @@ std::string VerdictText(const CardContent& content, const audit::EngineVerdict& 
 }
 
 std::string EnginesSection(const CardContent& content) {
+  if (content.plan.container->holds_all()) return {};  // that the audit knows
   if (content.audit == nullptr) {
     return "## Engines\n\nNot audited: `vernier validate` tells what engines make of it.\n\n";
   }

@@ -24,12 +24,12 @@ struct CardScore {
 };
 
 struct CardEvaluation {
-  std::vector<std::string> data;    // names of files, without folders
-  std::vector<std::string> hashes;  // XXH3-128 of each one's ids
-  int64_t window = 0;               // ids
-  int64_t scored = 0;               // tokens
-  std::string dtype;
-  std::vector<CardScore> scores;
+  std::vector<std::string> data = {};    // names of files, without folders
+  std::vector<std::string> hashes = {};  // XXH3-128 of each one's ids
+  int64_t window = 0;                    // ids
+  int64_t scored = 0;                    // tokens
+  std::string dtype = {};
+  std::vector<CardScore> scores = {};
 };
 
 struct CardContent {

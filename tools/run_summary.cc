@@ -173,6 +173,15 @@ void PrintLayout(const jobs::LayoutOutcome& written) {
   fmt::print("\n");
 }
 
+// GGUF files, which have no config.json beside them, are no audit's to read.
+std::string CheckCommand(const jobs::PipelineSummary& summary) {
+  if (!std::filesystem::exists(summary.output / "config.json")) {
+    return "the same command: it compares every byte with the hashes of this run";
+  }
+  return fmt::format("vernier validate {} --source {}", summary.output.string(),
+                     summary.source.string());
+}
+
 void PrintRunSummary(const jobs::PipelineSummary& summary, bool timings) {
   fmt::print("\n");
   if (summary.calibration) PrintCalibration(*summary.calibration);
@@ -188,8 +197,7 @@ void PrintRunSummary(const jobs::PipelineSummary& summary, bool timings) {
   fmt::print("state        {}\n", summary.run_dir.string());
   if (summary.exported) {
     fmt::print("output       {}, described in its README.md\n", summary.output.string());
-    fmt::print("check again  vernier validate {} --source {}\n", summary.output.string(),
-               summary.source.string());
+    fmt::print("check again  {}\n", CheckCommand(summary));
   }
   for (const jobs::LayoutOutcome& written : summary.layouts) PrintLayout(written);
   if (summary.evaluation) fmt::print("\n{}", EvalText(*summary.evaluation));

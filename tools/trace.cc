@@ -25,6 +25,10 @@ jobs::TraceSpec ReadTraceSpec(const Arguments& arguments) {
 void Run(const jobs::TraceSpec& spec, const jobs::ModelJobs& models, ProgressStyle style) {
   ProgressWriter progress(style);
   const jobs::TraceSummary summary = models.Trace(spec, progress);
+  if (summary.requantised_weights > 0) {
+    fmt::print("FP8: {} parts of fused matrices are rounded again to the largest of their scales\n",
+               summary.requantised_weights);
+  }
   if (!summary.likelihood) return;
   fmt::print("perplexity {:.6f}  ({} windows, {} predicted tokens)\n",
              summary.likelihood->perplexity.value, summary.windows, summary.likelihood->tokens);

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "checkpoint/containers/placement.h"
 #include "checkpoint/tensor_info.h"
 
 namespace vernier::checkpoint {
@@ -67,7 +69,34 @@ class Container {
 
   // For each of the source's files, the name of the one that what becomes of its tensors goes to.
   // Files of the source with one name become one file.
-  virtual std::vector<std::string> FileNames(const Checkpoint& source) const = 0;
+  virtual std::vector<std::string> FileNames(const SourceModel& source) const = 0;
+
+  // Whether files of this container are all that there is to a model: nothing of the source's
+  // directory is copied beside them, and no config.json is written.
+  virtual bool holds_all() const { return false; }
+
+  // The source's file beside whose tensors a weight's go. Asked of containers that place weights.
+  virtual size_t HomeOf(const SourceModel& source, const LogicalWeight& weight) const;
+
+  // How a weight that becomes `format` (none: it is kept) is kept where that is not as tensors of
+  // codes and scales, or the source's tensors byte for byte. Without values it is left out. An
+  // Error where it cannot be kept.
+  virtual std::optional<PlacedWeight> Place(const SourceModel& /*source*/,
+                                            const LogicalWeight& /*weight*/,
+                                            Format /*format*/) const {
+    return std::nullopt;
+  }
+
+  // Why a weight may not become `format`, which a rule asks for; empty: it may. `never`: no rule
+  // for a whole role means it.
+  struct Obstacle {
+    std::string why = {};
+    bool never = false;
+  };
+  virtual Obstacle ObstacleTo(const SourceModel& /*source*/, const LogicalWeight& /*weight*/,
+                              Format /*format*/) const {
+    return {};
+  }
 
   // What a tensor of `weight` is called that has this name among the dialect's.
   virtual std::string TensorName(const LogicalWeight& weight, std::string name) const = 0;

@@ -11,6 +11,9 @@ namespace vernier::checkpoint {
 // What engines load of every dialect.
 const Container& SafetensorsContainer();
 
+// What llama.cpp loads.
+const Container& GgufContainer();
+
 // All of them. They live as long as the program.
 std::span<const Container* const> AllContainers();
 

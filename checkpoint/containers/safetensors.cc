@@ -6,6 +6,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/containers/registry.h"
+#include "checkpoint/source_model.h"
 
 namespace vernier::checkpoint {
 namespace {
@@ -33,9 +34,9 @@ class Safetensors final : public Container {
   std::vector<std::string_view> IndexFileNames() const override { return {kIndexFileName}; }
 
   // A file keeps its source's name.
-  std::vector<std::string> FileNames(const Checkpoint& source) const override {
+  std::vector<std::string> FileNames(const SourceModel& source) const override {
     std::vector<std::string> names;
-    for (const Shard& shard : source.shards()) names.push_back(shard.file_name);
+    for (const Shard& shard : source.checkpoint.shards()) names.push_back(shard.file_name);
     return names;
   }
 

@@ -5,6 +5,7 @@
 #define VERNIER_CHECKPOINT_FAMILIES_DECODER_CONFIG_H_
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/families/decoder_names.h"
@@ -78,6 +79,15 @@ struct DecoderBlock {
   bool routed() const { return ffn.kind == FfnKind::kRouted; }
 };
 
+// What llama.cpp makes of a family; without a name it has none such.
+struct GgufArchitecture {
+  std::string_view name = {};  // "llama"
+  bool rotary_pairs = false;   // it rotates neighbouring channels where the release rotates halves
+  // Whether its graph multiplies by the scales beside weights of attention and of the FFN. Without
+  // them, NVFP4 is nothing but wrong.
+  bool attention_scales = false, ffn_scales = false;
+};
+
 struct DecoderConfig {
   int64_t vocab_size = 0, hidden_size = 0;
   int64_t mtp_layers = 0;  // stored behind the decoder layers
@@ -87,6 +97,7 @@ struct DecoderConfig {
   DecoderNames names;
   // How the stacks of experts lie (StackRow), in checkpoints that have these and no single experts.
   bool interleaved_stacks = false, transposed_stacks = false;
+  GgufArchitecture gguf;
   std::vector<DecoderBlock> blocks;
 
   int64_t layers() const { return static_cast<int64_t>(blocks.size()); }

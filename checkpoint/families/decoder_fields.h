@@ -44,6 +44,9 @@ ExpertsConfig ReadExperts(const ConfigReader& reader, const ExpertFields& fields
 void RouteBlocks(const ExpertsConfig& experts, const std::vector<bool>& routed,
                  DecoderConfig* config);
 
+// llama.cpp's name for Llama and for what is like it.
+extern const GgufArchitecture kGgufLlama;
+
 }  // namespace vernier::checkpoint
 
 #endif  // VERNIER_CHECKPOINT_FAMILIES_DECODER_FIELDS_H_

@@ -75,6 +75,7 @@ DecoderConfig ParseDeepseekV3Config(const Json& json) {
   const int64_t dense = reader.IntegerOr("first_k_dense_replace", 0, 0);
   std::fill_n(routed.begin(), std::min(dense, config.layers()), false);
   RouteBlocks(experts, routed, &config);
+  config.gguf = {.name = "deepseek2"};
   return config;
 }
 

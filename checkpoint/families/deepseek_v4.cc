@@ -8,6 +8,7 @@
 
 #include "checkpoint/families/deepseek_v4_config.h"
 #include "checkpoint/families/deepseek_v4_folds.h"
+#include "checkpoint/families/deepseek_v4_gguf.h"
 #include "checkpoint/families/deepseek_v4_names.h"
 #include "checkpoint/families/deepseek_v4_patches.h"
 #include "checkpoint/families/deepseek_v4_tensors.h"
@@ -195,6 +196,13 @@ class DeepseekV4Family : public Family {
 
   std::vector<Fold> Folds(const ModelLayout& layout) const override {
     return FoldsOfDeepseekV4(config_, layout);
+  }
+
+  std::optional<GgufModel> Gguf(const Json& config) const override {
+    return GgufOfDeepseekV4(config_, config);
+  }
+  GgufTensor GgufTensorOf(std::string_view name) const override {
+    return GgufTensorOfDeepseekV4(name);
   }
 
   std::vector<ConfigPatch> PatchConfig(Json& config) const override {

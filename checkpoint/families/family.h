@@ -3,6 +3,7 @@
 #define VERNIER_CHECKPOINT_FAMILIES_FAMILY_H_
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,8 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family_facts.h"
 #include "checkpoint/families/fold.h"
+#include "checkpoint/families/gguf_model.h"
+#include "checkpoint/families/gguf_tensor.h"
 #include "checkpoint/families/model_dims.h"
 #include "checkpoint/families/tensor_meaning.h"
 #include "checkpoint/logical_weight.h"
@@ -75,6 +78,13 @@ class Family {
   // How experts that are stored together lie in one tensor a layer. Parts then stand for the stored
   // tensor everywhere, each as a weight of its own with the name that it would have alone.
   virtual std::span<const StackRow> Stacks() const { return {}; }
+
+  // What llama.cpp is told of the model; `config` is its config.json. Nothing where llama.cpp, or
+  // Vernier's writing for it, does not know the family. kBadConfig names a field by which
+  // llama.cpp would compute something else than the model does.
+  virtual std::optional<GgufModel> Gguf(const Json& /*config*/) const { return std::nullopt; }
+  // Of the main tensor `name` of a weight.
+  virtual GgufTensor GgufTensorOf(std::string_view /*name*/) const { return {}; }
 
   // Applies what the engines need to `config` (the source's) and returns what changed.
   virtual std::vector<ConfigPatch> PatchConfig(Json& config) const = 0;

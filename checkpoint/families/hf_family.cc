@@ -9,6 +9,7 @@
 
 #include "checkpoint/families/generic_names.h"
 #include "checkpoint/families/hf_folds.h"
+#include "checkpoint/families/hf_gguf.h"
 #include "checkpoint/families/hf_tensors.h"
 #include "checkpoint/families/kv_cache.h"
 #include "checkpoint/families/tensor_table.h"
@@ -60,15 +61,19 @@ std::array<StackRow, 2> StacksOf(const DecoderConfig& config) {
                             .leaves = {config.names.gate, config.names.up},
                             .interleaved = config.interleaved_stacks,
                             .transposed = config.transposed_stacks};
-  return {gate_up, {.name = config.names.stacked_down,
-                    .leaves = {config.names.down},
-                    .transposed = config.transposed_stacks}};
+  return {gate_up,
+          {.name = config.names.stacked_down,
+           .leaves = {config.names.down},
+           .transposed = config.transposed_stacks}};
 }
 
 class HfFamily final : public Family {
  public:
   HfFamily(std::string_view model_type, DecoderConfig config)
-      : model_type_(model_type), config_(std::move(config)), table_(DecoderRows(config_)), stacks_(StacksOf(config_)) {}
+      : model_type_(model_type),
+        config_(std::move(config)),
+        table_(DecoderRows(config_)),
+        stacks_(StacksOf(config_)) {}
 
   std::string_view model_type() const override { return model_type_; }
   std::span<const StackRow> Stacks() const override { return stacks_; }
@@ -97,6 +102,13 @@ class HfFamily final : public Family {
   }
   std::vector<Fold> Folds(const ModelLayout& layout) const override {
     return DecoderFolds(config_, layout);
+  }
+  std::optional<GgufModel> Gguf(const Json& config) const override {
+    return GgufOf(config_, config);
+  }
+  GgufTensor GgufTensorOf(std::string_view name) const override {
+    const TensorRow* row = table_.Find(name);
+    return row == nullptr ? GgufTensor() : row->gguf;
   }
   std::vector<ConfigPatch> PatchConfig(Json& /*config*/) const override { return {}; }
   std::vector<std::string> RequiredTensors() const override { return table_.Required(); }

@@ -7,18 +7,37 @@
 namespace vernier::checkpoint {
 namespace {
 
+struct GgufPair {
+  std::string_view weight, bias = {};
+};
+struct GgufMlp {
+  GgufPair gate, up, down;
+};
+constexpr GgufMlp kGgufMlp = {.gate = {"ffn_gate.weight", "ffn_gate.bias"},
+                              .up = {"ffn_up.weight", "ffn_up.bias"},
+                              .down = {"ffn_down.weight", "ffn_down.bias"}};
+constexpr GgufMlp kGgufExperts = {.gate = {"ffn_gate_exps.weight"},
+                                  .up = {"ffn_up_exps.weight"},
+                                  .down = {"ffn_down_exps.weight"}};
+constexpr GgufMlp kGgufShared = {.gate = {"ffn_gate_shexp.weight"},
+                                 .up = {"ffn_up_shexp.weight"},
+                                 .down = {"ffn_down_shexp.weight"}};
+
 class HfRows {
  public:
   explicit HfRows(const DecoderConfig& config) : config_(config), names_(config.names) {}
 
   std::vector<TensorRow> Take() && {
-    Keep(rows_.Add(names_.embedding + ".weight", {config_.vocab_size, config_.hidden_size},
-                   Role::kEmbedding));
+    TensorRow& embedding = rows_.Add(names_.embedding + ".weight",
+                                     {config_.vocab_size, config_.hidden_size}, Role::kEmbedding);
+    Keep(embedding);
+    embedding.gguf.name = "token_embd.weight";
     for (int64_t layer = 0; layer < config_.layers(); ++layer) AddLayer(layer);
     rows_.Enter({});
-    AddNorm(names_.last_norm, config_.hidden_size);
+    AddNorm(names_.last_norm, config_.hidden_size, "output_norm.weight");
     if (!config_.tied_embeddings) {
-      rows_.AddLinear("", names_.head, config_.vocab_size, config_.hidden_size, Role::kLmHead);
+      rows_.AddLinear("", names_.head, config_.vocab_size, config_.hidden_size, Role::kLmHead)
+          .gguf = {.name = "output.weight", .nvfp4 = true};
     }
     return std::move(rows_).Take();
   }
@@ -26,21 +45,23 @@ class HfRows {
  private:
   static void Keep(TensorRow& row) { row.meaning.keeps_precision = true; }
 
-  void AddNorm(const std::string& module, int64_t size) {
-    Keep(rows_.Add(module + ".weight", {size}, Role::kNorm));
+  void AddNorm(const std::string& module, int64_t size, std::string_view gguf) {
+    TensorRow& row = rows_.Add(module + ".weight", {size}, Role::kNorm);
+    Keep(row);
+    row.gguf = {.name = gguf, .f32 = true};
   }
 
   void AddLayer(int64_t layer) {
     const DecoderBlock& block = config_.block(layer);
     const std::string prefix = names_.Layer(layer);
     rows_.Enter({.layer = static_cast<int>(layer)});
-    AddNorm(prefix + names_.attention_norm, config_.hidden_size);
+    AddNorm(prefix + names_.attention_norm, config_.hidden_size, "attn_norm.weight");
     AddAttention(names_.Attention(layer), block.attention);
-    AddNorm(prefix + names_.ffn_norm, config_.hidden_size);
+    AddNorm(prefix + names_.ffn_norm, config_.hidden_size, "ffn_norm.weight");
     if (block.routed()) {
       AddExperts(layer, block.ffn.experts);
     } else {
-      AddMlp(names_.Ffn(layer), block.ffn.width, Role::kDenseMlp, block.ffn.bias);
+      AddMlp(names_.Ffn(layer), block.ffn.width, Role::kDenseMlp, kGgufMlp, block.ffn.bias);
     }
   }
 
@@ -53,65 +74,101 @@ class HfRows {
     }
   }
 
+  // `gguf`: of the weight and, in its second name, of the bias.
   void AddProjection(const std::string& module, const std::string& name, int64_t rows,
-                     int64_t columns, std::string_view group, bool bias) {
-    rows_.AddLinear(module, name, rows, columns, Role::kAttention, group);
-    if (bias) Keep(rows_.Add(module + "." + name + ".bias", {rows}, Role::kAttentionAux));
+                     int64_t columns, std::string_view group, bool bias, GgufTensor gguf) {
+    const std::string_view gguf_bias = std::exchange(gguf.second, {});
+    gguf.nvfp4 |= config_.gguf.attention_scales;
+    rows_.AddLinear(module, name, rows, columns, Role::kAttention, group).gguf = gguf;
+    if (!bias) return;
+    TensorRow& row = rows_.Add(module + "." + name + ".bias", {rows}, Role::kAttentionAux);
+    Keep(row);
+    row.gguf = gguf;
+    row.gguf.name = gguf_bias;
+    row.gguf.f32 = true;
+  }
+
+  // Of queries and keys.
+  GgufTensor Rotated(std::string_view name, std::string_view bias, int64_t head_dim) const {
+    if (!config_.gguf.rotary_pairs) return {.name = name, .second = bias};
+    return {.name = name, .rows = GgufTensor::Rows::kPairs, .head_rows = head_dim, .second = bias};
   }
 
   void AddGroupedQuery(const std::string& module, int64_t heads, const GroupedQueryConfig& c) {
     const int64_t hidden = config_.hidden_size;
     const int64_t queries = heads * c.head_dim, keys = c.key_value_heads * c.head_dim;
-    AddProjection(module, names_.q, queries, hidden, names_.qkv, c.qkv_bias);
-    AddProjection(module, names_.k, keys, hidden, names_.qkv, c.qkv_bias);
-    AddProjection(module, names_.v, keys, hidden, names_.qkv, c.qkv_bias);
-    AddProjection(module, names_.o, hidden, queries, "", c.output_bias);
+    AddProjection(module, names_.q, queries, hidden, names_.qkv, c.qkv_bias,
+                  Rotated("attn_q.weight", "attn_q.bias", c.head_dim));
+    AddProjection(module, names_.k, keys, hidden, names_.qkv, c.qkv_bias,
+                  Rotated("attn_k.weight", "attn_k.bias", c.head_dim));
+    AddProjection(module, names_.v, keys, hidden, names_.qkv, c.qkv_bias,
+                  {.name = "attn_v.weight", .second = "attn_v.bias"});
+    AddProjection(module, names_.o, hidden, queries, "", c.output_bias,
+                  {.name = "attn_output.weight", .second = "attn_output.bias"});
     if (!c.qk_norm) return;
-    AddNorm(module + "." + names_.q_norm, c.head_dim);
-    AddNorm(module + "." + names_.k_norm, c.head_dim);
+    AddNorm(module + "." + names_.q_norm, c.head_dim, "attn_q_norm.weight");
+    AddNorm(module + "." + names_.k_norm, c.head_dim, "attn_k_norm.weight");
   }
 
   void AddLatent(const std::string& module, int64_t heads, const LatentAttentionConfig& c) {
     const int64_t hidden = config_.hidden_size, queries = heads * c.qk_head_dim();
     if (c.q_lora_rank == 0) {
-      AddProjection(module, names_.q, queries, hidden, names_.qkv, false);
+      AddProjection(module, names_.q, queries, hidden, names_.qkv, false,
+                    {.name = "attn_q.weight"});
     } else {
-      AddProjection(module, names_.q_a, c.q_lora_rank, hidden, names_.q_a_kv_a, c.bias);
-      AddNorm(module + "." + names_.q_a_norm, c.q_lora_rank);
-      AddProjection(module, names_.q_b, queries, c.q_lora_rank, "", false);
+      AddProjection(module, names_.q_a, c.q_lora_rank, hidden, names_.q_a_kv_a, c.bias,
+                    {.name = "attn_q_a.weight"});
+      AddNorm(module + "." + names_.q_a_norm, c.q_lora_rank, "attn_q_a_norm.weight");
+      AddProjection(module, names_.q_b, queries, c.q_lora_rank, "", false,
+                    {.name = "attn_q_b.weight"});
     }
     AddProjection(module, names_.kv_a, c.kv_lora_rank + c.qk_rope_head_dim, hidden, names_.q_a_kv_a,
-                  c.bias);
-    AddNorm(module + "." + names_.kv_a_norm, c.kv_lora_rank);
-    AddProjection(module, names_.kv_b, heads * (c.qk_nope_head_dim + c.v_head_dim), c.kv_lora_rank,
-                  "", false);
-    AddProjection(module, names_.o, hidden, heads * c.v_head_dim, "", c.bias);
+                  c.bias, {.name = "attn_kv_a_mqa.weight"});
+    AddNorm(module + "." + names_.kv_a_norm, c.kv_lora_rank, "attn_kv_a_norm.weight");
+    const int64_t head_rows = c.qk_nope_head_dim + c.v_head_dim;
+    AddProjection(module, names_.kv_b, heads * head_rows, c.kv_lora_rank, "", false, {});
+    rows_.rows().back().gguf = {.name = "attn_k_b.weight",
+                                .rows = GgufTensor::Rows::kSplit,
+                                .head_rows = head_rows,
+                                .first_rows = c.qk_nope_head_dim,
+                                .second = "attn_v_b.weight"};
+    AddProjection(module, names_.o, hidden, heads * c.v_head_dim, "", c.bias,
+                  {.name = "attn_output.weight", .nvfp4 = true});
   }
 
-  void AddMlp(const std::string& module, int64_t width, Role role, bool bias) {
+  void AddMlp(const std::string& module, int64_t width, Role role, const GgufMlp& gguf,
+              bool bias = false) {
     const auto add = [&](const std::string& name, int64_t rows, int64_t columns,
-                         std::string_view group) {
-      rows_.AddLinear(module, name, rows, columns, role, group);
-      if (bias) rows_.Add(module + "." + name + ".bias", {rows}, role);
+                         std::string_view group, const GgufPair& of) {
+      rows_.AddLinear(module, name, rows, columns, role, group).gguf = {
+          .name = of.weight, .nvfp4 = config_.gguf.ffn_scales};
+      if (!bias) return;
+      rows_.Add(module + "." + name + ".bias", {rows}, role).gguf = {.name = of.bias, .f32 = true};
     };
-    add(names_.gate, width, config_.hidden_size, names_.gate_up);
-    add(names_.up, width, config_.hidden_size, names_.gate_up);
-    add(names_.down, config_.hidden_size, width, "");
+    add(names_.gate, width, config_.hidden_size, names_.gate_up, gguf.gate);
+    add(names_.up, width, config_.hidden_size, names_.gate_up, gguf.up);
+    add(names_.down, config_.hidden_size, width, "", gguf.down);
   }
 
   void AddExperts(int64_t layer, const ExpertsConfig& experts) {
     const std::string ffn = names_.Ffn(layer), router = ffn + "." + names_.router;
-    Keep(rows_.AddLinear(ffn, names_.router, experts.count, config_.hidden_size, Role::kRouter));
+    TensorRow& gate =
+        rows_.AddLinear(ffn, names_.router, experts.count, config_.hidden_size, Role::kRouter);
+    Keep(gate);
+    gate.gguf = {.name = "ffn_gate_inp.weight", .f32 = true};
     if (experts.router == RouterKind::kGroupedSigmoid) {
-      Keep(rows_.Add(router + "." + names_.correction_bias, {experts.count}, Role::kRouter));
+      TensorRow& bias =
+          rows_.Add(router + "." + names_.correction_bias, {experts.count}, Role::kRouter);
+      Keep(bias);
+      bias.gguf = {.name = "exp_probs_b.bias", .f32 = true};
     }
     for (int64_t expert = 0; expert < experts.count; ++expert) {
       const size_t first = rows_.rows().size();
-      AddMlp(names_.Expert(layer, expert), experts.width, Role::kRoutedExpert, false);
+      AddMlp(names_.Expert(layer, expert), experts.width, Role::kRoutedExpert, kGgufExperts);
       SetExpert(first, expert, names_.Experts(layer));
     }
     if (experts.shared_width == 0) return;
-    AddMlp(names_.SharedExperts(layer), experts.shared_width, Role::kSharedExpert, false);
+    AddMlp(names_.SharedExperts(layer), experts.shared_width, Role::kSharedExpert, kGgufShared);
   }
 
   // The rows from `first` on are one expert's.

@@ -3,6 +3,10 @@
 #include "checkpoint/families/hf_family.h"
 
 namespace vernier::checkpoint {
+
+const GgufArchitecture kGgufLlama = {
+    .name = "llama", .rotary_pairs = true, .attention_scales = true, .ffn_scales = true};
+
 namespace {
 
 DecoderConfig ParseLlamaConfig(const Json& json) {
@@ -17,6 +21,7 @@ DecoderConfig ParseLlamaConfig(const Json& json) {
     block.attention.grouped_query.output_bias = attention_bias;
     block.ffn.bias = mlp_bias;
   }
+  config.gguf = kGgufLlama;
   return config;
 }
 

@@ -13,6 +13,7 @@ DecoderConfig ParseMistralConfig(const Json& json) {
   ReadGroupedQueryHeads(reader, /*default_head_dim=*/{}, &config);
   config.rope = ParseRopeConfig(reader);
   ReadWindow(reader, kMistralWindow, &config);
+  config.gguf = kGgufLlama;
   return config;
 }
 

@@ -24,6 +24,7 @@ DecoderConfig ParseMixtralConfig(const Json& json) {
                                              .width = "intermediate_size"},
                                             config);
   RouteBlocks(experts, std::vector<bool>(config.blocks.size(), true), &config);
+  config.gguf = kGgufLlama;
   return config;
 }
 

@@ -12,6 +12,7 @@ DecoderConfig ParseQwen2Config(const Json& json) {
   config.rope = ParseRopeConfig(reader);
   for (DecoderBlock& block : config.blocks) block.attention.grouped_query.qkv_bias = true;
   ReadWindowsByLayer(reader, &config);
+  config.gguf = {.name = "qwen2", .attention_scales = true};
   return config;
 }
 

@@ -19,6 +19,7 @@ DecoderConfig ParseQwen3Config(const Json& json) {
     block.attention.grouped_query.output_bias = attention_bias;
   }
   ReadWindowsByLayer(reader, &config);
+  config.gguf = {.name = "qwen3", .attention_scales = true, .ffn_scales = true};
   return config;
 }
 

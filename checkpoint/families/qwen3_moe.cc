@@ -41,6 +41,7 @@ DecoderConfig ParseQwen3MoeConfig(const Json& json) {
       config);
   experts.normalize = reader.BooleanOr("norm_topk_prob", false);
   RouteBlocks(experts, ReadRoutedLayers(reader, config.layers()), &config);
+  config.gguf = {.name = "qwen3moe", .attention_scales = true, .ffn_scales = true};
   return config;
 }
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "checkpoint/families/gguf_tensor.h"
 #include "checkpoint/families/tensor_meaning.h"
 
 namespace vernier::checkpoint {
@@ -32,6 +33,7 @@ struct TensorRow {
   std::vector<int64_t> shape;  // of the dequantised values; of an expert, not of its stack
   TensorMeaning meaning;
   ReleasedStorage stored = ReleasedStorage::kBf16;
+  GgufTensor gguf = {};
 };
 
 // Rows as a family adds them, in the order in which the model uses its tensors.

@@ -54,6 +54,8 @@ extern const Codec kFp8Tensor;   // F8_E4M3 with one scale
 extern const Codec kFp8Channel;  // F8_E4M3 with a scale per row
 extern const Codec kFp8Block;    // F8_E4M3 with a scale per block of rows x columns
 extern const Codec kInt4;        // I32 of eight symmetric 4-bit integers, a float scale per group
+extern const Codec kQ8Zero;      // I8 with an F16 scale per 32 columns (GGUF's Q8_0); not read
+extern const Codec kF32;         // what GGUF keeps in F32; no format of a source or a rule
 // Read and not written.
 extern const Codec kNvfp4Wide;  // NVFP4 with E4M3 per 32 columns (ModelOpt's W4A8_NVFP4_FP8)
 extern const Codec kInt4Zero;   // kInt4, asymmetric: with zero points, packed along the rows

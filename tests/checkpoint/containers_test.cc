@@ -69,9 +69,8 @@ TEST_F(SafetensorsContainerTest, TheIndexSaysWhatIsWhereAndHowMuchItIs) {
 
 TEST_F(SafetensorsContainerTest, FilesAndTensorsKeepTheirNames) {
   const SourceModel source = OpenSourceModel(directory_.path());
-  EXPECT_THAT(container_.FileNames(source.checkpoint),
-              ElementsAre(source.checkpoint.shards()[0].file_name,
-                          source.checkpoint.shards()[1].file_name));
+  EXPECT_THAT(container_.FileNames(source), ElementsAre(source.checkpoint.shards()[0].file_name,
+                                                        source.checkpoint.shards()[1].file_name));
   EXPECT_EQ(container_.TensorName(source.layout.weights.front(), "name"), "name");
 }
 

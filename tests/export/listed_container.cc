@@ -49,9 +49,9 @@ FileLayout LayOutFile(std::vector<TensorSpec> specs) {
 
 }  // namespace
 
-std::vector<std::string> ListedContainer::FileNames(const checkpoint::Checkpoint& source) const {
+std::vector<std::string> ListedContainer::FileNames(const checkpoint::SourceModel& source) const {
   std::vector<std::string> names;
-  for (size_t i = 0; i < source.shards().size(); ++i) {
+  for (size_t i = 0; i < source.checkpoint.shards().size(); ++i) {
     names.push_back(fmt::format("part-{}{}", i / 2, extension()));
   }
   return names;

@@ -24,7 +24,7 @@ class ListedContainer final : public checkpoint::Container {
  public:
   std::string_view extension() const override { return ".listed"; }
   std::vector<std::string_view> IndexFileNames() const override { return {kListedIndex}; }
-  std::vector<std::string> FileNames(const checkpoint::Checkpoint& source) const override;
+  std::vector<std::string> FileNames(const checkpoint::SourceModel& source) const override;
   std::string TensorName(const checkpoint::LogicalWeight& weight, std::string name) const override;
   std::vector<checkpoint::FileLayout> LayOut(
       const checkpoint::SourceModel& source,

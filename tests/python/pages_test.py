@@ -35,6 +35,16 @@ class Pages(unittest.TestCase):
         listed = set(re.findall(r": (\w+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE))
         self.assertEqual(listed, {page.name for page in (ROOT / "docs").glob("*.md")})
 
+    def test_the_page_of_versions_has_those_of_the_code(self) -> None:
+        page = (ROOT / "docs" / "versions.md").read_text()
+        for row, file, name in (("| store |", "run/store_schema.h", "kSchemaVersion"),
+                                ("| what decides over", "run/run_identity.h", "kNumericsVersion"),
+                                ("| manifest |", "export/manifest.cc", "kManifestVersion")):
+            code = re.search(rf"{name} = (\d+);", (ROOT / file).read_text())
+            assert code, name
+            line = next(line for line in page.splitlines() if line.startswith(row))
+            self.assertIn(f"| {code.group(1)} |", line)
+
     def test_versions_have_one_place(self) -> None:
         project = (ROOT / "pyproject.toml").read_text()
         self.assertIn('dynamic = ["version"]', project)

@@ -97,16 +97,6 @@ void AddTensor(const Checkpoint& ours, size_t own, const Checkpoint& peer, size_
   for (size_t i = 0; i < a.size(); ++i) difference.different += a[i] != b[i];
 }
 
-// Whether `name` belongs to a weight with one FP8 scale that is larger than the peer's: that of its
-// fused matrix, which peers do not share.
-bool HasRaisedScale(const Checkpoint& ours, const Checkpoint& peer, const std::string& name) {
-  const std::string scale = name.substr(0, name.rfind('.')) + ".weight_scale";
-  const size_t own = ours.Find(scale), theirs = peer.Find(scale);
-  if (own == Checkpoint::kNotFound || theirs == Checkpoint::kNotFound) return false;
-  if (peer.tensor(theirs).info.Elements() != 1) return false;
-  return ReadScalar(ours, own) > ReadScalar(peer, theirs);
-}
-
 void Print(const ConformanceCase& each, const Differences& kinds) {
   for (const auto& [kind, difference] : kinds) {
     std::printf("%-40s %-26s %4zu tensors %8zu bytes or scalars %7.4f %% differ, at most %.5f\n",
@@ -148,8 +138,7 @@ Differences Conformance::Compare(const ConformanceCase& each) const {
                 kinds[IsExpert(info.name) ? "expert " + kind : kind]);
     } else {
       EXPECT_EQ(ours.tensor(own).info.shape, info.shape) << info.name;
-      const bool raised = HasRaisedScale(ours, peer, info.name);
-      AddTensor(ours, own, peer, i, kinds[raised ? "fused " + kind : kind]);
+      AddTensor(ours, own, peer, i, kinds[kind]);
     }
   }
   Print(each, kinds);

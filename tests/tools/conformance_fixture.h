@@ -41,7 +41,7 @@ struct Difference {
 };
 
 // By kind of tensor ("weight", "weight_scale", ...); scales of experts' inputs apart ("expert
-// input_scale"), and what belongs to one FP8 scale that is larger than the peer's ("fused weight").
+// input_scale").
 using Differences = std::map<std::string, Difference>;
 
 // A tensor of one F32 or BF16.

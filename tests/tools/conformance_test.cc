@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/source_model.h"
+#include "tests/support/read_tensor.h"
 #include "tests/tools/conformance_fixture.h"
 
 namespace vernier::testing {
@@ -114,20 +116,62 @@ TEST_F(Conformance, ModeloptNvfp4OfMlpsAlone) {
   EXPECT_LE(kinds.at("input_scale").largest, kForwardTolerance);
 }
 
-// Peers round quotients to BF16 before they round them to E4M3; here they are rounded once. Peers give
-// each weight a scale of its own; here q, k and v have the largest of theirs, as gate and up have,
-// because engines round them to it: 2 + 1 others in each of three layers.
-TEST_F(Conformance, Fp8DiffersByThePeersSecondRounding) {
+// FP8 weights of the output and a peer's, by what shares a scale here.
+struct Fp8Weights {
+  explicit Fp8Weights(const std::filesystem::path& output, const std::filesystem::path& peer)
+      : ours(checkpoint::OpenAnySourceModel(output)), theirs(checkpoint::Checkpoint::Open(peer)) {
+    for (const checkpoint::LogicalWeight& weight : ours.layout.weights) {
+      if (weight.format != checkpoint::formats::kFp8Tensor) continue;
+      const std::string& group = weight.fused_group;
+      groups[group.empty() ? weight.module : group].push_back(&weight);
+    }
+  }
+
+  double OurScale(const checkpoint::LogicalWeight& weight) const {
+    return ReadScalar(ours.checkpoint, weight.scale);
+  }
+  double TheirScale(const checkpoint::LogicalWeight& weight) const {
+    return ReadScalar(theirs, theirs.Find(weight.module + ".weight_scale"));
+  }
+  // Adds the codes of a weight.
+  void Compare(const checkpoint::LogicalWeight& weight, Difference* difference) const {
+    const std::vector<std::byte> a = ReadTensor(ours.checkpoint, weight.name);
+    const std::vector<std::byte> b = ReadTensor(theirs, weight.name);
+    ASSERT_EQ(a.size(), b.size());
+    difference->values += a.size();
+    for (size_t i = 0; i < a.size(); ++i) difference->different += a[i] != b[i];
+  }
+
+  checkpoint::SourceModel ours;
+  checkpoint::Checkpoint theirs;
+  std::map<std::string, std::vector<const checkpoint::LogicalWeight*>> groups;
+};
+
+// Peers give each part of a fused matrix a scale of its own, where here all have the largest; and
+// they round quotients to BF16 before they round them to E4M3, where here they are rounded once.
+TEST_F(Conformance, Fp8DiffersByThePeersSecondRoundingAndScalesOfParts) {
   for (const char* peer : {"modelopt_llama_fp8", "llmcompressor_llama_fp8"}) {
-    const auto kinds = Compare({.peer = peer,
-                                .model = "tiny-llama",
-                                .roles = {"attention", "dense_mlp"},
-                                .format = "fp8"});
-    EXPECT_LE(kinds.at("weight").Share(), 0.035) << peer;
-    EXPECT_GT(kinds.at("weight").different, 0u) << "else this test is out of date";
-    EXPECT_EQ(kinds.at("weight_scale").different, 0u) << peer;
-    EXPECT_EQ(kinds.at("fused weight_scale").tensors, 9u) << peer;
+    const ConformanceCase each = {
+        .peer = peer, .model = "tiny-llama", .roles = {"attention", "dense_mlp"}, .format = "fp8"};
+    const auto kinds = Compare(each);
     EXPECT_LE(kinds.at("input_scale").largest, kForwardTolerance + kBf16Rounding) << peer;
+    const Fp8Weights weights(OutputOf(each), kPeers / peer);
+    EXPECT_EQ(weights.groups.size(), 3u * 4) << "qkv, o, gate and up, and down in three layers";
+    Difference of_equal_scales;
+    size_t of_their_own = 0;
+    for (const auto& [group, members] : weights.groups) {
+      double largest = 0;
+      for (const auto* weight : members) largest = std::max(largest, weights.TheirScale(*weight));
+      for (const auto* weight : members) {
+        EXPECT_EQ(weights.OurScale(*weight), largest) << peer << " " << weight->module;
+        const bool equal = weights.TheirScale(*weight) == largest;
+        of_their_own += equal ? 0 : 1;
+        if (equal) weights.Compare(*weight, &of_equal_scales);
+      }
+    }
+    EXPECT_EQ(of_their_own, 3u * 3) << "all but the largest of q, k and v, and of gate and up";
+    EXPECT_LE(of_equal_scales.Share(), 0.035) << peer;
+    EXPECT_GT(of_equal_scales.different, 0u) << "else this test is out of date";
   }
 }
 

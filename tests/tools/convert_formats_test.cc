@@ -167,6 +167,20 @@ TEST_F(ConvertFormatsTest, PartsOfAFusedMatrixShareTheirFp8Scale) {
   }
 }
 
+// What stands beside it is the manifest alone, and no audit reads it.
+TEST_F(ConvertFormatsTest, AGgufFileIsAWholeModel) {
+  Convert(Llama(), "gguf", {"--weights", "q8_0", "--dialect", "gguf", "--validate"});
+  EXPECT_TRUE(fs::exists(Place("gguf") / "model.gguf"));
+  EXPECT_FALSE(fs::exists(Place("gguf") / "config.json"));
+  ExpectFailure(RunVernier({"validate", Place("gguf").string()}), "VN-CKPT-001", {"model.gguf"});
+  ExpectFailure(RunVernier({"convert", Llama().string(), Place("packs").string(), "--dialect",
+                            "gguf", "--layout", "swizzle-128x4"}),
+                "VN-ARG-001", {"--layout", "gguf"});
+  ExpectFailure(
+      RunVernier({"convert", Llama().string(), Place("int8").string(), "--weights", "q8_0"}),
+      "VN-RECIPE-003", {"modelopt cannot hold q8_0"});
+}
+
 // Weights that the model needs may be packed under another name, and formats may be mixed.
 TEST_F(ConvertFormatsTest, TheAuditAcceptsMixedFormats) {
   WriteSource();

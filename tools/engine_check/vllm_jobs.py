@@ -9,27 +9,27 @@ from pathlib import Path
 from vllm_environment import SETTINGS
 from workshop import say
 
-LARGEST_KL = 1e-9  # in nats, of equal arithmetic in float32
 HERE = Path(__file__).resolve().parent
 
 
-def run_jobs(script, jobs, directory):
+def run_jobs(script, jobs, directory, *options):
     """Results by the id of the job. A process that dies is an error of the check itself."""
     if not jobs:
         return {}
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    jobs_file, results_file = directory / f"{script}.jobs", directory / f"{script}.results"
+    name = "".join([script, *options])
+    jobs_file, results_file = directory / f"{name}.jobs", directory / f"{name}.results"
     jobs_file.write_text("".join(json.dumps(job) + "\n" for job in jobs))
-    say(f"{script}: {len(jobs)} jobs")
-    with open(directory / f"{script}.log", "w") as log:
-        command = [sys.executable, HERE / f"{script}.py", jobs_file, results_file]
+    say(f"{name}: {len(jobs)} jobs")
+    with open(directory / f"{name}.log", "w") as log:
+        command = [sys.executable, HERE / f"{script}.py", jobs_file, results_file, *options]
         code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT,
                               env=SETTINGS | os.environ).returncode
     results = [json.loads(line) for line in results_file.read_text().splitlines()]
     if code != 0 or len(results) != len(jobs):
-        raise SystemExit(f"{script} ended with {code} after {len(results)} of {len(jobs)} jobs: "
-                         f"see {directory / script}.log")
+        raise SystemExit(f"{name} ended with {code} after {len(results)} of {len(jobs)} jobs: "
+                         f"see {directory / name}.log")
     return {result.pop("id"): result for result in results}
 
 

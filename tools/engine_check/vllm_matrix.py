@@ -3,8 +3,9 @@ is known not to read that format there, which the audit must then say."""
 
 from dataclasses import dataclass, field
 
+from agreement import EQUAL
 from vernier import Refused
-from vllm_jobs import LARGEST_KL, loader_jobs, loader_trouble
+from vllm_jobs import loader_jobs, loader_trouble
 
 FAMILIES = ("llama", "mistral", "qwen2", "qwen3", "qwen3_moe", "mixtral", "deepseek_v3")
 MOE = ("qwen3_moe", "mixtral", "deepseek_v3")
@@ -30,6 +31,11 @@ FORMATS = (
 REFUSED = {(family, number_format, MODELOPT) for family in MOE
            for number_format in ("fp8_channel", "fp8_block")}
 
+# The output whose inputs are quantised, too, and the least share of tokens that must then be equal:
+# a value that both compute on the two sides of a rounding boundary changes all tokens behind it.
+WITH_INPUTS = ("nvfp4", MODELOPT)
+LEAST_EQUAL = 0.05
+
 DEVICES = (1, 2)
 PROMPTS = ("The quick brown fox jumps over the lazy dog", "12 + 7 is")
 TOKENS = 8
@@ -44,6 +50,7 @@ class Row:
     refused: str = ""  # why Vernier writes no such checkpoint
     audits: dict = field(default_factory=dict)  # errors by the number of devices
     logits_job: dict | None = None
+    inputs_job: dict | None = None  # the same with quantised inputs
 
     @property
     def key(self):
@@ -79,14 +86,19 @@ def _prepare_row(workshop, engine, row):
     greedy = vernier.generate(row.model, PROMPTS, TOKENS)
     row.logits_job = {"id": row.key, "model": str(row.model), "ids": str(workshop.text),
                       "trace": str(trace), "greedy": greedy}
+    if (row.number_format, row.dialect) == WITH_INPUTS:
+        with_inputs = trace.with_suffix(".quantised")
+        vernier.trace(row.model, workshop.text, with_inputs, "quantised")
+        row.inputs_job = row.logits_job | {"trace": str(with_inputs), "greedy": []}
     return row
 
 
 def jobs(rows):
-    """Those of the loader, and those that compare logits."""
+    """Those of the loader, those that compare logits, and those with quantised inputs."""
     written = [row for row in rows if row.model]
     loads = [job for row in written for n in DEVICES for job in loader_jobs(row.key, row.model, n)]
-    return loads, [row.logits_job for row in written if row.logits_job]
+    return (loads, [row.logits_job for row in written if row.logits_job],
+            [row.inputs_job for row in written if row.inputs_job])
 
 
 def _differences(row, loads, logits):
@@ -115,7 +127,7 @@ def _computed_differences(result):
     if "refused" in result:
         return ["vLLM does not run it: " + result["refused"]]
     found = []
-    if not result["kl"] < LARGEST_KL or result["top1"] < 1:
+    if not result["kl"] < EQUAL or result["top1"] < 1:
         found.append(f"logits differ: KL {result['kl']:.2g}, top-1 {result['top1']:.2%}")
     if result["same_tokens"] < result["prompts"]:
         found.append(f"greedy tokens differ after {result['prompts'] - result['same_tokens']} of "
@@ -134,18 +146,32 @@ def _cell(row, loads, logits):
     return text + (", 1 device" if loader_trouble(loads, row.key, DEVICES[-1]) else "")
 
 
-def table(rows, loads, logits):
+def _inputs_cell(result):
+    """The share of equal tokens, and what is wrong."""
+    if "refused" in result:
+        return "**differs**", "vLLM does not run it: " + result["refused"]
+    share = f"{result['equal']:.0%} of tokens"
+    if result["equal"] >= LEAST_EQUAL:
+        return share, ""
+    return share + " **differs**", f"{share} are equal, KL {result['kl']:.2g}"
+
+
+def table(rows, loads, logits, inputs):
     """Lines of Markdown, a format a line, and the differences."""
     differences, cells = [], {}
     for row in rows:
         wrong = _differences(row, loads, logits)
         differences += [f"{row.key}: {text}" for text in wrong]
         text = _cell(row, loads, logits) + (" **differs**" if wrong else "")
-        cells.setdefault((row.number_format, row.dialect), {})[row.family] = text
+        cells.setdefault(f"{row.number_format}, {row.dialect}", {})[row.family] = text
+    for row in (row for row in rows if row.key in inputs):
+        text, wrong = _inputs_cell(inputs[row.key])
+        differences += [f"{row.key}, inputs quantised: {wrong}"] if wrong else []
+        cells.setdefault("the first, inputs quantised", {})[row.family] = text
     families = [family for family in FAMILIES if any(family in line for line in cells.values())]
     lines = ["| format, dialect | " + " | ".join(families) + " |",
              "|---" * (1 + len(families)) + "|"]
-    for (number_format, dialect), line in cells.items():
-        texts = [f"{number_format}, {dialect}", *(line.get(family, "") for family in families)]
+    for name, line in cells.items():
+        texts = [name, *(line.get(family, "") for family in families)]
         lines.append("| " + " | ".join(texts) + " |")
     return lines if rows else [], differences

@@ -227,6 +227,15 @@ TEST_F(EngineFormatsTest, ScalesOfLatentsDoNotReachVllm) {
           .empty());
 }
 
+// No engine decides anything by it.
+TEST_F(EngineFormatsTest, AnotherProducerIsNoContradiction) {
+  ModelFiles model = MakeLlamaNvfp4(kOfModelopt);
+  model.Inline().erase("producer");
+  const AuditReport report = AuditFor(model, "all");
+  EXPECT_TRUE(report.Clean()) << ReportText(report);
+  EXPECT_THAT(Named(report, "V13", Severity::kInfo, EngineSet::All()), Contains("producer"));
+}
+
 TEST_F(EngineFormatsTest, VllmHasTheReleasesHeadSizesAlone) {
   const auto sizes = [&](const std::string& engines) {
     return Named(AuditFor(Native(), engines), "C03", Severity::kWarning, EngineSet::All());

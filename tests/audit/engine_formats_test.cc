@@ -148,7 +148,8 @@ TEST_F(EngineFormatsTest, HeadsThatDevicesShareAreWholeBlocks) {
   const auto keys = [&](const ModelFiles& files) {
     std::vector<std::string> named =
         Named(AuditFor(files, "vllm", 4), "V11", Severity::kError, kOnlyVllm);
-    std::erase_if(named, [](const std::string& text) { return text.find("k_proj") == std::string::npos; });
+    std::erase_if(named,
+                  [](const std::string& text) { return text.find("k_proj") == std::string::npos; });
     return named;
   };
   EXPECT_TRUE(keys(model).empty()) << "a head of 256 rows on each";

@@ -126,6 +126,20 @@ TEST(GgufPreTokenizer, DeepseekV4HasDeepseekV3s) {
   EXPECT_EQ(PreTokenizerName(nlohmann::json(tokenizer["pre_tokenizer"])), "deepseek-v3");
 }
 
+// Those of releases, as tests of tokenizers have them.
+TEST(GgufPreTokenizer, ReleasesAreKnownByWhatTheirsDoes) {
+  const std::map<std::string, std::string> expected = {
+      {"llama3", "llama-bpe"},           {"qwen3", "qwen2"},
+      {"deepseek_v3", "deepseek-v3"},    {"mistral_tekken_1000_merges", "tekken"},
+      {"smollm2_1000_merges", "smollm"}, {"gpt_oss_1000_merges", ""}};
+  for (const auto& [name, pre] : expected) {
+    const std::string path =
+        std::string(VERNIER_TEST_DATA) + "/tokenizers/" + name + "/tokenizer.json";
+    const nlohmann::json tokenizer = nlohmann::json::parse(ReadWholeFile(path));
+    EXPECT_EQ(PreTokenizerName(tokenizer["pre_tokenizer"]), pre) << name;
+  }
+}
+
 TEST(GgufPreTokenizer, StepsCountAndTheirOrder) {
   using nlohmann::json;
   const json digits = {{"type", "Digits"}, {"individual_digits", true}};

@@ -81,6 +81,9 @@ TEST_F(GgufTokenizer, ByteFallbackMeansScoresByTheOrderOfMerges) {
               ElementsAre(-1000, -1000, 0, -1, -1000, -1000, -1000, -1000));
   EXPECT_EQ(Get<std::vector<int32_t>>(values, "token_type").back(), 6);
   EXPECT_FALSE(values.contains("tokenizer.ggml.merges"));
+  EXPECT_FALSE(Get<bool>(values, "add_space_prefix"));
+  tokenizer["normalizer"] = {{"type", "Prepend"}, {"prepend", "_"}};
+  EXPECT_FALSE(Write(tokenizer).contains("tokenizer.ggml.add_space_prefix"));
 }
 
 TEST_F(GgufTokenizer, WhatIsPutBeforeATextComesFromThePostProcessor) {

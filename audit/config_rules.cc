@@ -26,6 +26,10 @@ constexpr Defect kOnlyInConfig = {
 constexpr Defect kConfigsDiffer = {"V13", Severity::kError,
                                    "config.json and hf_quant_config.json contradict each other",
                                    "Write both from the same values"};
+constexpr Defect kProducersDiffer = {
+    "V13", Severity::kInfo,
+    "config.json and hf_quant_config.json name different tools, or one names none",
+    "Nothing for engines, which decide by other fields"};
 constexpr Defect kFieldMissing = {"V13", Severity::kError,
                                   "a field that engines demand is missing or of another type",
                                   "Add the field to the quantisation configuration"};
@@ -81,7 +85,7 @@ void CheckPresence(const Subject& subject, FindingList* findings) {
 void CheckAgreement(const Subject& subject, FindingList* findings) {
   if (!subject.inline_config.present || !subject.file_config.present) return;
   for (const std::string& field : DifferingFields(subject.inline_config, subject.file_config)) {
-    findings->Add(kConfigsDiffer, field);
+    findings->Add(field == kProducerField ? kProducersDiffer : kConfigsDiffer, field);
   }
 }
 

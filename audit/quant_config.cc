@@ -283,7 +283,7 @@ std::vector<std::string> DifferingFields(const QuantConfig& a, const QuantConfig
   if (sizes_differ) fields.emplace_back("group_size");
   if (a.quantized_layers != b.quantized_layers) fields.emplace_back("quantized_layers");
   if (a.exclusions != b.exclusions) fields.emplace_back("ignore / exclude_modules");
-  if (a.producer != b.producer) fields.emplace_back("producer");
+  if (a.producer != b.producer) fields.emplace_back(kProducerField);
   return fields;
 }
 

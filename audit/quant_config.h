@@ -17,6 +17,7 @@
 namespace vernier::audit {
 
 inline constexpr std::string_view kQuantConfigFileName = "hf_quant_config.json";
+inline constexpr std::string_view kProducerField = "producer";
 inline constexpr std::string_view kAlgoNvfp4 = "NVFP4";
 inline constexpr std::string_view kAlgoWeightOnlyNvfp4 = "W4A16_NVFP4";
 inline constexpr std::string_view kAlgoFp8 = "FP8";

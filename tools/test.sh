@@ -13,6 +13,11 @@ if tools/install_duckdb.sh "$PWD/build/programs"; then
 else
   echo "DuckDB's program cannot be had: tests that read Parquet are skipped" >&2
 fi
+if tools/install_mlx.sh "$PWD/build/programs/mlx"; then
+  export VERNIER_MLX=$PWD/build/programs/mlx
+else
+  echo "MLX cannot be had: the test that decodes with it is skipped" >&2
+fi
 cmake --preset "$preset"
 cmake --build --preset "$preset"
 ctest --preset "$preset" --parallel "$(nproc)" "$@"

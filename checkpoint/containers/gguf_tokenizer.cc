@@ -266,7 +266,23 @@ class TokenizerWriter {
     const auto prefix = settings_.find("add_prefix_space");
     if (prefix != settings_.end() && prefix->is_boolean()) {
       Add("tokenizer.ggml.add_space_prefix", prefix->get<bool>());
+    } else if (Model().value("byte_fallback", false) && !PrependsSpace()) {
+      Add("tokenizer.ggml.add_space_prefix", false);  // absent means that it does
     }
+  }
+
+  // Whether a text is read as if it began with a space.
+  bool PrependsSpace() const {
+    const json normalizer = json_.value("normalizer", json());
+    const json pre_tokenizer = json_.value("pre_tokenizer", json());
+    if (normalizer.is_object()) {
+      for (const json& part : normalizer.value("normalizers", json::array({normalizer}))) {
+        if (part.value("type", "") == "Prepend") return true;
+      }
+    }
+    return pre_tokenizer.is_object() && pre_tokenizer.value("type", "") == "Metaspace" &&
+           pre_tokenizer.value("prepend_scheme", "always") != "never" &&
+           pre_tokenizer.value("add_prefix_space", true);
   }
 
   static std::string SpecialOf(const json& piece) {

@@ -148,7 +148,8 @@ TEST_F(EngineFormatsTest, HeadsThatDevicesShareAreWholeBlocks) {
   const auto keys = [&](const ModelFiles& files) {
     std::vector<std::string> named =
         Named(AuditFor(files, "vllm", 4), "V11", Severity::kError, kOnlyVllm);
-    std::erase_if(named, [](const std::string& text) { return text.find("k_proj") == std::string::npos; });
+    std::erase_if(named,
+                  [](const std::string& text) { return text.find("k_proj") == std::string::npos; });
     return named;
   };
   EXPECT_TRUE(keys(model).empty()) << "a head of 256 rows on each";
@@ -225,6 +226,15 @@ TEST_F(EngineFormatsTest, ScalesOfLatentsDoNotReachVllm) {
   EXPECT_TRUE(
       Named(AuditFor(MakeLlamaNvfp4(kOfModelopt), "all"), "V07", Severity::kInfo, EngineSet::All())
           .empty());
+}
+
+// No engine decides anything by it.
+TEST_F(EngineFormatsTest, AnotherProducerIsNoContradiction) {
+  ModelFiles model = MakeLlamaNvfp4(kOfModelopt);
+  model.Inline().erase("producer");
+  const AuditReport report = AuditFor(model, "all");
+  EXPECT_TRUE(report.Clean()) << ReportText(report);
+  EXPECT_THAT(Named(report, "V13", Severity::kInfo, EngineSet::All()), Contains("producer"));
 }
 
 TEST_F(EngineFormatsTest, VllmHasTheReleasesHeadSizesAlone) {

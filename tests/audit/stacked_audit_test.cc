@@ -18,6 +18,7 @@
 #include "checkpoint/source_model.h"
 #include "jobs/convert.h"
 #include "tests/audit/stacked_families.h"
+#include "tests/export/fp8_rows.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/source_tree.h"
 #include "tests/support/synthetic_checkpoint.h"
@@ -68,11 +69,15 @@ class StackedAuditTest : public ::testing::TestWithParam<StackForm> {
     jobs::Convert({.places = {.source = source.string(), .output = Path(name).string()},
                    .recipe = {},
                    .weights = format,
-                   .dialect = &dialects::kCompressedTensors,  // which holds experts in FP8 rows
                    .layouts = {},
                    .command = {}},
                   nobody);
     return Path(name);
+  }
+
+  fs::path Fp8Rows() const {
+    exporter::WriteFp8Rows(checkpoint::OpenAnySourceModel(Apart()), Path("fp8"));
+    return Path("fp8");
   }
 
   fs::path Dequantize(const fs::path& source, const std::string& name) const {
@@ -160,10 +165,13 @@ TEST_P(StackedAuditTest, WhatWasOnlyTakenApartHasTheBytesOfTheSource) {
 
 // In a stack they have another shape, so that values are compared: all are equal.
 TEST_P(StackedAuditTest, ScalesOfRowsFollowTheirRows) {
-  const fs::path fp8 = Convert(Apart(), "fp8", checkpoint::formats::kFp8Channel);
+  const fs::path fp8 = Fp8Rows();
   const fs::path stacked = Stacked(fp8);
+  // No engine loads it; it is compared all the same.
   const AuditReport report = Against(stacked, fp8);
-  EXPECT_TRUE(report.Clean()) << ReportText(report);
+  for (const char* rule : {"C01", "C02", "V12"}) {
+    EXPECT_THAT(NamedBy(report, rule), IsEmpty()) << ReportText(report);
+  }
   EXPECT_EQ(report.overall_error.weights, kRoutedLayers * kEveryExpert * 3);
   EXPECT_EQ(report.overall_error.exact, report.overall_error.weights);
   Flip(fp8, kMoeBlock + "2.gate_proj.weight_scale", 4, 1);
@@ -174,7 +182,7 @@ TEST_P(StackedAuditTest, ScalesOfRowsFollowTheirRows) {
 
 // Both store stacks, in other formats.
 TEST_P(StackedAuditTest, ADequantisedStackIsComparedExpertByExpert) {
-  const fs::path stacked = Stacked(Convert(Apart(), "fp8", checkpoint::formats::kFp8Channel));
+  const fs::path stacked = Stacked(Fp8Rows());
   const fs::path output = Dequantize(stacked, "bf16");
   const std::string stack = kMoeBlock + "gate_up_proj";
   ASSERT_NE(Checkpoint::Open(output).Find(stack), Checkpoint::kNotFound);

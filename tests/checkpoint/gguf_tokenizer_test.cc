@@ -81,6 +81,9 @@ TEST_F(GgufTokenizer, ByteFallbackMeansScoresByTheOrderOfMerges) {
               ElementsAre(-1000, -1000, 0, -1, -1000, -1000, -1000, -1000));
   EXPECT_EQ(Get<std::vector<int32_t>>(values, "token_type").back(), 6);
   EXPECT_FALSE(values.contains("tokenizer.ggml.merges"));
+  EXPECT_FALSE(Get<bool>(values, "add_space_prefix"));
+  tokenizer["normalizer"] = {{"type", "Prepend"}, {"prepend", "_"}};
+  EXPECT_FALSE(Write(tokenizer).contains("tokenizer.ggml.add_space_prefix"));
 }
 
 TEST_F(GgufTokenizer, WhatIsPutBeforeATextComesFromThePostProcessor) {
@@ -124,6 +127,20 @@ TEST_F(GgufTokenizer, WithoutAFileThereAreIdsAlone) {
 TEST(GgufPreTokenizer, DeepseekV4HasDeepseekV3s) {
   const Json tokenizer = ReadJsonFile(testing::kExample + "/tokenizer.json");
   EXPECT_EQ(PreTokenizerName(nlohmann::json(tokenizer["pre_tokenizer"])), "deepseek-v3");
+}
+
+// Those of releases, as tests of tokenizers have them.
+TEST(GgufPreTokenizer, ReleasesAreKnownByWhatTheirsDoes) {
+  const std::map<std::string, std::string> expected = {
+      {"llama3", "llama-bpe"},           {"qwen3", "qwen2"},
+      {"deepseek_v3", "deepseek-v3"},    {"mistral_tekken_1000_merges", "tekken"},
+      {"smollm2_1000_merges", "smollm"}, {"gpt_oss_1000_merges", ""}};
+  for (const auto& [name, pre] : expected) {
+    const std::string path =
+        std::string(VERNIER_TEST_DATA) + "/tokenizers/" + name + "/tokenizer.json";
+    const nlohmann::json tokenizer = nlohmann::json::parse(ReadWholeFile(path));
+    EXPECT_EQ(PreTokenizerName(tokenizer["pre_tokenizer"]), pre) << name;
+  }
 }
 
 TEST(GgufPreTokenizer, StepsCountAndTheirOrder) {

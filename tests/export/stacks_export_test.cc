@@ -18,6 +18,7 @@
 #include "run/source_ledger.h"
 #include "tests/export/export_fixture.h"
 #include "tests/export/export_recipe.h"
+#include "tests/export/fp8_rows.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/read_tensor.h"
 #include "tests/support/source_tree.h"
@@ -111,22 +112,9 @@ TEST_P(StacksExport, WhatIsWrittenInBf16IsStackedAsItWas) {
             ReadTensor(stacked.checkpoint, kStack));
 }
 
-// Experts in FP8 by rows in the modelopt dialect, which a recipe is refused: no engine loads them.
-void WriteFp8Rows(const fs::path& output) {
-  const SourceModel source = checkpoint::OpenSourceModel(kQwen3Moe);
-  const recipes::Recipe recipe =
-      recipes::ConvertRecipe({.source = source, .output = output, .weights = formats::kMxfp8});
-  recipes::Plan plan = recipes::MakePlan(source, recipe);
-  for (recipes::WeightPlan& weight : plan.weights) {
-    if (weight.format == formats::kMxfp8) weight.format = formats::kFp8Channel;
-  }
-  recipes::LayOutShards(source, /*with_input_scales=*/false, plan);
-  ExportPlan(source, recipe, plan);
-}
-
 // FP8 with a scale a row, which lies as the rows do.
 TEST_P(StacksExport, ScalesFollowTheirRows) {
-  WriteFp8Rows(Path("fp8"));
+  WriteFp8Rows(checkpoint::OpenSourceModel(kQwen3Moe), Path("fp8"));
   const SourceModel stacked = Stacked(Path("fp8"));
   const SourceModel apart = checkpoint::OpenSourceModel(Path("fp8"));
   EXPECT_EQ(stacked.layout.FindModule("model.layers.1.mlp.experts.2.up_proj")->format,

@@ -29,6 +29,8 @@ std::string_view PartName(OutputPart part) {
       return "source";
     case OutputPart::kCodes:
       return "codes";
+    case OutputPart::kMoreCodes:
+      return "more codes";
     case OutputPart::kScale:
       return "scale";
     case OutputPart::kGlobalScale:

@@ -1,4 +1,5 @@
 // The formats, scale methods and dialects that `vernier convert` writes.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <map>
@@ -167,12 +168,13 @@ TEST_F(ConvertFormatsTest, PartsOfAFusedMatrixShareTheirFp8Scale) {
   }
 }
 
-// What stands beside it is the manifest alone, and no audit reads it.
+// What stands beside it is the manifest and the card, and no audit reads it.
 TEST_F(ConvertFormatsTest, AGgufFileIsAWholeModel) {
   Convert(Llama(), "gguf", {"--weights", "q8_0", "--dialect", "gguf", "--validate"});
-  EXPECT_TRUE(fs::exists(Place("gguf") / "model.gguf"));
+  EXPECT_TRUE(fs::exists(Place("gguf") / "model-00001-of-00002.gguf"));
   EXPECT_FALSE(fs::exists(Place("gguf") / "config.json"));
-  ExpectFailure(RunVernier({"validate", Place("gguf").string()}), "VN-CKPT-001", {"model.gguf"});
+  EXPECT_THAT(RunVernier({"validate", Place("gguf").string()}).errors,
+              ::testing::HasSubstr("is of GGUF files, and the audit judges what vLLM"));
   ExpectFailure(RunVernier({"convert", Llama().string(), Place("packs").string(), "--dialect",
                             "gguf", "--layout", "swizzle-128x4"}),
                 "VN-ARG-001", {"--layout", "gguf"});

@@ -320,10 +320,12 @@ TEST_F(BashCompletionTest, FlagsOfASubcommand) {
 }
 
 TEST_F(BashCompletionTest, NamesOfValues) {
-  EXPECT_THAT(Complete("run x --kv-cache \"\""), ElementsAre("none", "fp8", "fp8_cast", "nvfp4", "nvfp4_cast"));
+  EXPECT_THAT(Complete("run x --kv-cache \"\""),
+              ElementsAre("none", "fp8", "fp8_cast", "nvfp4", "nvfp4_cast"));
   EXPECT_THAT(Complete("run x --kv-cache fp8"), ElementsAre("fp8", "fp8_cast"));
   EXPECT_THAT(Complete("convert a b --dialect = co"), ElementsAre("compressed-tensors"));
-  EXPECT_THAT(Complete("convert a b --dialect ="), ElementsAre("modelopt", "compressed-tensors"));
+  EXPECT_THAT(Complete("convert a b --dialect ="),
+              ElementsAre("modelopt", "compressed-tensors", "gguf"));
   EXPECT_THAT(Complete("validate x --tensor-parallel \"\""), ElementsAre("1", "2", "4", "8"));
   EXPECT_THAT(Complete("run --progress p"), ElementsAre("plain"));
   EXPECT_THAT(Complete("completion \"\""), ElementsAre("bash", "zsh", "fish"));

@@ -41,8 +41,7 @@ constexpr Defect kIgnored = {
     "V07", Severity::kWarning,
     "there are scales of a key/value cache, but the configuration announces none",
     "Set kv_cache_quant_algo or kv_cache_scheme: engines do not use the scales without it, unless "
-    "an "
-    "FP8 cache is asked for when serving"};
+    "an FP8 cache is asked for when serving"};
 constexpr Defect kAbsentScales = {
     "V07", Severity::kInfo,
     "a quantised key/value cache is announced without scales, which are then 1.0",

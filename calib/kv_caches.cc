@@ -1,10 +1,15 @@
 #include "calib/kv_caches.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "base/error.h"
 #include "checkpoint/families/kv_cache.h"
+#include "checkpoint/formats/codec.h"
 #include "checkpoint/kv_cache_format.h"
 
 namespace vernier::calib {
@@ -31,12 +36,24 @@ float ScaleOf(const SourceModel& model, const KvCacheEntry& entry) {
   return 1.0f;
 }
 
+void RequireWholeBlocks(const SourceModel& model) {
+  const int64_t head_dim = model.family->Dims().head_dim;
+  const int64_t block = checkpoint::formats::kNvfp4.parts.group;
+  if (head_dim % block == 0) return;
+  throw Error(ErrorCode::kBadConfig, (model.checkpoint.directory() / "config.json").string(),
+              fmt::format("an NVFP4 cache is announced, and heads of {} channels are no whole "
+                          "blocks of {}",
+                          head_dim, block),
+              "Announce FP8, or no cache");
+}
+
 }  // namespace
 
 KvCaches ReadKvCaches(const SourceModel& model) {
   const KvCacheFormat announced = checkpoint::AnnouncedKvCache(model.checkpoint);
   KvCaches caches;
   if (announced == KvCacheFormat::kModel && !HoldsScales(model)) return caches;
+  if (announced == KvCacheFormat::kNvfp4) RequireWholeBlocks(model);
   const ActivationFormat format =
       announced == KvCacheFormat::kNvfp4 ? ActivationFormat::kNvfp4 : ActivationFormat::kFp8Tensor;
   for (const KvCacheEntry& entry : model.family->KvCache(model.layout)) {

@@ -54,12 +54,12 @@ dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const r
 
 KvCacheFormat KvCacheOf(const checkpoint::SourceModel& source, const recipes::Plan& plan) {
   if (plan.kv_cache != recipes::KvCache::kNone) return recipes::FormatOf(plan.kv_cache);
+  const KvCacheFormat announced = checkpoint::AnnouncedKvCache(source.checkpoint);
+  if (announced != KvCacheFormat::kModel) return announced;
   const bool scales = std::ranges::any_of(source.layout.weights, [](const LogicalWeight& weight) {
     return weight.name.ends_with(checkpoint::kKeyScale.scale);
   });
-  if (!scales) return KvCacheFormat::kModel;
-  const bool nvfp4 = checkpoint::AnnouncedKvCache(source.checkpoint) == KvCacheFormat::kNvfp4;
-  return nvfp4 ? KvCacheFormat::kNvfp4 : KvCacheFormat::kFp8;
+  return scales ? KvCacheFormat::kFp8 : KvCacheFormat::kModel;
 }
 
 }  // namespace vernier::exporter

@@ -13,8 +13,8 @@ namespace vernier::exporter {
 dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const recipes::Plan& plan,
                                   const recipes::Recipe& recipe);
 
-// The key/value cache that the config announces: what the plan says, or where scales of one
-// (X.k_scale) are carried, what the source's configs say of it, else FP8.
+// The key/value cache that the config announces: what the plan says, else what the source's configs
+// do, else FP8 where scales of one (X.k_scale) are carried.
 checkpoint::KvCacheFormat KvCacheOf(const checkpoint::SourceModel& source,
                                     const recipes::Plan& plan);
 

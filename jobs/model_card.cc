@@ -1,9 +1,12 @@
 #include "jobs/model_card.h"
 
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <string_view>
 
 #include "base/file.h"
+#include "base/json.h"
 #include "checkpoint/checkpoint_files.h"
 #include "jobs/build_info.h"
 #include "report/model_card.h"
@@ -23,27 +26,43 @@ std::string TokensOf(const run::Store& store) {
   return found == identity.end() ? std::string() : found->second;
 }
 
-report::CardScore ScoreOf(const calib::VariantResult& result) {
-  report::CardScore score = {.variant = std::string(calib::EvalVariantName(result.variant)),
-                             .perplexity = result.total.likelihood.perplexity.value};
-  if (const auto& divergence = result.total.divergence) {
-    score.mean_kl = divergence->mean_kl.value;
-    score.same_top = divergence->same_top.value;
-  }
+// Of a kept evaluation (docs/eval.md has the fields). Infinities are null there.
+double NumberAt(const Json& estimate) {
+  const Json& value = estimate.at("value");
+  return value.is_number() ? value.get<double>() : std::numeric_limits<double>::infinity();
+}
+
+report::CardScore ScoreOf(const Json& variant) {
+  const Json& total = variant.at("total");
+  report::CardScore score = {.variant = variant.at("variant").get<std::string>(),
+                             .perplexity = NumberAt(total.at("perplexity"))};
+  const Json& divergence = total.at("divergence");
+  if (divergence.is_null()) return score;
+  score.mean_kl = NumberAt(divergence.at("mean_kl"));
+  score.same_top = NumberAt(divergence.at("same_top"));
   return score;
 }
 
-report::CardEvaluation CardEvaluationOf(const EvalSummary& summary) {
-  report::CardEvaluation card = {.window = summary.data.window, .dtype = summary.dtype};
-  for (const datasets::TextSource& source : summary.data.sources) {
-    card.data.push_back(std::filesystem::path(source.name).filename().string());
-    card.hashes.push_back(source.ids_hash);
-    card.scored += source.scored;
+report::CardEvaluation CardEvaluationOf(const Json& evaluation) {
+  report::CardEvaluation card;
+  card.window = evaluation.at("protocol").at("window").get<int64_t>();
+  card.dtype = evaluation.at("protocol").at("dtype").get<std::string>();
+  for (const Json& source : evaluation.at("sources")) {
+    const std::filesystem::path name = source.at("name").get<std::string>();
+    card.data.push_back(name.filename().string());
+    card.hashes.push_back(source.at("ids_xxh3_128").get<std::string>());
+    card.scored += source.at("scored").get<int64_t>();
   }
-  for (const calib::VariantResult& result : summary.result.variants) {
-    card.scores.push_back(ScoreOf(result));
-  }
+  for (const Json& variant : evaluation.at("variants")) card.scores.push_back(ScoreOf(variant));
   return card;
+}
+
+std::optional<report::CardEvaluation> KeptEvaluation(const ModelCardRequest& request) {
+  const std::filesystem::path path = request.store.run_dir() / kEvaluationFileName;
+  if (!std::filesystem::is_regular_file(path)) return std::nullopt;
+  const Json kept = ReadJsonFile(path);
+  if (kept.value("plan_hash", "") != request.plan_hash) return std::nullopt;
+  return CardEvaluationOf(kept.at("evaluation"));
 }
 
 }  // namespace
@@ -54,10 +73,21 @@ EvalSpec EvaluationOfOutput(const recipes::Recipe& recipe, const std::vector<std
   spec.reference = recipe.source.string();
   spec.data = data;
   spec.windows.max_windows = kWindows;
+  const recipes::ComputeSection& compute = recipe.compute;
   spec.forward = {.dtype = std::string(recipes::ComputeDtypeName(recipe.calibration.dtype)),
-                  .device = recipe.compute.device,
-                  .threads = recipe.compute.threads};
+                  .device = compute.device,
+                  .device_memory = compute.device_memory.Text(),
+                  .host_memory = compute.host_memory.Text(),
+                  .batch_size = recipe.calibration.batch_size,
+                  .threads = compute.threads};
   return spec;
+}
+
+void SaveEvaluation(const std::filesystem::path& run_dir, const std::string& plan_hash,
+                    const EvalSummary& summary) {
+  const Json kept = {{"plan_hash", plan_hash}, {"evaluation", EvalJson(summary)}};
+  WriteFileAtomically(run_dir / kEvaluationFileName,
+                      kept.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 void WriteModelCard(const ModelCardRequest& request) {
@@ -69,7 +99,7 @@ void WriteModelCard(const ModelCardRequest& request) {
                                  .commit = build.commit,
                                  .tokens = TokensOf(request.store),
                                  .audit = request.audit};
-  if (request.evaluation != nullptr) content.evaluation = CardEvaluationOf(*request.evaluation);
+  content.evaluation = KeptEvaluation(request);
   WriteFileAtomically(request.recipe.output / checkpoint::kModelCardFileName,
                       report::ModelCard(content));
 }

@@ -2,7 +2,9 @@
 #ifndef VERNIER_JOBS_MODEL_CARD_H_
 #define VERNIER_JOBS_MODEL_CARD_H_
 
+#include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "audit/report.h"
@@ -23,12 +25,20 @@ struct ModelCardRequest {
   const recipes::Recipe& recipe;
   const recipes::Plan& plan;
   const run::Store& store;  // of the run
+  std::string plan_hash;    // of the export
   const audit::AuditReport* audit = nullptr;
-  const EvalSummary* evaluation = nullptr;
 };
 
-// Writes the card (report/model_card.h) into the recipe's output, all or nothing. Errors:
-// kFileOpen, kFileWrite, kNoSpace.
+inline constexpr std::string_view kEvaluationFileName = "evaluation.json";
+
+// Keeps in the run directory how the output of that plan did, all or nothing. Errors: as
+// WriteModelCard.
+void SaveEvaluation(const std::filesystem::path& run_dir, const std::string& plan_hash,
+                    const EvalSummary& summary);
+
+// Writes the card (report/model_card.h) into the recipe's output, all or nothing, with the
+// evaluation that was kept of this plan's output. Errors: kFileOpen, kFileRead, kFileWrite,
+// kNoSpace, kBadJson.
 void WriteModelCard(const ModelCardRequest& request);
 
 }  // namespace vernier::jobs

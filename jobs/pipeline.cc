@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "base/thread_count.h"
 #include "calib/budget/forecast.h"
+#include "datasets/tokenizer.h"
 #include "export/output_directory.h"
 #include "jobs/audit_step.h"
 #include "jobs/budget.h"
@@ -116,18 +117,23 @@ void RequireRoomForOutput(uint64_t needed, const std::filesystem::path& output) 
   RequireFreeSpace(output, needed - std::min(needed, BytesBelow(output)), "the output");
 }
 
-// The evaluation looks again, but that is hours later.
-void RequireEvaluation(const std::vector<std::string>& data, const recipes::Plan& plan) {
-  if (!data.empty() && plan.container->holds_all()) {
+// What would end the evaluation, which looks again, but hours later.
+void RequireEvaluation(const PipelineSpec& spec, const recipes::Plan& plan,
+                       const ModelJobs* models) {
+  if (spec.evaluation_data.empty()) return;
+  if (plan.container->holds_all()) {
     throw Error(ErrorCode::kBadArgument, "--eval",
                 fmt::format("evaluates no checkpoint of the dialect {}", plan.dialect->name),
                 "Leave it out: the same weights in another dialect can be evaluated");
   }
-  for (const std::string& path : data) {
+  for (const std::string& path : spec.evaluation_data) {
     if (std::filesystem::exists(path)) continue;
     throw Error(ErrorCode::kFileOpen, path, "there is no such file or directory",
                 "Give text to evaluate the output on, or leave the evaluation out");
   }
+  checkpoint::OpenSourceModel(spec.recipe.source);
+  datasets::Tokenizer::Load(spec.recipe.source);
+  RequireModels(models, "evaluation").ReadMemory(spec.recipe.compute.device);
 }
 
 // One job on one recipe.
@@ -171,10 +177,10 @@ class Pipeline {
       run::LogEvent(store_.database(), "busy",
                     fmt::format("{}: {}", PhaseName(step), BusyText(uses_.back())));
     }
-    if (summary_.Clean()) WriteLayouts();
-    if (!summary_.exported) return;
-    if (summary_.Clean()) Evaluate();
-    WriteCard();
+    if (summary_.exported) WriteCard();  // before what may fail and can be done again
+    if (!summary_.Clean()) return;
+    WriteLayouts();
+    if (summary_.exported && !evaluation_data_.empty()) Evaluate();
   }
 
   // Tells the store how the command ended and how long its phases took.
@@ -270,9 +276,10 @@ class Pipeline {
   }
 
   void Evaluate() {
-    if (evaluation_data_.empty()) return;
     summary_.evaluation =
         models_->Evaluate(EvaluationOfOutput(recipe_, evaluation_data_), listener_);
+    SaveEvaluation(store_.run_dir(), summary_.exported->done.plan_hash, *summary_.evaluation);
+    WriteCard();
   }
 
   void WriteCard() {
@@ -280,8 +287,8 @@ class Pipeline {
                     .recipe = recipe_,
                     .plan = plan_,
                     .store = store_,
-                    .audit = summary_.audit ? &*summary_.audit : nullptr,
-                    .evaluation = summary_.evaluation ? &*summary_.evaluation : nullptr});
+                    .plan_hash = summary_.exported->done.plan_hash,
+                    .audit = summary_.audit ? &*summary_.audit : nullptr});
   }
 
   checkpoint::SourceModel source_;
@@ -320,7 +327,7 @@ PipelineSummary RunPipeline(checkpoint::SourceModel source, const PipelineSpec& 
                             const ModelJobs* models, ProgressListener& listener) {
   recipes::Plan plan = recipes::MakePlan(source, spec.recipe);
   if (spec.layouts.empty()) recipes::RequireConversion(source, plan);
-  RequireEvaluation(spec.evaluation_data, plan);
+  RequireEvaluation(spec, plan, models);
   for (const std::string& warning : plan.warnings) listener.Warn(warning);
   Pipeline pipeline(std::move(source), std::move(plan), spec, models, listener);
   try {

@@ -15,6 +15,7 @@ constexpr size_t kMxfp4Codes = 16, kMxfp4Block = 17;
 constexpr size_t kNvfp4Codes = 32, kNvfp4Scales = 4, kNvfp4Block = 36;
 constexpr size_t kQ8Codes = 32, kQ8Scale = 2, kQ8Block = 34;
 constexpr float kQ8Largest = 127;
+constexpr float kF16Largest = 65504;
 
 float ToFloat(float value) { return value; }
 float ToFloat(uint16_t bf16) { return Bf16ToFloat(bf16); }
@@ -39,10 +40,12 @@ template <typename Value>
 void QuantizeBlock(std::span<const Value> values, uint8_t* codes, uint8_t* scale) {
   float amax = 0;
   for (const Value value : values) amax = std::max(amax, std::fabs(ToFloat(value)));
-  const float d = amax / kQ8Largest;
-  const float inverse = d == 0 ? 0 : 1 / d;
+  const float d = std::min(amax / kQ8Largest, kF16Largest);  // larger values saturate
+  const float inverse = 1 / d;
+  const bool vanishes = !std::isfinite(inverse);  // beside an F16 scale, which is 0
   for (size_t i = 0; i < values.size(); ++i) {
-    codes[i] = static_cast<uint8_t>(static_cast<int8_t>(std::round(ToFloat(values[i]) * inverse)));
+    const float code = vanishes ? 0 : std::round(ToFloat(values[i]) * inverse);
+    codes[i] = static_cast<uint8_t>(static_cast<int8_t>(std::clamp(code, -kQ8Largest, kQ8Largest)));
   }
   const uint16_t bits = FloatToF16(d);
   std::memcpy(scale, &bits, sizeof(bits));

@@ -58,10 +58,21 @@ void CheckNvfp4Cache(const SourceModel& source, const Recipe& recipe, const Plan
   }
   const int64_t head_dim = source.family->Dims().head_dim, block = BlockColumns(formats::kNvfp4);
   if (head_dim % block != 0) {
-    Refuse(recipe,
-           fmt::format("heads of {} channels are no whole blocks of {}", head_dim, block),
+    Refuse(recipe, fmt::format("heads of {} channels are no whole blocks of {}", head_dim, block),
            "Set it to \"fp8\"");
   }
+}
+
+// A source's own scales would be read as FP8's where nothing says otherwise.
+void CheckKeptCache(const SourceModel& source, const Recipe& recipe, const Plan& plan) {
+  const bool lost =
+      plan.dialect->holds_kv_scales && !plan.dialect->kv_scales.nvfp4 &&
+      checkpoint::AnnouncedKvCache(source.checkpoint) == checkpoint::KvCacheFormat::kNvfp4;
+  if (!lost) return;
+  Refuse(recipe,
+         fmt::format("the source has an NVFP4 cache, of which configurations of {} say nothing",
+                     plan.dialect->name),
+         "Set export.dialect to \"modelopt\", or it to \"fp8\"");
 }
 
 }  // namespace

@@ -8,7 +8,8 @@
 namespace vernier::report {
 
 // The fields of a released model's card that are true of a quantised one too: its licence and
-// languages, and what it is for. Each with its lines as they are; empty: there are none.
+// languages, and what it is for. Each with its lines as they are, if they can stand alone (no block
+// of text, no bracket that stays open); empty: there are none.
 std::string CarriedFrontMatter(std::string_view readme);
 
 // The value of a field that stands on one line, without quotes; empty: there is none.

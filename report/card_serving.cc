@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <set>
 #include <utility>
 #include <vector>
@@ -59,8 +60,19 @@ std::string_view CacheFlag(const Server& server, recipes::KvCache kv_cache) {
   return {};
 }
 
+// As a shell reads it back.
+std::string Quoted(const std::string& name) {
+  const bool plain = std::ranges::all_of(name, [](unsigned char letter) {
+    return std::isalnum(letter) != 0 || letter == '.' || letter == '_' || letter == '-';
+  });
+  if (plain) return name;
+  std::string quoted = "'";
+  for (const char letter : name) quoted += letter == '\'' ? "'\\''" : std::string(1, letter);
+  return quoted + "'";
+}
+
 std::string CommandOf(const Server& server, const CardContent& content) {
-  std::string line = fmt::format("{} {}", server.command, OutputName(content));
+  std::string line = fmt::format("{} {}", server.command, Quoted(OutputName(content)));
   const std::string_view family = content.source.family->Facts().serving.*(server.family);
   AddFlags(family, &line);
   const bool said = family.find("cache-dtype") != std::string_view::npos;
@@ -148,8 +160,9 @@ std::string ServingSection(const CardContent& content) {
       commands += CommandOf(server, content) + "\n";
     }
   }
+  if (commands.empty()) return "## Serving\n\nDo not serve it: the audit found errors, below.\n\n";
   std::string section = "## Serving\n\n";
-  if (!commands.empty()) section += fmt::format("```sh\n{}```\n", commands);
+  section += fmt::format("```sh\n{}```\n", commands);
   if (!refused.empty()) section += fmt::format("\nNot with {}: see below.\n", refused);
   return section + DevicesLine(content) + MtpLine(content) + "\n";
 }

@@ -89,9 +89,19 @@ std::string DataNames(const recipes::Recipe& recipe) {
   return JoinNames(names);
 }
 
+std::string UncalibratedText(const recipes::Recipe& recipe) {
+  std::string text = "scales of weights follow from the weights";
+  if (!recipe.importance.empty()) {
+    text += fmt::format(" and from `{}`", recipe.importance.filename().string());
+  }
+  if (recipe.activations != recipes::ActivationScales::kConstant) return text;
+  return text + fmt::format("; input scales, where a format has them, are {:g}",
+                            recipe.constant_input_scale);
+}
+
 std::string CalibrationSection(const CardContent& content) {
   if (content.plan.observed_modules.empty()) {
-    return "## Calibration\n\nNone: scales follow from the weights alone.\n\n";
+    return "## Calibration\n\nNone: " + UncalibratedText(content.recipe) + ".\n\n";
   }
   const datasets::CalibrationSpec& data = content.recipe.calibration.data;
   std::string text = fmt::format("## Calibration\n\n{} sequences of {} tokens from {}, effort {}",
@@ -172,12 +182,14 @@ std::string EnginesSection(const CardContent& content) {
   return text + (text.ends_with("\n\n") ? "" : "\n");
 }
 
-std::string LicenceSection(const std::string& source_card) {
-  const std::string licence = FrontMatterValue(source_card, "license");
-  if (licence.empty()) {
-    return "## Licence\n\nThat of the released model, whose files are carried over.\n";
-  }
-  return fmt::format("## Licence\n\nThat of the released model: {}.\n", licence);
+std::string LicenceSection(const CardContent& content, const std::string& source_card) {
+  std::string licence = FrontMatterValue(source_card, "license");
+  const std::string name = FrontMatterValue(source_card, "license_name");
+  if (licence == "other" && !name.empty()) licence = name;
+  std::string text = "## Licence\n\nThat of the released model";
+  if (!licence.empty()) text += ": " + licence;
+  const bool carried = !content.plan.container->holds_all();
+  return text + (carried ? "; its files are carried over.\n" : ", whose files are not in here.\n");
 }
 
 }  // namespace
@@ -199,15 +211,16 @@ std::string ModelName(const fs::path& directory) {
 std::string OutputName(const CardContent& content) {
   std::string name = ModelName(content.source.checkpoint.directory());
   name.erase(0, name.rfind('/') + 1);  // without its organisation
-  for (const std::string& format : QuantisedFormats(content)) name += "-" + UpperCase(format);
-  return name;
+  const std::vector<std::string> formats = QuantisedFormats(content);
+  for (const std::string& format : formats) name += "-" + UpperCase(format);
+  return formats.empty() ? name + "-BF16" : name;
 }
 
 std::string ModelCard(const CardContent& content) {
   const std::string source_card = SourceCard(content);
   return FrontMatter(content, source_card) + Title(content) + WeightsSection(content) +
          CalibrationSection(content) + AccuracySection(content) + ServingSection(content) +
-         HardwareSection(content) + EnginesSection(content) + LicenceSection(source_card);
+         HardwareSection(content) + EnginesSection(content) + LicenceSection(content, source_card);
 }
 
 }  // namespace vernier::report

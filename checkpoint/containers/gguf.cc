@@ -2,9 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
 #include <filesystem>
-#include <map>
 #include <set>
 #include <string>
 #include <utility>
@@ -16,6 +14,7 @@
 #include "checkpoint/containers/gguf_place.h"
 #include "checkpoint/containers/gguf_tokenizer.h"
 #include "checkpoint/containers/registry.h"
+#include "checkpoint/families/family.h"
 #include "checkpoint/source_model.h"
 
 namespace vernier::checkpoint {
@@ -29,11 +28,12 @@ constexpr std::string_view kRopeFactors = "rope_freqs.weight";
 GgufModel RequireModel(const SourceModel& source) {
   const Json& config = source.checkpoint.config();
   if (auto model = source.family->Gguf(config)) return *std::move(model);
-  const std::string refusal(source.family->refusal());
-  throw Error(ErrorCode::kNotInContainer, (source.checkpoint.directory() / "config.json").string(),
-              fmt::format("GGUF files are not written for the model_type {}{}",
-                          source.family->model_type(), refusal.empty() ? "" : ": " + refusal),
-              "Choose another export.dialect (--dialect)");
+  // The model's own family says what it could not make of the config.
+  if (!source.family->refusal().empty()) MakeFamily(config);
+  throw Error(
+      ErrorCode::kNotInContainer, (source.checkpoint.directory() / "config.json").string(),
+      fmt::format("GGUF files are not written for the model_type {}", source.family->model_type()),
+      "Choose another export.dialect (--dialect)");
 }
 
 // The same wherever the checkpoint lies.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cassert>
 #include <charconv>
-#include <tuple>
 #include <unordered_set>
 #include <utility>
 

@@ -23,7 +23,7 @@ uint64_t DataEnd(std::span<const TensorInfo> tensors, uint64_t data_begin);
 // The tensors of the file: `tensors` of a plan, in file order, data beginning at `data_begin`.
 std::vector<TensorEntry> EntriesOf(std::span<const TensorInfo* const> tensors, uint64_t data_begin);
 
-// general.file_type: llama.cpp's name for what most of a model's weights are in.
+// general.file_type: llama.cpp's name for a model with weights in the smallest type that it has.
 uint32_t FileType(std::span<const TensorEntry> tensors);
 
 // Which NVFP4 tensors' inputs are not quantised, because the file has no scale for them

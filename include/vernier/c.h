@@ -67,12 +67,12 @@ VERNIER_API void vernier_free(char* text);
  * a calibration observed. One may be read by several threads at a time. */
 typedef struct vernier_tensors vernier_tensors;
 
-/* Opens a checkpoint or a run directory; nothing but headers is read.
+/* Opens a checkpoint, of which headers are read, or a run directory, whose statistics are.
  *   tensors: where the handle goes; null unless VERNIER_OK
  *   list:    where the list goes, a JSON array of {"name", "dtype", "shape", ...}; may be null.
  *            dtype is "F32", of statistics "F64" and "I64" as well. Weights have "role", "format"
- * and "layer" (-1: of no layer), statistics "statistic", "module", "layer" and "tokens". error: as
- * of vernier_run_job */
+ *            and "layer" (-1: of no layer), statistics "statistic", "module", "layer" and "tokens"
+ *   error:   as of vernier_run_job */
 VERNIER_API vernier_status vernier_open_weights(const char* checkpoint, vernier_tensors** tensors,
                                                 char** list, char** error);
 VERNIER_API vernier_status vernier_open_statistics(const char* run, vernier_tensors** tensors,
@@ -85,7 +85,7 @@ VERNIER_API vernier_status vernier_read_tensor(const vernier_tensors* tensors, c
                                                int64_t first_row, int64_t rows, void* values,
                                                size_t bytes, char** error);
 
-/* Null is fine. */
+/* Null is fine. No other call may be reading them. */
 VERNIER_API void vernier_close_tensors(vernier_tensors* tensors);
 
 /* "0.1.0" */

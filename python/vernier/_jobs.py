@@ -42,6 +42,11 @@ if TYPE_CHECKING:  # at run time they are dictionaries, whose fields the library
         kv_cache: str
         command: str
 
+    class RunFields(RecipeFields, total=False):
+        """What run and export take further."""
+
+        eval: Sequence[Path]
+
     class ConvertFields(TypedDict, total=False):
         """What convert takes further."""
 
@@ -87,6 +92,7 @@ if TYPE_CHECKING:  # at run time they are dictionaries, whose fields the library
         host_memory: str
         batch_size: int
         threads: int
+        expert_input_scale: str
 
     class EvaluateFields(ModelFields, total=False):
         """What evaluate takes further."""
@@ -192,7 +198,7 @@ def plan(recipe: Recipe, *, probe: bool = False, **fields: Unpack[RecipeFields])
     return run_job("plan", {"recipe": recipe, "probe": probe, **fields})
 
 
-def run(recipe: Recipe, *, on_progress: OnProgress = None, **fields: Unpack[RecipeFields]) -> Summary:
+def run(recipe: Recipe, *, on_progress: OnProgress = None, **fields: Unpack[RunFields]) -> Summary:
     """Calibrates, exports and validates; the same call goes on where an earlier one ended."""
     return run_job("run", {"recipe": recipe, **fields}, on_progress)
 
@@ -202,7 +208,7 @@ def calibrate(recipe: Recipe, *, on_progress: OnProgress = None, **fields: Unpac
     return run_job("calibrate", {"recipe": recipe, **fields}, on_progress)
 
 
-def export(recipe: Recipe, *, on_progress: OnProgress = None, **fields: Unpack[RecipeFields]) -> Summary:
+def export(recipe: Recipe, *, on_progress: OnProgress = None, **fields: Unpack[RunFields]) -> Summary:
     """The other steps of run, from a finished calibration alone."""
     return run_job("export", {"recipe": recipe, **fields}, on_progress)
 

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import math
 import os
+import threading
 from types import TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Tuple, Type, Union
 
@@ -65,8 +66,10 @@ class Tensor:
             "data": (self.address, False),
         }
 
-    def __dlpack__(self, *, stream: object = None, **_newer: object) -> object:
+    def __dlpack__(self, *, stream: object = None, copy: Optional[bool] = None, **_newer: object) -> object:
         """Consumers of newer versions take the old capsule too."""
+        if copy:
+            raise BufferError("a Tensor is shared, not copied")
         dtype = _DTYPES[self.dtype]
         return _dlpack.capsule(self, self.address, dtype.kind, dtype.bytes, self.shape)
 
@@ -85,6 +88,8 @@ class Tensors:
 
     def __init__(self, open_function: Callable[..., int], path: Path) -> None:
         self._handle: Optional[int] = None
+        self._readers = 0
+        self._idle = threading.Condition()
         handle, rows, error = ctypes.c_void_p(), ctypes.c_void_p(), ctypes.c_void_p()
         status = open_function(
             os.fspath(path).encode(), ctypes.byref(handle), ctypes.byref(rows), ctypes.byref(error)
@@ -130,17 +135,27 @@ class Tensors:
         return out
 
     def _read_into(self, name: str, first: int, count: int, address: int, size: int) -> None:
-        if self._handle is None:
-            raise ValueError("the tensors are closed")
-        error = ctypes.c_void_p()
-        status = _library.library().vernier_read_tensor(
-            self._handle, name.encode(), first, count, address, size, ctypes.byref(error)
-        )
+        with self._idle:
+            handle = self._handle
+            if handle is None:
+                raise ValueError("the tensors are closed")
+            self._readers += 1
+        try:
+            error = ctypes.c_void_p()
+            status = _library.library().vernier_read_tensor(
+                handle, name.encode(), first, count, address, size, ctypes.byref(error)
+            )
+        finally:
+            with self._idle:
+                self._readers -= 1
+                self._idle.notify_all()
         _library.check(status, error)
 
     def close(self) -> None:
-        """Nothing can be read afterwards."""
-        handle, self._handle = self._handle, None
+        """Nothing can be read afterwards. Waits for reads that are under way in other threads."""
+        with self._idle:
+            handle, self._handle = self._handle, None
+            self._idle.wait_for(lambda: self._readers == 0)
         if handle is not None:
             _library.library().vernier_close_tensors(handle)
 

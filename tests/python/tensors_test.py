@@ -100,6 +100,25 @@ class Weights(unittest.TestCase):
             together = list(pool.map(lambda name: self.weights.read(name).data.tobytes(), names))
         self.assertEqual(together, alone)
 
+    def test_closing_waits_for_those_who_read(self) -> None:
+        def read() -> int:
+            count = 0
+            try:
+                while True:
+                    self.weights.read(WEIGHT)
+                    count += 1
+            except ValueError:  # closed
+                return count
+
+        with ThreadPoolExecutor(2) as pool:
+            readers = [pool.submit(read) for _ in range(2)]
+            while not any(reader.running() for reader in readers):
+                pass
+            self.weights.read(WEIGHT)
+            self.weights.close()
+            for reader in readers:
+                self.assertGreaterEqual(reader.result(timeout=60), 0)
+
     def test_dequantised_checkpoints_have_the_same_values(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             vernier.dequantize(MODEL, folder + "/out")

@@ -31,6 +31,15 @@ TEST(CardFrontMatterTest, ReadsAValue) {
   EXPECT_EQ(FrontMatterValue(kCard, "licence"), "");
 }
 
+TEST(CardFrontMatterTest, AFieldEndsWhereTheNextBegins) {
+  EXPECT_EQ(CarriedFrontMatter("\xEF\xBB\xBF--- \nlanguage:\n\n# two\n- en\ntags:\n- x\n---\n"),
+            "language:\n\n# two\n- en\n");
+  EXPECT_EQ(CarriedFrontMatter("---\nlanguage: [\nen,\nde\n]\nlicense: mit\n---\n"),
+            "language: [\nen,\nde\n]\nlicense: mit\n");
+  EXPECT_EQ(CarriedFrontMatter("---\npipeline_tag: [\na\nlicense: mit\n---\n"), "license: mit\n");
+  EXPECT_EQ(FrontMatterValue("---\nlicense: other # see below\n---\n", "license"), "other");
+}
+
 TEST(CardFrontMatterTest, IsEmptyWithoutFences) {
   for (const std::string_view text : {"", "---", "---\nlicense: mit\n", "license: mit\n---\n"}) {
     EXPECT_EQ(CarriedFrontMatter(text), "") << text;

@@ -164,7 +164,7 @@ class Fields(unittest.TestCase):
             body = re.search(rf"class {unpacked.group(1)}\((\w+).*?\n((?:\n|        .*\n)+)", source)
             assert body
             names += re.findall(r"^        (\w+): ", body.group(2), re.MULTILINE)
-            unpacked = re.match(r"(ModelFields)$", body.group(1))
+            unpacked = re.match(r"(ModelFields|RecipeFields)$", body.group(1))
         return names
 
     def documented_jobs(self) -> List[str]:
@@ -199,7 +199,7 @@ class Fields(unittest.TestCase):
         replacing = {row[0].strip("`-").replace("-", "_") for row in rows
                      if len(row) == 5 and row[0].startswith("`--") and row[2] and "run" in row[3].split(", ")}
         self.assertIn("samples", replacing)
-        self.assertEqual(replacing, set(self.fields_of("run")) - {"recipe", "command"})
+        self.assertEqual(replacing, set(self.fields_of("calibrate")) - {"recipe", "command"})
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ TEST_F(ModelCardTest, SaysWhatWasNotDone) {
   WriteLlama();
   Convert(Llama(), "out", {});
   EXPECT_THAT(CardOf("out"), AllOf(HasSubstr("Not audited"), Not(HasSubstr("## Accuracy")),
-                                   HasSubstr("scales follow from the weights alone")));
+                                   HasSubstr("None: scales of weights follow from the weights.")));
 }
 
 TEST_F(ModelCardTest, HasTheFlagsOfTheFamily) {

@@ -103,7 +103,7 @@ case $engine in
       --example "$root/examples/mini-deepseek-v4" "$@"
     ;;
   llama.cpp)
-    "${python[@]}" "$check/llama_cpp_check.py" --library "$folder/library" --vernier "$vernier" \
+    "${python[@]}" "$check/llama_cpp_check.py" --libllama "$folder/library" --vernier "$vernier" \
       --converter "$folder/converter" --example "$root/examples/mini-deepseek-v4" --work "$work" "$@"
     ;;
 esac

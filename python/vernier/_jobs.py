@@ -172,7 +172,7 @@ def run_job(job: str, specification: Mapping[str, Any], on_progress: OnProgress 
     """
     listener = _Listener(on_progress)
     summary, error = ctypes.c_void_p(), ctypes.c_void_p()
-    status = _library.library().vernier_run_job(
+    status = _library.loaded().vernier_run_job(
         job.encode(),
         json.dumps(dict(specification), default=os.fspath).encode(),
         listener.function,
@@ -181,8 +181,8 @@ def run_job(job: str, specification: Mapping[str, Any], on_progress: OnProgress 
         ctypes.byref(error),
     )
     if listener.raised is not None:
-        _library.library().vernier_free(summary)
-        _library.library().vernier_free(error)
+        _library.loaded().vernier_free(summary)
+        _library.loaded().vernier_free(error)
         raise listener.raised
     _library.check(status, error)
     return cast(Summary, json.loads(_library.take_text(summary)))

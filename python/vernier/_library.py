@@ -49,9 +49,9 @@ def _path() -> str:
 
 
 @functools.lru_cache(maxsize=None)
-def library() -> ctypes.CDLL:
+def loaded() -> ctypes.CDLL:
     """The library, loaded by the first call."""
-    loaded = ctypes.CDLL(_path())
+    library = ctypes.CDLL(_path())
     open_arguments = [ctypes.c_char_p, HANDLE_PLACE, TEXT_PLACE, TEXT_PLACE]
     for name, result, arguments in (
         (
@@ -79,10 +79,10 @@ def library() -> ctypes.CDLL:
         ),
         ("vernier_close_tensors", None, [ctypes.c_void_p]),
     ):
-        function = getattr(loaded, name)
+        function = getattr(library, name)
         function.restype = result
         function.argtypes = arguments
-    return loaded
+    return library
 
 
 def take_text(place: ctypes.c_void_p) -> str:
@@ -92,7 +92,7 @@ def take_text(place: ctypes.c_void_p) -> str:
     try:
         return ctypes.string_at(place.value).decode()
     finally:
-        library().vernier_free(place)
+        loaded().vernier_free(place)
 
 
 def check(status: int, error: ctypes.c_void_p) -> None:
@@ -105,9 +105,9 @@ def check(status: int, error: ctypes.c_void_p) -> None:
 
 def version() -> str:
     """Such as "0.1.0"."""
-    return cast(bytes, library().vernier_version()).decode()
+    return cast(bytes, loaded().vernier_version()).decode()
 
 
 def build() -> Dict[str, Any]:
     """What `vernier --version` says: version, commit, modified, libtorch, simd_targets, simd_target, compiler."""
-    return cast(Dict[str, Any], json.loads(library().vernier_build()))
+    return cast(Dict[str, Any], json.loads(loaded().vernier_build()))

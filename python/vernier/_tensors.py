@@ -142,7 +142,7 @@ class Tensors:
             self._readers += 1
         try:
             error = ctypes.c_void_p()
-            status = _library.library().vernier_read_tensor(
+            status = _library.loaded().vernier_read_tensor(
                 handle, name.encode(), first, count, address, size, ctypes.byref(error)
             )
         finally:
@@ -157,7 +157,7 @@ class Tensors:
             handle, self._handle = self._handle, None
             self._idle.wait_for(lambda: self._readers == 0)
         if handle is not None:
-            _library.library().vernier_close_tensors(handle)
+            _library.loaded().vernier_close_tensors(handle)
 
     def __enter__(self) -> Tensors:
         return self
@@ -180,9 +180,9 @@ def _info(row: Dict[str, Any]) -> TensorInfo:
 
 def open_weights(checkpoint: Path) -> Tensors:
     """Every weight of a checkpoint that holds numbers; reading dequantises to F32."""
-    return Tensors(_library.library().vernier_open_weights, checkpoint)
+    return Tensors(_library.loaded().vernier_open_weights, checkpoint)
 
 
 def open_statistics(run: Path) -> Tensors:
     """Every statistic of a run directory, under its name in safetensors (docs/store.md)."""
-    return Tensors(_library.library().vernier_open_statistics, run)
+    return Tensors(_library.loaded().vernier_open_statistics, run)

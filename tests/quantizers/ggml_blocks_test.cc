@@ -88,6 +88,22 @@ TEST(QuantizeQ8Zero, CodesAreQuotientsByTheUnroundedScale) {
   EXPECT_EQ(same_scales, scales);
 }
 
+// An F16 scale holds neither: the first would be infinite.
+TEST(QuantizeQ8Zero, WhatNoScaleHoldsSaturatesOrVanishes) {
+  std::vector<float> values(64, 1e-39F);
+  values[0] = 3.3e7F;
+  values[1] = -3.3e7F;
+  std::vector<uint8_t> codes(64), scales(4);
+  QuantizeQ8Zero(std::span<const float>(values), codes, scales);
+  uint16_t bits[2];
+  std::memcpy(bits, scales.data(), sizeof(bits));
+  EXPECT_EQ(F16ToFloat(bits[0]), 65504.0F);
+  EXPECT_EQ(static_cast<int8_t>(codes[0]), 127);
+  EXPECT_EQ(static_cast<int8_t>(codes[1]), -127);
+  EXPECT_EQ(bits[1], 0);
+  EXPECT_EQ(codes[40], 0);
+}
+
 TEST(FloatToF16, RoundTripsEveryNumberAndRoundsToEven) {
   for (uint32_t bits = 0; bits < 0x10000; ++bits) {
     const float value = F16ToFloat(static_cast<uint16_t>(bits));

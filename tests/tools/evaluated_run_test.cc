@@ -44,6 +44,18 @@ TEST_F(EvaluatedRunTest, TellsHowTheOutputDid) {
   EXPECT_THAT(result.output, HasSubstr("weights+activations"));
 }
 
+TEST_F(EvaluatedRunTest, TheSameCommandWithoutTextKeepsWhatWasFound) {
+  const fs::path text = dir_.path() / "held_out.txt";
+  WriteFileAtomically(text, "A vernier is a fine scale read against a coarse one, and so on.");
+  ASSERT_EQ(Run(text).exit_code, 0);
+  const std::string card = ReadWholeFile(dir_.path() / "out/README.md");
+  fs::remove(dir_.path() / "out/README.md");
+  const CommandResult again =
+      RunVernier({"run", (dir_.path() / "recipe.json").string(), "--progress", "none"});
+  ASSERT_EQ(again.exit_code, 0) << again.errors;
+  EXPECT_EQ(ReadWholeFile(dir_.path() / "out/README.md"), card);
+}
+
 TEST_F(EvaluatedRunTest, MissingTextIsSaidBeforeAnythingIsDone) {
   const CommandResult result = Run(dir_.path() / "absent.txt");
   EXPECT_EQ(result.exit_code, 1);

@@ -30,7 +30,7 @@ OUTPUTS = (
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--library", required=True, type=Path, help="the folder of libllama")
+    parser.add_argument("--libllama", required=True, type=Path, help="the folder of libllama")
     parser.add_argument("--gguf", type=Path)
     parser.add_argument("--trace", type=Path)
     parser.add_argument("--ids", type=Path)
@@ -71,12 +71,12 @@ def made_outputs(given):
 
 def main():
     given = arguments()
-    llama_cpp.use_library(given.library)
+    llama_cpp.use_library(given.libllama)
     if given.gguf:
         outputs = [(given.gguf.name, given.gguf, given.trace, given.ids)]
     else:
         outputs = made_outputs(given)
-    print(f"Version: {version_of(given.library)}.\n")
+    print(f"Version: {version_of(given.libllama)}.\n")
     print("| output | KL to `trace` | top-1 | perplexity | Vernier's | verdict |")
     print("|---|---|---|---|---|---|")
     wrong = checked = 0

@@ -33,6 +33,20 @@ def run_jobs(script, jobs, directory, *options):
     return {result.pop("id"): result for result in results}
 
 
+def answer_jobs(jobs_file, results_file, judge, tidy_up=lambda: None):
+    """What such a process does: a line of results for each job, of what `judge` makes of it."""
+    with open(jobs_file) as jobs, open(results_file, "w") as results:
+        for job in map(json.loads, jobs):
+            try:
+                result = judge(job)
+            except Exception as error:  # whatever vLLM raises is its answer
+                text = " ".join(str(error).split())
+                result = {"refused": f"{type(error).__name__}: {text[:300]}".rstrip(": ")}
+            results.write(json.dumps({"id": job["id"]} | result) + "\n")
+            results.flush()
+            tidy_up()
+
+
 def trouble(result):
     """In words, what a loader's result complains of; empty for nothing."""
     if "refused" in result:

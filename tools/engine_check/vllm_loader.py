@@ -28,6 +28,7 @@ from vllm.engine.arg_utils import EngineArgs
 from vllm.model_executor.model_loader.default_loader import DefaultModelLoader
 from vllm.model_executor.model_loader.utils import initialize_model
 from vllm.utils.torch_utils import set_default_torch_dtype
+from vllm_jobs import answer_jobs
 
 POISON = 0xA5
 # Parameters of the key/value cache that keep their defaults.
@@ -208,15 +209,7 @@ def judge(job):
 
 def main(jobs_file, results_file):
     vllm_platform.install()
-    with open(jobs_file) as jobs, open(results_file, "w") as results:
-        for job in map(json.loads, jobs):
-            try:
-                result = judge(job)
-            except Exception as error:  # whatever vLLM raises is its answer
-                text = " ".join(str(error).split())
-                result = {"refused": f"{type(error).__name__}: {text[:300]}".rstrip(": ")}
-            results.write(json.dumps({"id": job["id"]} | result) + "\n")
-            results.flush()
+    answer_jobs(jobs_file, results_file, judge)
 
 
 if __name__ == "__main__":

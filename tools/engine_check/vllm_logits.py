@@ -8,7 +8,6 @@ ids (a safetensors file with input_ids), trace (what `vernier trace` wrote for t
 
 import argparse
 import gc
-import json
 
 import numpy as np
 import vllm_platform
@@ -16,6 +15,7 @@ from agreement import agreement
 from safetensors.numpy import load_file
 from vllm import LLM, SamplingParams
 from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+from vllm_jobs import answer_jobs
 
 LONGEST = 256
 
@@ -76,6 +76,11 @@ def judge(job):
         llm.llm_engine.engine_core.shutdown()
 
 
+def tidy_up():
+    gc.collect()
+    cleanup_dist_env_and_memory()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("jobs")
@@ -83,17 +88,7 @@ def main():
     parser.add_argument("--quantised-inputs", action="store_true")
     arguments = parser.parse_args()
     vllm_platform.install(arguments.quantised_inputs)
-    with open(arguments.jobs) as jobs, open(arguments.results, "w") as results:
-        for job in map(json.loads, jobs):
-            try:
-                result = judge(job)
-            except Exception as error:  # whatever vLLM raises is its answer
-                text = " ".join(str(error).split())
-                result = {"refused": f"{type(error).__name__}: {text[:300]}".rstrip(": ")}
-            results.write(json.dumps({"id": job["id"]} | result) + "\n")
-            results.flush()
-            gc.collect()
-            cleanup_dist_env_and_memory()
+    answer_jobs(arguments.jobs, arguments.results, judge, tidy_up)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ bool IsJudged(StoredFormat format) {
 }
 
 const Module* ModuleIndex::Find(std::string_view name) const {
-  const auto found = by_name.find(std::string(name));
+  const auto found = by_name.find(name);
   return found == by_name.end() ? nullptr : &modules[found->second];
 }
 

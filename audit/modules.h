@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "base/name_index.h"
 #include "checkpoint/block_size.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family.h"
@@ -59,7 +59,7 @@ struct Module {
 
 struct ModuleIndex {
   std::vector<Module> modules;  // in order of their first tensors
-  std::unordered_map<std::string, size_t> by_name;
+  NameIndex by_name;
   std::vector<size_t> module_of_tensor;  // parallel to Checkpoint::tensors()
   // Of weights in FP8 blocks, whatever the dialect (checkpoint/block_size.h).
   checkpoint::BlockSize fp8_block = {};

@@ -1,6 +1,7 @@
 #include "audit/validate.h"
 
 #include <cstdint>
+#include <future>
 #include <optional>
 #include <string>
 #include <vector>
@@ -108,11 +109,14 @@ void CompareReadings(const Subject& subject, const Comparison& comparison,
                                          subject.checkpoint.config(), manifest.config_reasons);
 }
 
-void CheckScalesOnly(const Subject& subject, const ManifestFacts& manifest, ReadMeter* meter,
-                     FindingList* findings, AuditReport* report) {
+// `headers` and `manifest` are judged and read on other threads, while this one reads scales.
+void CheckScalesOnly(const Subject& subject, std::future<void>* headers,
+                     std::future<ManifestFacts>* manifest, ReadMeter* meter, FindingList* findings,
+                     AuditReport* report) {
   const ScaleReadings readings = ReadSampledScales(subject, meter);
+  headers->get();
   CheckScalars(subject, readings.scalars, findings);
-  CheckReadings(subject, readings, manifest, findings, report);
+  CheckReadings(subject, readings, manifest->get(), findings, report);
 }
 
 void CheckEverything(const Subject& subject, const AuditOptions& options,
@@ -136,21 +140,21 @@ void CheckEverything(const Subject& subject, const AuditOptions& options,
   }
 }
 
-void CheckSubject(const Subject& subject, const AuditOptions& options, FindingList* findings,
+void CheckSubject(const Subject& subject, const AuditOptions& options,
+                  std::future<ManifestFacts>* manifest, FindingList* findings,
                   AuditReport* report) {
   const bool full =
       options.depth == AuditDepth::kFull || !options.source.empty() || !options.journal.empty();
   report->depth = full ? AuditDepth::kFull : AuditDepth::kScales;
-  Describe(subject, report);
-  report->engines = CheckHeaders(subject, options.engines, options.tensor_parallel, findings);
-  CheckReadable(subject, findings);
-  const ManifestFacts manifest = ReadManifestFacts(options.directory);
+  std::future<void> headers = std::async(std::launch::async, [&] {
+    Describe(subject, report);
+    report->engines = CheckHeaders(subject, options.engines, options.tensor_parallel, findings);
+    CheckReadable(subject, findings);
+  });
   ReadMeter meter(options.on_read);
-  if (full) {
-    CheckEverything(subject, options, manifest, &meter, findings, report);
-  } else {
-    CheckScalesOnly(subject, manifest, &meter, findings, report);
-  }
+  if (!full) return CheckScalesOnly(subject, &headers, manifest, &meter, findings, report);
+  headers.get();
+  CheckEverything(subject, options, manifest->get(), &meter, findings, report);
 }
 
 }  // namespace
@@ -160,8 +164,10 @@ AuditReport Validate(const AuditOptions& options) {
   report.directory = options.directory.string();
   report.source = options.source.string();
   FindingList findings(options.engines.set);
+  std::future<ManifestFacts> manifest =
+      std::async(std::launch::async, ReadManifestFacts, options.directory);
   const std::optional<Subject> subject = OpenSubject(options.directory, &findings);
-  if (subject) CheckSubject(*subject, options, &findings, &report);
+  if (subject) CheckSubject(*subject, options, &manifest, &findings, &report);
   report.findings = findings.Sorted();
   return report;
 }

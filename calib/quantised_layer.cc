@@ -110,7 +110,7 @@ at::Tensor QuantisedInputs::Replace(std::string_view module, const at::Tensor& x
 
 // As the export has it of an input that was seen.
 std::optional<float> QuantisedInputs::ScaleOf(std::string_view module) {
-  const auto index = source_.layout.by_module.find(std::string(module));
+  const auto index = source_.layout.by_module.find(module);
   if (index == source_.layout.by_module.end()) return std::nullopt;
   if (plan_.weights[index->second].format != checkpoint::formats::kNvfp4) return std::nullopt;
   const std::vector<float> factors =

@@ -43,8 +43,11 @@ Checkpoint Checkpoint::Open(const fs::path& directory) {
   checkpoint.directory_ = directory;
   Hasher fingerprint;
   checkpoint.ReadConfig(&fingerprint);
+  ShardHeaders headers(directory, ListShards(directory));
   CheckpointFiles files = FindCheckpointFiles(directory, checkpoint.config_);
-  for (const std::string& file : files.shards) checkpoint.OpenShard(file, &fingerprint);
+  for (const std::string& file : files.shards) {
+    checkpoint.AddShard(file, headers.Take(file), &fingerprint);
+  }
   if (files.index) {
     checkpoint.index_total_size_ = files.index->total_size;
     checkpoint.RequireListed(*files.index);
@@ -79,11 +82,11 @@ void Checkpoint::RequireListed(const ShardIndex& index) const {
   }
 }
 
-void Checkpoint::OpenShard(const std::string& file_name, Hasher* fingerprint) {
-  const fs::path path = directory_ / file_name;
-  File file = File::OpenForRead(path);
-  SafetensorsHeader header = ReadSafetensorsHeader(file);
+void Checkpoint::AddShard(const std::string& file_name, ShardHeaders::OpenShard opened,
+                          Hasher* fingerprint) {
+  auto& [file, header] = opened;
   const size_t shard = shards_.size();
+  if (shard == 0) by_name_.reserve(header.tensors.size());  // later ones let it grow
   for (TensorInfo& tensor : header.tensors) {
     const auto [entry, is_new] = by_name_.emplace(tensor.name, tensors_.size());
     if (!is_new) {
@@ -108,7 +111,7 @@ std::vector<std::filesystem::path> Checkpoint::ShardPaths() const {
 }
 
 size_t Checkpoint::Find(std::string_view name) const {
-  const auto it = by_name_.find(std::string(name));
+  const auto it = by_name_.find(name);
   return it == by_name_.end() ? kNotFound : it->second;
 }
 

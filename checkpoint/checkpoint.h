@@ -11,13 +11,14 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/name_index.h"
 #include "checkpoint/safetensors.h"
+#include "checkpoint/shard_headers.h"
 #include "checkpoint/stacks.h"
 
 namespace vernier::checkpoint {
@@ -101,7 +102,7 @@ class Checkpoint {
   Checkpoint() = default;
 
   void ReadConfig(Hasher* fingerprint);
-  void OpenShard(const std::string& file_name, Hasher* fingerprint);
+  void AddShard(const std::string& file_name, ShardHeaders::OpenShard opened, Hasher* fingerprint);
   void RequireListed(const ShardIndex& index) const;
   void AddPart(NamedPart part);
 
@@ -113,7 +114,7 @@ class Checkpoint {
   std::vector<TensorLocation> tensors_;
   size_t stored_ = 0;  // how many of tensors_ are no parts
   std::vector<StackPart> parts_;
-  std::unordered_map<std::string, size_t> by_name_;
+  NameIndex by_name_;
   std::optional<uint64_t> index_total_size_;
   std::string fingerprint_;
 };

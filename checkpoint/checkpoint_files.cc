@@ -126,6 +126,10 @@ bool IsWeightFile(std::string_view name) {
          std::ranges::any_of(kOtherContainers, is_of, &OtherContainer::extension);
 }
 
+std::vector<std::string> ListShards(const fs::path& directory) {
+  return ShardsAmong(ListFiles(directory));
+}
+
 CheckpointFiles FindCheckpointFiles(const fs::path& directory, const Json& config) {
   const std::vector<std::string> files = ListFiles(directory);
   const std::vector<std::string> present = ShardsAmong(files);

@@ -16,6 +16,10 @@ namespace vernier::checkpoint {
 // What people and hubs read of a model: its licence, what it is for.
 inline constexpr std::string_view kModelCardFileName = "README.md";
 
+// The *.safetensors files of a directory that are not hidden, sorted. kNoCheckpoint where it cannot
+// be listed.
+std::vector<std::string> ListShards(const std::filesystem::path& directory);
+
 struct CheckpointFiles {
   std::optional<ShardIndex> index;
   std::vector<std::string> shards;    // those of the index first, in its order

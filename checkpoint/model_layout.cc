@@ -151,7 +151,7 @@ void RequireWeightShape(const LogicalWeight& weight, const std::vector<int64_t>&
 }
 
 const LogicalWeight* ModelLayout::FindModule(std::string_view module) const {
-  const auto it = by_module.find(std::string(module));
+  const auto it = by_module.find(module);
   return it == by_module.end() ? nullptr : &weights[it->second];
 }
 

@@ -4,9 +4,9 @@
 
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "base/name_index.h"
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/families/family.h"
 #include "checkpoint/logical_weight.h"
@@ -16,7 +16,7 @@ namespace vernier::checkpoint {
 // Each source tensor is a part of exactly one logical weight.
 struct ModelLayout {
   std::vector<LogicalWeight> weights;  // in order of their main tensors
-  std::unordered_map<std::string, size_t> by_module;
+  NameIndex by_module;
 
   // By module ("layers.0.attn.wq_a") or by the main tensor's name; nullptr when there is none.
   const LogicalWeight* FindModule(std::string_view module) const;

@@ -10,7 +10,8 @@ namespace vernier::checkpoint {
 namespace {
 
 constexpr std::string_view kRemedy = "Download the index again";
-constexpr int kMaxDepth = 16;  // of metadata that is skipped
+constexpr int kMaxDepth = 16;         // of metadata that is skipped
+constexpr size_t kBytesAnEntry = 80;  // about: a name, and that of a file
 
 // A plain name in the checkpoint's directory: nothing that could lead elsewhere.
 bool IsPlainFileName(std::string_view name) {
@@ -20,8 +21,10 @@ bool IsPlainFileName(std::string_view name) {
 
 class IndexHandler : public StrictSax {
  public:
-  explicit IndexHandler(std::string_view origin)
-      : StrictSax(ErrorCode::kBadIndex, origin, kRemedy) {}
+  IndexHandler(std::string_view origin, size_t json_bytes)
+      : StrictSax(ErrorCode::kBadIndex, origin, kRemedy) {
+    index_.file_of_tensor.reserve(json_bytes / kBytesAnEntry);
+  }
 
   ShardIndex Take() {
     if (!has_map_) Fail("has no weight_map");
@@ -156,7 +159,7 @@ ShardIndex ParseShardIndex(std::string_view json, std::string_view origin) {
                     std::to_string(kMaxHeaderBytes),
                 kRemedy);
   }
-  IndexHandler handler(origin);
+  IndexHandler handler(origin, json.size());
   handler.Parse(json);
   return handler.Take();
 }

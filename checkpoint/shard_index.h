@@ -6,15 +6,16 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "base/name_index.h"
 
 namespace vernier::checkpoint {
 
 struct ShardIndex {
-  std::vector<std::string> files;                          // sorted, each once
-  std::unordered_map<std::string, size_t> file_of_tensor;  // tensor name -> index into files
-  std::optional<uint64_t> total_size;                      // metadata.total_size, as written
+  std::vector<std::string> files;      // sorted, each once
+  NameIndex file_of_tensor;            // tensor name -> index into files
+  std::optional<uint64_t> total_size;  // metadata.total_size, as written
 };
 
 // kBadIndex naming `origin` when the text is no index, names a tensor twice, or names a file

@@ -64,7 +64,7 @@ Part PartCalled(std::string_view suffix) {
 
 // Where a tensor belongs; no part: among `others`.
 struct Place {
-  std::string module;
+  std::string_view module;  // of a tensor's name
   std::optional<Part> part;
   bool bare = false;
 };
@@ -116,40 +116,46 @@ class Grouper {
     for (const ForeignName& foreign : kForeignNames) {
       if (!name.ends_with(foreign.suffix)) continue;
       const std::string_view module = WithoutSuffix(name, foreign.suffix);
-      if (Exists(module, foreign.values)) return {std::string(module), std::nullopt};
+      if (Exists(module, foreign.values)) return {module, std::nullopt};
     }
     for (const PartName& dotted : kDottedNames) {
       if (!name.ends_with(dotted.suffix) || name.size() == dotted.suffix.size()) continue;
       const std::string_view module = WithoutSuffix(name, dotted.suffix);
       if (IsParameter(dotted, module, tensor)) break;
-      return {std::string(module), dotted.part};
+      return {module, dotted.part};
     }
     return FindStackedPlace(name);
   }
 
   Place FindStackedPlace(std::string_view name) const {
     if (name.ends_with(kBlocks) && Exists(WithoutSuffix(name, kBlocks), kScales)) {
-      return {std::string(WithoutSuffix(name, kBlocks)), Part::kCodes, true};
+      return {WithoutSuffix(name, kBlocks), Part::kCodes, true};
     }
     if (name.ends_with(kScales) && Exists(WithoutSuffix(name, kScales), kBlocks)) {
-      return {std::string(WithoutSuffix(name, kScales)), Part::kScale, true};
+      return {WithoutSuffix(name, kScales), Part::kScale, true};
     }
     for (const StackSuffix& stacked : kStackedScales) {
       if (!name.ends_with(stacked.stored)) continue;
       const std::string_view module = WithoutSuffix(name, stacked.stored);
       const size_t values = checkpoint_.Find(module);
       if (values == kNotFound || Info(values).shape.size() != 3) continue;
-      return {std::string(module), PartCalled(stacked.part), true};
+      return {module, PartCalled(stacked.part), true};
     }
-    return {std::string(name), Part::kWeight, true};
+    return {name, Part::kWeight, true};
+  }
+
+  // Of a module that has no group yet, `next`.
+  size_t NumberOf(std::string_view module, size_t next) {
+    const auto found = groups_.by_module.find(module);
+    if (found != groups_.by_module.end()) return found->second;
+    return groups_.by_module.emplace(module, next).first->second;
   }
 
   // The group of a module; "X.weight" has the first right to the name of a parameter called X.
   size_t GroupOf(const Place& place) {
     const size_t next = groups_.groups.size();
     const bool is_second = place.bare && place.part == Part::kWeight && HasWeight(place.module);
-    const size_t group =
-        is_second ? next : groups_.by_module.try_emplace(place.module, next).first->second;
+    const size_t group = is_second ? next : NumberOf(place.module, next);
     if (group == next) {
       groups_.groups.emplace_back();
       groups_.groups.back().module = place.module;
@@ -214,7 +220,7 @@ std::vector<size_t> TensorGroup::Tensors() const {
 }
 
 const TensorGroup* TensorGroups::Find(std::string_view module) const {
-  const auto found = by_module.find(std::string(module));
+  const auto found = by_module.find(module);
   return found == by_module.end() ? nullptr : &groups[found->second];
 }
 

@@ -6,9 +6,9 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
+#include "base/name_index.h"
 #include "checkpoint/checkpoint.h"
 
 namespace vernier::checkpoint {
@@ -63,7 +63,7 @@ struct TensorGroup {
 
 struct TensorGroups {
   std::vector<TensorGroup> groups;  // in the order of their first tensors
-  std::unordered_map<std::string, size_t> by_module;
+  NameIndex by_module;
   // Parallel to Checkpoint::tensors(); kNotFound of one that was split.
   std::vector<size_t> group_of_tensor;
 

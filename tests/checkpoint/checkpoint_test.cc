@@ -115,6 +115,24 @@ TEST_F(CheckpointTest, MissingAndTruncatedShards) {
   EXPECT_VERNIER_ERROR(Checkpoint::Open(dir()), ErrorCode::kBadIndex, ShardName(2));
 }
 
+// More shards than processors, and one that the index does not name: its damage is nobody's.
+TEST_F(CheckpointTest, ManyShardsKeepTheirOrder) {
+  constexpr int kShards = 300;
+  std::vector<TestTensor> tensors;
+  for (int i = 0; i < kShards; ++i) {
+    tensors.push_back(MakeTensor<uint8_t>(std::to_string(i), DType::kU8, {1}, {7}));
+  }
+  WriteCheckpoint(dir(), Json::object(), tensors, kShards);
+  WriteFileAtomically(dir() / "damaged.safetensors", "not a header");
+  const Checkpoint checkpoint = Checkpoint::Open(dir());
+  ASSERT_EQ(checkpoint.tensors().size(), static_cast<size_t>(kShards));
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    EXPECT_EQ(checkpoint.tensor(i).info.name, std::to_string(i));
+    EXPECT_EQ(checkpoint.tensor(i).shard, i);
+  }
+  EXPECT_EQ(checkpoint.left_out(), std::vector<std::string>{"damaged.safetensors"});
+}
+
 TEST_F(CheckpointTest, ConfigMustBeAnObject) {
   WriteCheckpoint(dir(), Json::object(), TwoTensors(), 1);
   WriteFileAtomically(dir() / "config.json", "[]");

@@ -78,7 +78,7 @@ void CheckKeptCache(const SourceModel& source, const Recipe& recipe, const Plan&
 }  // namespace
 
 void PlanKvCache(const SourceModel& source, const Recipe& recipe, Plan& plan) {
-  if (recipe.kv_cache == KvCache::kNone) return;
+  if (recipe.kv_cache == KvCache::kNone) return CheckKeptCache(source, recipe, plan);
   if (!recipe.dialect->holds_kv_scales) {
     Refuse(recipe, fmt::format("the dialect {} has no scales of the cache", recipe.dialect->name),
            "Set it to \"none\" (--kv-cache none), and choose the cache's type when serving");

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "dialects/target_parts.h"
 #include "recipes/convert_recipe.h"
 #include "recipes/plan_summary.h"
@@ -94,6 +95,16 @@ TEST_F(PlanKvCacheTest, Nvfp4HasTheScalesOfFp8InModeloptAlone) {
   EXPECT_THAT(KvScales(MakePlan(Model(), WithCache(KvCache::kNvfp4Cast))), IsEmpty());
   EXPECT_THAT(Refusal(Model(), WithCache(KvCache::kNvfp4, &dialects::kCompressedTensors)),
               HasSubstr("engines read none from configurations of compressed-tensors"));
+}
+
+TEST_F(PlanKvCacheTest, TheSourcesNvfp4CacheIsNotLostInSilence) {
+  const checkpoint::SourceModel source = Model();
+  WriteFileAtomically(source.checkpoint.directory() / "hf_quant_config.json",
+                      R"({"quantization": {"kv_cache_quant_algo": "NVFP4"}})");
+  EXPECT_THAT(Refusal(source, WithCache(KvCache::kNone, &dialects::kCompressedTensors)),
+              HasSubstr("the source has an NVFP4 cache"));
+  EXPECT_NO_THROW(MakePlan(source, WithCache(KvCache::kNone)));
+  EXPECT_NO_THROW(MakePlan(source, WithCache(KvCache::kFp8, &dialects::kCompressedTensors)));
 }
 
 TEST_F(PlanKvCacheTest, CompressedTensorsScalesAreBf16BesideTheAttention) {

@@ -63,5 +63,19 @@ TEST_F(EvaluatedRunTest, MissingTextIsSaidBeforeAnythingIsDone) {
   EXPECT_FALSE(fs::exists(dir_.path() / "out"));
 }
 
+TEST_F(EvaluatedRunTest, AMissingTokenizerIsSaidBeforeAnythingIsDone) {
+  const fs::path text = dir_.path() / "held_out.txt";
+  WriteFileAtomically(text, "A vernier is a fine scale.");
+  const fs::path source = dir_.path() / "source";  // token ids calibrate without a tokenizer
+  fs::copy(fs::path(VERNIER_TEST_DATA) / "models/tiny-llama", source);
+  const Json recipe = SyntheticRecipe(dir_.path(), source, /*vocab=*/512, /*samples=*/2,
+                                      /*sequence_length=*/16);
+  const CommandResult result = RunVernier(
+      {"run", WriteRecipe(dir_.path(), recipe), "--progress", "none", "--eval", text.string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.errors, HasSubstr("tokenizer.json"));
+  EXPECT_FALSE(fs::exists(dir_.path() / "out"));
+}
+
 }  // namespace
 }  // namespace vernier::testing

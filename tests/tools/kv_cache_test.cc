@@ -21,6 +21,7 @@ namespace vernier::testing {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 const fs::path kData = VERNIER_TEST_DATA;
@@ -143,6 +144,17 @@ TEST_F(KvCacheCommandTest, LatentsAreNotKeptInNvfp4) {
                   "nvfp4_cast", "--data", (dir_.path() / "none").string()});
   EXPECT_EQ(run.exit_code, 1);
   EXPECT_THAT(run.errors, HasSubstr("engines keep no latent vectors of attention in NVFP4"));
+}
+
+TEST_F(KvCacheCommandTest, AnAnnouncedNvfp4CacheNeedsWholeBlocks) {
+  const fs::path source = Source("llama_bias");  // heads of 24 channels
+  WriteFileAtomically(source / "hf_quant_config.json",
+                      R"({"quantization": {"kv_cache_quant_algo": "NVFP4"}})");
+  WriteFileAtomically(dir_.path() / "text.txt", "A vernier is a fine scale.");
+  const CommandResult result =
+      RunVernier({"eval", source.string(), "--data", (dir_.path() / "text.txt").string()});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.errors, AllOf(HasSubstr("VN-CKPT-008"), HasSubstr("no whole blocks of 16")));
 }
 
 TEST_F(KvCacheCommandTest, CompressedTensorsHasThemBesideTheAttention) {

@@ -21,7 +21,7 @@ constexpr int64_t kElementThreads = kForwardThreads, kLeastRowThreads = 32;
 // As the kernels have them.
 struct Rotation {
   long long rows;
-  unsigned width, heads, positions, pairs, stride, step, at_once;
+  unsigned width, heads, positions, pairs, begin, stride, step, at_once;
 };
 struct Sight {
   long long columns, begin, first, window;
@@ -132,7 +132,7 @@ at::Tensor DeviceForward::Swiglu(const at::Tensor& gate, const at::Tensor& up, d
 }
 
 at::Tensor DeviceForward::Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
-                                 bool per_head, bool neighbours) const {
+                                 bool per_head, bool neighbours, int64_t begin) const {
   const at::Tensor out = at::empty(x.sizes(), x.options());
   if (x.numel() == 0) return out;
   const c10::DeviceGuard current(x.device());
@@ -140,12 +140,13 @@ at::Tensor DeviceForward::Rotate(const at::Tensor& x, const at::Tensor& cos, con
   const int64_t width = x.size(-1), pairs = cos.size(-1);
   const int64_t heads_axis = per_head ? -2 : -1;
   assert(cos.size(0) >= x.size(heads_axis - 1));
-  const bool fours = width % kFour == 0 && pairs % kFour == 0;
+  const bool fours = width % kFour == 0 && pairs % kFour == 0 && begin % kFour == 0;
   Rotation rotation = {.rows = x.numel() / width,
                        .width = static_cast<unsigned>(width),
                        .heads = static_cast<unsigned>(per_head ? x.size(-2) : 1),
                        .positions = static_cast<unsigned>(x.size(heads_axis - 1)),
                        .pairs = static_cast<unsigned>(pairs),
+                       .begin = static_cast<unsigned>(begin),
                        .stride = neighbours ? 1 : static_cast<unsigned>(pairs),
                        .step = neighbours ? 2U : 1U,
                        .at_once = fours ? static_cast<unsigned>(kFour) : 1U};

@@ -45,11 +45,11 @@ class DeviceForward {
   // silu(min(gate, limit)) * clamp(up, -limit, limit), like gate.
   at::Tensor Swiglu(const at::Tensor& gate, const at::Tensor& up, double limit) const;
 
-  // Rotates the last channels of x [..., P, d] or, with `per_head`, of [..., P, h, d] by the first
-  // P of cos and sin [.., pairs] F32: those of a pair are neighbours, or half of the channels
-  // apart.
+  // Rotates the channels from `begin` on of x [..., P, d] or, with `per_head`, of [..., P, h, d] by
+  // the first P of cos and sin [.., pairs] F32: those of a pair are neighbours, or half of the
+  // channels apart.
   at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
-                    bool per_head, bool neighbours) const;
+                    bool per_head, bool neighbours, int64_t begin) const;
 
   // Which keys a row of scores sees: row r is a query at position begin + r / group % queries, its
   // first key is at position `first`. It sees its own position and those before, the last `window`

@@ -24,7 +24,7 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
       k_(loader, module_ + "." + config.names.k, config_.qkv_bias),
       v_(loader, module_ + "." + config.names.v, config_.qkv_bias),
       o_(loader, module_ + "." + config.names.o, config_.output_bias),
-      rope_frequencies_(RopeFrequencies(config.rope, config_.head_dim)) {
+      rope_frequencies_(RopeFrequencies(config.rope, config.rope.RotaryDim(config_.head_dim))) {
   if (!config_.qk_norm) return;
   q_norm_ = loader.LoadExact(module_ + "." + config.names.q_norm + ".weight");
   k_norm_ = loader.LoadExact(module_ + "." + config.names.k_norm + ".weight");
@@ -40,7 +40,7 @@ at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch&
                             const RopeTable& table) {
     at::Tensor split = rows.view({sequences, -1, heads, config_.head_dim});
     if (norm.defined()) split = RmsNorm(split, norm, norm_eps_);
-    return Rotate(split, table, /*per_head=*/true, RopePairs::kHalves);
+    return Rotate(split, table, /*per_head=*/true, RopePairs::kHalves, RopePlace::kFirst);
   };
   const auto cached = [&](std::string_view name, const at::Tensor& rows) {
     return TakeCache(tap, module_ + std::string(name), batch, rows.reshape({sequences, length, -1}))

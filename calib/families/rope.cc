@@ -87,38 +87,42 @@ namespace {
 // Positions that are rotated together.
 constexpr int64_t kRotatedPositions = 32;
 
-// To `out`, which is like x.
+// To `out`, which is like x: the channels from `begin` on.
 void RotateTo(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs,
-              const at::Tensor& out) {
+              int64_t begin, const at::Tensor& out) {
   const at::Tensor cos = per_head ? table.cos.unsqueeze(1) : table.cos;
   const at::Tensor sin = per_head ? table.sin.unsqueeze(1) : table.sin;
   const int64_t count = cos.size(-1);
-  const int64_t fixed = x.size(-1) - 2 * count;
+  const int64_t end = begin + 2 * count;
   const bool neighbours = pairs == RopePairs::kNeighbours;
   const int64_t axis = neighbours ? -1 : -2;
   // The first and the second of each pair.
   const auto half = [&](const at::Tensor& values, int64_t which) {
-    return values.slice(-1, fixed)
+    return values.slice(-1, begin, end)
         .unflatten(-1, neighbours ? at::IntArrayRef{count, 2} : at::IntArrayRef{2, count})
         .select(axis, which);
   };
   const at::Tensor first = half(x, 0).to(at::kFloat), second = half(x, 1).to(at::kFloat);
   half(out, 0).copy_(first * cos - second * sin);
   half(out, 1).copy_(second * cos + first * sin);
-  if (fixed > 0) out.slice(-1, 0, fixed).copy_(x.slice(-1, 0, fixed));
+  if (begin > 0) out.slice(-1, 0, begin).copy_(x.slice(-1, 0, begin));
+  if (end < x.size(-1)) out.slice(-1, end).copy_(x.slice(-1, end));
 }
 
 }  // namespace
 
-at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
+at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs,
+                  RopePlace place) {
   const int64_t axis = per_head ? -3 : -2;
+  const int64_t first = place == RopePlace::kFirst ? 0 : x.size(-1) - 2 * table.cos.size(-1);
   if (const auto device = DeviceForward::For(x)) {
-    return device->Rotate(x, table.cos, table.sin, per_head, pairs == RopePairs::kNeighbours);
+    return device->Rotate(x, table.cos, table.sin, per_head, pairs == RopePairs::kNeighbours,
+                          first);
   }
   const at::Tensor out = at::empty(x.sizes(), x.options());
   const int64_t tile = x.is_cpu() ? kRotatedPositions : std::max<int64_t>(x.size(axis), 1);
   ForRowTiles(x.device(), x.size(axis), tile, [&](int64_t begin, int64_t end) {
-    RotateTo(x.slice(axis, begin, end), table.Slice(begin, end), per_head, pairs,
+    RotateTo(x.slice(axis, begin, end), table.Slice(begin, end), per_head, pairs, first,
              out.slice(axis, begin, end));
   });
   return out;

@@ -16,6 +16,9 @@ enum class RopePairs {
   kHalves,      // i and i + rd / 2
 };
 
+// Where the channels stand that are rotated; the others pass.
+enum class RopePlace { kFirst, kLast };
+
 // Rotations for a row of positions, F32.
 struct RopeTable {
   at::Tensor cos;  // [P, rd / 2]
@@ -37,9 +40,10 @@ at::Tensor RopeFrequencies(const checkpoint::RopeConfig& config, int64_t rope_di
 RopeTable MakeRopeTable(const at::Tensor& frequencies, int64_t begin, int64_t end,
                         at::Device device, double factor = 1.0);
 
-// Rotates the last rd channels of x [..., P, d] or, with `per_head`, of x [..., P, h, d].
+// Rotates the last or the first rd channels of x [..., P, d] or, with `per_head`, of
+// x [..., P, h, d].
 at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head,
-                  RopePairs pairs = RopePairs::kNeighbours);
+                  RopePairs pairs = RopePairs::kNeighbours, RopePlace place = RopePlace::kLast);
 
 }  // namespace vernier::calib
 

@@ -65,6 +65,22 @@ void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> de
   for (DecoderBlock& block : config->blocks) block.attention.grouped_query = attention;
 }
 
+void ReadPartialRope(const ConfigReader& reader, RopeDefaults defaults, DecoderConfig* config) {
+  const int64_t head_dim = config->blocks.front().attention.grouped_query.head_dim;
+  const bool counted = reader.Find("rotary_dim") != nullptr;
+  if (counted) {
+    defaults.partial_factor = static_cast<double>(reader.Integer("rotary_dim", 1, head_dim)) /
+                              static_cast<double>(head_dim);
+  }
+  config->rope = ParseRopeConfig(reader, defaults);
+  const int64_t rotated = config->rope.RotaryDim(head_dim);
+  if (rotated == 0 || rotated % 2 != 0) {
+    reader.Fail(counted ? "rotary_dim" : "partial_rotary_factor",
+                "rotates " + std::to_string(rotated) + " of " + std::to_string(head_dim) +
+                    " channels; a rotary embedding needs an even number of them");
+  }
+}
+
 void ReadWindow(const ConfigReader& reader, int64_t fallback, DecoderConfig* config) {
   const int64_t absent = reader.Has("sliding_window") ? 0 : fallback;
   const int64_t window = reader.IntegerOr("sliding_window", absent);

@@ -20,6 +20,10 @@ DecoderConfig ReadDecoderSizes(const ConfigReader& reader);
 void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> default_head_dim,
                            DecoderConfig* config);
 
+// Rotary embedding of the first channels of each head: partial_rotary_factor, or rotary_dim of
+// them. Heads' sizes are known.
+void ReadPartialRope(const ConfigReader& reader, RopeDefaults defaults, DecoderConfig* config);
+
 // The window of transformers' Qwen configurations whose files name none.
 inline constexpr int64_t kQwenWindow = 4096;
 

@@ -57,12 +57,32 @@ double ReadFactor(const ConfigReader& model, const ConfigReader& rope, const Rop
   return rope.Number("factor");
 }
 
+constexpr const char* kPartialFactor = "partial_rotary_factor";
+
+// What stands in `reader`, else `fallback`; without one only 1 is known.
+std::optional<double> ReadPartialFactor(const ConfigReader& reader,
+                                        std::optional<double> fallback) {
+  if (!fallback) {
+    reader.RequireValue(kPartialFactor, 1.0);
+    return fallback;
+  }
+  const double factor = reader.NumberOr(kPartialFactor, *fallback);
+  if (factor > 1) reader.Fail(kPartialFactor, "is above 1");
+  return factor;
+}
+
 }  // namespace
 
-RopeConfig ParseRopeConfig(const ConfigReader& model, double default_theta) {
-  model.RequireValue("partial_rotary_factor", 1.0);
+int64_t RopeConfig::RotaryDim(int64_t head_dim) const {
+  constexpr double kRounding = 1e-6;  // a factor may be a quotient of whole numbers
+  return static_cast<int64_t>(static_cast<double>(head_dim) * partial_factor + kRounding);
+}
+
+RopeConfig ParseRopeConfig(const ConfigReader& model, const RopeDefaults& defaults) {
+  std::optional<double> partial = ReadPartialFactor(model, defaults.partial_factor);
   RopeConfig config;
-  config.theta = model.NumberOr("rope_theta", default_theta);
+  config.partial_factor = partial.value_or(1);
+  config.theta = model.NumberOr("rope_theta", defaults.theta);
   // Where both stand, transformers 5 takes rope_scaling (convert_rope_params_to_dict).
   const auto is_said = [&](const char* field) {
     return model.Find(field) != nullptr && !model.Find(field)->empty();
@@ -71,7 +91,8 @@ RopeConfig ParseRopeConfig(const ConfigReader& model, double default_theta) {
   if (!is_said(section)) return config;
   const Json* object = model.Find(section);
   const ConfigReader rope(*object, section + std::string("."));
-  rope.RequireValue("partial_rotary_factor", 1.0);
+  partial = ReadPartialFactor(rope, partial);
+  config.partial_factor = partial.value_or(1);
   config.theta = rope.NumberOr("rope_theta", config.theta);
   config.type = ParseType(rope);
   if (config.type == RopeType::kDefault) return config;

@@ -2,6 +2,9 @@
 #ifndef VERNIER_CHECKPOINT_FAMILIES_ROPE_CONFIG_H_
 #define VERNIER_CHECKPOINT_FAMILIES_ROPE_CONFIG_H_
 
+#include <cstdint>
+#include <optional>
+
 #include "checkpoint/families/config_reader.h"
 
 namespace vernier::checkpoint {
@@ -16,6 +19,7 @@ enum class RopeType {
 struct RopeConfig {
   RopeType type = RopeType::kDefault;
   double theta = 10000;
+  double partial_factor = 1;  // the first channels of a head that are rotated, of all
   double factor = 1;
   double original_positions = 0;  // context length before scaling; of kLlama3 and kYarn
   double low_freq_factor = 1;     // kLlama3
@@ -26,12 +30,22 @@ struct RopeConfig {
   double attention_factor = 1;  // kYarn: cos and sin are multiplied by it
   // kYarn, latent attention only: scores are multiplied by the square of it.
   double score_factor = 1;
+
+  // Channels of a head of `head_dim` that are rotated, its first; the rest passes.
+  int64_t RotaryDim(int64_t head_dim) const;
+};
+
+// What a family's files may leave out.
+struct RopeDefaults {
+  double theta = 10000;
+  // Nothing: the family rotates whole heads, and a file that says otherwise is refused.
+  std::optional<double> partial_factor = {};
 };
 
 // Reads rope_theta and rope_scaling, or transformers 5's rope_parameters, with the defaults of
 // transformers (modeling_rope_utils.py). kBadConfig for another type than these four, rotations of
-// a part of a head only, and numbers that make no sense.
-RopeConfig ParseRopeConfig(const ConfigReader& model, double default_theta = 10000);
+// a part of a head where the family knows none, and numbers that make no sense.
+RopeConfig ParseRopeConfig(const ConfigReader& model, const RopeDefaults& defaults = {});
 
 }  // namespace vernier::checkpoint
 

@@ -167,10 +167,13 @@ TEST(DeviceForward, RotatesAsRopeDoes) {
             const bool per_head = heads > 1;
             const at::Tensor heads_of = SomeValues({2, 7, heads, width}, type);
             const at::Tensor x = per_head ? heads_of : heads_of.squeeze(2);
-            const at::Tensor found =
-                kernels.Rotate(x.to(device), table.cos.to(device), table.sin.to(device), per_head,
-                               pairs == RopePairs::kNeighbours);
-            EXPECT_TRUE(at::equal(found.cpu(), Rotate(x, table, per_head, pairs)));
+            for (const RopePlace place : {RopePlace::kFirst, RopePlace::kLast}) {
+              const int64_t begin = place == RopePlace::kFirst ? 0 : width - 8;
+              const at::Tensor found =
+                  kernels.Rotate(x.to(device), table.cos.to(device), table.sin.to(device), per_head,
+                                 pairs == RopePairs::kNeighbours, begin);
+              EXPECT_TRUE(at::equal(found.cpu(), Rotate(x, table, per_head, pairs, place)));
+            }
           }
         }
       }

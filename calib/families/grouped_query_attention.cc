@@ -41,7 +41,7 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
           RopeFrequencies(config.Rope(layer), config.Rope(layer).RotaryDim(config_.head_dim))) {
   if (!config_.qk_norm) return;
   const auto load = [&](const std::string& name) {
-    return OptionalNorm(loader.LoadExact(module_ + "." + name + ".weight"), config.norm_eps);
+    return OptionalNorm(LoadNorm(loader, config, module_ + "." + name), config.norm_eps);
   };
   q_norm_ = load(config.names.q_norm);
   k_norm_ = load(config.names.k_norm);

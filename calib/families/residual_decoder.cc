@@ -62,10 +62,10 @@ at::Tensor AddToResidual(const at::Tensor& x, const at::Tensor& y, double factor
 }
 
 // The norm `name` of a layer; an empty name: it has none.
-OptionalNorm LoadNorm(const TensorLoader& loader, const DecoderConfig& config, int64_t layer,
-                      const std::string& name) {
+OptionalNorm LoadLayerNorm(const TensorLoader& loader, const DecoderConfig& config, int64_t layer,
+                           const std::string& name) {
   if (name.empty()) return {};
-  return {loader.LoadExact(config.names.Layer(layer) + name + ".weight"), config.norm_eps};
+  return {LoadNorm(loader, config, config.names.Layer(layer) + name), config.norm_eps};
 }
 
 // What a dense MLP or the shared experts are made of. `fused`: they are stored as one matrix.
@@ -104,10 +104,11 @@ class ResidualLayer final : public DecoderLayer {
   ResidualLayer(const TensorLoader& loader, int64_t layer, const DecoderConfig& config,
                 int64_t query_chunk)
       : residual_factor_(config.multipliers.residual),
-        attention_norm_(LoadNorm(loader, config, layer, config.names.attention_norm)),
-        attention_post_norm_(LoadNorm(loader, config, layer, config.names.attention_post_norm)),
-        ffn_norm_(LoadNorm(loader, config, layer, config.names.ffn_norm)),
-        ffn_post_norm_(LoadNorm(loader, config, layer, config.names.ffn_post_norm)),
+        attention_norm_(LoadLayerNorm(loader, config, layer, config.names.attention_norm)),
+        attention_post_norm_(
+            LoadLayerNorm(loader, config, layer, config.names.attention_post_norm)),
+        ffn_norm_(LoadLayerNorm(loader, config, layer, config.names.ffn_norm)),
+        ffn_post_norm_(LoadLayerNorm(loader, config, layer, config.names.ffn_post_norm)),
         attention_(MakeAttention(loader, config, layer, query_chunk)) {
     const DecoderNames& names = config.names;
     const DecoderBlock& block = config.block(layer);
@@ -166,7 +167,7 @@ class ResidualHead final : public Head {
   ResidualHead(const TensorLoader& loader, const DecoderConfig& config)
       : norm_eps_(config.norm_eps),
         multipliers_(config.multipliers),
-        norm_(loader.LoadExact(config.names.last_norm + ".weight")),
+        norm_(LoadNorm(loader, config, config.names.last_norm)),
         projection_(loader.Load(
             (config.tied_embeddings ? config.names.embedding : config.names.head) + ".weight")) {}
 

@@ -131,8 +131,9 @@ struct DecoderConfig {
   int64_t vocab_size = 0, hidden_size = 0;
   int64_t mtp_layers = 0;  // stored behind the decoder layers
   double norm_eps = 0;
-  bool tied_embeddings = false;  // the head is the embedding
-  GateConfig gate;               // of all feed-forward networks
+  bool unit_offset_norms = false;  // a norm multiplies by 1 plus its stored weight
+  bool tied_embeddings = false;    // the head is the embedding
+  GateConfig gate;                 // of all feed-forward networks
   Multipliers multipliers;
   RopeConfig rope;
   DecoderNames names;

@@ -1,8 +1,10 @@
 #include "calib/families/grouped_query_attention.h"
 
 #include <cmath>
+#include <utility>
 #include <vector>
 
+#include "calib/families/swiglu.h"
 #include "checkpoint/families/kv_cache.h"
 
 namespace vernier::calib {
@@ -64,6 +66,12 @@ at::Tensor GroupedQueryAttention::Cached(std::string_view cache, const at::Tenso
       .view({rows.size(0), rows.size(1), config_.key_value_heads, config_.head_dim});
 }
 
+std::pair<at::Tensor, at::Tensor> GroupedQueryAttention::TakeGate(const at::Tensor& rows) const {
+  if (!config_.output_gate) return {rows, {}};
+  const std::vector<at::Tensor> halves = rows.unflatten(-1, {heads_, 2, -1}).unbind(-2);
+  return {halves[0].flatten(2), halves[1].flatten(2)};
+}
+
 at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch& batch,
                                           KeyValues& past, Tap& tap) const {
   const int64_t length = x.size(1), first = past.length();
@@ -76,10 +84,11 @@ at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch&
   past.Append(keys,
               Cached(checkpoint::kValueCache, qkv_.Apply(kValues, inputs[kValues]), batch, tap));
   return InChunks(length, query_chunk_, [&](int64_t begin, int64_t end) {
-    const at::Tensor q = ToHeads(qkv_.Apply(kQueries, inputs[kQueries].slice(1, begin, end)),
-                                 heads_, q_norm_, rope.Slice(begin, end));
-    const at::Tensor out = past.Attend(q, first + begin, window_, scale_);
-    return o_.Run(out.flatten(2), batch.Positions(begin, end), tap);
+    const auto [rows, gate] = TakeGate(qkv_.Apply(kQueries, inputs[kQueries].slice(1, begin, end)));
+    const at::Tensor q = ToHeads(rows, heads_, q_norm_, rope.Slice(begin, end));
+    const at::Tensor out = past.Attend(q, first + begin, window_, scale_).flatten(2);
+    return o_.Run(gate.defined() ? GateBySigmoid(out, gate) : out, batch.Positions(begin, end),
+                  tap);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "calib/families/linear_layer.h"
 #include "calib/families/parallel_linear.h"
@@ -36,6 +37,8 @@ class GroupedQueryAttention final : public Attention {
   // [B, S, n * d], shown to the tap as `cache` -> [B, S, n, d].
   at::Tensor Cached(std::string_view cache, const at::Tensor& rows, const TokenBatch& batch,
                     Tap& tap) const;
+  // Of q_proj's rows [B, C, N] those of queries, and those of the output's gate, undefined without.
+  std::pair<at::Tensor, at::Tensor> TakeGate(const at::Tensor& rows) const;
 
   std::string module_;
   checkpoint::GroupedQueryConfig config_;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "calib/device_forward.h"
+#include "calib/families/delta_net.h"
 #include "calib/families/grouped_query_attention.h"
 #include "calib/families/latent_attention.h"
 #include "calib/families/linear.h"
@@ -32,6 +33,8 @@ std::unique_ptr<Attention> MakeAttention(const TensorLoader& loader, const Decod
       return std::make_unique<GroupedQueryAttention>(loader, config, layer, query_chunk);
     case checkpoint::AttentionKind::kLatent:
       return std::make_unique<LatentAttention>(loader, config, layer, query_chunk);
+    case checkpoint::AttentionKind::kDeltaNet:
+      return std::make_unique<DeltaNet>(loader, config, layer, query_chunk);
   }
   return nullptr;
 }
@@ -120,6 +123,9 @@ class ResidualLayer final : public DecoderLayer {
     router_ = MakeRouter(loader, config, layer, router_module_);
     if (block.ffn.experts.shared_width > 0) {
       mlp_.emplace(loader, names.SharedExperts(layer), config, block.ffn);
+      if (block.ffn.experts.shared_gate) {
+        shared_gate_.emplace(loader, names.Ffn(layer) + "." + names.shared_gate);
+      }
     }
   }
 
@@ -142,6 +148,9 @@ class ResidualLayer final : public DecoderLayer {
     stage.x = ffn_norm_.Of(hidden).flatten(0, 1);
     stage.y = mlp_ ? mlp_->Run(stage.x, batch, tap).to(at::kFloat)
                    : at::zeros(stage.x.sizes(), stage.x.options().dtype(at::kFloat));
+    if (shared_gate_) {
+      stage.y.mul_(at::sigmoid(shared_gate_->Run(stage.x, batch, tap).to(at::kFloat)));
+    }
     if (!router_) return stage;
     const LinearSite site = {
         .module = router_module_, .weight = router_->weight(), .is_router = true};
@@ -157,8 +166,9 @@ class ResidualLayer final : public DecoderLayer {
   double residual_factor_;
   OptionalNorm attention_norm_, attention_post_norm_, ffn_norm_, ffn_post_norm_;
   std::unique_ptr<Attention> attention_;
-  std::optional<GatedMlp> mlp_;  // dense MLP or shared experts
-  std::string router_module_;    // of a layer with routed experts
+  std::optional<GatedMlp> mlp_;             // dense MLP or shared experts
+  std::optional<LinearLayer> shared_gate_;  // of the latter
+  std::string router_module_;               // of a layer with routed experts
   std::unique_ptr<Router> router_;
 };
 

@@ -9,11 +9,21 @@
 
 namespace vernier::calib {
 
-// Keys and values of a batch of sequences that grow together, widened once for all queries.
+// What a delta net keeps of a batch of sequences that grow together; undefined before the first
+// position.
+struct RecurrentState {
+  at::Tensor inputs;  // [B, kernel - 1, W]: the last that the convolution saw
+  at::Tensor state;   // [B, n, r, dk, dv], F32: of r value heads of each of n key heads
+};
+
+// What attention keeps of a batch of sequences that grow together: keys and values, widened once
+// for all queries, or a state instead of them.
 class KeyValues {
  public:
   // With room for `positions` of each sequence.
   explicit KeyValues(int64_t positions) : positions_(positions) {}
+
+  RecurrentState& recurrent() { return recurrent_; }
 
   // Positions that it holds.
   int64_t length() const { return length_; }
@@ -29,6 +39,7 @@ class KeyValues {
  private:
   int64_t positions_, length_ = 0;
   at::Tensor keys_, values_;  // [B, n, positions, d] and [B, n, positions, v], F32
+  RecurrentState recurrent_;
 };
 
 // Calls `run(begin, end)` for chunks of at most `chunk` of `length` positions, in order, and joins

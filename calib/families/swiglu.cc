@@ -52,4 +52,10 @@ at::Tensor GatedProduct(const at::Tensor& gate, const at::Tensor& up,
   });
 }
 
+at::Tensor GateBySigmoid(const at::Tensor& x, const at::Tensor& gate) {
+  return MapRows(x, gate, [](const at::Tensor& rows, const at::Tensor& gate_rows) {
+    return at::sigmoid(gate_rows.to(at::kFloat)).mul_(rows);
+  });
+}
+
 }  // namespace vernier::calib

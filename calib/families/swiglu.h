@@ -20,6 +20,9 @@ at::Tensor SwigluProduct(const at::Tensor& gate, const at::Tensor& up,
 at::Tensor GatedProduct(const at::Tensor& gate, const at::Tensor& up,
                         const checkpoint::GateConfig& config);
 
+// x * sigmoid(gate), computed in F32 and rounded once to x's dtype. Both [..., I].
+at::Tensor GateBySigmoid(const at::Tensor& x, const at::Tensor& gate);
+
 }  // namespace vernier::calib
 
 #endif  // VERNIER_CALIB_FAMILIES_SWIGLU_H_

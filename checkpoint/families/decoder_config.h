@@ -28,6 +28,9 @@ struct GroupedQueryConfig {
   bool fused = false;
   bool interleaved = false;  // the rotation pairs neighbouring channels, not halves
   double scale = 0;          // of scores; 0: 1 / sqrt(head_dim)
+  // Behind the rows of each head's queries, q_proj has as many that make its gate: what attention
+  // gives is multiplied by the gate's sigmoid.
+  bool output_gate = false;
 };
 
 // Keys and values of all heads from one latent vector (arXiv 2405.04434).
@@ -43,7 +46,24 @@ struct LatentAttentionConfig {
   int64_t qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
 };
 
-enum class AttentionKind { kGroupedQuery, kLatent };
+// Linear attention by the gated delta rule (arXiv 2412.06464): each value head keeps a state
+// [key_head_dim, value_head_dim] instead of keys and values.
+struct DeltaNetConfig {
+  int64_t key_heads = 0;  // each serves value_heads / key_heads value heads
+  int64_t value_heads = 0;
+  int64_t key_head_dim = 0;
+  int64_t value_head_dim = 0;
+  int64_t kernel = 0;  // positions that the convolution of queries, keys and values sees
+  // One projection of queries, keys, values and gates, in this order within each key head, and one
+  // of what steps and decays are made of (Qwen3-Next).
+  bool by_key_head = false;
+
+  int64_t key_width() const { return key_heads * key_head_dim; }
+  int64_t value_width() const { return value_heads * value_head_dim; }
+  int64_t convolved_width() const { return 2 * key_width() + value_width(); }
+};
+
+enum class AttentionKind { kGroupedQuery, kLatent, kDeltaNet };
 
 struct AttentionBlock {
   AttentionKind kind = AttentionKind::kGroupedQuery;
@@ -52,6 +72,7 @@ struct AttentionBlock {
   std::optional<RopeConfig> rope;    // without: the model's
   GroupedQueryConfig grouped_query;  // of kGroupedQuery
   LatentAttentionConfig latent;      // of kLatent
+  DeltaNetConfig delta_net;          // of kDeltaNet
 };
 
 enum class RouterKind {
@@ -64,6 +85,7 @@ struct ExpertsConfig {
   int64_t per_token = 0;
   int64_t width = 0;         // intermediate size
   int64_t shared_width = 0;  // of the shared experts together; 0: none
+  bool shared_gate = false;  // their output is multiplied by the sigmoid of a projection of x
   RouterKind router = RouterKind::kSoftmax;
   bool normalize = true;      // the chosen weights of a token are made to sum to 1
   int64_t groups = 1;         // of kGroupedSigmoid: experts are chosen in the best

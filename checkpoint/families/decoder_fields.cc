@@ -47,7 +47,7 @@ void ReadNesting(const Json& json, const NestedPlace& place, DecoderConfig* conf
   config->tied_embeddings = FindTiedEmbeddings(json).value_or(config->tied_embeddings);
 }
 
-DecoderConfig ReadDecoderSizes(const ConfigReader& reader) {
+DecoderConfig ReadDecoderSizes(const ConfigReader& reader, const char* ffn_width) {
   DecoderConfig config;
   config.gate = ReadGate(reader, "hidden_act");
   config.vocab_size = reader.Integer("vocab_size");
@@ -55,7 +55,7 @@ DecoderConfig ReadDecoderSizes(const ConfigReader& reader) {
   const int64_t layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
   DecoderBlock block;
   block.attention.heads = reader.Integer("num_attention_heads");
-  block.ffn.width = reader.Integer("intermediate_size");
+  block.ffn.width = reader.Integer(ffn_width);
   config.blocks.assign(static_cast<size_t>(layers), block);
   config.norm_eps = reader.NumberOr("rms_norm_eps", 1e-6);
   config.tied_embeddings = reader.BooleanOr("tie_word_embeddings", false);
@@ -136,6 +136,21 @@ ExpertsConfig ReadExperts(const ConfigReader& reader, const ExpertFields& fields
   experts.per_token = reader.Integer(fields.per_token, 1, experts.count);
   experts.width = reader.Integer(fields.width);
   return experts;
+}
+
+std::vector<bool> ReadSparseLayers(const ConfigReader& reader, int64_t layers) {
+  const int64_t step = reader.IntegerOr("decoder_sparse_step", 1);
+  std::vector<bool> routed;
+  for (int64_t layer = 0; layer < layers; ++layer) routed.push_back((layer + 1) % step == 0);
+  const Json* dense = reader.Find("mlp_only_layers");
+  if (dense == nullptr) return routed;
+  for (const Json& layer : *dense) {
+    if (!layer.is_number_integer() || layer < 0 || layer >= layers) {
+      reader.Fail("mlp_only_layers", "holds " + layer.dump() + ", which is no layer");
+    }
+    routed[layer.get<size_t>()] = false;
+  }
+  return routed;
 }
 
 void RouteBlocks(const ExpertsConfig& experts, const std::vector<bool>& routed,

@@ -27,8 +27,10 @@ struct NestedPlace {
 void ReadNesting(const Json& json, const NestedPlace& place, DecoderConfig* config);
 
 // Sizes, norm, activation (hidden_act), tied embeddings: what every family has. All blocks have a
-// dense MLP and, as far as heads are not read yet, attention to everything.
-DecoderConfig ReadDecoderSizes(const ConfigReader& reader);
+// dense MLP of the width under `ffn_width` and, as far as heads are not read yet, attention to
+// everything.
+DecoderConfig ReadDecoderSizes(const ConfigReader& reader,
+                               const char* ffn_width = "intermediate_size");
 
 // Heads of keys and values, and the head's size, of all blocks: `default_head_dim`, or hidden_size
 // / heads.
@@ -61,6 +63,9 @@ struct ExpertFields {
 };
 ExpertsConfig ReadExperts(const ConfigReader& reader, const ExpertFields& fields,
                           const DecoderConfig& config);
+
+// Qwen's layers with routed experts: every decoder_sparse_step-th, except those in mlp_only_layers.
+std::vector<bool> ReadSparseLayers(const ConfigReader& reader, int64_t layers);
 
 // Gives routed experts to the blocks of which `routed` [layers] says that they have them.
 void RouteBlocks(const ExpertsConfig& experts, const std::vector<bool>& routed,

@@ -18,6 +18,7 @@ struct DecoderNames {
   // takes what they put out, or both; empty: none.
   std::string attention_norm = "input_layernorm", attention_post_norm;
   std::string attention = "self_attn";
+  std::string delta_net = "linear_attn";  // where that is a layer's attention
   std::string ffn_norm = "post_attention_layernorm", ffn_post_norm;
   std::string ffn = "mlp";
 
@@ -27,11 +28,18 @@ struct DecoderNames {
   std::string q_a = "q_a_proj", q_a_norm = "q_a_layernorm", q_b = "q_b_proj";
   std::string kv_a = "kv_a_proj_with_mqa", kv_a_norm = "kv_a_layernorm", kv_b = "kv_b_proj";
 
+  // Below a delta net.
+  std::string in_qkv = "in_proj_qkv", in_z = "in_proj_z", in_b = "in_proj_b", in_a = "in_proj_a";
+  std::string in_qkvz = "in_proj_qkvz", in_ba = "in_proj_ba";
+  std::string convolution = "conv1d", decay = "A_log", step_bias = "dt_bias";
+  std::string gated_norm = "norm", out = "out_proj";
+
   // Below the feed-forward network.
   std::string router = "gate";
   std::string correction_bias = "e_score_correction_bias";  // below the router
   std::string experts = "experts";
   std::string shared_experts = "shared_experts";
+  std::string shared_gate = "shared_expert_gate";
 
   // Below a dense MLP, an expert and the shared experts.
   std::string gate = "gate_proj", up = "up_proj", down = "down_proj";
@@ -57,6 +65,7 @@ struct DecoderNames {
   // "model.layers.3."
   std::string Layer(int64_t layer) const { return layers + "." + std::to_string(layer) + "."; }
   std::string Attention(int64_t layer) const { return Layer(layer) + attention; }
+  std::string DeltaNet(int64_t layer) const { return Layer(layer) + delta_net; }
   std::string Ffn(int64_t layer) const { return Layer(layer) + ffn; }
   std::string Experts(int64_t layer) const { return Ffn(layer) + "." + experts; }
   std::string Expert(int64_t layer, int64_t expert) const {

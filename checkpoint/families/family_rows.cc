@@ -13,7 +13,10 @@ std::unique_ptr<Family> MakeMistralFamily(const Json& config);
 std::unique_ptr<Family> MakeMixtralFamily(const Json& config);
 std::unique_ptr<Family> MakeQwen2Family(const Json& config);
 std::unique_ptr<Family> MakeQwen3Family(const Json& config);
+std::unique_ptr<Family> MakeQwen35Family(const Json& config);
+std::unique_ptr<Family> MakeQwen35MoeFamily(const Json& config);
 std::unique_ptr<Family> MakeQwen3MoeFamily(const Json& config);
+std::unique_ptr<Family> MakeQwen3NextFamily(const Json& config);
 
 std::span<const FamilyRow> Families() {
   static constexpr auto kFamilies = std::to_array<FamilyRow>({
@@ -24,7 +27,12 @@ std::span<const FamilyRow> Families() {
       {"mixtral", MakeMixtralFamily},
       {"qwen2", MakeQwen2Family},
       {"qwen3", MakeQwen3Family},
+      {"qwen3_5", MakeQwen35Family},
+      {"qwen3_5_moe", MakeQwen35MoeFamily},
+      {"qwen3_5_moe_text", MakeQwen35MoeFamily},
+      {"qwen3_5_text", MakeQwen35Family},
       {"qwen3_moe", MakeQwen3MoeFamily},
+      {"qwen3_next", MakeQwen3NextFamily},
   });
   return kFamilies;
 }

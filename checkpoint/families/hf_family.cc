@@ -18,7 +18,7 @@ namespace vernier::checkpoint {
 namespace {
 
 void SetAttentionDims(const AttentionBlock& block, ModelDims* dims) {
-  dims->attention_heads = block.heads;
+  if (block.kind != AttentionKind::kDeltaNet) dims->attention_heads = block.heads;
   dims->max_keys = block.window;
   switch (block.kind) {
     case AttentionKind::kGroupedQuery:
@@ -28,6 +28,9 @@ void SetAttentionDims(const AttentionBlock& block, ModelDims* dims) {
     case AttentionKind::kLatent:
       dims->key_value_heads = block.heads;
       dims->head_dim = std::max(block.latent.qk_head_dim(), block.latent.v_head_dim);
+      return;
+    case AttentionKind::kDeltaNet:
+      dims->delta_width = block.delta_net.convolved_width() + block.delta_net.value_width();
   }
 }
 

@@ -31,7 +31,11 @@ class HfFolds {
   void AddNorm(const std::string& norm, int64_t channels,
                const std::vector<std::string>& consumers) {
     if (norm.empty()) return;
-    AddFold(layout_, {.kind = FoldKind::kNorm, .channels = channels}, norm, consumers, folds_);
+    AddFold(layout_,
+            {.kind = FoldKind::kNorm,
+             .channels = channels,
+             .added = config_.unit_offset_norms ? 1.0F : 0.0F},
+            norm, consumers, folds_);
   }
 
   void AddUp(const std::string& mlp, int64_t width) {
@@ -44,6 +48,7 @@ class HfFolds {
   void AddAttention(int64_t layer, const AttentionBlock& block) {
     const std::string norm = NormOf(layer, names_.attention_norm);
     const std::string attention = names_.Attention(layer) + ".";
+    if (block.kind == AttentionKind::kDeltaNet) return AddDeltaNet(norm, layer, block.delta_net);
     if (block.kind == AttentionKind::kLatent) return AddLatent(norm, attention, block.latent);
     const GroupedQueryConfig& heads = block.grouped_query;
     if (heads.fused) return AddNorm(norm, config_.hidden_size, {attention + names_.fused_qkv});
@@ -55,6 +60,13 @@ class HfFolds {
              .head_dim = heads.head_dim,
              .repeats = block.heads / heads.key_value_heads},
             attention + names_.v, {attention + names_.o}, folds_);
+  }
+
+  void AddDeltaNet(const std::string& norm, int64_t layer, const DeltaNetConfig& net) {
+    std::vector<std::string> consumers = {names_.in_qkv, names_.in_z, names_.in_b, names_.in_a};
+    if (net.by_key_head) consumers = {names_.in_qkvz, names_.in_ba};
+    for (std::string& name : consumers) name = names_.DeltaNet(layer) + "." + name;
+    AddNorm(norm, config_.hidden_size, consumers);
   }
 
   // Not from kv_b_proj into o_proj: engines absorb it into what stands before and behind.
@@ -80,6 +92,7 @@ class HfFolds {
 
   void AddExperts(const std::string& norm, int64_t layer, const ExpertsConfig& experts) {
     std::vector<std::string> consumers = {names_.Ffn(layer) + "." + names_.router};
+    if (experts.shared_gate) consumers.push_back(names_.Ffn(layer) + "." + names_.shared_gate);
     const auto add = [&](const std::string& mlp, int64_t width) {
       consumers.push_back(mlp + "." + names_.gate);
       consumers.push_back(mlp + "." + names_.up);
@@ -101,8 +114,6 @@ class HfFolds {
 }  // namespace
 
 std::vector<Fold> DecoderFolds(const DecoderConfig& config, const ModelLayout& layout) {
-  // A factor does not divide a weight that is stored without its 1.
-  if (config.unit_offset_norms) return {};
   return HfFolds(config, layout).Take();
 }
 

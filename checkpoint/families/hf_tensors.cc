@@ -59,7 +59,7 @@ class HfRows {
       if (!name.empty()) AddNorm(prefix + name, config_.hidden_size, gguf);
     };
     add_norm(names_.attention_norm, "attn_norm.weight");
-    AddAttention(names_.Attention(layer), block.attention);
+    AddAttention(layer, block.attention);
     add_norm(names_.attention_post_norm, "post_attention_norm.weight");
     add_norm(names_.ffn_norm, "ffn_norm.weight");
     if (block.routed()) {
@@ -71,12 +71,14 @@ class HfRows {
     add_norm(names_.ffn_post_norm, "post_ffw_norm.weight");
   }
 
-  void AddAttention(const std::string& module, const AttentionBlock& block) {
+  void AddAttention(int64_t layer, const AttentionBlock& block) {
     switch (block.kind) {
       case AttentionKind::kGroupedQuery:
-        return AddGroupedQuery(module, block.heads, block.grouped_query);
+        return AddGroupedQuery(names_.Attention(layer), block.heads, block.grouped_query);
       case AttentionKind::kLatent:
-        return AddLatent(module, block.heads, block.latent);
+        return AddLatent(names_.Attention(layer), block.heads, block.latent);
+      case AttentionKind::kDeltaNet:
+        return AddDeltaNet(names_.DeltaNet(layer), block.delta_net);
     }
   }
 
@@ -107,8 +109,8 @@ class HfRows {
       AddProjection(module, names_.fused_qkv, queries + 2 * keys, hidden, "", c.qkv_bias,
                     {.name = "attn_qkv.weight", .second = "attn_qkv.bias"});
     } else {
-      AddProjection(module, names_.q, queries, hidden, names_.qkv, c.qkv_bias,
-                    Rotated("attn_q.weight", "attn_q.bias", c.head_dim));
+      AddProjection(module, names_.q, c.output_gate ? 2 * queries : queries, hidden, names_.qkv,
+                    c.qkv_bias, Rotated("attn_q.weight", "attn_q.bias", c.head_dim));
       AddProjection(module, names_.k, keys, hidden, names_.qkv, c.qkv_bias,
                     Rotated("attn_k.weight", "attn_k.bias", c.head_dim));
       AddProjection(module, names_.v, keys, hidden, names_.qkv, c.qkv_bias,
@@ -149,6 +151,31 @@ class HfRows {
                   {.name = "attn_output.weight", .nvfp4 = true});
   }
 
+  void AddDeltaNet(const std::string& module, const DeltaNetConfig& c) {
+    const auto project = [&](const std::string& name, int64_t rows, const std::string& group) {
+      return &rows_.AddLinear(module, name, rows, config_.hidden_size, Role::kLinearAttention,
+                              group);
+    };
+    const auto keep = [&](const std::string& name, std::vector<int64_t> shape) {
+      Keep(rows_.Add(module + "." + name, std::move(shape), Role::kAttentionAux));
+    };
+    if (c.by_key_head) {
+      project(names_.in_qkvz, c.convolved_width() + c.value_width(), "");
+      Keep(*project(names_.in_ba, 2 * c.value_heads, ""));
+    } else {
+      project(names_.in_qkv, c.convolved_width(), names_.in_qkvz);
+      project(names_.in_z, c.value_width(), names_.in_qkvz);
+      Keep(*project(names_.in_b, c.value_heads, names_.in_ba));
+      Keep(*project(names_.in_a, c.value_heads, names_.in_ba));
+    }
+    keep(names_.convolution + ".weight", {c.convolved_width(), 1, c.kernel});
+    keep(names_.decay, {c.value_heads});
+    keep(names_.step_bias, {c.value_heads});
+    AddNorm(module + "." + names_.gated_norm, c.value_head_dim, {});
+    rows_.AddLinear(module, names_.out, config_.hidden_size, c.value_width(),
+                    Role::kLinearAttention);
+  }
+
   void AddMlp(const std::string& module, int64_t width, Role role, const GgufMlp& gguf,
               bool bias = false, bool fused = false) {
     const auto add = [&](const std::string& name, int64_t rows, int64_t columns,
@@ -186,6 +213,8 @@ class HfRows {
     }
     if (experts.shared_width == 0) return;
     AddMlp(names_.SharedExperts(layer), experts.shared_width, Role::kSharedExpert, kGgufShared);
+    if (!experts.shared_gate) return;
+    Keep(rows_.AddLinear(ffn, names_.shared_gate, 1, config_.hidden_size, Role::kRouter));
   }
 
   // The rows from `first` on are one expert's.

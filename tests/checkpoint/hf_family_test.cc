@@ -55,7 +55,8 @@ TEST(HfFamily, ListsExactlyTheTensorsOfItsCheckpoints) {
     std::set<std::string> stored;
     for (const LogicalWeight& weight : model.layout.weights) {
       EXPECT_NE(weight.role, Role::kOther) << weight.name;
-      if (weight.role != Role::kMtp) stored.insert(weight.name);
+      const bool beside = weight.role == Role::kMtp || weight.role == Role::kTower;
+      if (!beside) stored.insert(weight.name);
     }
     const std::vector<std::string> required = model.family->RequiredTensors();
     EXPECT_EQ(stored, std::set<std::string>(required.begin(), required.end()));
@@ -101,6 +102,52 @@ TEST(HfFamily, GivesRolesAndGroups) {
   EXPECT_EQ(role("model.layers.0.mlp.experts.0.up_proj.weight"), Role::kOther);
   EXPECT_EQ(role("model.layers.1.mlp.experts.99.up_proj.weight"), Role::kOther);
   EXPECT_EQ(role("model.layers.0.self_attn.rotary_emb.inv_freq"), Role::kOther);
+}
+
+// Of a model with a vision tower: text_config says what the language model is, and the tower is
+// carried.
+TEST(HfFamily, FindsALanguageModelBesideATower) {
+  const SourceModel model = OpenSourceModel(kModels / "qwen3_5_moe_vision");
+  EXPECT_EQ(model.family->model_type(), "qwen3_5_moe");
+  EXPECT_EQ(model.family->Dims().layers, 2);
+  const auto meaning = [&](const char* name) { return model.family->Classify(name); };
+  const std::string layer = "model.language_model.layers.0.";
+  EXPECT_EQ(meaning("model.language_model.embed_tokens.weight").role, Role::kEmbedding);
+  EXPECT_EQ(meaning((layer + "linear_attn.in_proj_qkv.weight").c_str()).fused_group,
+            layer + "linear_attn.in_proj_qkvz");
+  EXPECT_TRUE(meaning((layer + "linear_attn.in_proj_a.weight").c_str()).keeps_precision);
+  EXPECT_TRUE(meaning((layer + "mlp.shared_expert_gate.weight").c_str()).keeps_precision);
+  EXPECT_EQ(meaning((layer + "mlp.experts.4.up_proj.weight").c_str()).expert, 4);
+  const TensorMeaning tower = meaning("model.visual.blocks.0.mlp.linear_fc1.weight");
+  EXPECT_EQ(tower.role, Role::kTower);
+  EXPECT_EQ(tower.layer, -1);
+  EXPECT_TRUE(tower.linear);
+  EXPECT_EQ(meaning("mtp.fc.weight").role, Role::kMtp);
+}
+
+TEST(HfFamily, TakesTiedEmbeddingsFromEitherConfig) {
+  Json config = ConfigOf("qwen3_5_vision");
+  EXPECT_TRUE(ParseConfig(config).tied_embeddings);
+  config["text_config"].erase("tie_word_embeddings");
+  EXPECT_TRUE(ParseConfig(config).tied_embeddings);
+  config["text_config"]["tie_word_embeddings"] = false;
+  EXPECT_FALSE(ParseConfig(config).tied_embeddings);
+}
+
+TEST(HfFamily, ReadsWhichLayersHaveADeltaNet) {
+  const auto kinds = [](const Json& config) {
+    std::vector<bool> linear;
+    for (const DecoderBlock& block : ParseConfig(config).blocks) {
+      linear.push_back(block.attention.kind == AttentionKind::kDeltaNet);
+    }
+    return linear;
+  };
+  EXPECT_THAT(kinds(ConfigOf("qwen3_5_vision")), ElementsAre(false, true, true));
+  EXPECT_THAT(kinds(ConfigOf("qwen3_5_text")), ElementsAre(true, true, true, false));
+  Json config = ConfigOf("qwen3_next");
+  EXPECT_THAT(kinds(config), ElementsAre(true, true, false));
+  config["full_attention_interval"] = 2;
+  EXPECT_THAT(kinds(config), ElementsAre(true, false, true));
 }
 
 TEST(HfFamily, KnowsItsDimensions) {
@@ -189,6 +236,23 @@ TEST(HfFamily, NamesTheFieldAtFault) {
       {"mixtral", "/num_local_experts", 99999, "num_local_experts"},
       {"tiny-qwen3-moe", "/mlp_only_layers", Json::array({3}), "mlp_only_layers"},
       {"tiny-qwen3-moe", "/decoder_sparse_step", 0, "decoder_sparse_step"},
+      {"qwen3_5_text", "/layer_types", Json::array({"full_attention"}), "layer_types"},
+      {"qwen3_5_text", "/linear_num_value_heads", 5, "linear_num_value_heads"},
+      {"qwen3_5_text", "/linear_key_head_dim", 0, "linear_key_head_dim"},
+      {"qwen3_5_text", "/attn_output_gate", false, "attn_output_gate"},
+      {"qwen3_5_text", "/rope_parameters/partial_rotary_factor", 0.01, "partial_rotary_factor"},
+      {"qwen3_5_vision", "/text_config/hidden_act", "gelu", "text_config.hidden_act"},
+      {"qwen3_5_vision", "/text_config/layer_types/1", "sliding_attention",
+       "text_config.layer_types"},
+      {"qwen3_5_vision", "/text_config/intermediate_size", nullptr,
+       "text_config.intermediate_size"},
+      {"qwen3_5_moe_vision", "/text_config/num_experts_per_tok", 6,
+       "text_config.num_experts_per_tok"},
+      {"qwen3_5_moe_vision", "/text_config/norm_topk_prob", false, "norm_topk_prob"},
+      {"qwen3_next", "/full_attention_interval", 0, "full_attention_interval"},
+      {"qwen3_next", "/shared_expert_intermediate_size", nullptr,
+       "shared_expert_intermediate_size"},
+      {"qwen3_next", "/mlp_only_layers", Json::array({9}), "mlp_only_layers"},
       {"tiny-deepseek-v3", "/scoring_func", "softmax", "scoring_func"},
       {"tiny-deepseek-v3", "/topk_method", "greedy", "topk_method"},
       {"tiny-deepseek-v3", "/n_group", 3, "n_group"},

@@ -1,0 +1,90 @@
+#include "checkpoint/families/qwen_hybrid.h"
+
+#include <string>
+#include <string_view>
+
+namespace vernier::checkpoint {
+namespace {
+
+constexpr int64_t kHybridHeadDim = 256;
+constexpr double kHybridRotaryFactor = 0.25;
+constexpr int64_t kFullAttentionInterval = 4;
+
+constexpr std::string_view kFullAttention = "full_attention";
+constexpr std::string_view kLinearAttention = "linear_attention";
+
+DeltaNetConfig ReadDeltaNet(const ConfigReader& reader) {
+  DeltaNetConfig net;
+  net.key_heads = reader.IntegerOr("linear_num_key_heads", 16);
+  net.value_heads = reader.IntegerOr("linear_num_value_heads", 32);
+  net.key_head_dim = reader.IntegerOr("linear_key_head_dim", 128);
+  net.value_head_dim = reader.IntegerOr("linear_value_head_dim", 128);
+  net.kernel = reader.IntegerOr("linear_conv_kernel_dim", 4);
+  if (net.value_heads % net.key_heads != 0) {
+    reader.Fail("linear_num_value_heads", "is " + std::to_string(net.value_heads) +
+                                              ", no multiple of " + std::to_string(net.key_heads) +
+                                              " key heads");
+  }
+  return net;
+}
+
+// Which layers have a delta net, by layer_types or every one but each n-th.
+std::vector<bool> ReadLinearLayers(const ConfigReader& reader, int64_t layers) {
+  std::vector<bool> linear;
+  const Json* types = reader.Find("layer_types");
+  if (types == nullptr) {
+    const int64_t interval = reader.IntegerOr("full_attention_interval", kFullAttentionInterval);
+    for (int64_t layer = 1; layer <= layers; ++layer) linear.push_back(layer % interval != 0);
+    return linear;
+  }
+  if (!types->is_array() || types->size() != static_cast<size_t>(layers)) {
+    reader.Fail("layer_types",
+                "is no list with an entry for each of the " + std::to_string(layers) + " layers");
+  }
+  for (const Json& type : *types) {
+    if (type != kFullAttention && type != kLinearAttention) {
+      reader.Fail("layer_types", "holds " + type.dump() + "; known are \"" +
+                                     std::string(kFullAttention) + "\" and \"" +
+                                     std::string(kLinearAttention) + "\"");
+    }
+    linear.push_back(type == kLinearAttention);
+  }
+  return linear;
+}
+
+}  // namespace
+
+DecoderConfig ReadQwenHybrid(const ConfigReader& reader, const char* ffn_width) {
+  reader.RequireValue("attn_output_gate", true);
+  reader.RequireValue("hidden_act", "silu");
+  DecoderConfig config = ReadDecoderSizes(reader, ffn_width);
+  ReadGroupedQueryHeads(reader, kHybridHeadDim, &config);
+  ReadPartialRope(reader, {.partial_factor = kHybridRotaryFactor}, &config);
+  config.unit_offset_norms = true;
+  const DeltaNetConfig delta_net = ReadDeltaNet(reader);
+  const std::vector<bool> linear = ReadLinearLayers(reader, config.layers());
+  const bool bias = reader.BooleanOr("attention_bias", false);
+  for (size_t layer = 0; layer < config.blocks.size(); ++layer) {
+    AttentionBlock& attention = config.blocks[layer].attention;
+    attention.grouped_query.qk_norm = attention.grouped_query.output_gate = true;
+    attention.grouped_query.qkv_bias = attention.grouped_query.output_bias = bias;
+    if (!linear[layer]) continue;
+    attention.kind = AttentionKind::kDeltaNet;
+    attention.delta_net = delta_net;
+  }
+  return config;
+}
+
+ExpertsConfig ReadQwenHybridExperts(const ConfigReader& reader, DecoderConfig* config) {
+  ExpertsConfig experts = ReadExperts(reader,
+                                      {.count = "num_experts",
+                                       .per_token = "num_experts_per_tok",
+                                       .width = "moe_intermediate_size"},
+                                      *config);
+  experts.shared_width = reader.Integer("shared_expert_intermediate_size");
+  experts.shared_gate = true;
+  config->names.shared_experts = "shared_expert";
+  return experts;
+}
+
+}  // namespace vernier::checkpoint

@@ -19,14 +19,11 @@ constexpr double kLengthEps = 1e-6;
 
 std::vector<LinearLayer> LoadProjections(const TensorLoader& loader, const DecoderNames& names,
                                          const std::string& module, bool by_key_head) {
+  const std::vector<std::string> fused = {names.in_qkvz, names.in_ba};
+  const std::vector<std::string> single = {names.in_qkv, names.in_z, names.in_b, names.in_a};
   std::vector<LinearLayer> projections;
-  const auto load = [&](const std::string& name) {
+  for (const std::string& name : by_key_head ? fused : single) {
     projections.emplace_back(loader, module + "." + name);
-  };
-  for (const std::string& name :
-       by_key_head ? std::vector{names.in_qkvz, names.in_ba}
-                   : std::vector{names.in_qkv, names.in_z, names.in_b, names.in_a}) {
-    load(name);
   }
   return projections;
 }
@@ -49,6 +46,7 @@ at::Tensor GatedNorm(const at::Tensor& x, const at::Tensor& weight, const at::Te
 DeltaNet::DeltaNet(const TensorLoader& loader, const DecoderConfig& config, int64_t layer,
                    int64_t query_chunk)
     : config_(config.block(layer).attention.delta_net),
+      shared_(config_.value_heads / config_.key_heads),
       chunk_(std::max(query_chunk / kRulePositions, int64_t{1}) * kRulePositions),
       norm_eps_(config.norm_eps),
       projections_(
@@ -79,8 +77,7 @@ DeltaNet::Projected DeltaNet::Project(const std::vector<at::Tensor>& inputs) con
 }
 
 DeltaNet::Projected DeltaNet::SplitByKeyHead(const at::Tensor& qkvz, const at::Tensor& ba) const {
-  const int64_t shared = config_.value_heads / config_.key_heads;
-  const int64_t keys = config_.key_head_dim, values = shared * config_.value_head_dim;
+  const int64_t keys = config_.key_head_dim, values = shared_ * config_.value_head_dim;
   const auto split = [&](const at::Tensor& rows, at::IntArrayRef sizes) {
     std::vector<at::Tensor> parts =
         rows.unflatten(-1, {config_.key_heads, -1}).split_with_sizes(sizes, -1);
@@ -88,7 +85,7 @@ DeltaNet::Projected DeltaNet::SplitByKeyHead(const at::Tensor& qkvz, const at::T
     return parts;
   };
   const std::vector<at::Tensor> wide = split(qkvz, {keys, keys, values, values});
-  const std::vector<at::Tensor> narrow = split(ba, {shared, shared});
+  const std::vector<at::Tensor> narrow = split(ba, {shared_, shared_});
   return {.mixed = at::cat({wide[0], wide[1], wide[2]}, -1),
           .gate = wide[3],
           .rate = narrow[0],
@@ -111,63 +108,66 @@ at::Tensor DeltaNet::Convolve(const at::Tensor& inputs, const Part& part, int64_
 
 at::Tensor DeltaNet::Mix(const Projected& projected, RecurrentState& past) const {
   const int64_t sequences = projected.mixed.size(0), positions = projected.mixed.size(1);
-  const int64_t shared = config_.value_heads / config_.key_heads;
-  const int64_t keys = config_.key_head_dim, values = config_.value_head_dim;
-  if (!past.state.defined()) {
-    const at::TensorOptions options = projected.mixed.options();
-    past.inputs = at::zeros({sequences, config_.kernel - 1, projected.mixed.size(2)}, options);
-    past.state =
-        at::zeros({sequences, config_.key_heads, shared, keys, values}, options.dtype(at::kFloat));
-  }
-  const at::Tensor inputs = at::cat({past.inputs, projected.mixed}, 1);
-  past.inputs = inputs.slice(1, positions).clone();
-
-  const at::Tensor log_decay =
-      at::softplus(projected.step.to(at::kFloat) + step_bias_) * decay_rates_;
-  const at::Tensor rates = at::sigmoid(projected.rate.to(at::kFloat));
-  const at::Tensor out = at::empty(projected.gate.sizes(), projected.gate.options());
-  const auto run = [&](const Part& part) {
-    // Of [B, C, n r d]: [N, r, C, d] of the part's N = B n key heads.
-    const auto of_part = [&](const at::Tensor& x, int64_t size) {
-      return x.narrow(0, part.sequence, part.sequences)
-          .narrow(-1, part.head * size, part.heads * size)
-          .unflatten(-1, {part.heads, shared, -1});
-    };
-    const auto by_head = [&](const at::Tensor& x, int64_t size) {
-      return of_part(x, size).permute({0, 2, 3, 1, 4}).flatten(0, 1);
-    };
-    const at::Tensor mixed_values = Convolve(inputs, part, 2 * config_.key_width(), shared * values)
-                                        .unflatten(-1, {shared, values})
-                                        .transpose(1, 2);
-    const double scale = 1.0 / std::sqrt(static_cast<double>(keys));
-    const at::Tensor states =
-        past.state.narrow(0, part.sequence, part.sequences).narrow(1, part.head, part.heads);
-    at::Tensor state = states.flatten(0, 1);
-    const at::Tensor read =
-        RunDeltaRule({.queries = UnitLength(Convolve(inputs, part, 0, keys)).mul_(scale),
-                      .keys = UnitLength(Convolve(inputs, part, config_.key_width(), keys)),
-                      .values = mixed_values,
-                      .log_decay = by_head(log_decay, shared).squeeze(-1),
-                      .rates = by_head(rates, shared).squeeze(-1)},
-                     state);
-    states.copy_(state.view(states.sizes()));
-    const at::Tensor rows = read.unflatten(0, {part.sequences, part.heads})
-                                .permute({0, 3, 1, 2, 4});  // [B, C, n, r, d]
-    of_part(out, shared * values)
-        .copy_(GatedNorm(rows, norm_, of_part(projected.gate, shared * values), norm_eps_));
-  };
+  if (!past.state.defined()) past = Begin(projected.mixed);
+  const Mixing mixing = {
+      .inputs = at::cat({past.inputs, projected.mixed}, 1),
+      .log_decay = at::softplus(projected.step.to(at::kFloat) + step_bias_) * decay_rates_,
+      .rates = at::sigmoid(projected.rate.to(at::kFloat)),
+      .gate = projected.gate,
+      .state = past.state,
+      .out = at::empty(projected.gate.sizes(), projected.gate.options())};
+  past.inputs = mixing.inputs.slice(1, positions).clone();
   // On a CPU a key head of one sequence is a tile; elsewhere all heads of some sequences are.
-  const bool on_cpu = out.is_cpu();
-  const int64_t heads = on_cpu ? 1 : config_.key_heads;
-  const int64_t tile = on_cpu ? 1 : kLeastEqualBatch;
+  const bool on_cpu = mixing.out.is_cpu();
+  const int64_t heads = on_cpu ? 1 : config_.key_heads, tile = on_cpu ? 1 : kLeastEqualBatch;
   const int64_t parts = config_.key_heads / heads;
-  ForRowTiles(out.device(), sequences * parts, tile, [&](int64_t begin, int64_t end) {
-    run({.sequence = begin / parts,
-         .sequences = end - begin,
-         .head = begin % parts * heads,
-         .heads = heads});
+  ForRowTiles(mixing.out.device(), sequences * parts, tile, [&](int64_t begin, int64_t end) {
+    MixPart(mixing, {.sequence = begin / parts,
+                     .sequences = end - begin,
+                     .head = begin % parts * heads,
+                     .heads = heads});
   });
-  return out;
+  return mixing.out;
+}
+
+RecurrentState DeltaNet::Begin(const at::Tensor& mixed) const {
+  const at::TensorOptions options = mixed.options();
+  return {.inputs = at::zeros({mixed.size(0), config_.kernel - 1, mixed.size(2)}, options),
+          .state = at::zeros({mixed.size(0), config_.key_heads, shared_, config_.key_head_dim,
+                              config_.value_head_dim},
+                             options.dtype(at::kFloat))};
+}
+
+void DeltaNet::MixPart(const Mixing& mixing, const Part& part) const {
+  const int64_t keys = config_.key_head_dim, values = config_.value_head_dim;
+  // Of [B, C, n r d]: the part's [B, C, n, r, d], and N = B n key heads [N, r, C].
+  const auto of_part = [&](const at::Tensor& x) {
+    const int64_t size = x.size(-1) / config_.key_heads;
+    return x.narrow(0, part.sequence, part.sequences)
+        .narrow(-1, part.head * size, part.heads * size)
+        .unflatten(-1, {part.heads, shared_, -1});
+  };
+  const auto of_heads = [&](const at::Tensor& x) {
+    return of_part(x).squeeze(-1).permute({0, 2, 3, 1}).flatten(0, 1);
+  };
+  const auto convolved = [&](int64_t begin, int64_t size) {
+    return Convolve(mixing.inputs, part, begin, size);
+  };
+  const at::Tensor states =
+      mixing.state.narrow(0, part.sequence, part.sequences).narrow(1, part.head, part.heads);
+  at::Tensor state = states.flatten(0, 1);
+  const at::Tensor read = RunDeltaRule(
+      {.queries = UnitLength(convolved(0, keys)).mul_(1.0 / std::sqrt(static_cast<double>(keys))),
+       .keys = UnitLength(convolved(config_.key_width(), keys)),
+       .values = convolved(2 * config_.key_width(), shared_ * values)
+                     .unflatten(-1, {shared_, values})
+                     .transpose(1, 2),
+       .log_decay = of_heads(mixing.log_decay),
+       .rates = of_heads(mixing.rates)},
+      state);
+  states.copy_(state.view(states.sizes()));
+  const at::Tensor rows = read.unflatten(0, {part.sequences, part.heads}).permute({0, 3, 1, 2, 4});
+  of_part(mixing.out).copy_(GatedNorm(rows, norm_, of_part(mixing.gate), norm_eps_));
 }
 
 }  // namespace vernier::calib

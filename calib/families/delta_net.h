@@ -36,6 +36,14 @@ class DeltaNet final : public Attention {
     at::Tensor rate;   // [B, C, value heads], before its sigmoid
     at::Tensor step;   // the same, before its softplus
   };
+  // What the rule takes and makes of a chunk.
+  struct Mixing {
+    at::Tensor inputs;            // [B, kernel - 1 + C, W]: mixed, behind what came before
+    at::Tensor log_decay, rates;  // [B, C, value heads], F32
+    at::Tensor gate;              // [B, C, value width]
+    at::Tensor state;             // RecurrentState::state
+    at::Tensor out;               // [B, C, value width]
+  };
   // Sequences and key heads that are computed together.
   struct Part {
     int64_t sequence = 0, sequences = 0, head = 0, heads = 0;
@@ -44,13 +52,17 @@ class DeltaNet final : public Attention {
   // `inputs`: of projections_, [B, C, D].
   Projected Project(const std::vector<at::Tensor>& inputs) const;
   Projected SplitByKeyHead(const at::Tensor& qkvz, const at::Tensor& ba) const;
+  // Of no position yet.
+  RecurrentState Begin(const at::Tensor& mixed) const;
   // [B, C, value width], of x's dtype.
   at::Tensor Mix(const Projected& projected, RecurrentState& past) const;
+  void MixPart(const Mixing& mixing, const Part& part) const;
   // Channels [begin, begin + heads * size) of all heads' convolved ones: [N, C, size] F32.
   at::Tensor Convolve(const at::Tensor& inputs, const Part& part, int64_t begin,
                       int64_t size) const;
 
   checkpoint::DeltaNetConfig config_;
+  int64_t shared_;  // value heads of a key head
   int64_t chunk_;
   double norm_eps_;
   std::vector<LinearLayer> projections_;  // qkv, z, b and a; or qkvz and ba

@@ -6,6 +6,7 @@
 #include "calib/budget/loop_constants.h"
 #include "calib/families/delta_rule.h"
 #include "calib/families/row_tiles.h"
+#include "calib/families/swiglu.h"
 
 namespace vernier::calib {
 namespace {
@@ -109,13 +110,12 @@ at::Tensor DeltaNet::Convolve(const at::Tensor& inputs, const Part& part, int64_
 at::Tensor DeltaNet::Mix(const Projected& projected, RecurrentState& past) const {
   const int64_t sequences = projected.mixed.size(0), positions = projected.mixed.size(1);
   if (!past.state.defined()) past = Begin(projected.mixed);
-  const Mixing mixing = {
-      .inputs = at::cat({past.inputs, projected.mixed}, 1),
-      .log_decay = at::softplus(projected.step.to(at::kFloat) + step_bias_) * decay_rates_,
-      .rates = at::sigmoid(projected.rate.to(at::kFloat)),
-      .gate = projected.gate,
-      .state = past.state,
-      .out = at::empty(projected.gate.sizes(), projected.gate.options())};
+  const Mixing mixing = {.inputs = at::cat({past.inputs, projected.mixed}, 1),
+                         .steps = projected.step,
+                         .rates = projected.rate,
+                         .gate = projected.gate,
+                         .state = past.state,
+                         .out = at::empty(projected.gate.sizes(), projected.gate.options())};
   past.inputs = mixing.inputs.slice(1, positions).clone();
   // On a CPU a key head of one sequence is a tile; elsewhere all heads of some sequences are.
   const bool on_cpu = mixing.out.is_cpu();
@@ -150,6 +150,13 @@ void DeltaNet::MixPart(const Mixing& mixing, const Part& part) const {
   const auto of_heads = [&](const at::Tensor& x) {
     return of_part(x).squeeze(-1).permute({0, 2, 3, 1}).flatten(0, 1);
   };
+  // Of [value heads]: [N, r, 1].
+  const auto of_rates = [&](const at::Tensor& x) {
+    return x.narrow(0, part.head * shared_, part.heads * shared_)
+        .view({1, part.heads, shared_, 1})
+        .expand({part.sequences, -1, -1, -1})
+        .flatten(0, 1);
+  };
   const auto convolved = [&](int64_t begin, int64_t size) {
     return Convolve(mixing.inputs, part, begin, size);
   };
@@ -162,8 +169,9 @@ void DeltaNet::MixPart(const Mixing& mixing, const Part& part) const {
        .values = convolved(2 * config_.key_width(), shared_ * values)
                      .unflatten(-1, {shared_, values})
                      .transpose(1, 2),
-       .log_decay = of_heads(mixing.log_decay),
-       .rates = of_heads(mixing.rates)},
+       .log_decay = at::softplus(of_heads(mixing.steps).to(at::kFloat) + of_rates(step_bias_)) *
+                    of_rates(decay_rates_),
+       .rates = SigmoidF32(of_heads(mixing.rates))},
       state);
   states.copy_(state.view(states.sizes()));
   const at::Tensor rows = read.unflatten(0, {part.sequences, part.heads}).permute({0, 3, 1, 2, 4});

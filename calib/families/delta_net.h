@@ -38,11 +38,11 @@ class DeltaNet final : public Attention {
   };
   // What the rule takes and makes of a chunk.
   struct Mixing {
-    at::Tensor inputs;            // [B, kernel - 1 + C, W]: mixed, behind what came before
-    at::Tensor log_decay, rates;  // [B, C, value heads], F32
-    at::Tensor gate;              // [B, C, value width]
-    at::Tensor state;             // RecurrentState::state
-    at::Tensor out;               // [B, C, value width]
+    at::Tensor inputs;        // [B, kernel - 1 + C, W]: mixed, behind what came before
+    at::Tensor steps, rates;  // [B, C, value heads]
+    at::Tensor gate;          // [B, C, value width]
+    at::Tensor state;         // RecurrentState::state
+    at::Tensor out;           // [B, C, value width]
   };
   // Sequences and key heads that are computed together.
   struct Part {

@@ -148,9 +148,7 @@ class ResidualLayer final : public DecoderLayer {
     stage.x = ffn_norm_.Of(hidden).flatten(0, 1);
     stage.y = mlp_ ? mlp_->Run(stage.x, batch, tap).to(at::kFloat)
                    : at::zeros(stage.x.sizes(), stage.x.options().dtype(at::kFloat));
-    if (shared_gate_) {
-      stage.y.mul_(at::sigmoid(shared_gate_->Run(stage.x, batch, tap).to(at::kFloat)));
-    }
+    if (shared_gate_) stage.y.mul_(SigmoidF32(shared_gate_->Run(stage.x, batch, tap)));
     if (!router_) return stage;
     const LinearSite site = {
         .module = router_module_, .weight = router_->weight(), .is_router = true};

@@ -52,9 +52,13 @@ at::Tensor GatedProduct(const at::Tensor& gate, const at::Tensor& up,
   });
 }
 
+at::Tensor SigmoidF32(const at::Tensor& x) {
+  return x.to(at::kFloat).neg().exp_().add_(1).reciprocal_();
+}
+
 at::Tensor GateBySigmoid(const at::Tensor& x, const at::Tensor& gate) {
   return MapRows(x, gate, [](const at::Tensor& rows, const at::Tensor& gate_rows) {
-    return at::sigmoid(gate_rows.to(at::kFloat)).mul_(rows);
+    return SigmoidF32(gate_rows).mul_(rows);
   });
 }
 

@@ -20,6 +20,10 @@ at::Tensor SwigluProduct(const at::Tensor& gate, const at::Tensor& up,
 at::Tensor GatedProduct(const at::Tensor& gate, const at::Tensor& up,
                         const checkpoint::GateConfig& config);
 
+// 1 / (1 + exp(-x)) in F32. By steps that give an element the same wherever it stands, which
+// libtorch's own sigmoid does not.
+at::Tensor SigmoidF32(const at::Tensor& x);
+
 // x * sigmoid(gate), computed in F32 and rounded once to x's dtype. Both [..., I].
 at::Tensor GateBySigmoid(const at::Tensor& x, const at::Tensor& gate);
 

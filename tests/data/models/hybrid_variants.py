@@ -113,7 +113,8 @@ def rope(**fields):
 
 HYBRID_VARIANTS = {
     "qwen3_5_text": Variant(
-        qwen3_5_text("qwen3_5_text", "Qwen3_5ForCausalLM", tie_word_embeddings=True), 81,
+        qwen3_5_text("qwen3_5_text", "Qwen3_5ForCausalLM", num_attention_heads=6,
+                     num_key_value_heads=2, tie_word_embeddings=True), 81,
         positions=68, adjust=adjust, release=in_float32,
         controls=[rope(partial_rotary_factor=0.5), rope(rope_theta=100.0)]),
     "qwen3_5_vision": Variant(

@@ -10,22 +10,24 @@
 namespace vernier::calib {
 namespace {
 
-constexpr int64_t kHeads = 3, kShared = 2, kKeyDim = 12, kValueDim = 8;
+constexpr int64_t kRuleHeads = 3, kRuleShared = 2, kRuleKeyDim = 12, kRuleValueDim = 8;
 
-at::Tensor NewState() { return at::zeros({kHeads, kShared, kKeyDim, kValueDim}); }
-
-// Keys of length 1; decays between nothing and most of a state.
-DeltaRuleInputs RandomInputs(int64_t positions) {
-  at::manual_seed(7);
-  const at::Tensor keys = at::randn({kHeads, positions, kKeyDim});
-  return {.queries = at::randn({kHeads, positions, kKeyDim}),
-          .keys = keys / keys.norm(2, {-1}, /*keepdim=*/true),
-          .values = at::randn({kHeads, kShared, positions, kValueDim}),
-          .log_decay = -at::rand({kHeads, kShared, positions}).pow(4) * 3,
-          .rates = at::rand({kHeads, kShared, positions})};
+at::Tensor NewRuleState() {
+  return at::zeros({kRuleHeads, kRuleShared, kRuleKeyDim, kRuleValueDim});
 }
 
-DeltaRuleInputs Positions(const DeltaRuleInputs& in, int64_t begin, int64_t end) {
+// Keys of length 1; decays between nothing and most of a state.
+DeltaRuleInputs RandomRuleInputs(int64_t positions) {
+  at::manual_seed(7);
+  const at::Tensor keys = at::randn({kRuleHeads, positions, kRuleKeyDim});
+  return {.queries = at::randn({kRuleHeads, positions, kRuleKeyDim}),
+          .keys = keys / keys.norm(2, {-1}, /*keepdim=*/true),
+          .values = at::randn({kRuleHeads, kRuleShared, positions, kRuleValueDim}),
+          .log_decay = -at::rand({kRuleHeads, kRuleShared, positions}).pow(4) * 3,
+          .rates = at::rand({kRuleHeads, kRuleShared, positions})};
+}
+
+DeltaRuleInputs RulePositions(const DeltaRuleInputs& in, int64_t begin, int64_t end) {
   return {.queries = in.queries.slice(1, begin, end),
           .keys = in.keys.slice(1, begin, end),
           .values = in.values.slice(2, begin, end),
@@ -34,7 +36,7 @@ DeltaRuleInputs Positions(const DeltaRuleInputs& in, int64_t begin, int64_t end)
 }
 
 // As the header writes it, in F64.
-at::Tensor Recurrence(const DeltaRuleInputs& in, at::Tensor& state) {
+at::Tensor RuleRecurrence(const DeltaRuleInputs& in, at::Tensor& state) {
   state = state.to(at::kDouble);
   std::vector<at::Tensor> outputs;
   for (int64_t t = 0; t < in.values.size(2); ++t) {
@@ -55,10 +57,10 @@ at::Tensor Recurrence(const DeltaRuleInputs& in, at::Tensor& state) {
 
 TEST(DeltaRule, EqualsItsRecurrenceForAnyLength) {
   for (const int64_t positions : {1, 2, 7, 64, 65, 150}) {
-    const DeltaRuleInputs inputs = RandomInputs(positions);
-    at::Tensor state = NewState(), expected_state = NewState();
+    const DeltaRuleInputs inputs = RandomRuleInputs(positions);
+    at::Tensor state = NewRuleState(), expected_state = NewRuleState();
     const at::Tensor out = RunDeltaRule(inputs, state);
-    const at::Tensor expected = Recurrence(inputs, expected_state);
+    const at::Tensor expected = RuleRecurrence(inputs, expected_state);
     EXPECT_EQ(out.sizes(), expected.sizes());
     EXPECT_LT(RelativeError(out, expected), 1e-6) << positions;
     EXPECT_LT(RelativeError(state, expected_state), 1e-6) << positions;
@@ -66,13 +68,13 @@ TEST(DeltaRule, EqualsItsRecurrenceForAnyLength) {
 }
 
 TEST(DeltaRule, GoesOnFromAState) {
-  const DeltaRuleInputs inputs = RandomInputs(150);
-  at::Tensor whole_state = NewState(), state = NewState();
+  const DeltaRuleInputs inputs = RandomRuleInputs(150);
+  at::Tensor whole_state = NewRuleState(), state = NewRuleState();
   const at::Tensor whole = RunDeltaRule(inputs, whole_state);
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
   for (const int64_t end : {1, 40, 41, 128, 150}) {
-    parts.push_back(RunDeltaRule(Positions(inputs, begin, end), state));
+    parts.push_back(RunDeltaRule(RulePositions(inputs, begin, end), state));
     begin = end;
   }
   EXPECT_LT(RelativeError(at::cat(parts, 2), whole), 1e-6);
@@ -82,12 +84,12 @@ TEST(DeltaRule, GoesOnFromAState) {
 // Keys that are all the same, learnt at once: what a chunk's keys overwrite of each other is then
 // largest, and the last value alone is held.
 TEST(DeltaRule, HoldsTheLastValueOfAKey) {
-  DeltaRuleInputs inputs = RandomInputs(100);
+  DeltaRuleInputs inputs = RandomRuleInputs(100);
   inputs.keys = inputs.keys.slice(1, 0, 1).expand({-1, 100, -1}).contiguous();
   inputs.queries = inputs.keys;
   inputs.log_decay.zero_();
   inputs.rates.fill_(1);
-  at::Tensor state = NewState();
+  at::Tensor state = NewRuleState();
   EXPECT_LT(RelativeError(RunDeltaRule(inputs, state), inputs.values), 1e-5);
 }
 

@@ -14,8 +14,6 @@ namespace {
 using checkpoint::DecoderConfig;
 using checkpoint::DecoderNames;
 
-// Positions that the rule takes together are cut where chunks of queries are.
-constexpr int64_t kRulePositions = 64;
 constexpr double kLengthEps = 1e-6;
 
 std::vector<LinearLayer> LoadProjections(const TensorLoader& loader, const DecoderNames& names,
@@ -48,7 +46,7 @@ DeltaNet::DeltaNet(const TensorLoader& loader, const DecoderConfig& config, int6
                    int64_t query_chunk)
     : config_(config.block(layer).attention.delta_net),
       shared_(config_.value_heads / config_.key_heads),
-      chunk_(std::max(query_chunk / kRulePositions, int64_t{1}) * kRulePositions),
+      chunk_(std::max(query_chunk / kDeltaChunk, int64_t{1}) * kDeltaChunk),
       norm_eps_(config.norm_eps),
       projections_(
           LoadProjections(loader, config.names, config.names.DeltaNet(layer), config_.by_key_head)),
@@ -138,6 +136,16 @@ RecurrentState DeltaNet::Begin(const at::Tensor& mixed) const {
                              options.dtype(at::kFloat))};
 }
 
+at::Tensor DeltaNet::LogDecay(const at::Tensor& steps, const Part& part) const {
+  const auto of_part = [&](const at::Tensor& x) {
+    return x.narrow(0, part.head * shared_, part.heads * shared_)
+        .view({1, part.heads, shared_, 1})
+        .expand({part.sequences, -1, -1, -1})
+        .flatten(0, 1);
+  };
+  return at::softplus(steps.to(at::kFloat) + of_part(step_bias_)) * of_part(decay_rates_);
+}
+
 void DeltaNet::MixPart(const Mixing& mixing, const Part& part) const {
   const int64_t keys = config_.key_head_dim, values = config_.value_head_dim;
   // Of [B, C, n r d]: the part's [B, C, n, r, d], and N = B n key heads [N, r, C].
@@ -149,13 +157,6 @@ void DeltaNet::MixPart(const Mixing& mixing, const Part& part) const {
   };
   const auto of_heads = [&](const at::Tensor& x) {
     return of_part(x).squeeze(-1).permute({0, 2, 3, 1}).flatten(0, 1);
-  };
-  // Of [value heads]: [N, r, 1].
-  const auto of_rates = [&](const at::Tensor& x) {
-    return x.narrow(0, part.head * shared_, part.heads * shared_)
-        .view({1, part.heads, shared_, 1})
-        .expand({part.sequences, -1, -1, -1})
-        .flatten(0, 1);
   };
   const auto convolved = [&](int64_t begin, int64_t size) {
     return Convolve(mixing.inputs, part, begin, size);
@@ -169,8 +170,7 @@ void DeltaNet::MixPart(const Mixing& mixing, const Part& part) const {
        .values = convolved(2 * config_.key_width(), shared_ * values)
                      .unflatten(-1, {shared_, values})
                      .transpose(1, 2),
-       .log_decay = at::softplus(of_heads(mixing.steps).to(at::kFloat) + of_rates(step_bias_)) *
-                    of_rates(decay_rates_),
+       .log_decay = LogDecay(of_heads(mixing.steps), part),
        .rates = SigmoidF32(of_heads(mixing.rates))},
       state);
   states.copy_(state.view(states.sizes()));

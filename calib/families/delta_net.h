@@ -56,6 +56,8 @@ class DeltaNet final : public Attention {
   RecurrentState Begin(const at::Tensor& mixed) const;
   // [B, C, value width], of x's dtype.
   at::Tensor Mix(const Projected& projected, RecurrentState& past) const;
+  // steps [N, r, C] of the part's N key heads -> the same, F32.
+  at::Tensor LogDecay(const at::Tensor& steps, const Part& part) const;
   void MixPart(const Mixing& mixing, const Part& part) const;
   // Channels [begin, begin + heads * size) of all heads' convolved ones: [N, C, size] F32.
   at::Tensor Convolve(const at::Tensor& inputs, const Part& part, int64_t begin,

@@ -9,8 +9,6 @@
 namespace vernier::calib {
 namespace {
 
-constexpr int64_t kDeltaChunk = 64;
-
 // x [..., P, d], or with `last` [..., P], with chunks of `size` positions for P: [..., G, size, d].
 // Positions that are missing are zeros, which leave a state as it is.
 at::Tensor InDeltaChunks(const at::Tensor& x, int64_t size, bool last = false) {

@@ -6,7 +6,13 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
+
 namespace vernier::calib {
+
+// Positions that are computed together by products of matrices (section 3.3 of the paper): within
+// such a chunk, what keys overwrite of each other is a triangular system.
+inline constexpr int64_t kDeltaChunk = 64;
 
 // N key heads, each with r value heads, over P positions. F32.
 struct DeltaRuleInputs {
@@ -18,9 +24,6 @@ struct DeltaRuleInputs {
 };
 
 // Outputs [N, r, P, dv]. `state` [N, r, dk, dv] is replaced by that behind the last position.
-//
-// Positions are computed in chunks of up to 64, each by products of matrices (section 3.3 of the
-// paper): within a chunk what keys overwrite of each other is a triangular system.
 at::Tensor RunDeltaRule(const DeltaRuleInputs& inputs, at::Tensor& state);
 
 }  // namespace vernier::calib

@@ -14,12 +14,16 @@ constexpr std::string_view kFullAttention = "full_attention";
 constexpr std::string_view kLinearAttention = "linear_attention";
 
 DeltaNetConfig ReadDeltaNet(const ConfigReader& reader) {
+  constexpr int64_t kMost = int64_t{1} << 20;  // so that sums of products fit int64
+  const auto read = [&](const char* key, int64_t fallback) {
+    return reader.IntegerOr(key, fallback, 1, kMost);
+  };
   DeltaNetConfig net;
-  net.key_heads = reader.IntegerOr("linear_num_key_heads", 16);
-  net.value_heads = reader.IntegerOr("linear_num_value_heads", 32);
-  net.key_head_dim = reader.IntegerOr("linear_key_head_dim", 128);
-  net.value_head_dim = reader.IntegerOr("linear_value_head_dim", 128);
-  net.kernel = reader.IntegerOr("linear_conv_kernel_dim", 4);
+  net.key_heads = read("linear_num_key_heads", 16);
+  net.value_heads = read("linear_num_value_heads", 32);
+  net.key_head_dim = read("linear_key_head_dim", 128);
+  net.value_head_dim = read("linear_value_head_dim", 128);
+  net.kernel = read("linear_conv_kernel_dim", 4);
   if (net.value_heads % net.key_heads != 0) {
     reader.Fail("linear_num_value_heads", "is " + std::to_string(net.value_heads) +
                                               ", no multiple of " + std::to_string(net.key_heads) +
@@ -59,6 +63,10 @@ DecoderConfig ReadQwenHybrid(const ConfigReader& reader, const char* ffn_width) 
   reader.RequireValue("hidden_act", "silu");
   DecoderConfig config = ReadDecoderSizes(reader, ffn_width);
   ReadGroupedQueryHeads(reader, kHybridHeadDim, &config);
+  const AttentionBlock& first = config.blocks.front().attention;
+  if (first.heads * first.grouped_query.head_dim > ConfigReader::kMaxSize) {
+    reader.Fail("head_dim", "makes queries of more than 2^31 channels");
+  }
   ReadPartialRope(reader, {.partial_factor = kHybridRotaryFactor}, &config);
   config.unit_offset_norms = true;
   const DeltaNetConfig delta_net = ReadDeltaNet(reader);

@@ -239,6 +239,8 @@ TEST(HfFamily, NamesTheFieldAtFault) {
       {"qwen3_5_text", "/layer_types", Json::array({"full_attention"}), "layer_types"},
       {"qwen3_5_text", "/linear_num_value_heads", 5, "linear_num_value_heads"},
       {"qwen3_5_text", "/linear_key_head_dim", 0, "linear_key_head_dim"},
+      {"qwen3_5_text", "/linear_value_head_dim", 1 << 30, "linear_value_head_dim"},
+      {"qwen3_5_text", "/head_dim", 1 << 30, "head_dim"},
       {"qwen3_5_text", "/attn_output_gate", false, "attn_output_gate"},
       {"qwen3_5_text", "/rope_parameters/partial_rotary_factor", 0.01, "partial_rotary_factor"},
       {"qwen3_5_vision", "/text_config/hidden_act", "gelu", "text_config.hidden_act"},

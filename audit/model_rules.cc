@@ -84,7 +84,8 @@ void CheckMtp(const Subject& subject, FindingList* findings) {
       field + " (" + std::to_string(announced) + ", but " + std::to_string(held) + " stored)";
   const Defect& missing = subject.KnowsModel() ? kMtpMissing : kMtpMissingElsewhere;
   if (announced > held) findings->Add(missing, numbers);
-  if (announced < held) findings->Add(kMtpUnannounced, numbers);
+  const int64_t known = count ? announced : subject.family->Facts().unannounced_mtp_layers;
+  if (known < held) findings->Add(kMtpUnannounced, numbers);
 }
 
 void CheckLayers(const Subject& subject, FindingList* findings) {

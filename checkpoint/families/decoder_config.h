@@ -151,7 +151,8 @@ struct Multipliers {
 
 struct DecoderConfig {
   int64_t vocab_size = 0, hidden_size = 0;
-  int64_t mtp_layers = 0;  // stored behind the decoder layers
+  int64_t mtp_layers = 0;              // stored behind the decoder layers
+  int64_t unannounced_mtp_layers = 0;  // FamilyFacts
   double norm_eps = 0;
   bool unit_offset_norms = false;  // a norm multiplies by 1 plus its stored weight
   bool tied_embeddings = false;    // the head is the embedding

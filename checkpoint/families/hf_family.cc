@@ -80,6 +80,9 @@ class HfFamily final : public Family {
 
   std::string_view model_type() const override { return model_type_; }
   std::span<const StackRow> Stacks() const override { return stacks_; }
+  FamilyFacts Facts() const override {
+    return {.unannounced_mtp_layers = config_.unannounced_mtp_layers};
+  }
   const DecoderConfig* Decoder() const override { return &config_; }
 
   TensorMeaning Classify(std::string_view name) const override {

@@ -10,6 +10,7 @@ DecoderConfig ParseQwen3NextConfig(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadQwenHybrid(reader, "intermediate_size");
   for (DecoderBlock& block : config.blocks) block.attention.delta_net.by_key_head = true;
+  config.unannounced_mtp_layers = 1;  // the releases'; vLLM's qwen3_next_mtp.py counts them so
   ExpertsConfig experts = ReadQwenHybridExperts(reader, &config);
   experts.normalize = reader.BooleanOr("norm_topk_prob", true);
   RouteBlocks(experts, ReadSparseLayers(reader, config.layers()), &config);

@@ -150,6 +150,12 @@ TEST(HfFamily, ReadsWhichLayersHaveADeltaNet) {
   EXPECT_THAT(kinds(config), ElementsAre(true, false, true));
 }
 
+// Of Qwen3-Next no release says that it has a layer of multi-token prediction; Qwen3.5's do.
+TEST(HfFamily, KnowsOfMtpLayersThatNoConfigAnnounces) {
+  EXPECT_EQ(MakeFamily(ConfigOf("qwen3_next"))->Facts().unannounced_mtp_layers, 1);
+  EXPECT_EQ(MakeFamily(ConfigOf("qwen3_5_moe_vision"))->Facts().unannounced_mtp_layers, 0);
+}
+
 TEST(HfFamily, KnowsItsDimensions) {
   const ModelDims window = MakeFamily(ConfigOf("mistral_window"))->Dims();
   EXPECT_EQ(window.max_keys, 16);

@@ -25,7 +25,7 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
       v_(loader, module_ + "." + config.names.v, config_.qkv_bias),
       o_(loader, module_ + "." + config.names.o, config_.output_bias),
       rope_frequencies_(RopeFrequencies(config.rope, config.rope.RotaryDim(config_.head_dim))) {
-  if (!config_.qk_norm) return;
+  if (!config_.has_qk_norm()) return;
   q_norm_ = loader.LoadExact(module_ + "." + config.names.q_norm + ".weight");
   k_norm_ = loader.LoadExact(module_ + "." + config.names.k_norm + ".weight");
 }
@@ -38,8 +38,12 @@ at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch&
   // One projection's rows as heads, normalised if the model does that, and rotated.
   const auto to_heads = [&](const at::Tensor& rows, int64_t heads, const at::Tensor& norm,
                             const RopeTable& table) {
-    at::Tensor split = rows.view({sequences, -1, heads, config_.head_dim});
-    if (norm.defined()) split = RmsNorm(split, norm, norm_eps_);
+    const auto normalised = [&](const at::Tensor& x) {
+      return norm.defined() ? RmsNorm(x, norm, norm_eps_) : x;
+    };
+    at::Tensor split = (config_.whole_qk_norm ? normalised(rows) : rows)
+                           .view({sequences, -1, heads, config_.head_dim});
+    if (!config_.whole_qk_norm) split = normalised(split);
     return Rotate(split, table, /*per_head=*/true, RopePairs::kHalves, RopePlace::kFirst);
   };
   const auto cached = [&](std::string_view name, const at::Tensor& rows) {

@@ -30,7 +30,7 @@ class GroupedQueryAttention final : public Attention {
   int64_t heads_, window_, query_chunk_;
   double norm_eps_, rope_factor_;
   LinearLayer q_, k_, v_, o_;
-  at::Tensor q_norm_, k_norm_;  // F32 [d]; undefined without
+  at::Tensor q_norm_, k_norm_;  // F32 [d], or of all heads; undefined without
   at::Tensor rope_frequencies_;
 };
 

@@ -22,7 +22,7 @@ LatentAttention::LatentAttention(const TensorLoader& loader,
       config_(config.block(layer).attention.latent),
       heads_(config.block(layer).attention.heads),
       query_chunk_(query_chunk),
-      norm_eps_(config.norm_eps),
+      norm_eps_(config_.norm_eps),
       rope_factor_(config.rope.attention_factor),
       scale_(config.rope.score_factor * config.rope.score_factor /
              std::sqrt(static_cast<double>(config_.qk_head_dim()))),

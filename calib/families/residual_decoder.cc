@@ -43,8 +43,8 @@ std::unique_ptr<Router> MakeRouter(const TensorLoader& loader, const DecoderConf
     case checkpoint::RouterKind::kSoftmax:
       return std::make_unique<SoftmaxRouter>(loader, experts, module);
     case checkpoint::RouterKind::kGroupedSigmoid:
-      return std::make_unique<GroupLimitedRouter>(loader, experts, module,
-                                                  module + "." + config.names.correction_bias);
+      return std::make_unique<GroupLimitedRouter>(
+          loader, experts, module, config.names.Ffn(layer) + "." + config.names.correction_bias);
   }
   return nullptr;
 }

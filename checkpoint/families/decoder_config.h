@@ -19,7 +19,10 @@ struct GroupedQueryConfig {
   int64_t head_dim = 0;
   bool qkv_bias = false;
   bool output_bias = false;
-  bool qk_norm = false;  // q_norm and k_norm over each head, before the rotation
+  bool qk_norm = false;        // q_norm and k_norm over each head, before the rotation
+  bool whole_qk_norm = false;  // or over all heads together
+
+  bool has_qk_norm() const { return qk_norm || whole_qk_norm; }
 };
 
 // Keys and values of all heads from one latent vector (arXiv 2405.04434).
@@ -31,6 +34,8 @@ struct LatentAttentionConfig {
   int64_t v_head_dim = 0;
   bool bias = false;        // of q_a_proj, kv_a_proj_with_mqa and o_proj
   bool interleaved = true;  // the rotation pairs neighbouring channels, not halves
+  // Of the latent vectors' norms: transformers' and DeepSeek's code have it whatever rms_norm_eps.
+  double norm_eps = 1e-6;
 
   int64_t qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
 };

@@ -28,7 +28,7 @@ struct DecoderNames {
 
   // Below the feed-forward network.
   std::string router = "gate";
-  std::string correction_bias = "e_score_correction_bias";  // below the router
+  std::string correction_bias = "gate.e_score_correction_bias";
   std::string experts = "experts";
   std::string shared_experts = "shared_experts";
 

@@ -8,7 +8,10 @@ namespace vernier::checkpoint {
 // impossible field, or a variant that the forward pass does not compute.
 std::unique_ptr<Family> MakeDeepseekV3Family(const Json& config);
 std::unique_ptr<Family> MakeDeepseekV4Family(const Json& config);
+std::unique_ptr<Family> MakeGlm4MoeFamily(const Json& config);
+std::unique_ptr<Family> MakeKimiK2Family(const Json& config);
 std::unique_ptr<Family> MakeLlamaFamily(const Json& config);
+std::unique_ptr<Family> MakeMinimaxM2Family(const Json& config);
 std::unique_ptr<Family> MakeMistralFamily(const Json& config);
 std::unique_ptr<Family> MakeMixtralFamily(const Json& config);
 std::unique_ptr<Family> MakeQwen2Family(const Json& config);
@@ -19,7 +22,10 @@ std::span<const FamilyRow> Families() {
   static constexpr auto kFamilies = std::to_array<FamilyRow>({
       {"deepseek_v3", MakeDeepseekV3Family},
       {"deepseek_v4", MakeDeepseekV4Family, /*guessable=*/false},
+      {"glm4_moe", MakeGlm4MoeFamily},
+      {"kimi_k2", MakeKimiK2Family},
       {"llama", MakeLlamaFamily},
+      {"minimax_m2", MakeMinimaxM2Family},
       {"mistral", MakeMistralFamily},
       {"mixtral", MakeMixtralFamily},
       {"qwen2", MakeQwen2Family},

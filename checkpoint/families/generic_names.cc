@@ -15,7 +15,7 @@ namespace {
 template <size_t n>
 using Names = std::array<std::string_view, n>;
 
-constexpr Names<2> kRouters = {"gate", "router"};
+constexpr Names<3> kRouters = {"gate", "router", "e_score_correction_bias"};
 constexpr Names<5> kAttentions = {"self_attn", "attn", "attention", "self_attention",
                                   "linear_attn"};
 constexpr Names<3> kMlps = {"mlp", "feed_forward", "ffn"};

@@ -105,9 +105,11 @@ class HfRows {
                   {.name = "attn_v.weight", .second = "attn_v.bias"});
     AddProjection(module, names_.o, hidden, queries, "", c.output_bias,
                   {.name = "attn_output.weight", .second = "attn_output.bias"});
-    if (!c.qk_norm) return;
-    AddNorm(module + "." + names_.q_norm, c.head_dim, "attn_q_norm.weight");
-    AddNorm(module + "." + names_.k_norm, c.head_dim, "attn_k_norm.weight");
+    if (!c.has_qk_norm()) return;
+    AddNorm(module + "." + names_.q_norm, c.whole_qk_norm ? queries : c.head_dim,
+            "attn_q_norm.weight");
+    AddNorm(module + "." + names_.k_norm, c.whole_qk_norm ? keys : c.head_dim,
+            "attn_k_norm.weight");
   }
 
   void AddLatent(const std::string& module, int64_t heads, const LatentAttentionConfig& c) {
@@ -151,14 +153,14 @@ class HfRows {
   }
 
   void AddExperts(int64_t layer, const ExpertsConfig& experts) {
-    const std::string ffn = names_.Ffn(layer), router = ffn + "." + names_.router;
+    const std::string ffn = names_.Ffn(layer);
     TensorRow& gate =
         rows_.AddLinear(ffn, names_.router, experts.count, config_.hidden_size, Role::kRouter);
     Keep(gate);
     gate.gguf = {.name = "ffn_gate_inp.weight", .f32 = true};
     if (experts.router == RouterKind::kGroupedSigmoid) {
       TensorRow& bias =
-          rows_.Add(router + "." + names_.correction_bias, {experts.count}, Role::kRouter);
+          rows_.Add(ffn + "." + names_.correction_bias, {experts.count}, Role::kRouter);
       Keep(bias);
       bias.gguf = {.name = "exp_probs_b.bias", .f32 = true};
     }

@@ -148,6 +148,24 @@ TEST(HfFamily, ReadsRotaryEmbeddingsOfBothForms) {
   EXPECT_EQ(then.original_positions, now.original_positions);
 }
 
+TEST(HfFamily, ReadsRotationsOfAPartOfAHead) {
+  const auto rotated = [](const Json& config) {
+    const DecoderConfig decoder = ParseConfig(config);
+    return decoder.rope.RotaryDim(decoder.block(0).attention.grouped_query.head_dim);
+  };
+  Json glm = ConfigOf("glm4_moe");
+  EXPECT_EQ(rotated(glm), 10);
+  glm.erase("partial_rotary_factor");
+  EXPECT_EQ(rotated(glm), 10) << "half is the family's";
+  glm["rope_parameters"] = {{"rope_type", "default"}, {"partial_rotary_factor", 0.9}};
+  EXPECT_EQ(rotated(glm), 18);
+  EXPECT_EQ(rotated(ConfigOf("glm4_moe_qk_norm")), 6);
+  Json minimax = ConfigOf("minimax_m2");
+  EXPECT_EQ(rotated(minimax), 12);
+  minimax.erase("rotary_dim");
+  EXPECT_EQ(rotated(minimax), 20) << "all";
+}
+
 TEST(HfFamily, DerivesWhatYarnLeavesOut) {
   Json config = ConfigOf("tiny-deepseek-v3");
   const RopeConfig equal = ParseConfig(config).rope;
@@ -194,6 +212,21 @@ TEST(HfFamily, NamesTheFieldAtFault) {
       {"tiny-deepseek-v3", "/n_group", 3, "n_group"},
       {"tiny-deepseek-v3", "/topk_group", 5, "topk_group"},
       {"tiny-deepseek-v3", "/qk_rope_head_dim", 15, "qk_rope_head_dim"},
+      {"glm4_moe", "/partial_rotary_factor", 0.45, "partial_rotary_factor"},
+      {"glm4_moe_qk_norm", "/rope_parameters/partial_rotary_factor", 1.5,
+       "rope_parameters.partial_rotary_factor"},
+      {"glm4_moe", "/scoring_func", "softmax", "scoring_func"},
+      {"glm4_moe", "/topk_group", 2, "topk_group"},
+      {"glm4_moe", "/use_qk_norm", 1, "use_qk_norm"},
+      {"minimax_m2", "/rotary_dim", 7, "rotary_dim"},
+      {"minimax_m2", "/rotary_dim", 22, "rotary_dim"},
+      {"minimax_m2", "/qk_norm_type", "per_head", "qk_norm_type"},
+      {"minimax_m2", "/use_routing_bias", false, "use_routing_bias"},
+      {"minimax_m2", "/attn_type_list/1", 0, "attn_type_list"},
+      {"minimax_m2", "/shared_intermediate_size", 8, "shared_intermediate_size"},
+      {"minimax_m2", "/sliding_window", 16, "sliding_window"},
+      {"minimax_m2", "/layernorm_mlp_beta", 3.5, "layernorm_mlp_beta"},
+      {"kimi_k2", "/scoring_func", "softmax", "scoring_func"},
   };
   for (const BadFamilyField& bad : kBadFields) {
     SCOPED_TRACE(std::string(bad.model) + bad.pointer);

@@ -1,4 +1,4 @@
-"""Writes the small variants of each family: transformers 5.17.0, torch 2.13.0 (CPU).
+"""Writes the small variants of each family: transformers 5.17.0 (from GLM-4.5 on 5.24.0), torch 2.13.0 (CPU).
 
 Each folder gets config.json, model.safetensors in the released layout and reference.safetensors,
 computed in float32 with eager attention from exactly the stored weights.
@@ -33,11 +33,22 @@ def write_config(variant, folder):
         AutoConfig.from_pretrained(folder).save_pretrained(folder)
 
 
-def random_weights(folder, seed, extra_layers):
+def reference_config(variant, folder):
+    """config.json for transformers: with a model_type that it knows, and without FP8."""
+    config = json.loads((folder / "config.json").read_text())
+    config["model_type"] = variant.reference or config["model_type"]
+    config.pop("quantization_config", None)
+    return config
+
+
+def random_weights(variant, folder, extra_layers):
     """Tensors by released names: `save_pretrained` takes stacked experts apart."""
-    config = AutoConfig.from_pretrained(folder)
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "config.json").write_text(json.dumps(reference_config(variant, folder)))
+        config = AutoConfig.from_pretrained(name)
     config.num_hidden_layers += extra_layers
-    model = tiny_models.randomise(AutoModelForCausalLM.from_config(config), seed, WEIGHT_SCALE)
+    model = AutoModelForCausalLM.from_config(config)
+    model = tiny_models.randomise(model, variant.seed, WEIGHT_SCALE)
     with tempfile.TemporaryDirectory() as saved:
         model.save_pretrained(saved)
         return load_file(Path(saved) / "model.safetensors")
@@ -76,7 +87,8 @@ def fp8_blocks(weight):
 def to_fp8(weights):
     result = {}
     for name, weight in weights.items():
-        linear = name.endswith(("_proj.weight", "_proj_with_mqa.weight"))
+        linear = name.endswith(("_proj.weight", "_proj_with_mqa.weight", ".w1.weight",
+                                ".w2.weight", ".w3.weight"))
         if not linear or "eh_proj" in name:
             result[name] = weight
             continue
@@ -96,10 +108,9 @@ def dequantise(weights):
     return result
 
 
-def readable_copy(folder, target):
+def readable_copy(variant, folder, target):
     """The checkpoint as transformers computes it on a CPU: without FP8 and MTP layers."""
-    config = json.loads((folder / "config.json").read_text())
-    config.pop("quantization_config", None)
+    config = reference_config(variant, folder)
     (target / "config.json").write_text(json.dumps(config))
     mtp = f"model.layers.{config['num_hidden_layers']}."
     weights = dequantise(load_file(folder / "model.safetensors"))
@@ -134,7 +145,7 @@ def write_reference(variant, folder):
     ids = torch.randint(0, vocabulary, (SEQUENCES, variant.positions), generator=generator)
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
-        readable_copy(folder, copy)
+        readable_copy(variant, folder, copy)
         logits, hidden = run(copy, ids)
         rounding = distance(logits, run(copy, ids, torch.float64)[0])
         controls = [distance(logits, run(copy, ids, changes=c)[0]) for c in variant.controls]
@@ -152,7 +163,7 @@ def make(variant, folder):
     write_config(variant, folder)
     layers = variant.config["num_hidden_layers"]
     mtp_layers = variant.config.get("num_nextn_predict_layers", 0)
-    weights = random_weights(folder, variant.seed, mtp_layers)
+    weights = random_weights(variant, folder, mtp_layers)
     if mtp_layers:
         add_mtp_tensors(weights, layers, variant.seed)
     if "quantization_config" in variant.config:

@@ -29,6 +29,7 @@ class Variant:
     positions: int = 48
     rewritten: bool = False  # config.json as transformers 5 writes it, else as given here
     controls: list = field(default_factory=list)  # changes, each of which must change the logits
+    reference: str = ""  # the model_type by which transformers computes it, if not its own
 
 
 def config(architecture, model_type, version, **fields):
@@ -77,6 +78,40 @@ def deepseek_v3(**fields):
         "num_nextn_predict_layers": 0, "rope_scaling": None, "ep_size": 1, **fields})
 
 
+def glm4_moe(**fields):
+    return config("Glm4Moe", "glm4_moe", "4.54.0", **{
+        "hidden_size": 60, "num_attention_heads": 6, "num_key_value_heads": 3, "head_dim": 20,
+        "attention_bias": True, "use_qk_norm": False, "partial_rotary_factor": 0.5,
+        "rope_scaling": None, "first_k_dense_replace": 1, "moe_intermediate_size": 20,
+        "n_routed_experts": 6, "n_shared_experts": 1, "num_experts_per_tok": 3, "n_group": 1,
+        "topk_group": 1, "norm_topk_prob": True, "routed_scaling_factor": 2.5,
+        "num_nextn_predict_layers": 1, **fields})
+
+
+def minimax_m2(**fields):
+    return config("MiniMaxM2", "minimax_m2", "4.46.1", **{
+        "hidden_size": 60, "intermediate_size": 24, "num_attention_heads": 6,
+        "num_key_value_heads": 3, "head_dim": 20, "rotary_dim": 12, "rms_norm_eps": 1e-6,
+        "attn_type_list": [1, 1], "layernorm_full_attention_beta": 1.0,
+        "layernorm_linear_attention_beta": 1.0, "layernorm_mlp_beta": 1.0,
+        "mlp_intermediate_size": 96, "mtp_transformer_layers": 1, "num_mtp_modules": 3,
+        "num_experts_per_tok": 2, "num_local_experts": 5, "output_router_logits": False,
+        "qk_norm_type": "per_layer", "router_aux_loss_coef": 0.001, "router_jitter_noise": 0.0,
+        "scoring_func": "sigmoid", "shared_intermediate_size": 0, "shared_moe_mode": "sigmoid",
+        "sliding_window": None, "use_mtp": True, "use_qk_norm": True, "use_routing_bias": True,
+        **fields})
+
+
+def kimi_k2(**fields):
+    return {**deepseek_v3(**{
+        "n_group": 1,
+        "topk_group": 1, "n_routed_experts": 6, "num_experts_per_tok": 3, "rms_norm_eps": 1e-5,
+        "num_attention_heads": 3, "num_key_value_heads": 3, "routed_scaling_factor": 2.827,
+        "rope_theta": 50000.0, "aux_loss_alpha": 0.001, "seq_aux": True,
+        "rope_scaling": {**DEEPSEEK_YARN, "beta_fast": 1.0, "mscale_all_dim": 1.0}, **fields}),
+        "model_type": "kimi_k2"}
+
+
 LINEAR = {"type": "linear", "factor": 4.0}
 LLAMA3 = {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
           "original_max_position_embeddings": 128}
@@ -87,6 +122,11 @@ DEEPSEEK_YARN = {"type": "yarn", "factor": 4, "original_max_position_embeddings"
 
 def plain_rope(theta=10000.0):
     return {"rope_parameters": {"rope_type": "default", "rope_theta": theta}}
+
+
+def partial_rope(factor, theta=10000.0):
+    return {"rope_parameters": {"rope_type": "default", "rope_theta": theta,
+                                "partial_rotary_factor": factor}}
 
 
 def yarn_with(**fields):
@@ -152,4 +192,31 @@ VARIANTS = {
                         "activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8",
                         "weight_block_size": [128, 128]}), 73, positions=24,
         controls=[{"topk_group": 2}]),
+    "glm4_moe": Variant(
+        glm4_moe(vocab_size=64, n_routed_experts=5), 81, controls=[partial_rope(1.0), {"attention_bias": False}]),
+    "glm4_moe_qk_norm": Variant(
+        glm4_moe(attention_bias=False, use_qk_norm=True, partial_rotary_factor=0.3,
+                 rope_theta=500.0, first_k_dense_replace=0, n_shared_experts=2, n_group=3,
+                 topk_group=2, norm_topk_prob=False, routed_scaling_factor=1.3,
+                 num_experts_per_tok=2, num_nextn_predict_layers=0,
+                 tie_word_embeddings=True), 82, rewritten=True,
+        controls=[partial_rope(0.5, 500.0), {"use_qk_norm": False}, {"norm_topk_prob": True},
+                  {"topk_group": 3}]),
+    "minimax_m2": Variant(
+        minimax_m2(rope_theta=5000.0), 91,
+        controls=[partial_rope(1.0, 5000.0), {"num_experts_per_tok": 1}]),
+    "minimax_m2_rewritten": Variant(
+        minimax_m2(num_attention_heads=5, num_key_value_heads=1, rotary_dim=20, use_mtp=False,
+                   num_local_experts=6, num_experts_per_tok=3, tie_word_embeddings=True), 92,
+        rewritten=True, controls=[partial_rope(0.5)]),
+    "minimax_m2_fp8": Variant(
+        minimax_m2(hidden_size=132, intermediate_size=16, vocab_size=64, rms_norm_eps=1e-5,
+                   quantization_config={
+                       "activation_scheme": "dynamic", "fmt": "float8_e4m3fn",
+                       "quant_method": "fp8", "weight_block_size": [128, 128],
+                       "modules_to_not_convert": ["gate", "e_score_correction_bias",
+                                                  "lm_head"]}), 93, positions=24,
+        controls=[partial_rope(1.0)]),
+    "kimi_k2": Variant(
+        kimi_k2(), 101, reference="deepseek_v3", controls=[plain_rope(50000.0)]),
 }

@@ -250,6 +250,7 @@ bool MustKeepPrecision(const Module& module, bool knows_model) {
     case Role::kEmbedding:  // V04
     case Role::kLmHead:     // V04
       return false;
+    case Role::kTower:
     case Role::kOther:
       return knows_model || module.meaning.keeps_precision || IsInTower(module.name);
     default:

@@ -26,8 +26,8 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
       o_(loader, module_ + "." + config.names.o, config_.output_bias),
       rope_frequencies_(RopeFrequencies(config.rope, config.rope.RotaryDim(config_.head_dim))) {
   if (!config_.has_qk_norm()) return;
-  q_norm_ = loader.LoadExact(module_ + "." + config.names.q_norm + ".weight");
-  k_norm_ = loader.LoadExact(module_ + "." + config.names.k_norm + ".weight");
+  q_norm_ = LoadNorm(loader, config, module_ + "." + config.names.q_norm);
+  k_norm_ = LoadNorm(loader, config, module_ + "." + config.names.k_norm);
 }
 
 at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch& batch,

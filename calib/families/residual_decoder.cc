@@ -83,8 +83,8 @@ class ResidualLayer final : public DecoderLayer {
       : norm_eps_(config.norm_eps) {
     const DecoderNames& names = config.names;
     const DecoderBlock& block = config.block(layer);
-    input_norm_ = loader.LoadExact(names.Layer(layer) + names.attention_norm + ".weight");
-    ffn_norm_ = loader.LoadExact(names.Layer(layer) + names.ffn_norm + ".weight");
+    input_norm_ = LoadNorm(loader, config, names.Layer(layer) + names.attention_norm);
+    ffn_norm_ = LoadNorm(loader, config, names.Layer(layer) + names.ffn_norm);
     attention_ = MakeAttention(loader, config, layer, query_chunk);
     if (!block.routed()) {
       mlp_.emplace(loader, names.Ffn(layer), names, block.ffn.bias);
@@ -139,7 +139,7 @@ class ResidualHead final : public Head {
  public:
   ResidualHead(const TensorLoader& loader, const DecoderConfig& config)
       : norm_eps_(config.norm_eps),
-        norm_(loader.LoadExact(config.names.last_norm + ".weight")),
+        norm_(LoadNorm(loader, config, config.names.last_norm)),
         projection_(loader.Load(
             (config.tied_embeddings ? config.names.embedding : config.names.head) + ".weight")) {}
 

@@ -4,7 +4,17 @@
 
 #include <ATen/ATen.h>
 
+#include <string>
+
+#include "calib/tensor_loader.h"
+#include "checkpoint/families/decoder_config.h"
+
 namespace vernier::calib {
+
+// What a norm of this model multiplies by, F32: module.weight, plus 1 where weights are stored
+// without it.
+at::Tensor LoadNorm(const TensorLoader& loader, const checkpoint::DecoderConfig& config,
+                    const std::string& module);
 
 // x / sqrt(mean(x^2) + eps), x's dtype.
 at::Tensor RmsNormalize(const at::Tensor& x, double eps);

@@ -97,7 +97,8 @@ struct DecoderConfig {
   int64_t vocab_size = 0, hidden_size = 0;
   int64_t mtp_layers = 0;  // stored behind the decoder layers
   double norm_eps = 0;
-  bool tied_embeddings = false;  // the head is the embedding
+  bool unit_offset_norms = false;  // a norm multiplies by 1 plus its stored weight
+  bool tied_embeddings = false;    // the head is the embedding
   RopeConfig rope;
   DecoderNames names;
   // How the stacks of experts lie (StackRow), in checkpoints that have these and no single experts.

@@ -4,6 +4,8 @@
 #include <string>
 #include <string_view>
 
+#include "checkpoint/config_facts.h"
+
 namespace vernier::checkpoint {
 namespace {
 
@@ -30,6 +32,20 @@ void ReadLayerTypes(const ConfigReader& reader, const Json& types, DecoderConfig
 }
 
 }  // namespace
+
+ConfigReader TextReader(const Json& json) {
+  const ConfigFact text = FindTextConfig(json);
+  if (text.pointer.empty()) return ConfigReader(json);
+  std::string path = text.pointer.substr(1) + ".";
+  std::ranges::replace(path, '/', '.');
+  return ConfigReader(*text.value, path);
+}
+
+void ReadNesting(const Json& json, const NestedPlace& place, DecoderConfig* config) {
+  if (FindTextConfig(json).pointer.empty()) return;
+  config->names.Place(place.model, place.head);
+  config->tied_embeddings = FindTiedEmbeddings(json).value_or(config->tied_embeddings);
+}
 
 DecoderConfig ReadDecoderSizes(const ConfigReader& reader) {
   reader.RequireValue("hidden_act", "silu");

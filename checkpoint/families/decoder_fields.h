@@ -11,6 +11,20 @@
 
 namespace vernier::checkpoint {
 
+// Reads what a config says of its language model, be it a part of it (FindTextConfig); messages
+// name fields by their path.
+ConfigReader TextReader(const Json& json);
+
+// Where the tensors of a language model stand that is a part of another model:
+// "model.language_model" and "lm_head", or "language_model.model" and "language_model.lm_head".
+struct NestedPlace {
+  const char* model;
+  const char* head;
+};
+// Of a config whose language model is a part of it: takes their names from `place`, and from
+// whichever part says so whether the head is the embedding. Leaves others as they are.
+void ReadNesting(const Json& json, const NestedPlace& place, DecoderConfig* config);
+
 // Sizes, norm, tied embeddings: what every family has. All blocks have a dense MLP and, as far as
 // heads are not read yet, attention to everything.
 DecoderConfig ReadDecoderSizes(const ConfigReader& reader);

@@ -41,6 +41,15 @@ struct DecoderNames {
   // Groups that engines fuse, beside their members.
   std::string qkv = "qkv", q_a_kv_a = "q_a_kv_a", gate_up = "gate_up";
 
+  // Those of a language model that is a part of another: `model` stands before its modules, and
+  // `projection` is the head.
+  void Place(const std::string& model, const std::string& projection) {
+    embedding = model + ".embed_tokens";
+    layers = model + ".layers";
+    last_norm = model + ".norm";
+    head = projection;
+  }
+
   // "model.layers.3."
   std::string Layer(int64_t layer) const { return layers + "." + std::to_string(layer) + "."; }
   std::string Attention(int64_t layer) const { return Layer(layer) + attention; }

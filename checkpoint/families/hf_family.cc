@@ -82,7 +82,8 @@ class HfFamily final : public Family {
   TensorMeaning Classify(std::string_view name) const override {
     if (const TensorRow* row = table_.Find(name)) return row->meaning;
     TensorMeaning guess = GuessMeaning(name, config_.layers());
-    if (guess.role == Role::kMtp || IsKvCacheScale(name)) return guess;
+    const bool beside = guess.role == Role::kMtp || guess.role == Role::kTower;
+    if (beside || IsKvCacheScale(name)) return guess;
     TensorMeaning unknown;
     unknown.linear = guess.linear;
     unknown.keeps_precision = guess.keeps_precision;

@@ -88,6 +88,8 @@ class HfFolds {
 }  // namespace
 
 std::vector<Fold> DecoderFolds(const DecoderConfig& config, const ModelLayout& layout) {
+  // A factor does not divide a weight that is stored without its 1.
+  if (config.unit_offset_norms) return {};
   return HfFolds(config, layout).Take();
 }
 

@@ -25,7 +25,7 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
       v_(loader, module_ + "." + config.names.v, config_.qkv_bias),
       o_(loader, module_ + "." + config.names.o, config_.output_bias),
       rope_frequencies_(RopeFrequencies(config.rope, config.rope.RotaryDim(config_.head_dim))) {
-  if (!config_.has_qk_norm()) return;
+  if (!config_.qk_norm) return;
   q_norm_ = LoadNorm(loader, config, module_ + "." + config.names.q_norm);
   k_norm_ = LoadNorm(loader, config, module_ + "." + config.names.k_norm);
 }
@@ -41,9 +41,9 @@ at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch&
     const auto normalised = [&](const at::Tensor& x) {
       return norm.defined() ? RmsNorm(x, norm, norm_eps_) : x;
     };
-    at::Tensor split = (config_.whole_qk_norm ? normalised(rows) : rows)
+    at::Tensor split = (config_.qk_norm_of_all ? normalised(rows) : rows)
                            .view({sequences, -1, heads, config_.head_dim});
-    if (!config_.whole_qk_norm) split = normalised(split);
+    if (!config_.qk_norm_of_all) split = normalised(split);
     return Rotate(split, table, /*per_head=*/true, RopePairs::kHalves, RopePlace::kFirst);
   };
   const auto cached = [&](std::string_view name, const at::Tensor& rows) {

@@ -19,10 +19,8 @@ struct GroupedQueryConfig {
   int64_t head_dim = 0;
   bool qkv_bias = false;
   bool output_bias = false;
-  bool qk_norm = false;        // q_norm and k_norm over each head, before the rotation
-  bool whole_qk_norm = false;  // or over all heads together
-
-  bool has_qk_norm() const { return qk_norm || whole_qk_norm; }
+  bool qk_norm = false;         // q_norm and k_norm over each head, before the rotation
+  bool qk_norm_of_all = false;  // they are over the channels of all heads together
 };
 
 // Keys and values of all heads from one latent vector (arXiv 2405.04434).

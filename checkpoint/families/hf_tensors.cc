@@ -105,10 +105,10 @@ class HfRows {
                   {.name = "attn_v.weight", .second = "attn_v.bias"});
     AddProjection(module, names_.o, hidden, queries, "", c.output_bias,
                   {.name = "attn_output.weight", .second = "attn_output.bias"});
-    if (!c.has_qk_norm()) return;
-    AddNorm(module + "." + names_.q_norm, c.whole_qk_norm ? queries : c.head_dim,
+    if (!c.qk_norm) return;
+    AddNorm(module + "." + names_.q_norm, c.qk_norm_of_all ? queries : c.head_dim,
             "attn_q_norm.weight");
-    AddNorm(module + "." + names_.k_norm, c.whole_qk_norm ? keys : c.head_dim,
+    AddNorm(module + "." + names_.k_norm, c.qk_norm_of_all ? keys : c.head_dim,
             "attn_k_norm.weight");
   }
 

@@ -52,7 +52,10 @@ DecoderConfig ParseMinimaxM2Config(const Json& json) {
   }
   ReadGroupedQueryHeads(reader, kMinimaxHeadDim, &config);
   ReadPartialRope(reader, {.theta = kMinimaxTheta, .partial_factor = 1.0}, &config);
-  for (DecoderBlock& block : config.blocks) block.attention.grouped_query.whole_qk_norm = true;
+  for (DecoderBlock& block : config.blocks) {
+    block.attention.grouped_query.qk_norm = true;
+    block.attention.grouped_query.qk_norm_of_all = true;
+  }
   ExpertsConfig experts = ReadExperts(reader,
                                       {.count = "num_local_experts",
                                        .per_token = "num_experts_per_tok",

@@ -21,14 +21,22 @@ class KeyValues {
   // keys [B, S, n, d], values [B, S, n, v] of the next S positions, any floating dtype.
   void Append(const at::Tensor& keys, const at::Tensor& values);
 
+  // The same of an indexer: keys [B, S, d] of the next S positions.
+  void AppendIndex(const at::Tensor& keys);
+  // [B, positions so far, d], F32; undefined without.
+  at::Tensor index_keys() const;
+
   // Queries of positions [begin, begin + C), q [B, C, h, d] with h a multiple of n: head i reads
   // keys i / (h / n). Each sees its own position and those before, the last `window` of them if
-  // that is not 0. F32 softmax of scale * q . k -> [B, C, h, v], q's dtype.
-  at::Tensor Attend(const at::Tensor& q, int64_t begin, int64_t window, double scale) const;
+  // that is not 0, and of these those that `chosen` [B, C, begin + C] (bool) says if it is defined.
+  // F32 softmax of scale * q . k -> [B, C, h, v], q's dtype.
+  at::Tensor Attend(const at::Tensor& q, int64_t begin, int64_t window, double scale,
+                    const at::Tensor& chosen = {}) const;
 
  private:
-  int64_t positions_, length_ = 0;
+  int64_t positions_, length_ = 0, index_length_ = 0;
   at::Tensor keys_, values_;  // [B, n, positions, d] and [B, n, positions, v], F32
+  at::Tensor index_keys_;     // [B, 1, positions, d], F32
 };
 
 // Calls `run(begin, end)` for chunks of at most `chunk` of `length` positions, in order, and joins

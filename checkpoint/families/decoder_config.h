@@ -23,6 +23,16 @@ struct GroupedQueryConfig {
   bool qk_norm_of_all = false;  // they are over the channels of all heads together
 };
 
+// Chooses which earlier tokens a query of latent attention sees (DeepSeek-V3.2).
+struct IndexerConfig {
+  int64_t heads = 0;     // 0: there is none, and a query sees all
+  int64_t head_dim = 0;  // of which the first qk_rope_head_dim channels are rotated
+  int64_t top_k = 0;     // tokens that a query sees
+  bool interleaved = false;
+  // The layer sees what the last layer before it with an indexer of its own chose.
+  bool shared = false;
+};
+
 // Keys and values of all heads from one latent vector (arXiv 2405.04434).
 struct LatentAttentionConfig {
   int64_t q_lora_rank = 0;  // 0: queries come from q_proj, not from q_a_proj and q_b_proj
@@ -34,6 +44,7 @@ struct LatentAttentionConfig {
   bool interleaved = true;  // the rotation pairs neighbouring channels, not halves
   // Of the latent vectors' norms: transformers' and DeepSeek's code have it whatever rms_norm_eps.
   double norm_eps = 1e-6;
+  IndexerConfig indexer;
 
   int64_t qk_head_dim() const { return qk_nope_head_dim + qk_rope_head_dim; }
 };

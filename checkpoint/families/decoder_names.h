@@ -26,6 +26,11 @@ struct DecoderNames {
   std::string q_a = "q_a_proj", q_a_norm = "q_a_layernorm", q_b = "q_b_proj";
   std::string kv_a = "kv_a_proj_with_mqa", kv_a_norm = "kv_a_layernorm", kv_b = "kv_b_proj";
 
+  // Below attention, and below its indexer.
+  std::string indexer = "indexer";
+  std::string index_q = "wq_b", index_k = "wk", index_k_norm = "k_norm";
+  std::string index_weights = "weights_proj";
+
   // Below the feed-forward network.
   std::string router = "gate";
   std::string correction_bias = "gate.e_score_correction_bias";

@@ -79,6 +79,48 @@ void ReadGroupedExperts(const ConfigReader& reader, const std::vector<bool>& rou
   RouteBlocks(experts, routed, config);
 }
 
+std::vector<bool> ReadSparseLayers(const ConfigReader& reader, int64_t dense_layers,
+                                   const DecoderConfig& config) {
+  constexpr const char* kField = "mlp_layer_types";
+  const Json* types = reader.Find(kField);
+  if (types == nullptr) return ReadLayersBehindDense(reader, dense_layers, config);
+  if (!types->is_array() || types->size() != config.blocks.size()) {
+    reader.Fail(kField, "is no list with an entry for each of the " +
+                            std::to_string(config.layers()) + " layers");
+  }
+  std::vector<bool> routed;
+  for (const Json& type : *types) {
+    if (type != "dense" && type != "sparse") {
+      reader.Fail(kField, "holds " + type.dump() + "; known are \"dense\" and \"sparse\"");
+    }
+    routed.push_back(type == "sparse");
+  }
+  return routed;
+}
+
+IndexerConfig ReadIndexer(const ConfigReader& reader, const DecoderConfig& config) {
+  const int64_t rotated = config.blocks.front().attention.latent.qk_rope_head_dim;
+  IndexerConfig indexer;
+  indexer.heads = reader.Integer("index_n_heads");
+  indexer.head_dim = reader.Integer("index_head_dim", rotated);
+  indexer.top_k = reader.Integer("index_topk");
+  return indexer;
+}
+
+DecoderConfig ReadSparseDeepseek(const ConfigReader& reader) {
+  constexpr int64_t kDenseLayers = 3;  // transformers' configuration_deepseek_v32.py
+  RequireDeepseekRouting(reader);
+  reader.RequireValue("rope_interleave", true);
+  reader.RequireValue("mlp_bias", false);
+  reader.Integer("q_lora_rank");  // indexers read the queries' latent vector
+  DecoderConfig config = ReadDecoderSizes(reader);
+  config.mtp_layers = reader.IntegerOr("num_nextn_predict_layers", 0, 0);
+  ReadLatentAttention(reader, &config);
+  config.rope = ParseRopeConfig(reader);
+  ReadGroupedExperts(reader, ReadSparseLayers(reader, kDenseLayers, config), &config);
+  return config;
+}
+
 DecoderConfig ReadDeepseekV3(const ConfigReader& reader) {
   RequireDeepseekRouting(reader);
   DecoderConfig config = ReadDecoderSizes(reader);

@@ -27,6 +27,16 @@ std::vector<bool> ReadLayersBehindDense(const ConfigReader& reader, int64_t dens
 void ReadGroupedExperts(const ConfigReader& reader, const std::vector<bool>& routed,
                         DecoderConfig* config);
 
+// The same from mlp_layer_types, transformers 5's form, where a file has that.
+std::vector<bool> ReadSparseLayers(const ConfigReader& reader, int64_t dense_layers,
+                                   const DecoderConfig& config);
+
+// The indexer of all layers' latent attention, which is known.
+IndexerConfig ReadIndexer(const ConfigReader& reader, const DecoderConfig& config);
+
+// All but the indexers of a config.json of DeepSeek-V3.2's kind.
+DecoderConfig ReadSparseDeepseek(const ConfigReader& reader);
+
 // All of a config.json of DeepSeek-V3's kind.
 DecoderConfig ReadDeepseekV3(const ConfigReader& reader);
 

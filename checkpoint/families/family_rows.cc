@@ -7,8 +7,11 @@ namespace vernier::checkpoint {
 // One per family, in its file. They read and check a config: kBadConfig names a missing or
 // impossible field, or a variant that the forward pass does not compute.
 std::unique_ptr<Family> MakeDeepseekV3Family(const Json& config);
+std::unique_ptr<Family> MakeDeepseekV32Family(const Json& config);
 std::unique_ptr<Family> MakeDeepseekV4Family(const Json& config);
 std::unique_ptr<Family> MakeGlm4MoeFamily(const Json& config);
+std::unique_ptr<Family> MakeGlmMoeDsaFamily(const Json& config);
+std::unique_ptr<Family> MakeKimiK25Family(const Json& config);
 std::unique_ptr<Family> MakeKimiK2Family(const Json& config);
 std::unique_ptr<Family> MakeLlamaFamily(const Json& config);
 std::unique_ptr<Family> MakeMinimaxM2Family(const Json& config);
@@ -21,9 +24,12 @@ std::unique_ptr<Family> MakeQwen3MoeFamily(const Json& config);
 std::span<const FamilyRow> Families() {
   static constexpr auto kFamilies = std::to_array<FamilyRow>({
       {"deepseek_v3", MakeDeepseekV3Family},
+      {"deepseek_v32", MakeDeepseekV32Family},
       {"deepseek_v4", MakeDeepseekV4Family, /*guessable=*/false},
       {"glm4_moe", MakeGlm4MoeFamily},
+      {"glm_moe_dsa", MakeGlmMoeDsaFamily},
       {"kimi_k2", MakeKimiK2Family},
+      {"kimi_k25", MakeKimiK25Family},
       {"llama", MakeLlamaFamily},
       {"minimax_m2", MakeMinimaxM2Family},
       {"mistral", MakeMistralFamily},

@@ -215,10 +215,12 @@ TensorMeaning GuessRole(const DottedName& name) {
   return {};
 }
 
-// An MTP layer's copy of the head, and DeepSeek-V4's compressors, are no linear layers to engines.
+// An MTP layer's copy of the head, and DeepSeek-V4's compressors, are no linear layers to engines,
+// which also join an indexer's keys with its heads' weights.
 bool KeepsPrecision(const DottedName& name, Role role) {
   return role == Role::kRouter || role == Role::kNorm || role == Role::kEmbedding ||
          role == Role::kAttentionAux || IsOneOf(name.Leaf(), kDelicate) ||
+         (role == Role::kIndexer && name.Leaf() == "wk") ||
          name.Has(Names<2>{"shared_head", "compressor"});
 }
 

@@ -51,10 +51,17 @@ class HfFolds {
   void AddLatent(const std::string& norm, const std::string& attention,
                  const LatentAttentionConfig& latent) {
     const bool low_rank = latent.q_lora_rank > 0;
-    AddNorm(norm, config_.hidden_size,
-            {attention + (low_rank ? names_.q_a : names_.q), attention + names_.kv_a});
+    std::vector<std::string> of_input = {attention + (low_rank ? names_.q_a : names_.q),
+                                         attention + names_.kv_a};
+    std::vector<std::string> of_low_rank = {attention + names_.q_b};
+    if (latent.indexer.heads > 0 && !latent.indexer.shared) {
+      const std::string indexer = attention + names_.indexer + ".";
+      of_input.insert(of_input.end(), {indexer + names_.index_k, indexer + names_.index_weights});
+      of_low_rank.push_back(indexer + names_.index_q);
+    }
+    AddNorm(norm, config_.hidden_size, of_input);
     if (!low_rank) return;
-    AddNorm(attention + names_.q_a_norm, latent.q_lora_rank, {attention + names_.q_b});
+    AddNorm(attention + names_.q_a_norm, latent.q_lora_rank, of_low_rank);
   }
 
   void AddFfn(int64_t layer, const FfnBlock& block) {

@@ -136,6 +136,19 @@ class HfRows {
                                 .second = "attn_v_b.weight"};
     AddProjection(module, names_.o, hidden, heads * c.v_head_dim, "", c.bias,
                   {.name = "attn_output.weight", .nvfp4 = true});
+    if (c.indexer.heads > 0 && !c.indexer.shared) {
+      AddIndexer(module + "." + names_.indexer, c.q_lora_rank, c.indexer);
+    }
+  }
+
+  // Engines build wk and weights_proj as one matrix that is not quantised.
+  void AddIndexer(const std::string& module, int64_t q_lora_rank, const IndexerConfig& c) {
+    rows_.AddLinear(module, names_.index_q, c.heads * c.head_dim, q_lora_rank, Role::kIndexer);
+    Keep(rows_.AddLinear(module, names_.index_k, c.head_dim, config_.hidden_size, Role::kIndexer));
+    AddNorm(module + "." + names_.index_k_norm, c.head_dim, {});
+    Keep(rows_.Add(module + "." + names_.index_k_norm + ".bias", {c.head_dim}, Role::kNorm));
+    Keep(rows_.AddLinear(module, names_.index_weights, c.heads, config_.hidden_size,
+                         Role::kIndexer));
   }
 
   void AddMlp(const std::string& module, int64_t width, Role role, const GgufMlp& gguf,

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/config_facts.h"
 #include "checkpoint/families/fold.h"
 #include "checkpoint/weight_reader.h"
 #include "recipes/fold_scales.h"
@@ -61,7 +62,10 @@ void WriteFolded(const SourceModel& source, const RandomFolds& folds,
         testing::MakeTensor(weight.name, checkpoint::DType::kF32, weight.shape, values));
   }
   Json config = source.checkpoint.config();
-  config.erase("quantization_config");
+  for (const std::string& place : checkpoint::QuantizationConfigPlaces(config)) {
+    const Json::json_pointer pointer(place);
+    config.at(pointer.parent_pointer()).erase(pointer.back());
+  }
   testing::WriteCheckpoint(directory, config, tensors, /*shards=*/1);
 }
 

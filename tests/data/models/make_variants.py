@@ -6,10 +6,12 @@ computed in float32 with eager attention from exactly the stored weights.
 Usage: make_variants.py OUTPUT_DIRECTORY [VARIANT...]
 """
 
+import contextlib
 import json
 import sys
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -24,6 +26,7 @@ WEIGHT_SCALE = 0.08  # attention scores and router logits of about one
 FLOAT64_TOLERANCE = 1e-4  # a router's tie within rounding would exceed it
 CONTROL_DIFFERENCE = 0.05  # at least, in a logit, without what the variant is about
 FP8_BLOCK, FP8_MAX = 128, 448.0
+INT4_GROUP, INT4_MAX, INT4_PER_WORD = 32, 7, 8
 
 
 def write_config(variant, folder):
@@ -33,9 +36,14 @@ def write_config(variant, folder):
         AutoConfig.from_pretrained(folder).save_pretrained(folder)
 
 
+def text_config(config):
+    """What config.json says of the language model, be it a part of it."""
+    return config.get("text_config", config)
+
+
 def reference_config(variant, folder):
-    """config.json for transformers: with a model_type that it knows, and without FP8."""
-    config = json.loads((folder / "config.json").read_text())
+    """The language model's for transformers: a model_type that it knows, not quantised."""
+    config = text_config(json.loads((folder / "config.json").read_text()))
     config["model_type"] = variant.reference or config["model_type"]
     config.pop("quantization_config", None)
     return config
@@ -44,9 +52,10 @@ def reference_config(variant, folder):
 def random_weights(variant, folder, extra_layers):
     """Tensors by released names: `save_pretrained` takes stacked experts apart."""
     with tempfile.TemporaryDirectory() as name:
-        (Path(name) / "config.json").write_text(json.dumps(reference_config(variant, folder)))
+        config = reference_config(variant, folder)
+        config["num_hidden_layers"] += extra_layers
+        (Path(name) / "config.json").write_text(json.dumps(config))
         config = AutoConfig.from_pretrained(name)
-    config.num_hidden_layers += extra_layers
     model = AutoModelForCausalLM.from_config(config)
     model = tiny_models.randomise(model, variant.seed, WEIGHT_SCALE)
     with tempfile.TemporaryDirectory() as saved:
@@ -68,6 +77,13 @@ def add_mtp_tensors(weights, layer, seed):
     weights[f"{prefix}shared_head.head.weight"] = weights["lm_head.weight"].clone()
 
 
+def tower_tensors(variant):
+    """What stands beside a language model: carried, and not computed here."""
+    generator = torch.Generator().manual_seed(variant.seed + 2000)
+    return {name: (WEIGHT_SCALE * torch.randn(shape, generator=generator)).bfloat16()
+            for name, shape in variant.tower.items()}
+
+
 def spread(scales, shape):
     """[row blocks, column blocks] to `shape`."""
     blocks = scales.repeat_interleave(FP8_BLOCK, 0).repeat_interleave(FP8_BLOCK, 1)
@@ -84,23 +100,58 @@ def fp8_blocks(weight):
     return (weight.float() / spread(scales, weight.shape)).to(torch.float8_e4m3fn), scales
 
 
+def pack_words(codes):
+    """[rows, columns] of 0..15: eight a word, the first in the lowest bits."""
+    words = codes.long().unflatten(1, (-1, INT4_PER_WORD)) << (4 * torch.arange(INT4_PER_WORD))
+    return words.sum(-1).to(torch.uint32).view(torch.int32)
+
+
+def unpack_words(words):
+    codes = words.long().unsqueeze(-1) >> (4 * torch.arange(INT4_PER_WORD))
+    return (codes & 0xF).flatten(1)
+
+
+def int4_groups(name, weight):
+    """compressed-tensors' pack-quantized, symmetric: codes with 8 added, a scale a group."""
+    groups = weight.float().unflatten(1, (-1, INT4_GROUP))
+    scales = (groups.abs().amax(-1, keepdim=True) / INT4_MAX).bfloat16()
+    codes = (groups / scales.float()).round().clamp(-8, INT4_MAX).flatten(1) + 8
+    return {f"{name}_packed": pack_words(codes), f"{name}_scale": scales.squeeze(-1),
+            f"{name}_shape": torch.tensor(weight.shape)}
+
+
+def to_int4(weights):
+    """Routed experts alone, as Kimi K2's releases have them."""
+    result = {}
+    for name, weight in weights.items():
+        result.update(int4_groups(name, weight) if ".experts." in name else {name: weight})
+    return result
+
+
 def to_fp8(weights):
     result = {}
     for name, weight in weights.items():
         linear = name.endswith(("_proj.weight", "_proj_with_mqa.weight", ".w1.weight",
-                                ".w2.weight", ".w3.weight"))
-        if not linear or "eh_proj" in name:
+                                ".w2.weight", ".w3.weight", ".wq_b.weight", ".wk.weight"))
+        if not linear or "eh_proj" in name or "weights_proj" in name:
             result[name] = weight
             continue
         result[name], result[name.replace(".weight", ".weight_scale_inv")] = fp8_blocks(weight)
     return result
 
 
+QUANTISERS = {"fp8": to_fp8, "compressed-tensors": to_int4}
+
+
 def dequantise(weights):
     result = {}
     for name, weight in weights.items():
-        if name.endswith(".weight_scale_inv"):
+        if name.endswith((".weight_scale_inv", ".weight_scale", ".weight_shape")):
             continue
+        if name.endswith(".weight_packed"):
+            name = name.removesuffix("_packed")
+            groups = (unpack_words(weight) - 8).float().unflatten(1, (-1, INT4_GROUP))
+            weight = (groups * weights[name + "_scale"].float().unsqueeze(-1)).flatten(1)
         if weight.dtype == torch.float8_e4m3fn:
             scales = weights[name.replace(".weight", ".weight_scale_inv")]
             weight = weight.float() * spread(scales, weight.shape)
@@ -109,11 +160,14 @@ def dequantise(weights):
 
 
 def readable_copy(variant, folder, target):
-    """The checkpoint as transformers computes it on a CPU: without FP8 and MTP layers."""
+    """As transformers computes it on a CPU: the language model, not quantised, without MTP."""
     config = reference_config(variant, folder)
     (target / "config.json").write_text(json.dumps(config))
     mtp = f"model.layers.{config['num_hidden_layers']}."
     weights = dequantise(load_file(folder / "model.safetensors"))
+    if variant.prefix:
+        weights = {name.removeprefix(variant.prefix): weight for name, weight in weights.items()
+                   if name.startswith(variant.prefix)}
     save_file({name: w for name, w in weights.items() if not name.startswith(mtp)},
               target / "model.safetensors", {"format": "pt"})
 
@@ -130,7 +184,8 @@ def run(folder, ids, dtype=torch.float32, changes=None):
         raise SystemExit(f"{folder}: {loading}")
     hidden = {}
     for i, layer in enumerate(model.model.layers):
-        layer.register_forward_hook(lambda _, __, output, i=i: hidden.__setitem__(i, output))
+        layer.register_forward_hook(lambda _, __, output, i=i: hidden.__setitem__(
+            i, output[0] if isinstance(output, tuple) else output))
     with torch.no_grad():
         return model.eval()(ids, use_cache=False).logits, hidden
 
@@ -139,9 +194,20 @@ def distance(a, b):
     return (a.double() - b.double()).abs().max().item()
 
 
+@contextlib.contextmanager
+def ties_to_the_lower():
+    """Among equal values the lower index comes first, where torch leaves the choice open."""
+    def topk(x, k, dim=-1, **_):
+        values, indices = torch.sort(x, dim=dim, descending=True, stable=True)
+        return torch.return_types.topk((values.narrow(dim, 0, k), indices.narrow(dim, 0, k)))
+
+    with mock.patch.object(torch.Tensor, "topk", topk), mock.patch.object(torch, "topk", topk):
+        yield
+
+
 def write_reference(variant, folder):
     generator = torch.Generator().manual_seed(variant.seed + 1000)
-    vocabulary = variant.config["vocab_size"]
+    vocabulary = text_config(variant.config)["vocab_size"]
     ids = torch.randint(0, vocabulary, (SEQUENCES, variant.positions), generator=generator)
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
@@ -149,8 +215,10 @@ def write_reference(variant, folder):
         logits, hidden = run(copy, ids)
         rounding = distance(logits, run(copy, ids, torch.float64)[0])
         controls = [distance(logits, run(copy, ids, changes=c)[0]) for c in variant.controls]
-    if rounding > FLOAT64_TOLERANCE or min(controls, default=1) < CONTROL_DIFFERENCE:
-        raise SystemExit(f"{folder.name}: float64 {rounding}, controls {controls}")
+        with ties_to_the_lower():
+            ties = distance(logits, run(copy, ids)[0])
+    if max(rounding, ties) > FLOAT64_TOLERANCE or min(controls, default=1) < CONTROL_DIFFERENCE:
+        raise SystemExit(f"{folder.name}: float64 {rounding}, ties {ties}, controls {controls}")
     reference = {f"f32.hidden.{i}": state for i, state in hidden.items()}
     save_file({"input_ids": ids, "f32.logits": logits, **reference},
               folder / "reference.safetensors")
@@ -161,13 +229,16 @@ def write_reference(variant, folder):
 def make(variant, folder):
     folder.mkdir(parents=True, exist_ok=True)
     write_config(variant, folder)
-    layers = variant.config["num_hidden_layers"]
-    mtp_layers = variant.config.get("num_nextn_predict_layers", 0)
+    config = text_config(variant.config)
+    layers = config["num_hidden_layers"]
+    mtp_layers = config.get("num_nextn_predict_layers", 0)
     weights = random_weights(variant, folder, mtp_layers)
     if mtp_layers:
         add_mtp_tensors(weights, layers, variant.seed)
-    if "quantization_config" in variant.config:
-        weights = to_fp8(weights)
+    if "quantization_config" in config:
+        weights = QUANTISERS[config["quantization_config"]["quant_method"]](weights)
+    weights = {variant.prefix + name: weight for name, weight in weights.items()}
+    weights.update(tower_tensors(variant))
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     write_reference(variant, folder)
 

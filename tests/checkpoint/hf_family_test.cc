@@ -166,6 +166,27 @@ TEST(HfFamily, ReadsRotationsOfAPartOfAHead) {
   EXPECT_EQ(rotated(minimax), 20) << "all";
 }
 
+TEST(HfFamily, ReadsWhichIndexersAreSharedOfAnyForm) {
+  const auto shares = [](const Json& config) {
+    std::string shared;
+    for (const DecoderBlock& block : ParseConfig(config).blocks) {
+      shared += block.attention.latent.indexer.shared ? 'S' : 'F';
+    }
+    return shared;
+  };
+  Json config = ConfigOf("glm_moe_dsa_shared");
+  EXPECT_EQ(shares(config), "FSFS");
+  config["indexer_types"] = {"full", "full", "shared", "shared"};
+  EXPECT_EQ(shares(config), "FFSS");
+  config.erase("indexer_types");
+  EXPECT_EQ(shares(config), "FSFS") << "every second layer";
+  config["index_skip_topk_offset"] = 2;
+  EXPECT_EQ(shares(config), "FFSF");
+  config["index_topk_pattern"] = "FSSF";
+  EXPECT_EQ(shares(config), "FSSF");
+  EXPECT_EQ(shares(ConfigOf("glm_moe_dsa")), "FFF");
+}
+
 TEST(HfFamily, DerivesWhatYarnLeavesOut) {
   Json config = ConfigOf("tiny-deepseek-v3");
   const RopeConfig equal = ParseConfig(config).rope;
@@ -227,6 +248,20 @@ TEST(HfFamily, NamesTheFieldAtFault) {
       {"minimax_m2", "/sliding_window", 16, "sliding_window"},
       {"minimax_m2", "/layernorm_mlp_beta", 3.5, "layernorm_mlp_beta"},
       {"kimi_k2", "/scoring_func", "softmax", "scoring_func"},
+      {"kimi_k25", "/text_config/kv_lora_rank", nullptr, "text_config.kv_lora_rank"},
+      {"deepseek_v32", "/index_topk", 0, "index_topk"},
+      {"deepseek_v32", "/index_head_dim", 6, "index_head_dim"},
+      {"deepseek_v32", "/q_lora_rank", nullptr, "q_lora_rank"},
+      {"deepseek_v32", "/rope_interleave", false, "rope_interleave"},
+      {"deepseek_v32", "/indexer_rope_interleave", true, "indexer_rope_interleave"},
+      {"deepseek_v32", "/index_topk_freq", 4, "index_topk_freq"},
+      {"deepseek_v32", "/mlp_bias", true, "mlp_bias"},
+      {"deepseek_v32_rewritten", "/mlp_layer_types/1", "routed", "mlp_layer_types"},
+      {"deepseek_v32_rewritten", "/mlp_layer_types", Json::array({"dense"}), "mlp_layer_types"},
+      {"glm_moe_dsa", "/indexer_rope_interleave", false, "indexer_rope_interleave"},
+      {"glm_moe_dsa", "/index_topk_pattern", "FFX", "index_topk_pattern"},
+      {"glm_moe_dsa_shared", "/indexer_types/0", "shared", "indexer_types"},
+      {"glm_moe_dsa_shared", "/indexer_types", Json::array({"full"}), "indexer_types"},
   };
   for (const BadFamilyField& bad : kBadFields) {
     SCOPED_TRACE(std::string(bad.model) + bad.pointer);

@@ -46,6 +46,28 @@ at::Tensor BestOfSeen(const at::Tensor& scores, int64_t top_k) {
       .logical_and_(seen);
 }
 
+// BestOfSeen of IndexScores, on a CPU. A tile is some queries of one sequence, with no more rows of
+// scores than a tile of attention.
+at::Tensor BestInTiles(const at::Tensor& q, const at::Tensor& keys, const at::Tensor& weights,
+                       int64_t top_k) {
+  const int64_t queries = q.size(1), before = keys.size(1) - queries;
+  const at::Tensor best =
+      at::zeros({q.size(0), queries, keys.size(1)}, q.options().dtype(at::kBool));
+  const int64_t tile = std::max<int64_t>(kQueryTile / q.size(2), 1);
+  const int64_t tiles = CeilDivide(queries, tile);
+  ForRowTiles(q.device(), q.size(0) * tiles, 1, [&](int64_t i, int64_t) {
+    const int64_t from = i % tiles * tile, to = std::min(from + tile, queries);
+    const auto part = [&](const at::Tensor& x) {
+      return x.narrow(0, i / tiles, 1).slice(1, from, to);
+    };
+    const at::Tensor seen = keys.narrow(0, i / tiles, 1).slice(1, 0, before + to);
+    part(best)
+        .slice(-1, 0, before + to)
+        .copy_(BestOfSeen(IndexScores(part(q), seen, part(weights)), top_k));
+  });
+  return best;
+}
+
 }  // namespace
 
 LightningIndexer::LightningIndexer(const TensorLoader& loader,
@@ -78,7 +100,7 @@ at::Tensor LightningIndexer::Keys(const at::Tensor& x, const RopeTable& rope,
 at::Tensor LightningIndexer::Choose(const Sequence& sequence, int64_t begin, int64_t end,
                                     const RopeTable& rope, const at::Tensor& keys) const {
   if (keys.size(1) <= config_.top_k) return {};
-  const int64_t batch = keys.size(0), queries = end - begin, before = keys.size(1) - queries;
+  const int64_t batch = keys.size(0), queries = end - begin;
   const at::Tensor projected = wq_b_.Apply(sequence.q_in.slice(1, begin, end))
                                    .view({batch, queries, config_.heads, config_.head_dim});
   const at::Tensor q =
@@ -88,25 +110,9 @@ at::Tensor LightningIndexer::Choose(const Sequence& sequence, int64_t begin, int
   const at::Tensor weights =
       LinearF32(sequence.weights_in.slice(1, begin, end), weights_proj_) * scale;
   const at::Tensor wide = keys.to(at::kFloat);
-  if (!keys.is_cpu()) {
-    const TensorCores cores(projected);
-    return BestOfSeen(IndexScores(q, wide, weights), config_.top_k);
-  }
-  // A tile is some queries of one sequence.
-  const at::Tensor chosen =
-      at::zeros({batch, queries, keys.size(1)}, keys.options().dtype(at::kBool));
-  const int64_t tiles = CeilDivide(queries, kQueryTile);
-  ForRowTiles(keys.device(), batch * tiles, 1, [&](int64_t i, int64_t) {
-    const int64_t from = i % tiles * kQueryTile, to = std::min(from + kQueryTile, queries);
-    const auto part = [&](const at::Tensor& x) {
-      return x.narrow(0, i / tiles, 1).slice(1, from, to);
-    };
-    const at::Tensor seen = wide.narrow(0, i / tiles, 1).slice(1, 0, before + to);
-    part(chosen)
-        .slice(-1, 0, before + to)
-        .copy_(BestOfSeen(IndexScores(part(q), seen, part(weights)), config_.top_k));
-  });
-  return chosen;
+  if (keys.is_cpu()) return BestInTiles(q, wide, weights, config_.top_k);
+  const TensorCores cores(projected);
+  return BestOfSeen(IndexScores(q, wide, weights), config_.top_k);
 }
 
 }  // namespace vernier::calib

@@ -35,15 +35,22 @@ class HfRows {
     for (int64_t layer = 0; layer < config_.layers(); ++layer) AddLayer(layer);
     rows_.Enter({});
     AddNorm(names_.last_norm, config_.hidden_size, "output_norm.weight");
-    if (!config_.tied_embeddings) {
-      rows_.AddLinear("", names_.head, config_.vocab_size, config_.hidden_size, Role::kLmHead)
-          .gguf = {.name = "output.weight", .nvfp4 = true};
-    }
+    if (!config_.tied_embeddings) AddHead();
     return std::move(rows_).Take();
   }
 
  private:
   static void Keep(TensorRow& row) { row.meaning.keeps_precision = true; }
+
+  void AddHead() {
+    const size_t dot = names_.head.rfind('.');  // of a model within another one
+    const bool within = dot != std::string::npos;
+    const std::string module = within ? names_.head.substr(0, dot) : std::string();
+    rows_
+        .AddLinear(module, names_.head.substr(within ? dot + 1 : 0), config_.vocab_size,
+                   config_.hidden_size, Role::kLmHead)
+        .gguf = {.name = "output.weight", .nvfp4 = true};
+  }
 
   void AddNorm(const std::string& module, int64_t size, std::string_view gguf) {
     TensorRow& row = rows_.Add(module + ".weight", {size}, Role::kNorm);

@@ -6,9 +6,13 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "calib/families/linear_layer.h"
+#include "calib/families/parallel_linear.h"
 #include "calib/families/residual_decoder.h"
+#include "calib/families/rms_norm.h"
+#include "calib/families/rope.h"
 #include "checkpoint/families/decoder_config.h"
 
 namespace vernier::calib {
@@ -25,12 +29,21 @@ class GroupedQueryAttention final : public Attention {
                      Tap& tap) const override;
 
  private:
+  // Rows of a projection [B, S, n * d] as n heads [B, S, n, d], normalised if the model does that,
+  // and rotated.
+  at::Tensor ToHeads(const at::Tensor& rows, int64_t heads, const OptionalNorm& norm,
+                     const RopeTable& rope) const;
+  // [B, S, n * d], shown to the tap as `cache` -> [B, S, n, d].
+  at::Tensor Cached(std::string_view cache, const at::Tensor& rows, const TokenBatch& batch,
+                    Tap& tap) const;
+
   std::string module_;
   checkpoint::GroupedQueryConfig config_;
   int64_t heads_, window_, query_chunk_;
-  double norm_eps_, rope_factor_;
-  LinearLayer q_, k_, v_, o_;
-  at::Tensor q_norm_, k_norm_;  // F32 [d], or of all heads; undefined without
+  double scale_, rope_factor_;
+  ParallelLinear qkv_;
+  LinearLayer o_;
+  OptionalNorm q_norm_, k_norm_;
   at::Tensor rope_frequencies_;
 };
 

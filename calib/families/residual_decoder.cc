@@ -10,6 +10,7 @@
 #include "calib/families/latent_attention.h"
 #include "calib/families/linear.h"
 #include "calib/families/linear_layer.h"
+#include "calib/families/parallel_linear.h"
 #include "calib/families/rms_norm.h"
 #include "calib/families/routers.h"
 #include "calib/families/row_tiles.h"
@@ -49,51 +50,76 @@ std::unique_ptr<Router> MakeRouter(const TensorLoader& loader, const DecoderConf
   return nullptr;
 }
 
-// x + y in F32, rounded to x's dtype. y has x's elements in any shape.
-at::Tensor AddToResidual(const at::Tensor& x, const at::Tensor& y) {
-  if (const auto device = DeviceForward::For(x)) return device->Add(x, y);
-  return MapRows(x, y, [](const at::Tensor& x_rows, const at::Tensor& y_rows) {
-    return x_rows.to(at::kFloat) + y_rows;
+// x + factor * y in F32, rounded to x's dtype. y has x's elements in any shape.
+at::Tensor AddToResidual(const at::Tensor& x, const at::Tensor& y, double factor) {
+  if (const auto device = DeviceForward::For(x)) {
+    return device->Add(x, factor == 1 ? y : y.to(at::kFloat) * factor);
+  }
+  return MapRows(x, y, [&](const at::Tensor& x_rows, const at::Tensor& y_rows) {
+    return factor == 1 ? x_rows.to(at::kFloat) + y_rows
+                       : x_rows.to(at::kFloat) + y_rows.to(at::kFloat) * factor;
   });
 }
 
+// The norm `name` of a layer; an empty name: it has none.
+OptionalNorm LoadLayerNorm(const TensorLoader& loader, const DecoderConfig& config, int64_t layer,
+                           const std::string& name) {
+  if (name.empty()) return {};
+  return {LoadNorm(loader, config, config.names.Layer(layer) + name), config.norm_eps};
+}
+
+// What a dense MLP or the shared experts are made of. `fused`: they are stored as one matrix.
+ParallelLinear LoadGateUp(const TensorLoader& loader, const std::string& module,
+                          const DecoderNames& names, const checkpoint::FfnBlock& block) {
+  const std::string prefix = module + ".";
+  if (!block.fused) return {loader, {prefix + names.gate, prefix + names.up}, block.bias};
+  return {loader, prefix + names.fused_gate_up, {block.width, block.width}, block.bias};
+}
+
 // A dense MLP, or the shared experts.
-class SwigluMlp {
+class GatedMlp {
  public:
-  SwigluMlp(const TensorLoader& loader, const std::string& module, const DecoderNames& names,
-            bool bias)
-      : gate_(loader, module + "." + names.gate, bias),
-        up_(loader, module + "." + names.up, bias),
-        down_(loader, module + "." + names.down, bias) {}
+  GatedMlp(const TensorLoader& loader, const std::string& module, const DecoderConfig& config,
+           const checkpoint::FfnBlock& block)
+      : gate_(config.gate),
+        gate_up_(LoadGateUp(loader, module, config.names, block)),
+        down_(loader, module + "." + config.names.down, block.bias) {}
 
   at::Tensor Run(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const {
+    const std::vector<at::Tensor> inputs = gate_up_.TakeInputs(x, batch, tap);
     // In a statement of its own, so that gate and up end with it.
-    const at::Tensor product = SwigluProduct(gate_.Run(x, batch, tap), up_.Run(x, batch, tap));
+    const at::Tensor product =
+        GatedProduct(gate_up_.Apply(0, inputs[0]), gate_up_.Apply(1, inputs[1]), gate_);
     return down_.Run(product, batch, tap);
   }
 
  private:
-  LinearLayer gate_, up_, down_;
+  checkpoint::GateConfig gate_;
+  ParallelLinear gate_up_;
+  LinearLayer down_;
 };
 
 class ResidualLayer final : public DecoderLayer {
  public:
   ResidualLayer(const TensorLoader& loader, int64_t layer, const DecoderConfig& config,
                 int64_t query_chunk)
-      : norm_eps_(config.norm_eps) {
+      : residual_factor_(config.multipliers.residual),
+        attention_norm_(LoadLayerNorm(loader, config, layer, config.names.attention_norm)),
+        attention_post_norm_(
+            LoadLayerNorm(loader, config, layer, config.names.attention_post_norm)),
+        ffn_norm_(LoadLayerNorm(loader, config, layer, config.names.ffn_norm)),
+        ffn_post_norm_(LoadLayerNorm(loader, config, layer, config.names.ffn_post_norm)),
+        attention_(MakeAttention(loader, config, layer, query_chunk)) {
     const DecoderNames& names = config.names;
     const DecoderBlock& block = config.block(layer);
-    input_norm_ = LoadNorm(loader, config, names.Layer(layer) + names.attention_norm);
-    ffn_norm_ = LoadNorm(loader, config, names.Layer(layer) + names.ffn_norm);
-    attention_ = MakeAttention(loader, config, layer, query_chunk);
     if (!block.routed()) {
-      mlp_.emplace(loader, names.Ffn(layer), names, block.ffn.bias);
+      mlp_.emplace(loader, names.Ffn(layer), config, block.ffn);
       return;
     }
     router_module_ = names.Ffn(layer) + "." + names.router;
     router_ = MakeRouter(loader, config, layer, router_module_);
     if (block.ffn.experts.shared_width > 0) {
-      mlp_.emplace(loader, names.SharedExperts(layer), names, /*bias=*/false);
+      mlp_.emplace(loader, names.SharedExperts(layer), config, block.ffn);
     }
   }
 
@@ -104,15 +130,16 @@ class ResidualLayer final : public DecoderLayer {
   StepwiseAttention AttendStepwise(int64_t positions) override {
     return [this, past = KeyValues(positions)](const at::Tensor& hidden, const TokenBatch& batch,
                                                Tap& tap) mutable {
-      const at::Tensor x = RmsNorm(hidden, input_norm_, norm_eps_);
-      return AddToResidual(hidden, attention_->Forward(x, batch, past, tap));
+      const at::Tensor x = attention_norm_.Of(hidden);
+      const at::Tensor y = attention_post_norm_.Of(attention_->Forward(x, batch, past, tap));
+      return AddToResidual(hidden, y, residual_factor_);
     };
   }
 
   FfnStage BeginFfn(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
     FfnStage stage;
     stage.hidden = hidden;
-    stage.x = RmsNorm(hidden, ffn_norm_, norm_eps_).flatten(0, 1);
+    stage.x = ffn_norm_.Of(hidden).flatten(0, 1);
     stage.y = mlp_ ? mlp_->Run(stage.x, batch, tap).to(at::kFloat)
                    : at::zeros(stage.x.sizes(), stage.x.options().dtype(at::kFloat));
     if (!router_) return stage;
@@ -123,15 +150,15 @@ class ResidualLayer final : public DecoderLayer {
   }
 
   at::Tensor Finish(const at::Tensor& hidden, const at::Tensor& y, const at::Tensor&) override {
-    return AddToResidual(hidden, y);
+    return AddToResidual(hidden, ffn_post_norm_.Of(y), residual_factor_);
   }
 
  private:
-  double norm_eps_;
-  at::Tensor input_norm_, ffn_norm_;  // F32
+  double residual_factor_;
+  OptionalNorm attention_norm_, attention_post_norm_, ffn_norm_, ffn_post_norm_;
   std::unique_ptr<Attention> attention_;
-  std::optional<SwigluMlp> mlp_;  // dense MLP or shared experts
-  std::string router_module_;     // of a layer with routed experts
+  std::optional<GatedMlp> mlp_;  // dense MLP or shared experts
+  std::string router_module_;    // of a layer with routed experts
   std::unique_ptr<Router> router_;
 };
 
@@ -139,16 +166,21 @@ class ResidualHead final : public Head {
  public:
   ResidualHead(const TensorLoader& loader, const DecoderConfig& config)
       : norm_eps_(config.norm_eps),
+        multipliers_(config.multipliers),
         norm_(LoadNorm(loader, config, config.names.last_norm)),
         projection_(loader.Load(
             (config.tied_embeddings ? config.names.embedding : config.names.head) + ".weight")) {}
 
   at::Tensor Logits(const at::Tensor& hidden) const override {
-    return ProjectToVocabulary(RmsNorm(hidden, norm_, norm_eps_), projection_);
+    at::Tensor logits = ProjectToVocabulary(RmsNorm(hidden, norm_, norm_eps_), projection_);
+    if (multipliers_.logits != 1) logits.mul_(multipliers_.logits);
+    const double cap = multipliers_.logits_softcap;
+    return cap == 0 ? logits : logits.div_(cap).tanh_().mul_(cap);
   }
 
  private:
   double norm_eps_;
+  checkpoint::Multipliers multipliers_;
   at::Tensor norm_, projection_;
 };
 
@@ -175,7 +207,12 @@ class ResidualDecoder final : public Decoder {
   int64_t MixWidth() const override { return 0; }
 
   at::Tensor Embed(const at::Tensor& ids) const override {
-    return EmbedTokens(*loader_, config_.names.embedding + ".weight", config_.vocab_size, ids);
+    const at::Tensor rows =
+        EmbedTokens(*loader_, config_.names.embedding + ".weight", config_.vocab_size, ids);
+    const checkpoint::Multipliers& multipliers = config_.multipliers;
+    if (multipliers.embedding == 1) return rows;
+    if (!multipliers.rounds_embedding) return rows * multipliers.embedding;
+    return rows * at::scalar_tensor(multipliers.embedding, rows.options());
   }
 
   std::unique_ptr<DecoderLayer> LoadLayer(int64_t layer, int64_t query_chunk) const override {
@@ -198,7 +235,7 @@ class ResidualDecoder final : public Decoder {
       return RunLinear(tap, {.module = modules[part], .weight = weights.at(part)}, no_padding,
                        input);
     };
-    const at::Tensor product = SwigluProduct(run(0, x), run(1, x));
+    const at::Tensor product = GatedProduct(run(0, x), run(1, x), config_.gate);
     return run(2, product);
   }
 

@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include <string>
+#include <utility>
 
 #include "calib/tensor_loader.h"
 #include "checkpoint/families/decoder_config.h"
@@ -23,6 +24,23 @@ at::Tensor RmsNormalizeF32(const at::Tensor& x, double eps);
 
 // The same times `weight` [K] (F32), rounded once to x's dtype.
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+// A norm that some layers have, over the last axis.
+class OptionalNorm {
+ public:
+  OptionalNorm() = default;
+  // `weight` [K]: F32, or undefined: the layer has none.
+  OptionalNorm(at::Tensor weight, double eps) : weight_(std::move(weight)), eps_(eps) {}
+
+  // RmsNorm(x), or x itself.
+  at::Tensor Of(const at::Tensor& x) const {
+    return weight_.defined() ? RmsNorm(x, weight_, eps_) : x;
+  }
+
+ private:
+  at::Tensor weight_;
+  double eps_ = 0;
+};
 
 }  // namespace vernier::calib
 

@@ -5,6 +5,8 @@
 #define VERNIER_CHECKPOINT_FAMILIES_DECODER_CONFIG_H_
 
 #include <cstdint>
+#include <limits>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -21,6 +23,11 @@ struct GroupedQueryConfig {
   bool output_bias = false;
   bool qk_norm = false;         // q_norm and k_norm over each head, before the rotation
   bool qk_norm_of_all = false;  // they are over the channels of all heads together
+  // Queries, keys and values are rows of one stored matrix (DecoderNames::fused_qkv), in that
+  // order.
+  bool fused = false;
+  bool interleaved = false;  // the rotation pairs neighbouring channels, not halves
+  double scale = 0;          // of scores; 0: 1 / sqrt(head_dim)
 };
 
 // Chooses which earlier tokens a query of latent attention sees (DeepSeek-V3.2).
@@ -55,6 +62,7 @@ struct AttentionBlock {
   AttentionKind kind = AttentionKind::kGroupedQuery;
   int64_t heads = 0;
   int64_t window = 0;                // last keys that a query sees, its own included; 0: all
+  std::optional<RopeConfig> rope;    // without: the model's
   GroupedQueryConfig grouped_query;  // of kGroupedQuery
   LatentAttentionConfig latent;      // of kLatent
 };
@@ -76,12 +84,31 @@ struct ExpertsConfig {
   double scaling_factor = 1;
 };
 
+// What becomes of a gate g.
+enum class GateKind {
+  kSilu,      // g * sigmoid(alpha * g)
+  kGelu,      // g times the normal distribution's share below g
+  kGeluTanh,  // the same approximated by a tangent (arXiv 1606.08415)
+};
+
+// A gated product: gate(min(g, limit)) * (clamp(u, -limit, limit) + up_offset).
+struct GateConfig {
+  GateKind kind = GateKind::kSilu;
+  double alpha = 1;
+  double limit = std::numeric_limits<double>::infinity();
+  double up_offset = 0;
+
+  bool operator==(const GateConfig&) const = default;
+};
+
 enum class FfnKind { kDense, kRouted };
 
 struct FfnBlock {
   FfnKind kind = FfnKind::kDense;
-  int64_t width = 0;      // of kDense: intermediate size
-  bool bias = false;      // of kDense
+  int64_t width = 0;  // of kDense: intermediate size
+  bool bias = false;  // of kDense
+  // Of kDense: gate and up are rows of one stored matrix (DecoderNames::fused_gate_up).
+  bool fused = false;
   ExpertsConfig experts;  // of kRouted
 };
 
@@ -102,12 +129,25 @@ struct GgufArchitecture {
   bool attention_scales = false, ffn_scales = false;
 };
 
+// Constants that some families multiply with.
+struct Multipliers {
+  double embedding = 1;
+  bool rounds_embedding = false;  // it is rounded to the embedding's dtype first
+  double residual = 1;            // what attention and FFN add to the residual
+  double logits = 1;
+  double logits_softcap = 0;  // c, if not 0: logits l become c * tanh(l / c)
+
+  bool operator==(const Multipliers&) const = default;
+};
+
 struct DecoderConfig {
   int64_t vocab_size = 0, hidden_size = 0;
   int64_t mtp_layers = 0;  // stored behind the decoder layers
   double norm_eps = 0;
   bool unit_offset_norms = false;  // a norm multiplies by 1 plus its stored weight
   bool tied_embeddings = false;    // the head is the embedding
+  GateConfig gate;                 // of all feed-forward networks
+  Multipliers multipliers;
   RopeConfig rope;
   DecoderNames names;
   // How the stacks of experts lie (StackRow), in checkpoints that have these and no single experts.
@@ -117,6 +157,10 @@ struct DecoderConfig {
 
   int64_t layers() const { return static_cast<int64_t>(blocks.size()); }
   const DecoderBlock& block(int64_t layer) const { return blocks.at(static_cast<size_t>(layer)); }
+  const RopeConfig& Rope(int64_t layer) const {
+    const std::optional<RopeConfig>& own = block(layer).attention.rope;
+    return own ? *own : rope;
+  }
 };
 
 }  // namespace vernier::checkpoint

@@ -48,8 +48,8 @@ void ReadNesting(const Json& json, const NestedPlace& place, DecoderConfig* conf
 }
 
 DecoderConfig ReadDecoderSizes(const ConfigReader& reader) {
-  reader.RequireValue("hidden_act", "silu");
   DecoderConfig config;
+  config.gate = ReadGate(reader, "hidden_act");
   config.vocab_size = reader.Integer("vocab_size");
   config.hidden_size = reader.Integer("hidden_size");
   const int64_t layers = reader.Integer("num_hidden_layers", 1, kMaxLayers);
@@ -60,6 +60,16 @@ DecoderConfig ReadDecoderSizes(const ConfigReader& reader) {
   config.norm_eps = reader.NumberOr("rms_norm_eps", 1e-6);
   config.tied_embeddings = reader.BooleanOr("tie_word_embeddings", false);
   return config;
+}
+
+GateConfig ReadGate(const ConfigReader& reader, std::string_view key) {
+  const Json* field = reader.Find(key);
+  if (field == nullptr) return {};
+  const std::string name = field->is_string() ? field->get<std::string>() : std::string();
+  if (name == "silu") return {};
+  if (name == "gelu") return {.kind = GateKind::kGelu};
+  if (name == "gelu_pytorch_tanh") return {.kind = GateKind::kGeluTanh};
+  reader.Fail(key, "is " + field->dump() + "; known are silu, gelu and gelu_pytorch_tanh");
 }
 
 void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> default_head_dim,

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "checkpoint/families/config_reader.h"
@@ -25,14 +26,17 @@ struct NestedPlace {
 // whichever part says so whether the head is the embedding. Leaves others as they are.
 void ReadNesting(const Json& json, const NestedPlace& place, DecoderConfig* config);
 
-// Sizes, norm, tied embeddings: what every family has. All blocks have a dense MLP and, as far as
-// heads are not read yet, attention to everything.
+// Sizes, norm, activation (hidden_act), tied embeddings: what every family has. All blocks have a
+// dense MLP and, as far as heads are not read yet, attention to everything.
 DecoderConfig ReadDecoderSizes(const ConfigReader& reader);
 
 // Heads of keys and values, and the head's size, of all blocks: `default_head_dim`, or hidden_size
 // / heads.
 void ReadGroupedQueryHeads(const ConfigReader& reader, std::optional<int64_t> default_head_dim,
                            DecoderConfig* config);
+
+// What `key` names: "silu", "gelu" or "gelu_pytorch_tanh"; silu where it is absent.
+GateConfig ReadGate(const ConfigReader& reader, std::string_view key);
 
 // Rotary embedding of the first channels of each head: partial_rotary_factor, or rotary_dim of
 // them. Heads' sizes are known.

@@ -14,10 +14,11 @@ struct DecoderNames {
   std::string last_norm = "model.norm";
   std::string head = "lm_head";
 
-  // Below a layer.
-  std::string attention_norm = "input_layernorm";
+  // Below a layer. Norms stand before attention and FFN, or behind them and before the residual
+  // takes what they put out, or both; empty: none.
+  std::string attention_norm = "input_layernorm", attention_post_norm;
   std::string attention = "self_attn";
-  std::string ffn_norm = "post_attention_layernorm";
+  std::string ffn_norm = "post_attention_layernorm", ffn_post_norm;
   std::string ffn = "mlp";
 
   // Below attention.
@@ -42,6 +43,9 @@ struct DecoderNames {
 
   // Below the experts, of all of them.
   std::string stacked_gate_up = "gate_up_proj", stacked_down = "down_proj";
+
+  // In place of q, k, v and of gate and up, where they are stored as one matrix.
+  std::string fused_qkv = "qkv_proj", fused_gate_up = "gate_up_proj";
 
   // Groups that engines fuse, beside their members.
   std::string qkv = "qkv", q_a_kv_a = "q_a_kv_a", gate_up = "gate_up";

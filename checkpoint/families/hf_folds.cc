@@ -1,5 +1,6 @@
 #include "checkpoint/families/hf_folds.h"
 
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -22,23 +23,32 @@ class HfFolds {
   }
 
  private:
+  // The norm before attention or FFN; empty: there is none.
+  std::string NormOf(int64_t layer, const std::string& name) const {
+    return name.empty() ? name : names_.Layer(layer) + name;
+  }
+
   void AddNorm(const std::string& norm, int64_t channels,
                const std::vector<std::string>& consumers) {
+    if (norm.empty()) return;
     AddFold(layout_, {.kind = FoldKind::kNorm, .channels = channels}, norm, consumers, folds_);
   }
 
   void AddUp(const std::string& mlp, int64_t width) {
+    // A product with a limit or an offset is not linear in up.
+    if (std::isfinite(config_.gate.limit) || config_.gate.up_offset != 0) return;
     AddFold(layout_, {.kind = FoldKind::kUp, .channels = width}, mlp + "." + names_.up,
             {mlp + "." + names_.down}, folds_);
   }
 
   void AddAttention(int64_t layer, const AttentionBlock& block) {
-    const std::string norm = names_.Layer(layer) + names_.attention_norm;
+    const std::string norm = NormOf(layer, names_.attention_norm);
     const std::string attention = names_.Attention(layer) + ".";
     if (block.kind == AttentionKind::kLatent) return AddLatent(norm, attention, block.latent);
+    const GroupedQueryConfig& heads = block.grouped_query;
+    if (heads.fused) return AddNorm(norm, config_.hidden_size, {attention + names_.fused_qkv});
     AddNorm(norm, config_.hidden_size,
             {attention + names_.q, attention + names_.k, attention + names_.v});
-    const GroupedQueryConfig& heads = block.grouped_query;
     AddFold(layout_,
             {.kind = FoldKind::kValue,
              .channels = heads.key_value_heads * heads.head_dim,
@@ -65,9 +75,12 @@ class HfFolds {
   }
 
   void AddFfn(int64_t layer, const FfnBlock& block) {
-    const std::string norm = names_.Layer(layer) + names_.ffn_norm;
+    const std::string norm = NormOf(layer, names_.ffn_norm);
     const std::string ffn = names_.Ffn(layer);
     if (block.kind == FfnKind::kRouted) return AddExperts(norm, layer, block.experts);
+    if (block.fused) {
+      return AddNorm(norm, config_.hidden_size, {ffn + "." + names_.fused_gate_up});
+    }
     AddNorm(norm, config_.hidden_size, {ffn + "." + names_.gate, ffn + "." + names_.up});
     AddUp(ffn, block.width);
   }

@@ -62,14 +62,20 @@ class HfRows {
     const DecoderBlock& block = config_.block(layer);
     const std::string prefix = names_.Layer(layer);
     rows_.Enter({.layer = static_cast<int>(layer)});
-    AddNorm(prefix + names_.attention_norm, config_.hidden_size, "attn_norm.weight");
+    const auto add_norm = [&](const std::string& name, std::string_view gguf) {
+      if (!name.empty()) AddNorm(prefix + name, config_.hidden_size, gguf);
+    };
+    add_norm(names_.attention_norm, "attn_norm.weight");
     AddAttention(names_.Attention(layer), block.attention);
-    AddNorm(prefix + names_.ffn_norm, config_.hidden_size, "ffn_norm.weight");
+    add_norm(names_.attention_post_norm, "post_attention_norm.weight");
+    add_norm(names_.ffn_norm, "ffn_norm.weight");
     if (block.routed()) {
       AddExperts(layer, block.ffn.experts);
     } else {
-      AddMlp(names_.Ffn(layer), block.ffn.width, Role::kDenseMlp, kGgufMlp, block.ffn.bias);
+      AddMlp(names_.Ffn(layer), block.ffn.width, Role::kDenseMlp, kGgufMlp, block.ffn.bias,
+             block.ffn.fused);
     }
+    add_norm(names_.ffn_post_norm, "post_ffw_norm.weight");
   }
 
   void AddAttention(const std::string& module, const AttentionBlock& block) {
@@ -104,12 +110,17 @@ class HfRows {
   void AddGroupedQuery(const std::string& module, int64_t heads, const GroupedQueryConfig& c) {
     const int64_t hidden = config_.hidden_size;
     const int64_t queries = heads * c.head_dim, keys = c.key_value_heads * c.head_dim;
-    AddProjection(module, names_.q, queries, hidden, names_.qkv, c.qkv_bias,
-                  Rotated("attn_q.weight", "attn_q.bias", c.head_dim));
-    AddProjection(module, names_.k, keys, hidden, names_.qkv, c.qkv_bias,
-                  Rotated("attn_k.weight", "attn_k.bias", c.head_dim));
-    AddProjection(module, names_.v, keys, hidden, names_.qkv, c.qkv_bias,
-                  {.name = "attn_v.weight", .second = "attn_v.bias"});
+    if (c.fused) {
+      AddProjection(module, names_.fused_qkv, queries + 2 * keys, hidden, "", c.qkv_bias,
+                    {.name = "attn_qkv.weight", .second = "attn_qkv.bias"});
+    } else {
+      AddProjection(module, names_.q, queries, hidden, names_.qkv, c.qkv_bias,
+                    Rotated("attn_q.weight", "attn_q.bias", c.head_dim));
+      AddProjection(module, names_.k, keys, hidden, names_.qkv, c.qkv_bias,
+                    Rotated("attn_k.weight", "attn_k.bias", c.head_dim));
+      AddProjection(module, names_.v, keys, hidden, names_.qkv, c.qkv_bias,
+                    {.name = "attn_v.weight", .second = "attn_v.bias"});
+    }
     AddProjection(module, names_.o, hidden, queries, "", c.output_bias,
                   {.name = "attn_output.weight", .second = "attn_output.bias"});
     if (!c.qk_norm) return;
@@ -159,7 +170,7 @@ class HfRows {
   }
 
   void AddMlp(const std::string& module, int64_t width, Role role, const GgufMlp& gguf,
-              bool bias = false) {
+              bool bias = false, bool fused = false) {
     const auto add = [&](const std::string& name, int64_t rows, int64_t columns,
                          std::string_view group, const GgufPair& of) {
       rows_.AddLinear(module, name, rows, columns, role, group).gguf = {
@@ -167,8 +178,12 @@ class HfRows {
       if (!bias) return;
       rows_.Add(module + "." + name + ".bias", {rows}, role).gguf = {.name = of.bias, .f32 = true};
     };
-    add(names_.gate, width, config_.hidden_size, names_.gate_up, gguf.gate);
-    add(names_.up, width, config_.hidden_size, names_.gate_up, gguf.up);
+    if (fused) {  // llama.cpp splits what ffn_up makes
+      add(names_.fused_gate_up, 2 * width, config_.hidden_size, "", gguf.up);
+    } else {
+      add(names_.gate, width, config_.hidden_size, names_.gate_up, gguf.gate);
+      add(names_.up, width, config_.hidden_size, names_.gate_up, gguf.up);
+    }
     add(names_.down, config_.hidden_size, width, "", gguf.down);
   }
 

@@ -84,14 +84,15 @@ TEST_P(FoldInvariance, LogitsStayWhatTheyAre) {
   EXPECT_LT(RelativeError(RunModel(*folded.decoder, batch).logits, logits), 1e-5);
 }
 
-// Every layer has its norms' and its MLPs'.
+// Every layer has its norms' and its MLPs', unless norms stand behind or matrices are stored as
+// one.
 TEST_P(FoldInvariance, EveryLayerIsFolded) {
   const LoadedModel model(kTestModels / GetParam(), at::kFloat);
   std::map<int, int> by_layer;
   for (const Fold& fold : model.source.family->Folds(model.source.layout)) ++by_layer[fold.layer];
   if (by_layer.empty()) GTEST_SKIP() << "the family has no folds";
   EXPECT_EQ(static_cast<int64_t>(by_layer.size()), model.decoder->Layers());
-  for (const auto& [layer, count] : by_layer) EXPECT_GE(count, 3) << layer;
+  for (const auto& [layer, count] : by_layer) EXPECT_GE(count, 2) << layer;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, FoldInvariance, ::testing::ValuesIn(TestModelNames()),

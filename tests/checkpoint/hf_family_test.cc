@@ -215,7 +215,7 @@ TEST(HfFamily, NamesTheFieldAtFault) {
       {"tiny-llama", "/hidden_size", nullptr, "hidden_size"},
       {"tiny-llama", "/num_key_value_heads", 3, "num_key_value_heads"},
       {"tiny-llama", "/head_dim", 33, "head_dim"},
-      {"tiny-llama", "/hidden_act", "gelu", "hidden_act"},
+      {"tiny-llama", "/hidden_act", "relu2", "hidden_act"},
       {"tiny-llama", "/attention_bias", "yes", "attention_bias"},
       {"tiny-llama", "/rope_parameters/rope_type", "dynamic", "rope_parameters.rope_type"},
       {"tiny-llama", "/rope_parameters/factor", nullptr, "rope_parameters.factor"},

@@ -11,6 +11,7 @@
 #include "audit/engines/model_facts.h"
 #include "audit/rules.h"
 #include "checkpoint/config_facts.h"
+#include "checkpoint/families/decoder_config.h"
 #include "checkpoint/families/skipped_tensors.h"
 
 namespace vernier::audit {
@@ -67,6 +68,12 @@ constexpr size_t kExpertProjections = 3;
 constexpr std::array<std::string_view, 4> kTowers = {"vision", "visual", "audio",
                                                      "multi_modal_projector"};
 
+// Whether a model of this kind is never without the MTP layers that its config.json announces.
+bool HoldsMtp(const Subject& subject) {
+  const checkpoint::DecoderConfig* decoder = subject.family->Decoder();
+  return subject.KnowsModel() && (decoder == nullptr || decoder->mtp_layers > 0);
+}
+
 // DeepSeek's name; other models have others (checkpoint/config_facts.h).
 constexpr std::string_view kMtpField = "num_nextn_predict_layers";
 
@@ -82,7 +89,7 @@ void CheckMtp(const Subject& subject, FindingList* findings) {
   const std::string field = count ? count->name : std::string(kMtpField);
   const std::string numbers =
       field + " (" + std::to_string(announced) + ", but " + std::to_string(held) + " stored)";
-  const Defect& missing = subject.KnowsModel() ? kMtpMissing : kMtpMissingElsewhere;
+  const Defect& missing = HoldsMtp(subject) ? kMtpMissing : kMtpMissingElsewhere;
   if (announced > held) findings->Add(missing, numbers);
   if (announced < held) findings->Add(kMtpUnannounced, numbers);
 }

@@ -47,9 +47,7 @@ DecoderConfig ParseMinimaxM2Config(const Json& json) {
   RequireKnownMinimax(reader);
   DecoderConfig config = ReadDecoderSizes(reader);
   SetNames(&config.names);
-  if (reader.BooleanOr("use_mtp", true)) {
-    config.mtp_layers = reader.IntegerOr("num_mtp_modules", 0, 0, kMaxLayers);
-  }
+  config.mtp_layers = 0;  // releases hold none of the num_mtp_modules that they announce
   ReadGroupedQueryHeads(reader, kMinimaxHeadDim, &config);
   ReadPartialRope(reader, {.theta = kMinimaxTheta, .partial_factor = 1.0}, &config);
   for (DecoderBlock& block : config.blocks) {

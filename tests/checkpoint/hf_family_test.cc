@@ -187,6 +187,12 @@ TEST(HfFamily, ReadsWhichIndexersAreSharedOfAnyForm) {
   EXPECT_EQ(shares(ConfigOf("glm_moe_dsa")), "FFF");
 }
 
+TEST(HfFamily, KnowsWhichReleasesHoldMtpLayers) {
+  EXPECT_EQ(ParseConfig(ConfigOf("glm4_moe")).mtp_layers, 1);
+  EXPECT_EQ(ParseConfig(ConfigOf("deepseek_v32_fp8")).mtp_layers, 1);
+  EXPECT_EQ(ParseConfig(ConfigOf("minimax_m2")).mtp_layers, 0) << "announced alone";
+}
+
 TEST(HfFamily, DerivesWhatYarnLeavesOut) {
   Json config = ConfigOf("tiny-deepseek-v3");
   const RopeConfig equal = ParseConfig(config).rope;

@@ -160,8 +160,10 @@ TEST(DeepseekV4Family, Dims) {
 }
 
 TEST(Registry, NamesTheKnownTypes) {
-  EXPECT_THAT(KnownModelTypes(), ElementsAre("deepseek_v3", "deepseek_v4", "llama", "mistral",
-                                             "mixtral", "qwen2", "qwen3", "qwen3_moe"));
+  EXPECT_THAT(KnownModelTypes(),
+              ElementsAre("deepseek_v3", "deepseek_v32", "deepseek_v4", "glm4_moe", "glm_moe_dsa",
+                          "kimi_k2", "kimi_k25", "llama", "minimax_m2", "mistral", "mixtral",
+                          "qwen2", "qwen3", "qwen3_moe"));
   EXPECT_EQ(MakeFamily(TinyConfig())->model_type(), "deepseek_v4");
   Json config = TinyConfig();
   config["model_type"] = "deepseek_v9";

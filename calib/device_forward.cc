@@ -137,8 +137,7 @@ at::Tensor DeviceForward::Rotate(const at::Tensor& x, const at::Tensor& cos, con
   if (x.numel() == 0) return out;
   const c10::DeviceGuard current(x.device());
   const at::Tensor from = Packed(x), cosines = Packed(cos), sines = Packed(sin);
-  const int64_t width = x.size(-1), pairs = cos.size(-1);
-  const int64_t heads_axis = per_head ? -2 : -1;
+  const int64_t width = x.size(-1), pairs = cos.size(-1), heads_axis = per_head ? -2 : -1;
   assert(cos.size(0) >= x.size(heads_axis - 1));
   const bool fours = width % kFour == 0 && pairs % kFour == 0 && begin % kFour == 0;
   Rotation rotation = {.rows = x.numel() / width,

@@ -102,8 +102,9 @@ TEST_P(FamilyLoop, PaddingChangesNothingForRealTokens) {
 INSTANTIATE_TEST_SUITE_P(Models, FamilyLoop,
                          ::testing::Combine(::testing::ValuesIn(kTestDevices),
                                             ::testing::Values("tiny-llama", "mixtral_window",
-                                                              "tiny-qwen3-moe",
-                                                              "tiny-deepseek-v3")),
+                                                              "tiny-qwen3-moe", "tiny-deepseek-v3",
+                                                              "minimax_m2", "kimi_k2",
+                                                              "deepseek_v32")),
                          [](const auto& info) {
                            std::string name =
                                DeviceName(std::get<0>(info.param)) + "_" + std::get<1>(info.param);

@@ -70,8 +70,8 @@ TEST_F(LightningIndexerTest, SeesAllOfAsManyAsItChooses) {
 
 TEST(SharedIndexer, RefusesMoreTokensThanItChooses) {
   const LoadedModel model(kTestModels / "glm_moe_dsa_shared", at::kFloat);
-  EXPECT_NO_THROW(RunModel(*model.decoder, {at::zeros({1, 64}, at::kLong), {}}));
-  EXPECT_VERNIER_ERROR(RunModel(*model.decoder, {at::zeros({1, 65}, at::kLong), {}}),
+  EXPECT_NO_THROW(RunModel(*model.decoder, {at::zeros({1, 256}, at::kLong), {}}));
+  EXPECT_VERNIER_ERROR(RunModel(*model.decoder, {at::zeros({1, 257}, at::kLong), {}}),
                        ErrorCode::kBadConfig, "index_topk");
 }
 

@@ -304,7 +304,7 @@ VARIANTS = {
         glm_moe_dsa(num_hidden_layers=3, vocab_size=64), 121,
         controls=[{"index_topk": 12}, {"index_topk": 48}]),
     "glm_moe_dsa_shared": Variant(
-        glm_moe_dsa(num_hidden_layers=4, index_topk=64, index_topk_freq=2,
+        glm_moe_dsa(num_hidden_layers=4, index_topk=256, index_topk_freq=2,
                     index_skip_topk_offset=1, vocab_size=64, n_routed_experts=3,
                     moe_intermediate_size=16, n_shared_experts=2), 122, rewritten=True,
         controls=[{"index_topk": 24}]),

@@ -25,7 +25,7 @@ struct Rotation {
 };
 struct Sight {
   long long columns, begin, first, window;
-  unsigned group, queries;
+  unsigned group, queries, shared;
 };
 struct StoredLayout {
   unsigned rows, columns, block_rows, block_columns, scale_columns;
@@ -159,7 +159,8 @@ at::Tensor DeviceForward::Rotate(const at::Tensor& x, const at::Tensor& cos, con
   return out;
 }
 
-void DeviceForward::Softmax(const at::Tensor& p, const Before& sees, double scale) const {
+void DeviceForward::Softmax(const at::Tensor& p, const Before& sees, double scale,
+                            const at::Tensor& sinks) const {
   assert(p.is_contiguous() && p.scalar_type() == at::kFloat);
   if (p.numel() == 0) return;
   const c10::DeviceGuard current(p.device());
@@ -169,10 +170,14 @@ void DeviceForward::Softmax(const at::Tensor& p, const Before& sees, double scal
                  .first = sees.first,
                  .window = sees.window,
                  .group = static_cast<unsigned>(sees.group),
-                 .queries = static_cast<unsigned>(sees.queries)};
+                 .queries = static_cast<unsigned>(sees.queries),
+                 .shared = static_cast<unsigned>(sees.shared)};
+  const at::Tensor extra = sinks.defined() ? sinks.contiguous() : sinks;
+  assert(!extra.defined() || extra.numel() == sees.shared * sees.group);
+  const float* sink = extra.defined() ? extra.data_ptr<float>() : nullptr;
   auto factor = static_cast<float>(scale);
   kernels_->Launch("softmax_before", GridOfRows(p.numel() / p.size(-1), p.size(-1)),
-                   {&scores, &sight, &factor});
+                   {&scores, &sight, &sink, &factor});
 }
 
 void DeviceForward::Softmax(const at::Tensor& p, const at::Tensor& visible, const at::Tensor& sink,

@@ -56,9 +56,12 @@ class DeviceForward {
   // of them if that is not 0.
   struct Before {
     int64_t group = 1, queries = 1, begin = 0, first = 0, window = 0;
+    int64_t shared = 1;  // row r is of head (r / group / queries % shared) * group + r % group
   };
-  // In place: softmax of scale * p over the last axis; p is contiguous F32.
-  void Softmax(const at::Tensor& p, const Before& sees, double scale) const;
+  // In place: softmax of scale * p over the last axis; p is contiguous F32. `sinks`, if it is
+  // defined: a score of each head [shared * group] F32 that has no value.
+  void Softmax(const at::Tensor& p, const Before& sees, double scale,
+               const at::Tensor& sinks = {}) const;
   // p [..., C, heads, K] sees what `visible` [..., C, K] (bool) says, and a score `sink` [heads]
   // (F32) that has no value.
   void Softmax(const at::Tensor& p, const at::Tensor& visible, const at::Tensor& sink,

@@ -248,15 +248,17 @@ __device__ void Softmax(float* row, long long columns, float scale, const float*
 // itself and what is before, the last `window` of it if that is not 0.
 struct Sight {
   long long columns, begin, first, window;
-  unsigned group, queries;
+  unsigned group, queries, shared;
 };
 
-extern "C" __global__ void softmax_before(float* p, Sight sight, float scale) {
+// `sinks`, if it is not null: of head (r / group / queries % shared) * group + r % group.
+extern "C" __global__ void softmax_before(float* p, Sight sight, const float* sinks, float scale) {
   const unsigned of_chunk = blockIdx.x / sight.group % sight.queries;
   const long long query = sight.begin + of_chunk - sight.first;
   const long long oldest = sight.window == 0 ? 0 : query - sight.window + 1;
-  const float* no_sink = 0;
-  Softmax(p + blockIdx.x * sight.columns, sight.columns, scale, no_sink,
+  const unsigned head = blockIdx.x / sight.group / sight.queries % sight.shared;
+  const float* sink = sinks == 0 ? 0 : sinks + head * sight.group + blockIdx.x % sight.group;
+  Softmax(p + blockIdx.x * sight.columns, sight.columns, scale, sink,
           [&](long long i) { return i <= query && i >= oldest; });
 }
 

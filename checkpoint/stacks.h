@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -36,6 +37,11 @@ inline constexpr auto kStackedScales = std::to_array<StackSuffix>({
     {"_input_scale", ".input_scale"},
     {"_scale", ".weight_scale"},
 });
+
+// What parts are called of a tensor X<stored> beside a stack X, or of the stack itself (""):
+// ".weight",
+// ".weight_scale", ".bias". Nothing for another name.
+std::optional<std::string_view> PartSuffix(std::string_view stored);
 
 // How a family stores experts: X.experts.<name> [E, N, K] holds X.experts.e.<leaf>.weight of every
 // expert e.
@@ -92,7 +98,8 @@ struct NamedPart {
 };
 
 // A stored stack: X.experts.<name> or X.experts.<name>_blocks, and the scales beside it
-// (X_scale_inv, X_weight_scale, X_weight_scale_2, X_input_scale, X_scales).
+// (X_scale_inv, X_weight_scale, X_weight_scale_2, X_input_scale, X_scales) and biases (X_bias).
+// Biases may be alone, beside experts that are stored one by one.
 struct Stack {
   struct Member {
     size_t stored = 0;        // index of the tensor
@@ -106,7 +113,8 @@ struct Stack {
   size_t values() const { return members.front().stored; }
 };
 
-// Those among tensors 0..count - 1 that rows describe and that have values. `info` outlives them.
+// Those among tensors 0..count - 1 that rows describe and that have values or biases. `info`
+// outlives them.
 std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo&(size_t)>& info,
                               std::span<const StackRow> rows);
 

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "checkpoint/families/decoder_config.h"
 #include "recipes/target_format.h"
 
 namespace vernier::recipes {
@@ -86,6 +87,19 @@ class OddSides {
   int64_t count_ = 0;
 };
 
+// Empty where engines load the routed experts that are quantised, or none are.
+std::string SingleExpertsWarning(const SourceModel& source, const Plan& plan) {
+  const checkpoint::DecoderConfig* decoder = source.family->Decoder();
+  if (decoder == nullptr || decoder->experts_obstacle.empty()) return {};
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const Format format = plan.weights[i].format;
+    if (source.layout.weights[i].role != Role::kRoutedExpert || !IsQuantised(format)) continue;
+    return fmt::format("routed experts in {}: {}", TargetFormatName(format),
+                       decoder->experts_obstacle);
+  }
+  return {};
+}
+
 }  // namespace
 
 void CheckExperts(const SourceModel& source, const Recipe& recipe, const Plan& plan) {
@@ -107,7 +121,10 @@ void CheckExperts(const SourceModel& source, const Recipe& recipe, const Plan& p
 }
 
 std::vector<std::string> EngineWarnings(const SourceModel& source, const Plan& plan) {
-  return OddSides(source, plan).Warnings();
+  std::vector<std::string> warnings = OddSides(source, plan).Warnings();
+  const std::string single = SingleExpertsWarning(source, plan);
+  if (!single.empty()) warnings.push_back(single);
+  return warnings;
 }
 
 }  // namespace vernier::recipes

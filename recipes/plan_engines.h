@@ -16,7 +16,9 @@ namespace vernier::recipes {
 // source's own convention, are not looked at.
 void CheckExperts(const checkpoint::SourceModel& source, const Recipe& recipe, const Plan& plan);
 
-// A sentence about each thing that one engine refuses and another loads: FP8 blocks that do not
+// A sentence about each thing that one engine refuses and another may load: routed experts written
+// one by one of a family whose experts engines load stacked (DecoderConfig::experts_obstacle), FP8
+// blocks that do not
 // divide a side of a weight. Engines want whole ones where an expert's gate and up projections meet
 // and where the next part of a fused matrix begins, some of all columns too
 // (Dialect::strict_about_blocks).

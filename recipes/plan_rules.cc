@@ -197,7 +197,8 @@ std::vector<TogetherSet> ExpertLayers(const ModelLayout& layout) {
   std::map<int, TogetherSet> by_layer;
   for (size_t i = 0; i < layout.weights.size(); ++i) {
     const LogicalWeight& weight = layout.weights[i];
-    if (weight.role != Role::kRoutedExpert) continue;
+    const bool is_bias = weight.expert >= 0 && !weight.linear;
+    if (weight.role != Role::kRoutedExpert || is_bias) continue;
     TogetherSet& set = by_layer[weight.layer];
     set.name = fmt::format("routed experts of layer {}", weight.layer);
     set.weights.push_back(i);

@@ -34,11 +34,10 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
       query_chunk_(query_chunk),
       scale_(config_.scale > 0 ? config_.scale
                                : 1.0 / std::sqrt(static_cast<double>(config_.head_dim))),
-      rope_factor_(config.Rope(layer).attention_factor),
       qkv_(LoadProjections(loader, config.names, module_, config.block(layer).attention)),
       o_(loader, module_ + "." + config.names.o, config_.output_bias),
-      rope_frequencies_(
-          RopeFrequencies(config.Rope(layer), config.Rope(layer).RotaryDim(config_.head_dim))) {
+      rope_(config.Rope(layer), config_.head_dim) {
+  if (config_.sinks) sinks_ = loader.LoadExact(module_ + "." + config.names.sinks);
   if (!config_.qk_norm) return;
   const auto load = [&](const std::string& name) {
     return OptionalNorm(LoadNorm(loader, config, module_ + "." + name), config.norm_eps);
@@ -48,14 +47,22 @@ GroupedQueryAttention::GroupedQueryAttention(const TensorLoader& loader,
 }
 
 at::Tensor GroupedQueryAttention::ToHeads(const at::Tensor& rows, int64_t heads,
-                                          const OptionalNorm& norm, const RopeTable& rope) const {
+                                          const OptionalNorm& norm, const BatchRotation& rope,
+                                          int64_t begin) const {
   const auto split = [&](const at::Tensor& x) {
     return x.view({rows.size(0), -1, heads, config_.head_dim});
   };
-  return Rotate(config_.qk_norm_of_all ? split(norm.Of(rows)) : norm.Of(split(rows)), rope,
-                /*per_head=*/true,
-                config_.interleaved ? RopePairs::kNeighbours : RopePairs::kHalves,
-                RopePlace::kFirst);
+  return rope.Rotate(config_.qk_norm_of_all ? split(norm.Of(rows)) : norm.Of(split(rows)), begin,
+                     config_.interleaved ? RopePairs::kNeighbours : RopePairs::kHalves);
+}
+
+at::Tensor GroupedQueryAttention::Grown(const at::Tensor& q, int64_t first) const {
+  const checkpoint::QueryGrowth& growth = config_.growth;
+  if (growth.beta == 0) return q;
+  const at::Tensor positions =
+      at::arange(first, first + q.size(1), q.options().dtype(at::kFloat)).div_(growth.positions);
+  const at::Tensor factors = at::floor(positions).log1p_().mul_(growth.beta).add_(1);
+  return q * factors.to(q.scalar_type()).view({-1, 1, 1});
 }
 
 at::Tensor GroupedQueryAttention::Cached(std::string_view cache, const at::Tensor& rows,
@@ -67,18 +74,18 @@ at::Tensor GroupedQueryAttention::Cached(std::string_view cache, const at::Tenso
 at::Tensor GroupedQueryAttention::Forward(const at::Tensor& x, const TokenBatch& batch,
                                           KeyValues& past, Tap& tap) const {
   const int64_t length = x.size(1), first = past.length();
-  const RopeTable rope =
-      MakeRopeTable(rope_frequencies_, first, first + length, x.device(), rope_factor_);
+  const BatchRotation rope = rope_.For(batch, x.size(0), first, length, x.device());
   const std::vector<at::Tensor> inputs = qkv_.TakeInputs(x, batch, tap);
   const at::Tensor k =
-      ToHeads(qkv_.Apply(kKeys, inputs[kKeys]), config_.key_value_heads, k_norm_, rope);
+      ToHeads(qkv_.Apply(kKeys, inputs[kKeys]), config_.key_value_heads, k_norm_, rope, 0);
   const at::Tensor keys = Cached(checkpoint::kKeyCache, k.flatten(2), batch, tap);
   past.Append(keys,
               Cached(checkpoint::kValueCache, qkv_.Apply(kValues, inputs[kValues]), batch, tap));
   return InChunks(length, query_chunk_, [&](int64_t begin, int64_t end) {
     const at::Tensor q = ToHeads(qkv_.Apply(kQueries, inputs[kQueries].slice(1, begin, end)),
-                                 heads_, q_norm_, rope.Slice(begin, end));
-    const at::Tensor out = past.Attend(q, first + begin, window_, scale_);
+                                 heads_, q_norm_, rope, begin);
+    const at::Tensor out =
+        past.Attend(Grown(q, first + begin), first + begin, window_, scale_, sinks_);
     return o_.Run(out.flatten(2), batch.Positions(begin, end), tap);
   });
 }

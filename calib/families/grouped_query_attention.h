@@ -12,7 +12,7 @@
 #include "calib/families/parallel_linear.h"
 #include "calib/families/residual_decoder.h"
 #include "calib/families/rms_norm.h"
-#include "calib/families/rope.h"
+#include "calib/families/sequence_rope.h"
 #include "checkpoint/families/decoder_config.h"
 
 namespace vernier::calib {
@@ -30,9 +30,11 @@ class GroupedQueryAttention final : public Attention {
 
  private:
   // Rows of a projection [B, S, n * d] as n heads [B, S, n, d], normalised if the model does that,
-  // and rotated.
+  // and rotated as positions of `rope` from `begin` on.
   at::Tensor ToHeads(const at::Tensor& rows, int64_t heads, const OptionalNorm& norm,
-                     const RopeTable& rope) const;
+                     const BatchRotation& rope, int64_t begin) const;
+  // Queries [B, P, h, d] of positions from `first` on, multiplied by their growth.
+  at::Tensor Grown(const at::Tensor& q, int64_t first) const;
   // [B, S, n * d], shown to the tap as `cache` -> [B, S, n, d].
   at::Tensor Cached(std::string_view cache, const at::Tensor& rows, const TokenBatch& batch,
                     Tap& tap) const;
@@ -40,11 +42,12 @@ class GroupedQueryAttention final : public Attention {
   std::string module_;
   checkpoint::GroupedQueryConfig config_;
   int64_t heads_, window_, query_chunk_;
-  double scale_, rope_factor_;
+  double scale_;
   ParallelLinear qkv_;
   LinearLayer o_;
   OptionalNorm q_norm_, k_norm_;
-  at::Tensor rope_frequencies_;
+  SequenceRope rope_;
+  at::Tensor sinks_;  // [heads], F32; undefined without
 };
 
 }  // namespace vernier::calib

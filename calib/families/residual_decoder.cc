@@ -43,6 +43,8 @@ std::unique_ptr<Router> MakeRouter(const TensorLoader& loader, const DecoderConf
   switch (experts.router) {
     case checkpoint::RouterKind::kSoftmax:
       return std::make_unique<SoftmaxRouter>(loader, experts, module);
+    case checkpoint::RouterKind::kTopSoftmax:
+      return std::make_unique<TopSoftmaxRouter>(loader, experts, module);
     case checkpoint::RouterKind::kGroupedSigmoid:
       return std::make_unique<GroupLimitedRouter>(loader, experts, module,
                                                   module + "." + config.names.correction_bias);
@@ -175,7 +177,12 @@ class ResidualHead final : public Head {
     at::Tensor logits = ProjectToVocabulary(RmsNorm(hidden, norm_, norm_eps_), projection_);
     if (multipliers_.logits != 1) logits.mul_(multipliers_.logits);
     const double cap = multipliers_.logits_softcap;
-    return cap == 0 ? logits : logits.div_(cap).tanh_().mul_(cap);
+    if (cap == 0) return logits;
+    const at::Tensor rows = logits.view({-1, logits.size(-1)});
+    ForRowTiles(
+        rows.device(), rows.size(0), RowsOfTile(rows.device(), rows.size(1)),
+        [&](int64_t begin, int64_t end) { rows.slice(0, begin, end).div_(cap).tanh_().mul_(cap); });
+    return logits;
   }
 
  private:
@@ -221,8 +228,13 @@ class ResidualDecoder final : public Decoder {
 
   ExpertWeights LoadExpert(int64_t layer, int64_t expert) const override {
     ExpertWeights weights;
-    for (const std::string& module : ExpertModules(layer, expert)) {
+    const std::vector<std::string> modules = ExpertModules(layer, expert);
+    for (const std::string& module : modules) {
       weights.push_back(loader_->LoadAhead(module + ".weight"));
+    }
+    if (!config_.block(layer).ffn.experts.bias) return weights;
+    for (const std::string& module : modules) {
+      weights.push_back(loader_->LoadAhead(module + ".bias"));
     }
     return weights;
   }
@@ -232,8 +244,11 @@ class ResidualDecoder final : public Decoder {
     const std::vector<std::string> modules = ExpertModules(layer, expert);
     const TokenBatch no_padding;
     const auto run = [&](size_t part, const at::Tensor& input) {
-      return RunLinear(tap, {.module = modules[part], .weight = weights.at(part)}, no_padding,
-                       input);
+      const at::Tensor& weight = weights.at(part);
+      const at::Tensor taken =
+          TakeInput(tap, {.module = modules[part], .weight = weight}, no_padding, input);
+      const size_t bias = modules.size() + part;
+      return Linear(taken, weight, bias < weights.size() ? weights[bias] : at::Tensor());
     };
     const at::Tensor product = GatedProduct(run(0, x), run(1, x), config_.gate);
     return run(2, product);
@@ -244,7 +259,7 @@ class ResidualDecoder final : public Decoder {
   }
 
  private:
-  // Gate, up and down: the order of an expert's weights.
+  // Gate, up and down: the order of an expert's weights, and of their biases behind them.
   std::vector<std::string> ExpertModules(int64_t layer, int64_t expert) const {
     const DecoderNames& names = config_.names;
     const std::string prefix = names.Expert(layer, expert) + ".";

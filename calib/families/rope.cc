@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "calib/device_forward.h"
 #include "calib/families/row_tiles.h"
@@ -50,6 +51,13 @@ at::Tensor Llama3Frequencies(const RopeConfig& config, const at::Tensor& plain) 
   return (1.0 - kept) * (plain / config.factor) + kept * plain;
 }
 
+at::Tensor LongFactors(const std::vector<double>& factors) {
+  const auto count = static_cast<int64_t>(factors.size());
+  const at::Tensor values = at::empty({count}, at::kDouble);
+  std::ranges::copy(factors, values.data_ptr<double>());
+  return values.to(at::kFloat);
+}
+
 }  // namespace
 
 RopeTable RopeTable::Slice(int64_t begin, int64_t end, int64_t step) const {
@@ -58,7 +66,7 @@ RopeTable RopeTable::Slice(int64_t begin, int64_t end, int64_t step) const {
 
 RopeTable RopeTable::Inverse() const { return {cos, -sin}; }
 
-at::Tensor RopeFrequencies(const RopeConfig& config, int64_t rope_dim) {
+at::Tensor RopeFrequencies(const RopeConfig& config, int64_t rope_dim, bool far) {
   const at::Tensor exponents =
       at::arange(0, rope_dim, 2, at::kFloat) / static_cast<double>(rope_dim);
   const at::Tensor periods = at::pow(at::Scalar(config.theta), exponents);
@@ -71,6 +79,8 @@ at::Tensor RopeFrequencies(const RopeConfig& config, int64_t rope_dim) {
       return Llama3Frequencies(config, periods.reciprocal());
     case RopeType::kYarn:
       return YarnFrequencies(config, periods, rope_dim);
+    case RopeType::kLong:
+      return (LongFactors(far ? config.long_factors : config.short_factors) * periods).reciprocal();
   }
   return periods.reciprocal();
 }

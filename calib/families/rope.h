@@ -32,8 +32,9 @@ struct RopeTable {
 
 // The angle per position of each pair of `rope_dim` channels, F32 [rope_dim / 2] on the host.
 // kLlama3: Llama 3.1's ramp between two wavelengths. kYarn: arXiv 2309.00071, with a ramp over the
-// channels.
-at::Tensor RopeFrequencies(const checkpoint::RopeConfig& config, int64_t rope_dim);
+// channels. kLong: arXiv 2402.13753, `far`: for a sequence beyond the original positions.
+at::Tensor RopeFrequencies(const checkpoint::RopeConfig& config, int64_t rope_dim,
+                           bool far = false);
 
 // Rotations for positions [begin, end), on `device`; cos and sin are multiplied by `factor`
 // (RopeConfig::attention_factor).

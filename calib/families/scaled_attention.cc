@@ -37,6 +37,7 @@ struct Sight {
   int64_t begin = 0;   // position of the first query
   int64_t window = 0;  // 0: none
   double scale = 1;
+  at::Tensor sinks = {};  // [n, g] F32, if there are any
 };
 
 // In place: the softmax of scaled scores p [B n, C, g, K] of keys from position `first` on.
@@ -51,8 +52,16 @@ void SoftmaxOfSeen(at::Tensor p, int64_t first, const Sight& sight) {
             Visible(sight.begin, masked, end, sight.window, p.device()).logical_not().unsqueeze(1),
             -std::numeric_limits<double>::infinity());
   }
-  p.sub_(p.amax(-1, /*keepdim=*/true)).exp_();
-  p.div_(p.sum(-1, /*keepdim=*/true));
+  if (!sight.sinks.defined()) {
+    p.sub_(p.amax(-1, /*keepdim=*/true)).exp_();
+    p.div_(p.sum(-1, /*keepdim=*/true));
+    return;
+  }
+  const int64_t sequences = p.size(0) / sight.sinks.size(0);
+  const at::Tensor sinks = sight.sinks.repeat({sequences, 1}).unsqueeze(1).unsqueeze(-1);
+  const at::Tensor largest = at::maximum(p.amax(-1, /*keepdim=*/true), sinks);
+  p.sub_(largest).exp_();
+  p.div_(p.sum(-1, /*keepdim=*/true).add_((sinks - largest).exp_()));
 }
 
 // q [B, C, n, g, d]: g query heads of each of n key heads; keys [B, n, S, d], values [B, n, S, v],
@@ -76,8 +85,9 @@ at::Tensor AttendHeads(const at::Tensor& q, const at::Tensor& keys, const at::Te
                      .queries = queries,
                      .begin = sight.begin,
                      .first = first,
-                     .window = sight.window},
-                    sight.scale);
+                     .window = sight.window,
+                     .shared = shared},
+                    sight.scale, sight.sinks);
   } else {
     SoftmaxOfSeen(p.view({batch * shared, queries, group, -1}), first, sight);
   }
@@ -94,17 +104,18 @@ void KeyValues::Append(const at::Tensor& keys, const at::Tensor& values) {
   length_ += keys.size(1);
 }
 
-at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
-                             double scale) const {
+at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window, double scale,
+                             const at::Tensor& sinks) const {
   const int64_t batch = q.size(0), queries = q.size(1), heads = q.size(2);
   const int64_t shared = keys_.size(1);
   assert(heads % shared == 0);
   const at::Tensor grouped = q.view({batch, queries, shared, heads / shared, -1});
   const at::Tensor out =
       at::empty({batch, queries, shared, heads / shared, values_.size(-1)}, q.options());
+  const at::Tensor by_key = sinks.defined() ? sinks.view({shared, -1}) : sinks;
   if (!q.is_cpu() || queries == 1) {
     const TensorCores cores(q);
-    out.copy_(AttendHeads(grouped, keys_, values_, {begin, window, scale}));
+    out.copy_(AttendHeads(grouped, keys_, values_, {begin, window, scale, by_key}));
     return out.flatten(2, 3);
   }
   // A tile is some queries of one sequence and one key head.
@@ -117,8 +128,9 @@ at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
     };
     part(out, 2)
         .slice(1, from, to)
-        .copy_(AttendHeads(part(grouped, 2).slice(1, from, to), part(keys_, 1), part(values_, 1),
-                           {begin + from, window, scale}));
+        .copy_(AttendHeads(
+            part(grouped, 2).slice(1, from, to), part(keys_, 1), part(values_, 1),
+            {begin + from, window, scale, by_key.defined() ? by_key.narrow(0, head, 1) : by_key}));
   });
   return out.flatten(2, 3);
 }

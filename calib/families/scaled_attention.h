@@ -23,8 +23,10 @@ class KeyValues {
 
   // Queries of positions [begin, begin + C), q [B, C, h, d] with h a multiple of n: head i reads
   // keys i / (h / n). Each sees its own position and those before, the last `window` of them if
-  // that is not 0. F32 softmax of scale * q . k -> [B, C, h, v], q's dtype.
-  at::Tensor Attend(const at::Tensor& q, int64_t begin, int64_t window, double scale) const;
+  // that is not 0. F32 softmax of scale * q . k and, if they are defined, of `sinks` [h] F32,
+  // scores that have no value -> [B, C, h, v], q's dtype.
+  at::Tensor Attend(const at::Tensor& q, int64_t begin, int64_t window, double scale,
+                    const at::Tensor& sinks = {}) const;
 
  private:
   int64_t positions_, length_ = 0;

@@ -15,6 +15,13 @@
 
 namespace vernier::checkpoint {
 
+// Queries of position p are multiplied by 1 + beta * ln(1 + floor(p / positions)), so that scores
+// of long contexts stay sharp (Llama 4).
+struct QueryGrowth {
+  double beta = 0;  // 0: they are not
+  double positions = 0;
+};
+
 // Queries, keys and values of each head, and a projection of what they give.
 struct GroupedQueryConfig {
   int64_t key_value_heads = 0;  // each serves heads / key_value_heads query heads
@@ -27,7 +34,9 @@ struct GroupedQueryConfig {
   // order.
   bool fused = false;
   bool interleaved = false;  // the rotation pairs neighbouring channels, not halves
-  double scale = 0;          // of scores; 0: 1 / sqrt(head_dim)
+  bool sinks = false;        // a score of each head that has no value
+  QueryGrowth growth;
+  double scale = 0;  // of scores; 0: 1 / sqrt(head_dim)
 };
 
 // Keys and values of all heads from one latent vector (arXiv 2405.04434).
@@ -56,6 +65,7 @@ struct AttentionBlock {
 
 enum class RouterKind {
   kSoftmax,         // over all experts (Mixtral, Qwen3-MoE)
+  kTopSoftmax,      // over the chosen ones (gpt-oss)
   kGroupedSigmoid,  // experts of the best groups, by scores with a correction bias (DeepSeek-V3)
 };
 
@@ -69,6 +79,8 @@ struct ExpertsConfig {
   int64_t groups = 1;         // of kGroupedSigmoid: experts are chosen in the best
   int64_t chosen_groups = 1;  // `chosen_groups` of them
   double scaling_factor = 1;
+  bool bias = false;         // of an expert's gate, up and down
+  bool router_bias = false;  // of kTopSoftmax
 };
 
 // What becomes of a gate g.
@@ -140,6 +152,9 @@ struct DecoderConfig {
   // How the stacks of experts lie (StackRow), in checkpoints that have these and no single experts.
   bool interleaved_stacks = false, transposed_stacks = false;
   GgufArchitecture gguf;
+  // Why engines do not load quantised routed experts one by one, as a sentence goes on; empty: they
+  // do.
+  std::string_view experts_obstacle = {};
   std::vector<DecoderBlock> blocks;
 
   int64_t layers() const { return static_cast<int64_t>(blocks.size()); }

@@ -113,6 +113,13 @@ void ReadWindow(const ConfigReader& reader, int64_t fallback, DecoderConfig* con
   for (DecoderBlock& block : config->blocks) block.attention.window = window;
 }
 
+void ReadWindowPattern(const ConfigReader& reader, int64_t pattern, DecoderConfig* config) {
+  if (const Json* types = reader.Find("layer_types")) return ReadLayerTypes(reader, *types, config);
+  for (int64_t layer = pattern - 1; layer < config->layers(); layer += pattern) {
+    config->blocks[static_cast<size_t>(layer)].attention.window = 0;
+  }
+}
+
 void ReadWindowsByLayer(const ConfigReader& reader, DecoderConfig* config) {
   if (!reader.BooleanOr("use_sliding_window", false)) return;
   ReadWindow(reader, kQwenWindow, config);

@@ -48,6 +48,10 @@ inline constexpr int64_t kQwenWindow = 4096;
 // sliding_window of all layers; `fallback` where the field is absent, 0 where it is null.
 void ReadWindow(const ConfigReader& reader, int64_t fallback, DecoderConfig* config);
 
+// The window stays in layers that layer_types calls sliding_attention, without layer_types in all
+// but every `pattern`-th.
+void ReadWindowPattern(const ConfigReader& reader, int64_t pattern, DecoderConfig* config);
+
 // Qwen's: sliding_window where use_sliding_window is true and layer_types says sliding_attention,
 // or without layer_types from layer max_window_layers on.
 void ReadWindowsByLayer(const ConfigReader& reader, DecoderConfig* config);

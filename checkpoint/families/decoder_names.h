@@ -24,6 +24,7 @@ struct DecoderNames {
   // Below attention.
   std::string q = "q_proj", k = "k_proj", v = "v_proj", o = "o_proj";
   std::string q_norm = "q_norm", k_norm = "k_norm";
+  std::string sinks = "sinks";
   std::string q_a = "q_a_proj", q_a_norm = "q_a_layernorm", q_b = "q_b_proj";
   std::string kv_a = "kv_a_proj_with_mqa", kv_a_norm = "kv_a_layernorm", kv_b = "kv_b_proj";
 

@@ -185,7 +185,7 @@ TensorMeaning GuessExpert(const DottedName& name) {
   const std::optional<int> expert =
       name.NumberAfter([](std::string_view part) { return part == "experts"; });
   if (expert) {
-    TensorMeaning meaning = Project(name, Role::kRoutedExpert, Role::kOther);
+    TensorMeaning meaning = GuessMlp(name, Role::kRoutedExpert);
     meaning.expert = *expert;
     meaning.experts_module = name.UpTo("experts");
     return meaning;

@@ -84,6 +84,10 @@ class HfFamily final : public Family {
     TensorMeaning guess = GuessMeaning(name, config_.layers());
     const bool beside = guess.role == Role::kMtp || guess.role == Role::kTower;
     if (beside || IsKvCacheScale(name)) return guess;
+    if (IsStack(name, guess.layer)) {
+      guess.role = Role::kRoutedExpert;
+      return guess;
+    }
     TensorMeaning unknown;
     unknown.linear = guess.linear;
     unknown.keeps_precision = guess.keeps_precision;
@@ -116,6 +120,17 @@ class HfFamily final : public Family {
   void CheckShapes(const ModelLayout& layout) const override { table_.CheckShapes(layout); }
 
  private:
+  // Whether it holds all experts of the layer, or stands beside such a tensor.
+  bool IsStack(std::string_view name, int layer) const {
+    if (layer < 0 || layer >= config_.layers() || !config_.block(layer).routed()) return false;
+    const std::string container = config_.names.Experts(layer) + ".";
+    if (!name.starts_with(container)) return false;
+    const std::string_view leaf = name.substr(container.size());
+    return std::ranges::any_of(stacks_, [&](const StackRow& row) {
+      return leaf.starts_with(row.name) && PartSuffix(leaf.substr(row.name.size()));
+    });
+  }
+
   std::string model_type_;
   DecoderConfig config_;
   TensorTable table_;

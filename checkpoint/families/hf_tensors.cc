@@ -16,9 +16,9 @@ struct GgufMlp {
 constexpr GgufMlp kGgufMlp = {.gate = {"ffn_gate.weight", "ffn_gate.bias"},
                               .up = {"ffn_up.weight", "ffn_up.bias"},
                               .down = {"ffn_down.weight", "ffn_down.bias"}};
-constexpr GgufMlp kGgufExperts = {.gate = {"ffn_gate_exps.weight"},
-                                  .up = {"ffn_up_exps.weight"},
-                                  .down = {"ffn_down_exps.weight"}};
+constexpr GgufMlp kGgufExperts = {.gate = {"ffn_gate_exps.weight", "ffn_gate_exps.bias"},
+                                  .up = {"ffn_up_exps.weight", "ffn_up_exps.bias"},
+                                  .down = {"ffn_down_exps.weight", "ffn_down_exps.bias"}};
 constexpr GgufMlp kGgufShared = {.gate = {"ffn_gate_shexp.weight"},
                                  .up = {"ffn_up_shexp.weight"},
                                  .down = {"ffn_down_shexp.weight"}};
@@ -35,14 +35,21 @@ class HfRows {
     for (int64_t layer = 0; layer < config_.layers(); ++layer) AddLayer(layer);
     rows_.Enter({});
     AddNorm(names_.last_norm, config_.hidden_size, "output_norm.weight");
-    if (!config_.tied_embeddings) {
-      rows_.AddLinear("", names_.head, config_.vocab_size, config_.hidden_size, Role::kLmHead)
-          .gguf = {.name = "output.weight", .nvfp4 = true};
-    }
+    if (!config_.tied_embeddings) AddHead();
     return std::move(rows_).Take();
   }
 
  private:
+  void AddHead() {
+    const size_t dot = names_.head.rfind('.');  // of a model within another one
+    const bool within = dot != std::string::npos;
+    const std::string module = within ? names_.head.substr(0, dot) : std::string();
+    rows_
+        .AddLinear(module, names_.head.substr(within ? dot + 1 : 0), config_.vocab_size,
+                   config_.hidden_size, Role::kLmHead)
+        .gguf = {.name = "output.weight", .nvfp4 = true};
+  }
+
   static void Keep(TensorRow& row) { row.meaning.keeps_precision = true; }
 
   void AddNorm(const std::string& module, int64_t size, std::string_view gguf) {
@@ -116,6 +123,11 @@ class HfRows {
     }
     AddProjection(module, names_.o, hidden, queries, "", c.output_bias,
                   {.name = "attn_output.weight", .second = "attn_output.bias"});
+    if (c.sinks) {
+      TensorRow& sinks = rows_.Add(module + "." + names_.sinks, {heads}, Role::kAttentionAux);
+      Keep(sinks);
+      sinks.gguf = {.name = "attn_sinks.weight", .f32 = true};
+    }
     if (!c.qk_norm) return;
     AddNorm(module + "." + names_.q_norm, c.qk_norm_of_all ? queries : c.head_dim,
             "attn_q_norm.weight");
@@ -173,6 +185,11 @@ class HfRows {
         rows_.AddLinear(ffn, names_.router, experts.count, config_.hidden_size, Role::kRouter);
     Keep(gate);
     gate.gguf = {.name = "ffn_gate_inp.weight", .f32 = true};
+    if (experts.router_bias) {
+      TensorRow& bias = rows_.Add(router + ".bias", {experts.count}, Role::kRouter);
+      Keep(bias);
+      bias.gguf = {.name = "ffn_gate_inp.bias", .f32 = true};
+    }
     if (experts.router == RouterKind::kGroupedSigmoid) {
       TensorRow& bias =
           rows_.Add(router + "." + names_.correction_bias, {experts.count}, Role::kRouter);
@@ -181,7 +198,8 @@ class HfRows {
     }
     for (int64_t expert = 0; expert < experts.count; ++expert) {
       const size_t first = rows_.rows().size();
-      AddMlp(names_.Expert(layer, expert), experts.width, Role::kRoutedExpert, kGgufExperts);
+      AddMlp(names_.Expert(layer, expert), experts.width, Role::kRoutedExpert, kGgufExperts,
+             experts.bias);
       SetExpert(first, expert, names_.Experts(layer));
     }
     if (experts.shared_width == 0) return;

@@ -1,5 +1,6 @@
 #include "checkpoint/families/rope_config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 
@@ -9,7 +10,7 @@ namespace {
 // YaRN's temperature: 0.1 m ln(s) + 1 for a scale s > 1.
 double Mscale(double scale, double m) { return scale <= 1 ? 1.0 : 0.1 * m * std::log(scale) + 1.0; }
 
-RopeType ParseType(const ConfigReader& rope) {
+RopeType ParseType(const ConfigReader& rope, bool knows_long) {
   const char* key = rope.Find("rope_type") != nullptr ? "rope_type" : "type";
   const Json* field = rope.Find(key);
   if (field == nullptr) return RopeType::kDefault;
@@ -18,7 +19,9 @@ RopeType ParseType(const ConfigReader& rope) {
   if (type == "linear") return RopeType::kLinear;
   if (type == "llama3") return RopeType::kLlama3;
   if (type == "yarn") return RopeType::kYarn;
-  rope.Fail(key, "is " + field->dump() + "; known are default, linear, llama3 and yarn");
+  if (knows_long && (type == "longrope" || type == "su")) return RopeType::kLong;
+  rope.Fail(key, "is " + field->dump() + "; known are default, linear, llama3 and yarn" +
+                     (knows_long ? ", and longrope" : ""));
 }
 
 double OriginalPositions(const ConfigReader& model, const ConfigReader& rope) {
@@ -49,9 +52,31 @@ void ReadYarn(const ConfigReader& rope, RopeConfig* config) {
   config->score_factor = mscale_all > 0 ? Mscale(config->factor, mscale_all) : 1.0;
 }
 
+std::vector<double> ReadFactors(const ConfigReader& rope, const char* key) {
+  const Json& field = rope.Require(key);
+  const auto is_factor = [](const Json& factor) {
+    return factor.is_number() && std::isfinite(factor.get<double>()) && factor.get<double>() > 0;
+  };
+  if (!field.is_array() || !std::ranges::all_of(field, is_factor)) {
+    rope.Fail(key, "is no list of positive numbers");
+  }
+  return field.get<std::vector<double>>();
+}
+
+void ReadLong(const ConfigReader& rope, RopeConfig* config) {
+  config->short_factors = ReadFactors(rope, "short_factor");
+  config->long_factors = ReadFactors(rope, "long_factor");
+  const double usual =
+      config->factor <= 1
+          ? 1
+          : std::sqrt(1 + std::log(config->factor) / std::log(config->original_positions));
+  config->attention_factor = rope.NumberOr("attention_factor", usual);
+}
+
 double ReadFactor(const ConfigReader& model, const ConfigReader& rope, const RopeConfig& config) {
-  // YaRN's may be left to the ratio of the context lengths.
-  if (config.type == RopeType::kYarn && rope.Find("factor") == nullptr) {
+  // These may be left to the ratio of the context lengths.
+  const bool optional = config.type == RopeType::kYarn || config.type == RopeType::kLong;
+  if (optional && rope.Find("factor") == nullptr) {
     return model.Number("max_position_embeddings") / config.original_positions;
   }
   return rope.Number("factor");
@@ -94,12 +119,13 @@ RopeConfig ParseRopeConfig(const ConfigReader& model, const RopeDefaults& defaul
   partial = ReadPartialFactor(rope, partial);
   config.partial_factor = partial.value_or(1);
   config.theta = rope.NumberOr("rope_theta", config.theta);
-  config.type = ParseType(rope);
+  config.type = ParseType(rope, defaults.knows_long);
   if (config.type == RopeType::kDefault) return config;
   if (config.type != RopeType::kLinear) config.original_positions = OriginalPositions(model, rope);
   config.factor = ReadFactor(model, rope, config);
   if (config.type == RopeType::kLlama3) ReadLlama3(rope, &config);
   if (config.type == RopeType::kYarn) ReadYarn(rope, &config);
+  if (config.type == RopeType::kLong) ReadLong(rope, &config);
   return config;
 }
 

@@ -182,7 +182,8 @@ TEST(DeviceForward, RotatesAsRopeDoes) {
 }
 
 // Of queries [begin, begin + queries) of `group` heads each, over keys from `first` on.
-at::Tensor PlainSoftmax(const at::Tensor& p, const DeviceForward::Before& sees, double scale) {
+at::Tensor PlainSoftmax(const at::Tensor& p, const DeviceForward::Before& sees, double scale,
+                        const at::Tensor& sinks = {}) {
   at::Tensor scores = p * scale;
   for (int64_t row = 0; row < p.size(0); ++row) {
     const int64_t query = sees.begin + row / sees.group % sees.queries;
@@ -192,7 +193,25 @@ at::Tensor PlainSoftmax(const at::Tensor& p, const DeviceForward::Before& sees, 
       if (!seen) scores[row][i] = -std::numeric_limits<float>::infinity();
     }
   }
-  return at::softmax(scores, -1);
+  if (!sinks.defined()) return at::softmax(scores, -1);
+  at::Tensor extra = at::empty({p.size(0), 1});
+  for (int64_t row = 0; row < p.size(0); ++row) {
+    const int64_t shared = row / sees.group / sees.queries % sees.shared;
+    extra[row] = sinks[shared * sees.group + row % sees.group];
+  }
+  return at::softmax(at::cat({scores, extra}, -1), -1).slice(-1, 0, p.size(1));
+}
+
+TEST(DeviceForward, SoftmaxBeforeHasASinkOfEachHead) {
+  WithKernels([](const DeviceForward& kernels, at::Device device) {
+    const at::Tensor sinks = SomeValues({6}) * 5;
+    const DeviceForward::Before sees = {
+        .group = 3, .queries = 4, .begin = 2, .first = 1, .window = 4, .shared = 2};
+    const at::Tensor p = SomeValues({2 * 2 * 4 * 3, 5}) * 20;
+    const at::Tensor found = p.to(device, /*non_blocking=*/false, /*copy=*/true);
+    kernels.Softmax(found, sees, 0.25, sinks.to(device));
+    ExpectClose(found, PlainSoftmax(p, sees, 0.25, sinks));
+  });
 }
 
 TEST(DeviceForward, SoftmaxSeesWhatIsBefore) {

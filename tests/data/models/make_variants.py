@@ -1,4 +1,4 @@
-"""Writes the small variants of each family: transformers 5.17.0, torch 2.13.0 (CPU).
+"""Writes the small variants of each family: transformers 5.17.0 (5.24.0 of some), torch 2.13.0 (CPU).
 
 Each folder gets config.json, model.safetensors in the released layout and reference.safetensors,
 computed in float32 with eager attention from exactly the stored weights.
@@ -13,11 +13,15 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModelForCausalLM
+import transformers
+from transformers import AutoConfig
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "peers"))
 import tiny_models  # noqa: E402
-from variants import VARIANTS  # noqa: E402
+from block_variants import BLOCK_VARIANTS, E2M1  # noqa: E402
+from variants import VARIANTS as PLAIN_VARIANTS  # noqa: E402
+
+VARIANTS = {**PLAIN_VARIANTS, **BLOCK_VARIANTS}
 
 SEQUENCES = 2
 WEIGHT_SCALE = 0.08  # attention scores and router logits of about one
@@ -33,11 +37,15 @@ def write_config(variant, folder):
         AutoConfig.from_pretrained(folder).save_pretrained(folder)
 
 
-def random_weights(folder, seed, extra_layers):
+def random_weights(folder, variant, extra_layers):
     """Tensors by released names: `save_pretrained` takes stacked experts apart."""
     config = AutoConfig.from_pretrained(folder)
-    config.num_hidden_layers += extra_layers
-    model = tiny_models.randomise(AutoModelForCausalLM.from_config(config), seed, WEIGHT_SCALE)
+    if extra_layers:
+        config.num_hidden_layers += extra_layers
+    model = getattr(transformers, variant.auto_class).from_config(config)
+    model = tiny_models.randomise(model, variant.seed, WEIGHT_SCALE)
+    if variant.adjust:
+        variant.adjust(model)
     with tempfile.TemporaryDirectory() as saved:
         model.save_pretrained(saved)
         return load_file(Path(saved) / "model.safetensors")
@@ -87,7 +95,11 @@ def to_fp8(weights):
 def dequantise(weights):
     result = {}
     for name, weight in weights.items():
-        if name.endswith(".weight_scale_inv"):
+        if name.endswith((".weight_scale_inv", "_scales")):
+            continue
+        if name.endswith("_blocks"):
+            stack = name.removesuffix("_blocks")
+            result[stack] = of_mxfp4(weight, weights[stack + "_scales"])
             continue
         if weight.dtype == torch.float8_e4m3fn:
             scales = weights[name.replace(".weight", ".weight_scale_inv")]
@@ -96,29 +108,38 @@ def dequantise(weights):
     return result
 
 
+def of_mxfp4(blocks, scales):
+    """The inverse of block_variants.to_mxfp4."""
+    codes = torch.stack([blocks & 15, blocks >> 4], dim=-1).flatten(-2).int()
+    values = E2M1[codes & 7] * torch.where(codes >= 8, -1.0, 1.0)
+    values = values * torch.exp2(scales.float() - 127).unsqueeze(-1)
+    return values.flatten(-2).transpose(1, 2).contiguous()
+
+
 def readable_copy(folder, target):
     """The checkpoint as transformers computes it on a CPU: without FP8 and MTP layers."""
     config = json.loads((folder / "config.json").read_text())
     config.pop("quantization_config", None)
     (target / "config.json").write_text(json.dumps(config))
-    mtp = f"model.layers.{config['num_hidden_layers']}."
+    mtp = (f"model.layers.{config.get('num_hidden_layers')}.", "mtp.")
     weights = dequantise(load_file(folder / "model.safetensors"))
     save_file({name: w for name, w in weights.items() if not name.startswith(mtp)},
               target / "model.safetensors", {"format": "pt"})
 
 
-def run(folder, ids, dtype=torch.float32, changes=None):
+def run(auto_class, folder, ids, dtype=torch.float32, changes=None):
     """Logits and the output of every decoder layer, before the final norm."""
     config = AutoConfig.from_pretrained(folder)
     for field, value in (changes or {}).items():
-        setattr(config, field, value)
-    model, loading = AutoModelForCausalLM.from_pretrained(
+        setattr(config.get_text_config(), field, value)
+    model, loading = getattr(transformers, auto_class).from_pretrained(
         folder, config=config, dtype=dtype, attn_implementation="eager",
         experts_implementation="eager", output_loading_info=True)
     if changes is None and any(loading.values()):
         raise SystemExit(f"{folder}: {loading}")
     hidden = {}
-    for i, layer in enumerate(model.model.layers):
+    decoder = getattr(model.model, "language_model", model.model)
+    for i, layer in enumerate(decoder.layers):
         layer.register_forward_hook(lambda _, __, output, i=i: hidden.__setitem__(i, output))
     with torch.no_grad():
         return model.eval()(ids, use_cache=False).logits, hidden
@@ -130,14 +151,15 @@ def distance(a, b):
 
 def write_reference(variant, folder):
     generator = torch.Generator().manual_seed(variant.seed + 1000)
-    vocabulary = variant.config["vocab_size"]
+    vocabulary = variant.config.get("text_config", variant.config)["vocab_size"]
     ids = torch.randint(0, vocabulary, (SEQUENCES, variant.positions), generator=generator)
     with tempfile.TemporaryDirectory() as name:
         copy = Path(name)
         readable_copy(folder, copy)
-        logits, hidden = run(copy, ids)
-        rounding = distance(logits, run(copy, ids, torch.float64)[0])
-        controls = [distance(logits, run(copy, ids, changes=c)[0]) for c in variant.controls]
+        logits, hidden = run(variant.auto_class, copy, ids)
+        rounding = distance(logits, run(variant.auto_class, copy, ids, torch.float64)[0])
+        controls = [distance(logits, run(variant.auto_class, copy, ids, changes=c)[0])
+                    for c in variant.controls]
     if rounding > FLOAT64_TOLERANCE or min(controls, default=1) < CONTROL_DIFFERENCE:
         raise SystemExit(f"{folder.name}: float64 {rounding}, controls {controls}")
     reference = {f"f32.hidden.{i}": state for i, state in hidden.items()}
@@ -150,13 +172,15 @@ def write_reference(variant, folder):
 def make(variant, folder):
     folder.mkdir(parents=True, exist_ok=True)
     write_config(variant, folder)
-    layers = variant.config["num_hidden_layers"]
+    layers = variant.config.get("num_hidden_layers", 0)
     mtp_layers = variant.config.get("num_nextn_predict_layers", 0)
-    weights = random_weights(folder, variant.seed, mtp_layers)
+    weights = random_weights(folder, variant, mtp_layers)
     if mtp_layers:
         add_mtp_tensors(weights, layers, variant.seed)
-    if "quantization_config" in variant.config:
+    if variant.config.get("quantization_config", {}).get("quant_method") == "fp8":
         weights = to_fp8(weights)
+    if variant.release:
+        weights = variant.release(weights)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     write_reference(variant, folder)
 

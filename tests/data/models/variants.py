@@ -1,6 +1,7 @@
 """The table of variants: config.json of each, and changes that must change its logits."""
 
 from dataclasses import dataclass, field
+from typing import Callable
 
 COMMON = dict(
     vocab_size=96,
@@ -29,6 +30,9 @@ class Variant:
     positions: int = 48
     rewritten: bool = False  # config.json as transformers 5 writes it, else as given here
     controls: list = field(default_factory=list)  # changes, each of which must change the logits
+    auto_class: str = "AutoModelForCausalLM"
+    adjust: Callable | None = None  # changes the random model
+    release: Callable | None = None  # turns saved tensors into released ones
 
 
 def config(architecture, model_type, version, **fields):

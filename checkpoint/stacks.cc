@@ -115,6 +115,7 @@ class StackSplitter {
       part.part.first = static_cast<int64_t>(leaf) * (row_.interleaved ? 1 : rows);
       part.part.stride = row_.interleaved ? count : 1;
       part.part.transposed = slab.transposed;
+      part.part.turns = row_.transposed && !transposed_ && member_.suffix == kValues;
     });
   }
 

@@ -67,6 +67,7 @@ struct StackPart {
   int64_t first = 0;
   int64_t stride = 1;
   bool transposed = false;
+  bool turns = false;  // blocks of values that would lie transposed if they were plain
 
   uint64_t slab_bytes() const { return static_cast<uint64_t>(lines) * line_bytes; }
   // Its bytes follow each other in the file.
@@ -124,8 +125,9 @@ std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo
 // belong to both parts.
 std::vector<NamedPart> PartsOf(const Stack& stack, const BlockSize& fp8);
 
-// For an output that is stacked as its source is, with rows of another size.
-StackPart Resized(StackPart part, uint64_t row_bytes);
+// For an output that is stacked as its source is, of plain values: with rows of `columns` values in
+// `row_bytes`.
+StackPart Resized(StackPart part, int64_t columns, uint64_t row_bytes);
 
 }  // namespace vernier::checkpoint
 

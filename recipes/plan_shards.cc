@@ -129,13 +129,14 @@ class ContentBuilder {
     if (name.ends_with(checkpoint::kPackedStackSuffix)) {
       name.erase(name.size() - checkpoint::kPackedStackSuffix.size());
     }
-    const int64_t width = part.transposed
-                              ? static_cast<int64_t>(part.line_bytes / part.element_bytes)
-                              : source_.layout.weights[weight].columns();
+    const int64_t columns = source_.layout.weights[weight].columns();
+    const int64_t width =
+        part.transposed ? static_cast<int64_t>(part.line_bytes / part.element_bytes) : columns;
+    const int64_t lines = part.turns ? columns : part.lines;
     Add(stored.shard,
         {std::move(name),
          plan.weights[weight].format->parts.codes,
-         {stored.info.shape[0], part.lines, width}},
+         {stored.info.shape[0], lines, part.turns ? part.lines : width}},
         {.part = OutputPart::kCodes,
          .weight = weight,
          .source_tensor = checkpoint::Checkpoint::kNotFound,

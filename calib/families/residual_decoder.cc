@@ -105,7 +105,8 @@ class ResidualLayer final : public DecoderLayer {
  public:
   ResidualLayer(const TensorLoader& loader, int64_t layer, const DecoderConfig& config,
                 int64_t query_chunk)
-      : residual_factor_(config.multipliers.residual),
+      : grows_(config.Rope(layer).type != checkpoint::RopeType::kLong),
+        residual_factor_(config.multipliers.residual),
         attention_norm_(LoadLayerNorm(loader, config, layer, config.names.attention_norm)),
         attention_post_norm_(
             LoadLayerNorm(loader, config, layer, config.names.attention_post_norm)),
@@ -126,15 +127,15 @@ class ResidualLayer final : public DecoderLayer {
   }
 
   at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, Tap& tap) override {
-    return AttendStepwise(hidden.size(1))(hidden, batch, tap);
+    KeyValues past(hidden.size(1));
+    return Attend(hidden, batch, past, tap);
   }
 
   StepwiseAttention AttendStepwise(int64_t positions) override {
+    if (!grows_) return {};
     return [this, past = KeyValues(positions)](const at::Tensor& hidden, const TokenBatch& batch,
                                                Tap& tap) mutable {
-      const at::Tensor x = attention_norm_.Of(hidden);
-      const at::Tensor y = attention_post_norm_.Of(attention_->Forward(x, batch, past, tap));
-      return AddToResidual(hidden, y, residual_factor_);
+      return Attend(hidden, batch, past, tap);
     };
   }
 
@@ -156,6 +157,14 @@ class ResidualLayer final : public DecoderLayer {
   }
 
  private:
+  at::Tensor Attend(const at::Tensor& hidden, const TokenBatch& batch, KeyValues& past,
+                    Tap& tap) const {
+    const at::Tensor x = attention_norm_.Of(hidden);
+    const at::Tensor y = attention_post_norm_.Of(attention_->Forward(x, batch, past, tap));
+    return AddToResidual(hidden, y, residual_factor_);
+  }
+
+  bool grows_;  // else keys that were rotated for a short sequence are wrong in a long one
   double residual_factor_;
   OptionalNorm attention_norm_, attention_post_norm_, ffn_norm_, ffn_post_norm_;
   std::unique_ptr<Attention> attention_;

@@ -102,7 +102,7 @@ TEST_P(FamilyLoop, PaddingChangesNothingForRealTokens) {
 INSTANTIATE_TEST_SUITE_P(Models, FamilyLoop,
                          ::testing::Combine(::testing::ValuesIn(kTestDevices),
                                             ::testing::Values("tiny-llama", "mixtral_window",
-                                                              "tiny-qwen3-moe",
+                                                              "tiny-qwen3-moe", "gpt_oss",
                                                               "tiny-deepseek-v3")),
                          [](const auto& info) {
                            std::string name =

@@ -114,7 +114,7 @@ E2M1 = torch.tensor([0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0])
 
 
 def to_mxfp4(matrices):
-    """[E, K, N] as released: blocks [E, N, K / 32, 16] of two nibbles a byte, scales [E, N, K / 32]."""
+    """[E, K, N] as released: blocks [E, N, K / 32, 16], two values a byte, and scales."""
     groups = matrices.float().transpose(1, 2).unflatten(-1, (-1, MXFP4_GROUP))
     exponents = torch.ceil(torch.log2(groups.abs().amax(-1) / 6)).clamp(-127, 127)
     scaled = groups / torch.exp2(exponents).unsqueeze(-1)

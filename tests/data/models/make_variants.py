@@ -1,4 +1,4 @@
-"""Writes the small variants of each family: transformers 5.17.0 (5.24.0 of some), torch 2.13.0 (CPU).
+"""Writes the small variants of each family: transformers 5.17.0 or 5.24.0, torch 2.13.0 (CPU).
 
 Each folder gets config.json, model.safetensors in the released layout and reference.safetensors,
 computed in float32 with eager attention from exactly the stored weights.

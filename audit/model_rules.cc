@@ -11,6 +11,7 @@
 #include "audit/engines/model_facts.h"
 #include "audit/rules.h"
 #include "checkpoint/config_facts.h"
+#include "checkpoint/families/decoder_config.h"
 #include "checkpoint/families/skipped_tensors.h"
 
 namespace vernier::audit {
@@ -205,15 +206,22 @@ std::set<std::string_view> SeparateExperts(const Subject& subject) {
   return containers;
 }
 
-// Stacks in 16 bits are the released layout of models without a family of their own here; beside
-// separate experts they are that of none.
+// Whether the model is released with stacks of experts, and engines load these.
+bool ReleasesStacks(const Subject& subject) {
+  const checkpoint::DecoderConfig* decoder = subject.family->Decoder();
+  return decoder != nullptr && !decoder->experts_obstacle.empty();
+}
+
+// Stacks as they are released, and in 16 bits those of models without a family of their own here,
+// are fine; beside separate experts they are the layout of none.
 void CheckStackedExperts(const Subject& subject, EngineSet asked, FindingList* findings) {
   const std::optional<EngineSet> loaders =
       FactsOfModel(subject.checkpoint.config()).loaders_of_stacks;
   const std::set<std::string_view> separate = SeparateExperts(subject);
+  const bool unusual = subject.KnowsModel() && !ReleasesStacks(subject);
   for (const Module& module : subject.index.modules) {
     if (!subject.StacksExperts(module)) continue;
-    if (subject.KnowsModel() || separate.contains(ExpertContainer(module.name))) {
+    if (unusual || separate.contains(ExpertContainer(module.name))) {
       findings->Add(kStackedExperts, module.name);
     }
     if (module.format != formats::kStackedNvfp4 || !loaders) continue;

@@ -160,8 +160,10 @@ TEST(DeepseekV4Family, Dims) {
 }
 
 TEST(Registry, NamesTheKnownTypes) {
-  EXPECT_THAT(KnownModelTypes(), ElementsAre("deepseek_v3", "deepseek_v4", "llama", "mistral",
-                                             "mixtral", "qwen2", "qwen3", "qwen3_moe"));
+  EXPECT_THAT(KnownModelTypes(),
+              ElementsAre("deepseek_v3", "deepseek_v4", "gemma3", "gemma3_text", "glm4", "gpt_oss",
+                          "granite", "llama", "ministral3", "mistral", "mistral3", "mixtral",
+                          "olmo2", "phi3", "qwen2", "qwen3", "qwen3_moe"));
   EXPECT_EQ(MakeFamily(TinyConfig())->model_type(), "deepseek_v4");
   Json config = TinyConfig();
   config["model_type"] = "deepseek_v9";

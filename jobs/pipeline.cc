@@ -243,8 +243,8 @@ class Pipeline {
         .left_out = source_.checkpoint.left_out(),
         .source_tensors = static_cast<int64_t>(source_.checkpoint.stored_tensors().size()),
         .scale_groups = static_cast<int64_t>(plan_.scale_groups.size()),
-        .calibrated_inputs = !plan_.observed_modules.empty() &&
-                             recipe_.activations == recipes::ActivationScales::kCalibrated,
+        .calibrated_inputs =
+            std::ranges::any_of(plan_.weights, &recipes::WeightPlan::HasCalibratedInputs),
         .kv_cache = plan_.kv_cache,
         .budget = plan_.budget};
   }

@@ -34,6 +34,13 @@ void AppendPlaces(std::vector<Option>& options) {
        {.pointer = "/description",
         .help = "A sentence for people; `vernier plan` prints it",
         .field = Field([](auto& recipe) -> auto& { return recipe.description; })},
+       {.pointer = "/models",
+        .kind = Kind::kOther,
+        .help = "The model types (model_type of config.json) that it was made for; without it, any",
+        .details = "`vernier recipes` and the choice of a recipe go by it; any recipe may be used "
+                   "with any model.",
+        .field = Field([](auto& recipe) -> auto& { return recipe.models; }),
+        .schema = {{"type", "array"}, {"items", {{"type", "string"}, {"minLength", 1}}}}},
        {.name = "--source",
         .pointer = "/source",
         .commands = kTakeRecipe,

@@ -88,15 +88,14 @@ class OddSides {
 
 }  // namespace
 
-void CheckExperts(const SourceModel& source, const Recipe& recipe, const Plan& plan) {
+void CheckExperts(const SourceModel& source, const Plan& plan) {
   if (plan.dialect->experts_obstacle == nullptr) return;
-  const bool input_scales = recipe.activations != ActivationScales::kNone;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const Format format = plan.weights[i].format;
     if (source.layout.weights[i].role != Role::kRoutedExpert || !IsQuantised(format)) continue;
     if (InBlocks(format) && plan.fp8_blocks.native) continue;
     const std::string_view obstacle =
-        plan.dialect->experts_obstacle(format, input_scales && HasInputScale(format));
+        plan.dialect->experts_obstacle(format, plan.weights[i].HasInputScale());
     if (obstacle.empty()) continue;
     throw Error(ErrorCode::kBadRule,
                 fmt::format("{} of routed experts in the {} dialect", TargetFormatName(format),

@@ -14,7 +14,7 @@ namespace vernier::recipes {
 // kBadRule for routed experts in a format that no engine loads in the plan's dialect, or not
 // without input scales (Dialect::experts_obstacle). Experts that stay, and new FP8 blocks in the
 // source's own convention, are not looked at.
-void CheckExperts(const checkpoint::SourceModel& source, const Recipe& recipe, const Plan& plan);
+void CheckExperts(const checkpoint::SourceModel& source, const Plan& plan);
 
 // A sentence about each thing that one engine refuses and another loads: FP8 blocks that do not
 // divide a side of a weight. Engines want whole ones where an expert's gate and up projections meet

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "dialects/target_parts.h"
+#include "recipes/plan.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"

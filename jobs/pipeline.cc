@@ -165,6 +165,7 @@ class Pipeline {
     summary_ = {.source = recipe_.source,
                 .output = recipe_.output,
                 .run_dir = store_.run_dir(),
+                .recipe = recipe_.shipped_as,
                 .warnings = plan_.warnings};
   }
 

@@ -143,6 +143,7 @@ enum class NonFinite {
 
 struct Recipe {
   std::filesystem::path origin;  // the recipe file
+  std::string shipped_as;        // the name of one that comes with the program (shipped.h)
   std::string description;
   std::filesystem::path source;
   std::filesystem::path output;

@@ -119,7 +119,7 @@ TEST(Api, SpecificationsAreChecked) {
   EXPECT_THAT(FailureOf("inspect", R"({"checkpoint": 5})").what(), HasSubstr("5 and not a string"));
   EXPECT_THAT(FailureOf("inspect", "[]").what(), HasSubstr("not a JSON object"));
   EXPECT_THAT(FailureOf("inspect", "{").code(), "VN-FILE-005");
-  EXPECT_THAT(FailureOf("inspekt", "{}").remedy(), HasSubstr("inspect, plan, convert"));
+  EXPECT_THAT(FailureOf("inspekt", "{}").remedy(), HasSubstr("inspect, recipes, plan, convert"));
   const std::string places = R"({"source": "a", "output": "b", )";
   EXPECT_THAT(FailureOf("convert", places + R"("weights": "nvfp5"})").remedy(), HasSubstr("nvfp4"));
   const vernier::Error threads =

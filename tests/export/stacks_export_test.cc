@@ -106,7 +106,7 @@ TEST_P(StacksExport, WhatIsWrittenInBf16IsStackedAsItWas) {
   plan.weights[stacked.layout.by_module.at("model.layers.1.mlp.experts.3.up_proj")].format =
       formats::kBf16;
   recipes::CompleteStacks(stacked, plan);
-  recipes::LayOutShards(stacked, /*with_input_scales=*/false, plan);
+  recipes::LayOutShards(stacked, plan);
   ExportPlan(stacked, recipe, plan);
   EXPECT_EQ(ReadTensor(Checkpoint::Open(Path("out")), kStack),
             ReadTensor(stacked.checkpoint, kStack));

@@ -86,12 +86,12 @@ bool IsCalibrated(KvCache kv_cache);
 struct Rule {
   std::vector<checkpoint::Role> roles;  // one of them; empty: any
   std::string name_glob;                // on the module name; empty: any
-  LayerSet layers;                      // one of them; empty: any, and what is in none
+  LayerSet layers = {};                 // one of them; empty: any, and what is in none
   Format format = kKeep;
   ScaleMethod scale = ScaleMethod::kAuto;
   Smooth smooth = Smooth::kEffort;
-  std::optional<InputScales> activations;  // nothing: as the recipe has them
-  bool optional = false;                   // may match nothing
+  std::optional<InputScales> activations = {};  // nothing: as the recipe has them
+  bool optional = false;                        // may match nothing
 
   std::string Describe() const;  // "role attention, dense_mlp -> nvfp4 (max)"; ", smooth"
 };

@@ -58,6 +58,17 @@ TEST(Shipped, SayWhatTheyMake) {
   }
 }
 
+// On any machine, run after run.
+TEST(Shipped, KeepTheirStateBesideTheOutput) {
+  const Overrides places = {{"/source", "model"},
+                            {"/output", "out"},
+                            {"/calibration/data/*/path", Json::array({"text.jsonl"})}};
+  for (const ShippedText& shipped : ShippedTexts()) {
+    const Recipe recipe = FindRecipe({.recipe = std::string(shipped.name), .overrides = places});
+    EXPECT_EQ(recipe.run_dir, "out.run") << shipped.name;
+  }
+}
+
 TEST(Shipped, ForAnyModelStandBehindThoseForSome) {
   const std::vector<ShippedRecipe> recipes = ShippedRecipes();
   EXPECT_TRUE(std::ranges::is_sorted(

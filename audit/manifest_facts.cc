@@ -54,6 +54,7 @@ void ReadFold(const Json& entry, std::string_view origin, ManifestFacts* facts) 
   fold.producers = GetField<std::vector<std::string>>(entry, "producers", origin);
   fold.consumers = GetField<std::vector<std::string>>(entry, "consumers", origin);
   fold.offset = GetField<uint64_t>(entry, "offset", origin);
+  fold.channels.added = GetFieldOr<float>(entry, "added", origin, 0);
   facts->folds.push_back(std::move(fold));
 }
 
@@ -96,7 +97,10 @@ Rescalings ReadRescalings(const std::filesystem::path& directory, const Manifest
   Rescalings rescalings;
   for (const FoldFacts& fold : manifest.folds) {
     const std::vector<float> factors = ReadFactors(directory / checkpoint::kFoldsFileName, fold);
-    for (const std::string& module : fold.producers) rescalings[module].row_divisors = factors;
+    for (const std::string& module : fold.producers) {
+      rescalings[module].row_divisors = factors;
+      if (module == fold.producers.front()) rescalings[module].added = fold.channels.added;
+    }
     const std::vector<float> columns = checkpoint::ColumnFactors(fold.channels, factors);
     for (const std::string& module : fold.consumers) rescalings[module].column_factors = columns;
   }

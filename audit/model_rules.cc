@@ -11,6 +11,7 @@
 #include "audit/engines/model_facts.h"
 #include "audit/rules.h"
 #include "checkpoint/config_facts.h"
+#include "checkpoint/families/decoder_config.h"
 #include "checkpoint/families/skipped_tensors.h"
 
 namespace vernier::audit {
@@ -67,6 +68,12 @@ constexpr size_t kExpertProjections = 3;
 constexpr std::array<std::string_view, 4> kTowers = {"vision", "visual", "audio",
                                                      "multi_modal_projector"};
 
+// Whether a model of this kind is never without the MTP layers that its config.json announces.
+bool HoldsMtp(const Subject& subject) {
+  const checkpoint::DecoderConfig* decoder = subject.family->Decoder();
+  return subject.KnowsModel() && (decoder == nullptr || decoder->mtp_layers > 0);
+}
+
 // DeepSeek's name; other models have others (checkpoint/config_facts.h).
 constexpr std::string_view kMtpField = "num_nextn_predict_layers";
 
@@ -82,9 +89,10 @@ void CheckMtp(const Subject& subject, FindingList* findings) {
   const std::string field = count ? count->name : std::string(kMtpField);
   const std::string numbers =
       field + " (" + std::to_string(announced) + ", but " + std::to_string(held) + " stored)";
-  const Defect& missing = subject.KnowsModel() ? kMtpMissing : kMtpMissingElsewhere;
+  const Defect& missing = HoldsMtp(subject) ? kMtpMissing : kMtpMissingElsewhere;
   if (announced > held) findings->Add(missing, numbers);
-  if (announced < held) findings->Add(kMtpUnannounced, numbers);
+  const int64_t known = count ? announced : subject.family->Facts().unannounced_mtp_layers;
+  if (known < held) findings->Add(kMtpUnannounced, numbers);
 }
 
 void CheckLayers(const Subject& subject, FindingList* findings) {
@@ -205,15 +213,22 @@ std::set<std::string_view> SeparateExperts(const Subject& subject) {
   return containers;
 }
 
-// Stacks in 16 bits are the released layout of models without a family of their own here; beside
-// separate experts they are that of none.
+// Whether the model is released with stacks of experts, which engines load.
+bool ReleasesStacks(const Subject& subject) {
+  const checkpoint::DecoderConfig* decoder = subject.family->Decoder();
+  return decoder != nullptr && decoder->released_stacks;
+}
+
+// Stacks as they are released, and in 16 bits those of models without a family of their own here,
+// are fine; beside separate experts they are the layout of none.
 void CheckStackedExperts(const Subject& subject, EngineSet asked, FindingList* findings) {
   const std::optional<EngineSet> loaders =
       FactsOfModel(subject.checkpoint.config()).loaders_of_stacks;
   const std::set<std::string_view> separate = SeparateExperts(subject);
+  const bool unusual = subject.KnowsModel() && !ReleasesStacks(subject);
   for (const Module& module : subject.index.modules) {
     if (!subject.StacksExperts(module)) continue;
-    if (subject.KnowsModel() || separate.contains(ExpertContainer(module.name))) {
+    if (unusual || separate.contains(ExpertContainer(module.name))) {
       findings->Add(kStackedExperts, module.name);
     }
     if (module.format != formats::kStackedNvfp4 || !loaders) continue;
@@ -250,6 +265,7 @@ bool MustKeepPrecision(const Module& module, bool knows_model) {
     case Role::kEmbedding:  // V04
     case Role::kLmHead:     // V04
       return false;
+    case Role::kTower:
     case Role::kOther:
       return knows_model || module.meaning.keeps_precision || IsInTower(module.name);
     default:

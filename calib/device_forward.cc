@@ -21,11 +21,11 @@ constexpr int64_t kElementThreads = kForwardThreads, kLeastRowThreads = 32;
 // As the kernels have them.
 struct Rotation {
   long long rows;
-  unsigned width, heads, positions, pairs, stride, step, at_once;
+  unsigned width, heads, positions, pairs, begin, stride, step, at_once;
 };
 struct Sight {
   long long columns, begin, first, window;
-  unsigned group, queries;
+  unsigned group, queries, shared;
 };
 struct StoredLayout {
   unsigned rows, columns, block_rows, block_columns, scale_columns;
@@ -132,20 +132,20 @@ at::Tensor DeviceForward::Swiglu(const at::Tensor& gate, const at::Tensor& up, d
 }
 
 at::Tensor DeviceForward::Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
-                                 bool per_head, bool neighbours) const {
+                                 bool per_head, bool neighbours, int64_t begin) const {
   const at::Tensor out = at::empty(x.sizes(), x.options());
   if (x.numel() == 0) return out;
   const c10::DeviceGuard current(x.device());
   const at::Tensor from = Packed(x), cosines = Packed(cos), sines = Packed(sin);
-  const int64_t width = x.size(-1), pairs = cos.size(-1);
-  const int64_t heads_axis = per_head ? -2 : -1;
+  const int64_t width = x.size(-1), pairs = cos.size(-1), heads_axis = per_head ? -2 : -1;
   assert(cos.size(0) >= x.size(heads_axis - 1));
-  const bool fours = width % kFour == 0 && pairs % kFour == 0;
+  const bool fours = width % kFour == 0 && pairs % kFour == 0 && begin % kFour == 0;
   Rotation rotation = {.rows = x.numel() / width,
                        .width = static_cast<unsigned>(width),
                        .heads = static_cast<unsigned>(per_head ? x.size(-2) : 1),
                        .positions = static_cast<unsigned>(x.size(heads_axis - 1)),
                        .pairs = static_cast<unsigned>(pairs),
+                       .begin = static_cast<unsigned>(begin),
                        .stride = neighbours ? 1 : static_cast<unsigned>(pairs),
                        .step = neighbours ? 2U : 1U,
                        .at_once = fours ? static_cast<unsigned>(kFour) : 1U};
@@ -158,7 +158,8 @@ at::Tensor DeviceForward::Rotate(const at::Tensor& x, const at::Tensor& cos, con
   return out;
 }
 
-void DeviceForward::Softmax(const at::Tensor& p, const Before& sees, double scale) const {
+void DeviceForward::Softmax(const at::Tensor& p, const Before& sees, double scale,
+                            const at::Tensor& sinks) const {
   assert(p.is_contiguous() && p.scalar_type() == at::kFloat);
   if (p.numel() == 0) return;
   const c10::DeviceGuard current(p.device());
@@ -168,10 +169,14 @@ void DeviceForward::Softmax(const at::Tensor& p, const Before& sees, double scal
                  .first = sees.first,
                  .window = sees.window,
                  .group = static_cast<unsigned>(sees.group),
-                 .queries = static_cast<unsigned>(sees.queries)};
+                 .queries = static_cast<unsigned>(sees.queries),
+                 .shared = static_cast<unsigned>(sees.shared)};
+  const at::Tensor extra = sinks.defined() ? sinks.contiguous() : sinks;
+  assert(!extra.defined() || extra.numel() == sees.shared * sees.group);
+  const float* sink = extra.defined() ? extra.data_ptr<float>() : nullptr;
   auto factor = static_cast<float>(scale);
   kernels_->Launch("softmax_before", GridOfRows(p.numel() / p.size(-1), p.size(-1)),
-                   {&scores, &sight, &factor});
+                   {&scores, &sight, &sink, &factor});
 }
 
 void DeviceForward::Softmax(const at::Tensor& p, const at::Tensor& visible, const at::Tensor& sink,

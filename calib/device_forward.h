@@ -45,20 +45,23 @@ class DeviceForward {
   // silu(min(gate, limit)) * clamp(up, -limit, limit), like gate.
   at::Tensor Swiglu(const at::Tensor& gate, const at::Tensor& up, double limit) const;
 
-  // Rotates the last channels of x [..., P, d] or, with `per_head`, of [..., P, h, d] by the first
-  // P of cos and sin [.., pairs] F32: those of a pair are neighbours, or half of the channels
-  // apart.
+  // Rotates the channels from `begin` on of x [..., P, d] or, with `per_head`, of [..., P, h, d] by
+  // the first P of cos and sin [.., pairs] F32: those of a pair are neighbours, or half of the
+  // channels apart.
   at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin,
-                    bool per_head, bool neighbours) const;
+                    bool per_head, bool neighbours, int64_t begin) const;
 
   // Which keys a row of scores sees: row r is a query at position begin + r / group % queries, its
   // first key is at position `first`. It sees its own position and those before, the last `window`
   // of them if that is not 0.
   struct Before {
     int64_t group = 1, queries = 1, begin = 0, first = 0, window = 0;
+    int64_t shared = 1;  // row r is of head (r / group / queries % shared) * group + r % group
   };
-  // In place: softmax of scale * p over the last axis; p is contiguous F32.
-  void Softmax(const at::Tensor& p, const Before& sees, double scale) const;
+  // In place: softmax of scale * p over the last axis; p is contiguous F32. `sinks`, if it is
+  // defined: a score of each head [shared * group] F32 that has no value.
+  void Softmax(const at::Tensor& p, const Before& sees, double scale,
+               const at::Tensor& sinks = {}) const;
   // p [..., C, heads, K] sees what `visible` [..., C, K] (bool) says, and a score `sink` [heads]
   // (F32) that has no value.
   void Softmax(const at::Tensor& p, const at::Tensor& visible, const at::Tensor& sink,

@@ -35,14 +35,17 @@ std::vector<double> MeanSquares(const Fold& fold, const at::Tensor& sums, int64_
   return means;
 }
 
-// A norm's weight n keeps BF16 n' = n / s, and s becomes n / n' exactly as it then is.
-void StoreInNorm(const std::vector<float>& norm, std::vector<float>& scales) {
+// A norm's weight n keeps BF16 n' = n / s, and s becomes n / n' exactly as it then is; where
+// `added` is not 0, n and n' are what is stored and that.
+void StoreInNorm(const std::vector<float>& norm, std::vector<float>& scales, float added) {
   std::vector<float> divided(norm.size());
-  for (size_t i = 0; i < norm.size(); ++i) divided[i] = norm[i] / scales[i];
+  for (size_t i = 0; i < norm.size(); ++i) {
+    divided[i] = (norm[i] + added) / scales[i] - added;
+  }
   std::vector<uint16_t> stored(norm.size());
   quantizers::FloatToBf16(divided, stored);
   for (size_t i = 0; i < norm.size(); ++i) {
-    const float scale = norm[i] / quantizers::Bf16ToFloat(stored[i]);
+    const float scale = (norm[i] + added) / (quantizers::Bf16ToFloat(stored[i]) + added);
     scales[i] = std::isfinite(scale) && scale > 0 ? scale : 1.0f;
   }
 }
@@ -117,9 +120,8 @@ FoldInputs FoldSolver::InputsOf(const recipes::PlannedFold& planned, Recorder& r
     inputs.weights.push_back(SampleWeightRows(source_, reader_, weight));
   }
   if (fold.kind == checkpoint::FoldKind::kNorm) {
-    inputs.store = [norm = Values(fold.producers.front())](std::vector<float>& scales) {
-      StoreInNorm(norm, scales);
-    };
+    inputs.store = [norm = Values(fold.producers.front()), added = fold.added](
+                       std::vector<float>& scales) { StoreInNorm(norm, scales, added); };
   }
   return inputs;
 }

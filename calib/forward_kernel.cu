@@ -161,12 +161,12 @@ extern "C" __global__ void swiglu_f32(const float* gate, const float* up, long l
   Swiglu(gate, up, count, limit, out);
 }
 
-// Of x [rows, width], the last 2 * pairs channels of each row: first and second of pair i are
+// Of x [rows, width], 2 * pairs channels of each row from `begin` on: first and second of pair i are
 // `stride` apart, those of pairs `step`. Row r is at position r / heads % positions of cos and sin
 // [positions, pairs]. A thread has `at_once`, 4 or 1, pairs or channels that stay.
 struct Rotation {
   long long rows;
-  unsigned width, heads, positions, pairs, stride, step, at_once;
+  unsigned width, heads, positions, pairs, begin, stride, step, at_once;
 };
 
 template <class Real>
@@ -179,13 +179,14 @@ __device__ void Rotate(const Real* x, const float* cos, const float* sin, Rotati
   if (part < fixed) {
     float v[4];
     const int together = r.at_once == 4;
-    Load(from, part, together ? fixed : part + 1, together, v);
-    Store(v, part, together ? fixed : part + 1, together, to);
+    const unsigned at = part < r.begin ? part : part + 2 * r.pairs;
+    Load(from, at, together ? r.width : at + 1, together, v);
+    Store(v, at, together ? r.width : at + 1, together, to);
     return;
   }
   const long long angles = (long long)(row / r.heads % r.positions) * r.pairs;
   for (unsigned pair = part - fixed; pair < part - fixed + r.at_once; ++pair) {
-    const unsigned first = fixed + pair * r.step, second = first + r.stride;
+    const unsigned first = r.begin + pair * r.step, second = first + r.stride;
     const float a = ValueOf(from[first]), b = ValueOf(from[second]);
     const float c = cos[angles + pair], s = sin[angles + pair];
     Put(__fadd_rn(__fmul_rn(a, c), -__fmul_rn(b, s)), to + first);
@@ -247,15 +248,17 @@ __device__ void Softmax(float* row, long long columns, float scale, const float*
 // itself and what is before, the last `window` of it if that is not 0.
 struct Sight {
   long long columns, begin, first, window;
-  unsigned group, queries;
+  unsigned group, queries, shared;
 };
 
-extern "C" __global__ void softmax_before(float* p, Sight sight, float scale) {
+// `sinks`, if it is not null: of head (r / group / queries % shared) * group + r % group.
+extern "C" __global__ void softmax_before(float* p, Sight sight, const float* sinks, float scale) {
   const unsigned of_chunk = blockIdx.x / sight.group % sight.queries;
   const long long query = sight.begin + of_chunk - sight.first;
   const long long oldest = sight.window == 0 ? 0 : query - sight.window + 1;
-  const float* no_sink = 0;
-  Softmax(p + blockIdx.x * sight.columns, sight.columns, scale, no_sink,
+  const unsigned head = blockIdx.x / sight.group / sight.queries % sight.shared;
+  const float* sink = sinks == 0 ? 0 : sinks + head * sight.group + blockIdx.x % sight.group;
+  Softmax(p + blockIdx.x * sight.columns, sight.columns, scale, sink,
           [&](long long i) { return i <= query && i >= oldest; });
 }
 

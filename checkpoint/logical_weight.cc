@@ -8,9 +8,9 @@ namespace vernier::checkpoint {
 namespace {
 
 constexpr std::array<std::string_view, kRoleCount> kRoleNames = {
-    "embedding",     "lm_head",          "norm",   "attention", "attention_aux",
-    "indexer",       "compressor",       "router", "dense_mlp", "shared_expert",
-    "routed_expert", "hyper_connection", "mtp",    "other"};
+    "embedding",        "lm_head",    "norm",   "attention", "linear_attention", "attention_aux",
+    "indexer",          "compressor", "router", "dense_mlp", "shared_expert",    "routed_expert",
+    "hyper_connection", "tower",      "mtp",    "other"};
 
 }  // namespace
 

@@ -20,7 +20,8 @@ enum class Role {
   kLmHead,
   kNorm,
   kAttention,
-  kAttentionAux,  // sinks and the like: never quantised
+  kLinearAttention,  // of layers that keep a state and no keys: delta nets
+  kAttentionAux,     // sinks and the like: never quantised
   kIndexer,
   kCompressor,
   kRouter,
@@ -28,6 +29,7 @@ enum class Role {
   kSharedExpert,
   kRoutedExpert,
   kHyperConnection,
+  kTower,  // everything of vision and audio encoders and of what projects their output
   kMtp,    // everything of a multi-token-prediction layer
   kOther,  // not understood by the family
 };

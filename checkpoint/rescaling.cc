@@ -11,7 +11,9 @@ void Rescaling::Apply(int64_t row_begin, int64_t columns, std::span<float> value
     const std::span<float> row_values = values.subspan(row * width, width);
     if (!row_divisors.empty()) {
       const float divisor = row_divisors[static_cast<size_t>(row_begin) + row];
-      for (float& value : row_values) value /= divisor;
+      for (float& value : row_values) {
+        value = added == 0 ? value / divisor : (value + added) / divisor - added;
+      }
     }
     if (column_factors.empty()) continue;
     for (size_t column = 0; column < width; ++column) row_values[column] *= column_factors[column];

@@ -13,11 +13,12 @@ namespace vernier::checkpoint {
 // Of one weight [N, K]; a vector has rows of one column.
 struct Rescaling {
   std::vector<float> row_divisors;    // [N]; empty: all 1
+  float added = 0;                    // rows are divided with it, and stored without
   std::vector<float> column_factors;  // [K]; empty: all 1
 
   bool empty() const { return row_divisors.empty() && column_factors.empty(); }
-  // To the values [rows, columns] of rows from `row_begin` on: a row is divided, then its columns
-  // are multiplied, in F32.
+  // To the values [rows, columns] of rows from `row_begin` on: a row is divided, or becomes
+  // (row + added) / divisor - added, then its columns are multiplied, in F32.
   void Apply(int64_t row_begin, int64_t columns, std::span<float> values) const;
 };
 

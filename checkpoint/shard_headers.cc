@@ -6,6 +6,15 @@
 #include "base/thread_count.h"
 
 namespace vernier::checkpoint {
+namespace {
+
+ShardHeaders::OpenShard Open(const std::filesystem::path& path) {
+  File file = File::OpenForRead(path);
+  SafetensorsHeader header = ReadSafetensorsHeader(file);
+  return {std::move(file), std::move(header)};
+}
+
+}  // namespace
 
 ShardHeaders::ShardHeaders(std::filesystem::path directory, std::vector<std::string> files)
     : directory_(std::move(directory)), files_(std::move(files)) {
@@ -14,15 +23,12 @@ ShardHeaders::ShardHeaders(std::filesystem::path directory, std::vector<std::str
 }
 
 void ShardHeaders::Begin() {
-  shards_.push_back(std::async(std::launch::async, [path = directory_ / files_[shards_.size()]] {
-    File file = File::OpenForRead(path);
-    SafetensorsHeader header = ReadSafetensorsHeader(file);
-    return OpenShard{std::move(file), std::move(header)};
-  }));
+  shards_.push_back(std::async(std::launch::async, Open, directory_ / files_[shards_.size()]));
 }
 
 ShardHeaders::OpenShard ShardHeaders::Take(std::string_view file) {
   const auto shard = static_cast<size_t>(std::ranges::find(files_, file) - files_.begin());
+  if (shard == files_.size()) return Open(directory_ / file);
   while (shards_.size() <= shard) Begin();
   OpenShard taken = shards_[shard].get();
   if (shards_.size() < files_.size()) Begin();

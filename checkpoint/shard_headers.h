@@ -25,8 +25,8 @@ class ShardHeaders {
   // Begins with the first of `files`, as many as there are processors.
   ShardHeaders(std::filesystem::path directory, std::vector<std::string> files);
 
-  // One of `files`, each once. Throws as ReadSafetensorsHeader; a file that nobody takes is never
-  // an error.
+  // Of a file, each once; one that is not among `files` is read now. Throws as
+  // ReadSafetensorsHeader; a file that nobody takes is never an error.
   OpenShard Take(std::string_view file);
 
  private:

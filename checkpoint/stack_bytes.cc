@@ -156,10 +156,18 @@ void ScatterRows(const StackPart& part, std::span<const std::byte> rows,
   });
 }
 
-StackPart Resized(StackPart part, uint64_t row_bytes) {
+StackPart Resized(StackPart part, int64_t columns, uint64_t row_bytes) {
   const uint64_t before = part.row_bytes();
   const auto scale = [&](uint64_t bytes) { return bytes * row_bytes / before; };
   part.slab_begin = scale(part.slab_begin);
+  if (part.turns) {
+    part.element_bytes = row_bytes / static_cast<uint64_t>(columns);
+    part.line_bytes = static_cast<uint64_t>(part.lines) * part.element_bytes;
+    part.lines = columns;
+    part.transposed = true;
+    part.turns = false;
+    return part;
+  }
   part.line_bytes = scale(part.line_bytes);
   part.element_bytes = scale(part.element_bytes);
   return part;

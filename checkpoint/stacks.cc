@@ -15,21 +15,11 @@ constexpr std::string_view kContainer = ".experts.";
 constexpr int64_t kMostExperts = 1 << 16;
 constexpr int64_t kBlockBytes = 16;  // of X_blocks' last dimension
 
-constexpr std::string_view kValues = ".weight";
+constexpr std::string_view kValues = ".weight", kBias = ".bias";
 
-// Those of values, and of their scales where they have a name of their own.
+// Those of values, of biases, and of scales where they have a name of their own.
 constexpr auto kOtherSuffixes = std::to_array<StackSuffix>(
-    {{"_scales", ".weight_scale"}, {kPackedStackSuffix, kValues}, {"", kValues}});
-
-// Nothing for another name.
-std::optional<std::string_view> PartSuffix(std::string_view stored) {
-  for (const std::span<const StackSuffix> table : {std::span<const StackSuffix>(kStackedScales),
-                                                   std::span<const StackSuffix>(kOtherSuffixes)}) {
-    const auto found = std::ranges::find(table, stored, &StackSuffix::stored);
-    if (found != table.end()) return found->part;
-  }
-  return std::nullopt;
-}
+    {{"_scales", ".weight_scale"}, {"_bias", kBias}, {kPackedStackSuffix, kValues}, {"", kValues}});
 
 // "model.layers.0.mlp.experts.gate_up_proj_scale" as its container, row and suffix.
 struct StackName {
@@ -63,7 +53,11 @@ struct SlabShape {
 class StackSplitter {
  public:
   StackSplitter(const Stack& stack, const Stack::Member& member)
-      : container_(stack.container), row_(*stack.row), member_(member), tensor_(*member.info) {}
+      : container_(stack.container),
+        row_(*stack.row),
+        transposed_(row_.transposed && !IsPacked(stack)),
+        member_(member),
+        tensor_(*member.info) {}
 
   int64_t experts() const { return tensor_.shape.empty() ? 0 : tensor_.shape[0]; }
 
@@ -79,13 +73,13 @@ class StackSplitter {
     const std::vector<int64_t>& shape = tensor_.shape;
     const bool bytes = tensor_.dtype == DType::kU8 || tensor_.dtype == DType::kI8;
     const bool values = member_.suffix == kValues;
-    if (values && bytes && row_.transposed) return std::nullopt;
+    if (values && bytes && transposed_) return std::nullopt;
     if (values && shape.size() == 4 && shape[3] == kBlockBytes) {
       return SlabShape{shape[1], shape[2] * shape[3], false};
     }
     if (!values && shape.size() == 2) return SlabShape{shape[1], 1, false};  // one a row
     if (shape.size() != 3) return std::nullopt;
-    return SlabShape{shape[1], shape[2], row_.transposed};
+    return SlabShape{shape[1], shape[2], transposed_};
   }
 
   // Whether parts are whole lines of it. `values`: the slab of the stack's values.
@@ -114,16 +108,22 @@ class StackSplitter {
     const int64_t rows = slab.rows() / count;
     ForEachPart(parts, [&](NamedPart& part, size_t leaf) {
       part.spec.shape = {rows, slab.transposed ? slab.lines : slab.width};
+      if (member_.suffix == kBias) part.spec.shape.pop_back();
       part.part.lines = slab.lines;
       part.part.line_bytes = static_cast<uint64_t>(slab.width) * element_bytes;
       part.part.element_bytes = element_bytes;
       part.part.first = static_cast<int64_t>(leaf) * (row_.interleaved ? 1 : rows);
       part.part.stride = row_.interleaved ? count : 1;
       part.part.transposed = slab.transposed;
+      part.part.turns = row_.transposed && !transposed_ && member_.suffix == kValues;
     });
   }
 
  private:
+  // Rows of blocks lie behind each other, whichever way plain values do.
+  static bool IsPacked(const Stack& stack) {
+    return stack.members.front().info->name.ends_with(kPackedStackSuffix);
+  }
   uint64_t SlabBytes() const { return tensor_.Bytes() / static_cast<uint64_t>(experts()); }
 
   // Calls complete(part, leaf) for each of every expert.
@@ -146,11 +146,21 @@ class StackSplitter {
 
   const std::string& container_;
   const StackRow& row_;
+  bool transposed_;
   const Stack::Member& member_;
   const TensorInfo& tensor_;
 };
 
 }  // namespace
+
+std::optional<std::string_view> PartSuffix(std::string_view stored) {
+  for (const std::span<const StackSuffix> table : {std::span<const StackSuffix>(kStackedScales),
+                                                   std::span<const StackSuffix>(kOtherSuffixes)}) {
+    const auto found = std::ranges::find(table, stored, &StackSuffix::stored);
+    if (found != table.end()) return found->part;
+  }
+  return std::nullopt;
+}
 
 std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo&(size_t)>& info,
                               std::span<const StackRow> rows) {
@@ -166,7 +176,9 @@ std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo
   }
   std::vector<Stack> stacks;
   for (auto& [key, stack] : found) {
-    if (stack.members.front().suffix == kValues) stacks.push_back(std::move(stack));
+    const std::string_view first = stack.members.front().suffix;
+    const bool only_biases = first == kBias && stack.members.size() == 1;
+    if (first == kValues || only_biases) stacks.push_back(std::move(stack));
   }
   return stacks;
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -37,6 +38,10 @@ inline constexpr auto kStackedScales = std::to_array<StackSuffix>({
     {"_scale", ".weight_scale"},
 });
 
+// What parts are called of a tensor X<stored> beside a stack X, or of the stack itself (""):
+// ".weight", ".weight_scale", ".bias". Nothing for another name.
+std::optional<std::string_view> PartSuffix(std::string_view stored);
+
 // How a family stores experts: X.experts.<name> [E, N, K] holds X.experts.e.<leaf>.weight of every
 // expert e.
 struct StackRow {
@@ -61,6 +66,7 @@ struct StackPart {
   int64_t first = 0;
   int64_t stride = 1;
   bool transposed = false;
+  bool turns = false;  // blocks of values that would lie transposed if they were plain
 
   uint64_t slab_bytes() const { return static_cast<uint64_t>(lines) * line_bytes; }
   // Its bytes follow each other in the file.
@@ -92,7 +98,8 @@ struct NamedPart {
 };
 
 // A stored stack: X.experts.<name> or X.experts.<name>_blocks, and the scales beside it
-// (X_scale_inv, X_weight_scale, X_weight_scale_2, X_input_scale, X_scales).
+// (X_scale_inv, X_weight_scale, X_weight_scale_2, X_input_scale, X_scales) and biases (X_bias).
+// Biases may be alone, beside experts that are stored one by one.
 struct Stack {
   struct Member {
     size_t stored = 0;        // index of the tensor
@@ -106,7 +113,8 @@ struct Stack {
   size_t values() const { return members.front().stored; }
 };
 
-// Those among tensors 0..count - 1 that rows describe and that have values. `info` outlives them.
+// Those among tensors 0..count - 1 that rows describe and that have values or biases. `info`
+// outlives them.
 std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo&(size_t)>& info,
                               std::span<const StackRow> rows);
 
@@ -116,8 +124,9 @@ std::vector<Stack> FindStacks(size_t count, const std::function<const TensorInfo
 // belong to both parts.
 std::vector<NamedPart> PartsOf(const Stack& stack, const BlockSize& fp8);
 
-// For an output that is stacked as its source is, with rows of another size.
-StackPart Resized(StackPart part, uint64_t row_bytes);
+// For an output that is stacked as its source is, of plain values: with rows of `columns` values in
+// `row_bytes`.
+StackPart Resized(StackPart part, int64_t columns, uint64_t row_bytes);
 
 }  // namespace vernier::checkpoint
 

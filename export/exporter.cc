@@ -277,8 +277,7 @@ class ExportJob {
 
   OutputConfigs WriteConfigs() {
     if (request_.plan.container->holds_all()) return {};
-    OutputConfigs configs =
-        MakeOutputConfigs(request_.source, request_.plan, request_.recipe, kVersion);
+    OutputConfigs configs = MakeOutputConfigs(request_.source, request_.plan, kVersion);
     if (!configs.hf_quant_config.is_null()) {
       WriteText(kHfQuantConfigFileName, configs.hf_quant_config.dump(2) + "\n");
     }

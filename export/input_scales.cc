@@ -90,12 +90,19 @@ float ScaleOfAmax(const recipes::Plan& plan, const ScaleGroup& group, float amax
   return nvfp4 ? quantizers::Nvfp4GlobalScale(amax) : quantizers::Fp8Scale(amax);
 }
 
+const recipes::InputScales& ScalesOf(const recipes::Plan& plan, size_t group) {
+  return plan.weights[plan.scale_groups[group].weights.front()].input_scales;
+}
+
 std::vector<InputScale> Calibrated(const ModelLayout& layout, const recipes::Plan& plan,
                                    const std::vector<run::InputAmax>& inputs, double headroom) {
   InputsByModule by_module;
   for (const run::InputAmax& input : inputs) by_module.emplace(input.module, &input);
 
-  const std::vector<bool> scaled = GroupsWithInputScale(plan);
+  std::vector<bool> scaled = GroupsWithInputScale(plan);
+  for (size_t i = 0; i < scaled.size(); ++i) {
+    if (ScalesOf(plan, i).from != recipes::ActivationScales::kCalibrated) scaled[i] = false;
+  }
   std::vector<InputScale> scales;
   for (size_t i = 0; i < scaled.size(); ++i) {
     scales.push_back(scaled[i] ? Observed(layout, plan.scale_groups[i], by_module) : InputScale{});
@@ -148,15 +155,15 @@ std::vector<bool> GroupsWithInputScale(const recipes::Plan& plan) {
 std::vector<InputScale> ResolveInputScales(const ModelLayout& layout, const recipes::Plan& plan,
                                            const recipes::Recipe& recipe,
                                            const std::vector<run::InputAmax>& inputs) {
-  if (recipe.activations == recipes::ActivationScales::kCalibrated) {
-    return Calibrated(layout, plan, inputs, recipe.activation_headroom);
+  using recipes::ActivationScales;
+  std::vector<InputScale> scales = Calibrated(layout, plan, inputs, recipe.activation_headroom);
+  for (size_t i = 0; i < scales.size(); ++i) {
+    const recipes::InputScales& asked = ScalesOf(plan, i);
+    if (asked.from == ActivationScales::kCalibrated) continue;
+    scales[i] = {.origin = AmaxOrigin::kConstant};
+    if (asked.from == ActivationScales::kConstant) scales[i].scale = asked.constant;
   }
-  InputScale constant;
-  constant.origin = AmaxOrigin::kConstant;
-  if (recipe.activations == recipes::ActivationScales::kConstant) {
-    constant.scale = recipe.constant_input_scale;
-  }
-  return std::vector<InputScale>(plan.scale_groups.size(), constant);
+  return scales;
 }
 
 }  // namespace vernier::exporter

@@ -39,7 +39,7 @@ std::vector<bool> GroupsWithInputScale(const recipes::Plan& plan);
 // A group of routed experts that saw no token, or only zeros, takes the largest amax among the
 // observed experts of its projection (w1 and w3, or w2) in its layer, then in the model.
 // kNotCalibrated names a group without a record, and one for which there is no such fallback. A
-// constant of the recipe is every group's scale.
+// constant of the recipe, or of the rule that decides a group, is its scale.
 std::vector<InputScale> ResolveInputScales(const checkpoint::ModelLayout& layout,
                                            const recipes::Plan& plan, const recipes::Recipe& recipe,
                                            const std::vector<run::InputAmax>& inputs);

@@ -132,6 +132,7 @@ Json FoldEntry(const ManifestContent& content, size_t index, uint64_t offset) {
   entry["head_dim"] = fold.head_dim;
   entry["repeats"] = fold.repeats;
   entry["offset"] = offset;
+  if (fold.added != 0) entry["added"] = fold.added;
   return entry;
 }
 

@@ -100,7 +100,7 @@ void PatchExpertDtype(const checkpoint::SourceModel& source, const ModuleFormats
 }  // namespace
 
 OutputConfigs MakeOutputConfigs(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                                const recipes::Recipe& recipe, std::string_view version) {
+                                std::string_view version) {
   OutputConfigs configs;
   configs.config = source.checkpoint.config();
   configs.patches = source.family->PatchConfig(configs.config);
@@ -111,7 +111,7 @@ OutputConfigs MakeOutputConfigs(const checkpoint::SourceModel& source, const rec
     configs.hf_quant_config = SourceHfQuantConfig(source);
     return configs;
   }
-  const ModuleFormats formats = FormatsOf(source, plan, recipe);
+  const ModuleFormats formats = FormatsOf(source, plan);
   if (dialects::GroupByFormat(formats).empty()) {
     PatchQuantization(dialects::kNewConfigPlace, Json(), "nothing is quantised any more", configs);
   } else {

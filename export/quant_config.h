@@ -8,7 +8,6 @@
 #include "base/json.h"
 #include "checkpoint/source_model.h"
 #include "recipes/plan.h"
-#include "recipes/recipe.h"
 
 namespace vernier::exporter {
 
@@ -32,7 +31,7 @@ struct OutputConfigs {
 // expert_dtype, where the source has it, follows the routed experts: "fp8" for FP8 blocks, absent
 // when they are neither FP4 nor FP8 blocks.
 OutputConfigs MakeOutputConfigs(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                                const recipes::Recipe& recipe, std::string_view version);
+                                std::string_view version);
 
 }  // namespace vernier::exporter
 

@@ -25,9 +25,10 @@ ModuleFormat Describe(Format format, bool input_scale, const BlockSize& blocks) 
   return module;
 }
 
-ModuleFormat ConvertedFormat(Format format, const recipes::Plan& plan, bool input_scales) {
+ModuleFormat ConvertedFormat(const recipes::WeightPlan& weight, const recipes::Plan& plan) {
+  const Format format = weight.format;
   const bool of_blocks = format->parts.span == ScaleSpan::kBlock;
-  return Describe(format, input_scales && format->has_input_scale(),
+  return Describe(format, weight.HasInputScale(),
                   of_blocks ? plan.fp8_blocks.size : BlockSize{1, format->parts.group});
 }
 
@@ -40,14 +41,13 @@ ModuleFormat KeptFormat(const LogicalWeight& weight) {
 
 }  // namespace
 
-dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                                  const recipes::Recipe& recipe) {
-  const bool input_scales = recipe.activations != recipes::ActivationScales::kNone;
+dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source,
+                                  const recipes::Plan& plan) {
   dialects::ModuleFormats formats;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    const Format format = plan.weights[i].format;
-    formats.push_back(format ? ConvertedFormat(format, plan, input_scales)
-                             : KeptFormat(source.layout.weights[i]));
+    const recipes::WeightPlan& weight = plan.weights[i];
+    formats.push_back(weight.format ? ConvertedFormat(weight, plan)
+                                    : KeptFormat(source.layout.weights[i]));
   }
   return formats;
 }

@@ -6,12 +6,10 @@
 #include "checkpoint/source_model.h"
 #include "dialects/module_formats.h"
 #include "recipes/plan.h"
-#include "recipes/recipe.h"
 
 namespace vernier::exporter {
 
-dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const recipes::Plan& plan,
-                                  const recipes::Recipe& recipe);
+dialects::ModuleFormats FormatsOf(const checkpoint::SourceModel& source, const recipes::Plan& plan);
 
 // The key/value cache that the config announces: what the plan says, else what the source's configs
 // do, else FP8 where scales of one (X.k_scale) are carried.

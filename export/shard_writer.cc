@@ -229,8 +229,9 @@ class ShardJobRunner {
       const LogicalWeight& weight = Weight(rows.rows.weight);
       const RowTarget target =
           TargetOf(inputs_.plan, shard_, rows.rows.weight, converted_.at(rows.rows.weight));
-      const checkpoint::StackPart part = Resized(*inputs_.source.checkpoint.PartOf(weight.main),
-                                                 target.CodeBytes(1, weight.columns()));
+      const checkpoint::StackPart part =
+          Resized(*inputs_.source.checkpoint.PartOf(weight.main), weight.columns(),
+                  target.CodeBytes(1, weight.columns()));
       slab.resize(part.slab_bytes());
       begin = part.slab_begin;
       ScatterRows(part, rows.encoded.codes.bytes(), slab);

@@ -11,6 +11,7 @@
 #include "jobs/inspect.h"
 #include "jobs/pipeline.h"
 #include "jobs/plan_report.h"
+#include "jobs/recipes.h"
 #include "jobs/spec_json.h"
 #include "jobs/summary_json.h"
 
@@ -50,6 +51,10 @@ Json RunSteps(const Json& spec, std::string_view job, std::vector<Step> steps,
 
 Json InspectJob(const Json& spec, const ModelJobs*, ProgressListener&) {
   return InspectJson(Inspect(ReadInspectSpec(spec)));
+}
+
+Json RecipesJob(const Json& spec, const ModelJobs*, ProgressListener&) {
+  return RecipesJson(ListRecipes(ReadRecipesSpec(spec)));
 }
 
 Json PlanJob(const Json& spec, const ModelJobs* models, ProgressListener&) {
@@ -109,6 +114,7 @@ Json TraceJob(const Json& spec, const ModelJobs* models, ProgressListener& liste
 }
 
 constexpr auto kJobs = std::to_array<Job>({{"inspect", Never, InspectJob},
+                                           {"recipes", Never, RecipesJob},
                                            {"plan", PlanNeeds, PlanJob},
                                            {"convert", Never, ConvertJob},
                                            {"dequantize", Never, DequantizeJob},

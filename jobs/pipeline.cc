@@ -165,6 +165,7 @@ class Pipeline {
     summary_ = {.source = recipe_.source,
                 .output = recipe_.output,
                 .run_dir = store_.run_dir(),
+                .recipe = recipe_.shipped_as,
                 .warnings = plan_.warnings};
   }
 
@@ -243,8 +244,8 @@ class Pipeline {
         .left_out = source_.checkpoint.left_out(),
         .source_tensors = static_cast<int64_t>(source_.checkpoint.stored_tensors().size()),
         .scale_groups = static_cast<int64_t>(plan_.scale_groups.size()),
-        .calibrated_inputs = !plan_.observed_modules.empty() &&
-                             recipe_.activations == recipes::ActivationScales::kCalibrated,
+        .calibrated_inputs =
+            std::ranges::any_of(plan_.weights, &recipes::WeightPlan::HasCalibratedInputs),
         .kv_cache = plan_.kv_cache,
         .budget = plan_.budget};
   }

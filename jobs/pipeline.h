@@ -66,6 +66,7 @@ struct PhaseOutcome {
 
 struct PipelineSummary {
   std::filesystem::path source, output, run_dir;
+  std::string recipe = {};                 // the name of a shipped one
   std::vector<std::string> warnings = {};  // of the plan, before anything was written
   std::optional<CalibrationSummary> calibration = {};
   std::optional<ExportOutcome> exported = {};

@@ -168,7 +168,8 @@ PlanReport MakePlanReport(recipes::Recipe recipe, SpeedFrom speed_from, const Mo
 }
 
 Json PlanJson(const PlanReport& report) {
-  return {{"description", report.recipe.description},
+  return {{"recipe", report.recipe.shipped_as.empty() ? Json() : Json(report.recipe.shipped_as)},
+          {"description", report.recipe.description},
           {"source", report.recipe.source.string()},
           {"model_type", report.source.family->model_type()},
           {"output", report.recipe.output.string()},

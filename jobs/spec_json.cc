@@ -13,6 +13,7 @@
 #include "recipes/options.h"
 #include "recipes/overrides.h"
 #include "recipes/recipe_values.h"
+#include "recipes/shipped.h"
 
 namespace vernier::jobs {
 namespace {
@@ -86,10 +87,16 @@ void RefuseBesideRecipe(const SpecReader& reader) {
   }
 }
 
-// A recipe's file or, relative to the current directory, the recipe itself.
-recipes::Recipe RecipeOf(const Json& recipe, const recipes::Overrides& overrides) {
-  if (recipe.is_string()) return recipes::LoadRecipe(recipe.get<std::string>(), overrides);
-  return recipes::ParseRecipe(recipe.dump(), std::filesystem::current_path() / "recipe", overrides);
+// What a recipe is asked for by (recipes::RecipeRequest) or, relative to the current directory, the
+// recipe itself; without one, the default of the source.
+recipes::Recipe RecipeOf(const Json* recipe, const recipes::Overrides& overrides, bool runs) {
+  if (recipe == nullptr) return recipes::FindDefaultRecipe(overrides, runs);
+  if (recipe->is_string()) {
+    return recipes::FindRecipe(
+        {.recipe = recipe->get<std::string>(), .overrides = overrides, .runs = runs});
+  }
+  return recipes::ParseRecipe(recipe->dump(), std::filesystem::current_path() / "recipe",
+                              overrides);
 }
 
 }  // namespace
@@ -97,25 +104,25 @@ recipes::Recipe RecipeOf(const Json& recipe, const recipes::Overrides& overrides
 RecipeJobSpec ReadRecipeJob(const Json& spec, std::string_view job) {
   SpecReader reader(spec, job);
   RecipeJobSpec result;
-  const Json& recipe = reader.RequireRecipe("recipe");
+  const Json* recipe = reader.FindRecipe("recipe");
   const recipes::Overrides overrides = ReadOverrides(reader, job);
   if (job != "calibrate") reader.Read("eval", result.evaluation_data);
   reader.Read("command", result.command);
   reader.Finish();
-  result.recipe = RecipeOf(recipe, overrides);
+  result.recipe = RecipeOf(recipe, overrides, /*runs=*/true);
   return result;
 }
 
 PlanSpec ReadPlanSpec(const Json& spec) {
   SpecReader reader(spec, "plan");
-  const Json& recipe = reader.RequireRecipe("recipe");
+  const Json* recipe = reader.FindRecipe("recipe");
   const recipes::Overrides overrides = ReadOverrides(reader, "plan");
   std::string command;  // as of any recipe's job, and nothing is noted of a plan
   bool probe = false;
   reader.Read("command", command);
   reader.Read("probe", probe);
   reader.Finish();
-  return {.recipe = RecipeOf(recipe, overrides),
+  return {.recipe = RecipeOf(recipe, overrides, /*runs=*/false),
           .speed_from = probe ? SpeedFrom::kProbe : SpeedFrom::kUsual};
 }
 
@@ -123,6 +130,14 @@ std::filesystem::path ReadInspectSpec(const Json& spec) {
   SpecReader reader(spec, "inspect");
   std::filesystem::path checkpoint;
   reader.Require("checkpoint", checkpoint);
+  reader.Finish();
+  return checkpoint;
+}
+
+std::filesystem::path ReadRecipesSpec(const Json& spec) {
+  SpecReader reader(spec, "recipes");
+  std::filesystem::path checkpoint;
+  reader.Read("checkpoint", checkpoint);
   reader.Finish();
   return checkpoint;
 }

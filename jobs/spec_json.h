@@ -19,7 +19,8 @@
 
 namespace vernier::jobs {
 
-// A job on a recipe file, or on a recipe that is part of the specification.
+// A job on a recipe file, a shipped recipe, one that is part of the specification, or the default
+// of the source.
 struct RecipeJobSpec {
   recipes::Recipe recipe;  // with the specification's values in place of its own
   std::vector<std::string> evaluation_data;
@@ -34,6 +35,7 @@ struct PlanSpec {
 PlanSpec ReadPlanSpec(const Json& spec);
 
 std::filesystem::path ReadInspectSpec(const Json& spec);
+std::filesystem::path ReadRecipesSpec(const Json& spec);  // empty: of no checkpoint
 ConvertSpec ReadConvertSpec(const Json& spec);
 DequantizeSpec ReadDequantizeSpec(const Json& spec);
 ValidateSpec ReadValidateSpec(const Json& spec);

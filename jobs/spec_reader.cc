@@ -52,10 +52,9 @@ const Json* SpecReader::Find(std::string_view field) {
   return Has(field) ? &spec_.at(std::string(field)) : nullptr;
 }
 
-const Json& SpecReader::RequireRecipe(std::string_view field) {
+const Json* SpecReader::FindRecipe(std::string_view field) {
   const Json* given = Find(field);
-  if (given == nullptr) ThrowMissing(field);
-  if (given->is_string() || given->is_object()) return *given;
+  if (given == nullptr || given->is_string() || given->is_object()) return given;
   ThrowKind(field, *given, "the path of a recipe or a recipe");
 }
 

@@ -69,8 +69,8 @@ class SpecReader {
     if (!Has(field)) ThrowMissing(field);
   }
 
-  // A recipe: the path of its file, or the object itself.
-  const Json& RequireRecipe(std::string_view field);
+  // A recipe: what it is asked for by, or the object itself. Null as of Find.
+  const Json* FindRecipe(std::string_view field);
 
   // A name of `allowed`, or several of them.
   void ReadAmong(std::string_view field, const std::vector<std::string>& allowed,

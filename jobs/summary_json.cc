@@ -104,6 +104,7 @@ Json PipelineJson(const PipelineSummary& summary) {
   return {{"source", summary.source.string()},
           {"output", summary.output.string()},
           {"run_dir", summary.run_dir.string()},
+          {"recipe", summary.recipe.empty() ? Json() : Json(summary.recipe)},
           {"warnings", summary.warnings},
           {"clean", summary.Clean()},
           {"seconds", std::move(seconds)},

@@ -223,7 +223,11 @@ void PlanTrials(const SourceModel& source, const Recipe& recipe, Plan& plan) {
     throw Error(ErrorCode::kBadRule, "budget", "no weight becomes nvfp4 that could keep more bits",
                 "Remove it, or choose the format nvfp4");
   }
-  if (recipe.activations != ActivationScales::kCalibrated) {
+  const auto is_calibrated = [&](const FormatUnit& unit) {
+    return std::ranges::all_of(
+        unit.weights, [&](size_t weight) { return plan.weights[weight].HasCalibratedInputs(); });
+  };
+  if (!std::ranges::all_of(units, is_calibrated)) {
     throw Error(ErrorCode::kBadRule, "budget",
                 "inputs are not calibrated, so that no errors of outputs are measured",
                 "Remove it, or use `vernier run` with a recipe whose activations are "

@@ -55,17 +55,47 @@ void WriteBudget(const Json& value, const FieldContext& context, Recipe& recipe)
 }
 
 // "calibrated", "none", or the constant itself.
-void WriteActivations(const Json& value, const FieldContext& context, Recipe& recipe) {
+InputScales ParseInputScales(const Json& value, const FieldContext& context) {
   if (value.is_number()) {
-    recipe.activations = ActivationScales::kConstant;
-    recipe.constant_input_scale = ParseInputScale(value.get<double>(), context.source);
-  } else if (value == "calibrated" || value == "none") {
-    recipe.activations = value == "none" ? ActivationScales::kNone : ActivationScales::kCalibrated;
-  } else {
-    throw Error(context.source.code, context.source.subject,
-                fmt::format("{} is not an allowed value", value.dump()),
-                "Write \"calibrated\", \"none\" or a number");
+    return {.from = ActivationScales::kConstant,
+            .constant = ParseInputScale(value.get<double>(), context.source)};
   }
+  if (value == "calibrated") return {.from = ActivationScales::kCalibrated};
+  if (value == "none") return {.from = ActivationScales::kNone};
+  throw Error(context.source.code, context.source.subject,
+              fmt::format("{} is not an allowed value", value.dump()),
+              "Write \"calibrated\", \"none\" or a number");
+}
+
+void WriteActivations(const Json& value, const FieldContext& context, Recipe& recipe) {
+  const InputScales scales = ParseInputScales(value, context);
+  recipe.activations = scales.from;
+  if (scales.from == ActivationScales::kConstant) recipe.constant_input_scale = scales.constant;
+}
+
+void WriteRuleActivations(const Json& value, const FieldContext& context, Recipe& recipe) {
+  recipe.rules.back().activations = ParseInputScales(value, context);
+}
+
+void WriteLayers(const Json& value, const FieldContext& context, Recipe& recipe) {
+  recipe.rules.back().layers = LayerSet::Parse(value, context.source);
+}
+
+// Numbers, and pairs of a first and a last one.
+Json LayersSchema() {
+  constexpr int kMost = 1 << 20;
+  const Json number = {{"type", "integer"}, {"minimum", -kMost}, {"maximum", kMost}};
+  const Json range = {{"type", "array"}, {"minItems", 2}, {"maxItems", 2}, {"items", number}};
+  return {{"type", "array"},
+          {"minItems", 1},
+          {"items", {{"anyOf", Json::array({number, range})}}},
+          {"examples", Json::array({Json::array({Json::array({0, 3}), -1})})}};
+}
+
+const Json& ActivationsSchema() {
+  static const Json schema = {{"type", {"string", "number"}},
+                              {"examples", {"calibrated", "none", 1.0}}};
+  return schema;
 }
 
 }  // namespace
@@ -99,6 +129,12 @@ void AppendRuleRows(std::vector<Option>& options) {
             "this glob: * is any run of characters, ? is one",
         .field = Field([](auto& recipe) -> auto& { return recipe.rules.back().name_glob; }),
         .schema = {{"minLength", 1}}},
+       {.pointer = "/quantize/*/layers",
+        .kind = Kind::kOther,
+        .help = "Matches the weights of these decoder layers alone: numbers from 0, or from the "
+                "end (-1 is the last), and pairs of a first and a last one",
+        .field = {.write = WriteLayers},
+        .schema = LayersSchema()},
        {.pointer = "/quantize/*/format",
         .kind = Kind::kName,
         .help = "What a matched weight is stored as",
@@ -147,6 +183,18 @@ void AppendRuleRows(std::vector<Option>& options) {
         .names = NamesOf(kSmooth),
         .field = NamedField(
             kSmooth, [](auto& recipe) -> auto& { return recipe.rules.back().smooth; })},
+       {.pointer = "/quantize/*/activations",
+        .kind = Kind::kOther,
+        .help = "The input scales of the matched weights, where their format has them, instead of "
+                "what the recipe's own activations say",
+        .details = "nvfp4 with \"none\" is W4A16: engines keep the activations in 16 bits.",
+        .above = 0,
+        .field = {.write = WriteRuleActivations},
+        .schema = ActivationsSchema()},
+       {.pointer = "/quantize/*/optional",
+        .kind = Kind::kFlag,
+        .help = "It is no error that the rule matches no weight",
+        .field = Field([](auto& recipe) -> auto& { return recipe.rules.back().optional; })},
        {.name = "--input-scale",
         .pointer = "/activations",
         .commands = "convert",

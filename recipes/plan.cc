@@ -23,9 +23,10 @@ namespace {
 
 // Whether a rule that decides over a weight says less than effort does.
 bool LeavesToEffort(const Recipe& recipe, const Plan& plan) {
-  if (recipe.activations != ActivationScales::kCalibrated) return false;
   return std::ranges::any_of(plan.weights, [&](const WeightPlan& weight) {
-    if (weight.rule < 0 || weight.format != formats::kNvfp4) return false;
+    if (weight.rule < 0 || weight.format != formats::kNvfp4 || !weight.HasCalibratedInputs()) {
+      return false;
+    }
     const Rule& rule = recipe.rules[static_cast<size_t>(weight.rule)];
     return rule.scale == ScaleMethod::kAuto || rule.smooth == Smooth::kEffort;
   });
@@ -46,9 +47,6 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
     throw Error(ErrorCode::kBadRule, "importance", "no weight is quantised with the scale \"mse\"",
                 "Remove it, or choose that scale");
   }
-  const auto has_input_scale = [](const WeightPlan& weight) {
-    return HasInputScale(weight.format);
-  };
   if (recipe.effort != Effort::kFast && !LeavesToEffort(recipe, plan)) {
     throw Error(ErrorCode::kBadRule, "effort",
                 "no weight with the format nvfp4, the scale \"auto\" and calibrated inputs leaves "
@@ -60,14 +58,14 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
     throw Error(ErrorCode::kBadRule, "propagate", "no weight is quantised with the scale \"gptq\"",
                 "Remove it, or choose that scale");
   }
-  if (recipe.activation_headroom != 1 &&
-      (recipe.activations != ActivationScales::kCalibrated || !any(has_input_scale))) {
+  if (recipe.activation_headroom != 1 && !any(&WeightPlan::HasCalibratedInputs)) {
     throw Error(ErrorCode::kBadRule, "activation_headroom", "no input scale is calibrated",
                 "Remove it, or choose the format nvfp4 or fp8 with calibrated activations");
   }
   for (const ScaleMethod method : {ScaleMethod::kLocalHessian, ScaleMethod::kGptq}) {
-    if (recipe.activations == ActivationScales::kCalibrated ||
-        !any([&](const WeightPlan& weight) { return weight.scale == method; })) {
+    if (!any([&](const WeightPlan& weight) {
+          return weight.scale == method && !weight.HasCalibratedInputs();
+        })) {
       continue;
     }
     throw Error(ErrorCode::kBadRule, ScaleMethodName(method),
@@ -75,7 +73,7 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
                 "Use the scale \"mse\", or `vernier run` with a recipe whose activations are "
                 "\"calibrated\"");
   }
-  if (recipe.activations == ActivationScales::kConstant && !any(has_input_scale)) {
+  if (recipe.activations == ActivationScales::kConstant && !any(&WeightPlan::HasInputScale)) {
     throw Error(ErrorCode::kBadRule, "activations", "no weight gets a format with input scales",
                 "Remove it, or choose the format nvfp4 or fp8");
   }
@@ -83,9 +81,10 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
 
 // Of a dialect whose per-tensor FP8 has static input scales only.
 void CheckStaticScales(const Recipe& recipe, const Plan& plan) {
-  if (!recipe.dialect->needs_input_scales || recipe.activations != ActivationScales::kNone) return;
+  if (!recipe.dialect->needs_input_scales) return;
   if (!std::ranges::any_of(plan.weights, [](const WeightPlan& weight) {
-        return weight.format && weight.format->parts.span == checkpoint::ScaleSpan::kWeight;
+        return weight.format && weight.format->parts.span == checkpoint::ScaleSpan::kWeight &&
+               !weight.HasInputScale();
       })) {
     return;
   }
@@ -109,8 +108,8 @@ std::vector<std::string> ObservedModules(const checkpoint::ModelLayout& layout,
                                          const Recipe& recipe, const Plan& plan) {
   std::vector<std::string> modules;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
-    if (recipe.activations != ActivationScales::kCalibrated) break;
-    const bool seen = HasInputScale(plan.weights[i].format) || plan.weights[i].observed_fold >= 0;
+    const WeightPlan& weight = plan.weights[i];
+    const bool seen = weight.HasCalibratedInputs() || weight.observed_fold >= 0;
     if (seen) modules.push_back(layout.weights[i].module);
   }
   for (const checkpoint::KvCacheEntry& entry : plan.kv_entries) {
@@ -131,6 +130,14 @@ const WeightPlan* FindWeight(const checkpoint::ModelLayout& layout, const Plan& 
 std::string AttentionBlock(int64_t layer) { return fmt::format("layer {}, attention", layer); }
 std::string FfnBlock(int64_t layer) { return fmt::format("layer {}, FFN", layer); }
 
+bool WeightPlan::HasInputScale() const {
+  return recipes::HasInputScale(format) && input_scales.from != ActivationScales::kNone;
+}
+
+bool WeightPlan::HasCalibratedInputs() const {
+  return HasInputScale() && input_scales.from == ActivationScales::kCalibrated;
+}
+
 uint64_t Plan::OutputFileBytes() const {
   uint64_t bytes = 0;
   for (const OutputShard& shard : shards) bytes += shard.file_bytes;
@@ -139,9 +146,10 @@ uint64_t Plan::OutputFileBytes() const {
 
 bool ObservesInputs(const Recipe& recipe) {
   if (IsCalibrated(recipe.kv_cache)) return true;
-  return recipe.activations == ActivationScales::kCalibrated &&
-         std::ranges::any_of(recipe.rules,
-                             [](const Rule& rule) { return HasInputScale(rule.format); });
+  return std::ranges::any_of(recipe.rules, [&](const Rule& rule) {
+    return HasInputScale(rule.format) &&
+           recipe.InputScalesOf(rule).from == ActivationScales::kCalibrated;
+  });
 }
 
 Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
@@ -162,13 +170,13 @@ Plan MakePlan(const checkpoint::SourceModel& source, const Recipe& recipe,
   PlanFolds(source, recipe, plan);
   CompleteStacks(source, plan);
   plan.propagates = Propagates(recipe, plan);
-  CheckConventions(source, recipe, plan);
+  CheckConventions(source, plan);
   CheckBudget(recipe, plan);
   if (promotions.empty()) CheckFieldsAreUsed(recipe, plan);
   CheckStaticScales(recipe, plan);
-  CheckExperts(source, recipe, plan);
+  CheckExperts(source, plan);
   plan.warnings = EngineWarnings(source, plan);
-  LayOutShards(source, recipe.activations != ActivationScales::kNone, plan);
+  LayOutShards(source, plan);
   for (const OutputShard& shard : plan.shards) {
     for (const OutputTensor& tensor : shard.tensors) plan.tensor_bytes += tensor.info.Bytes();
   }

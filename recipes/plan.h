@@ -29,6 +29,7 @@ struct WeightPlan {
   Format format = kKeep;
   ScaleMethod scale = ScaleMethod::kAuto;  // resolved: never kAuto for a quantised format
   int rule = -1;                           // index of the rule that decided, -1: no rule matched
+  InputScales input_scales = {};           // where the format has them
   size_t scale_group = 0;                  // index into Plan::scale_groups, for quantised formats
   // Not in the output: a scale of the cache that kv_cache replaces, or what the container leaves
   // out.
@@ -44,6 +45,10 @@ struct WeightPlan {
   std::optional<checkpoint::Placement> placement = {};
 
   bool folded() const { return row_fold >= 0 || column_fold >= 0; }
+
+  // Whether it gets a static scale of its inputs; whether calibration finds it.
+  bool HasInputScale() const;
+  bool HasCalibratedInputs() const;
 };
 
 // A fold whose factors calibration chooses, from what it sees of the input of one of its consumers.

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "checkpoint/families/decoder_config.h"
 #include "recipes/target_format.h"
 
 namespace vernier::recipes {
@@ -86,17 +87,29 @@ class OddSides {
   int64_t count_ = 0;
 };
 
+// Empty where engines load the routed experts that are quantised, or none are.
+std::string SingleExpertsWarning(const SourceModel& source, const Plan& plan) {
+  const checkpoint::DecoderConfig* decoder = source.family->Decoder();
+  if (decoder == nullptr || decoder->experts_obstacle.empty()) return {};
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const Format format = plan.weights[i].format;
+    if (source.layout.weights[i].role != Role::kRoutedExpert || !IsQuantised(format)) continue;
+    return fmt::format("routed experts in {}: {}", TargetFormatName(format),
+                       decoder->experts_obstacle);
+  }
+  return {};
+}
+
 }  // namespace
 
-void CheckExperts(const SourceModel& source, const Recipe& recipe, const Plan& plan) {
+void CheckExperts(const SourceModel& source, const Plan& plan) {
   if (plan.dialect->experts_obstacle == nullptr) return;
-  const bool input_scales = recipe.activations != ActivationScales::kNone;
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const Format format = plan.weights[i].format;
     if (source.layout.weights[i].role != Role::kRoutedExpert || !IsQuantised(format)) continue;
     if (InBlocks(format) && plan.fp8_blocks.native) continue;
     const std::string_view obstacle =
-        plan.dialect->experts_obstacle(format, input_scales && HasInputScale(format));
+        plan.dialect->experts_obstacle(format, plan.weights[i].HasInputScale());
     if (obstacle.empty()) continue;
     throw Error(ErrorCode::kBadRule,
                 fmt::format("{} of routed experts in the {} dialect", TargetFormatName(format),
@@ -107,7 +120,10 @@ void CheckExperts(const SourceModel& source, const Recipe& recipe, const Plan& p
 }
 
 std::vector<std::string> EngineWarnings(const SourceModel& source, const Plan& plan) {
-  return OddSides(source, plan).Warnings();
+  std::vector<std::string> warnings = OddSides(source, plan).Warnings();
+  const std::string single = SingleExpertsWarning(source, plan);
+  if (!single.empty()) warnings.push_back(single);
+  return warnings;
 }
 
 }  // namespace vernier::recipes

@@ -37,11 +37,19 @@ class FoldPlanner {
   // By effort only where inputs are calibrated.
   bool Smooths(const Rule& rule) const {
     if (rule.smooth != Smooth::kEffort) return rule.smooth == Smooth::kAuto;
-    return recipe_.effort != Effort::kFast && recipe_.activations == ActivationScales::kCalibrated;
+    return recipe_.effort != Effort::kFast && HasCalibratedInputs(rule);
+  }
+
+  bool HasCalibratedInputs(const Rule& rule) const {
+    return recipe_.InputScalesOf(rule).from == ActivationScales::kCalibrated;
   }
 
   void RequireCalibration() const {
-    if (recipe_.activations == ActivationScales::kCalibrated) return;
+    if (std::ranges::all_of(recipe_.rules, [&](const Rule& rule) {
+          return rule.smooth != Smooth::kAuto || HasCalibratedInputs(rule);
+        })) {
+      return;
+    }
     throw Error(ErrorCode::kBadRule, "smooth",
                 "inputs are not calibrated, so nothing is known of their channels",
                 "Remove it, or use `vernier run` with a recipe whose activations are "

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "dialects/target_parts.h"
 #include "recipes/recipe_values.h"
+#include "recipes/rule_selector.h"
 #include "recipes/target_format.h"
 
 namespace vernier::recipes {
@@ -23,18 +24,10 @@ using checkpoint::ModelLayout;
 using checkpoint::Role;
 using checkpoint::SourceModel;
 
-bool Selects(const Rule& rule, const LogicalWeight& weight) {
-  if (!rule.roles.empty() && std::ranges::find(rule.roles, weight.role) == rule.roles.end()) {
-    return false;
-  }
-  return rule.name_glob.empty() || GlobMatch(rule.name_glob, weight.module);
-}
-
 // A rule for a whole role means its linear weights, as far as the container can hold them: not
 // biases, norms, sinks or gates.
-bool Matches(const SourceModel& source, const Recipe& recipe, const Rule& rule,
+bool MayMean(const SourceModel& source, const Recipe& recipe, const Rule& rule,
              const LogicalWeight& weight) {
-  if (!Selects(rule, weight)) return false;
   if (!rule.name_glob.empty() || !IsQuantised(rule.format)) return true;
   return weight.quantisable() &&
          !recipe.dialect->container().ObstacleTo(source, weight, rule.format).never;
@@ -49,8 +42,9 @@ std::string RuleSubject(const std::vector<Rule>& rules, int index) {
 void RefuseStackedExperts(const ModelLayout& layout, const std::vector<Rule>& rules, int index) {
   const Rule& rule = rules[static_cast<size_t>(index)];
   if (!IsQuantised(rule.format)) return;
+  const RuleSelector selects(layout, rule);
   for (const LogicalWeight& weight : layout.weights) {
-    if (!weight.stacks_experts() || !Selects(rule, weight)) continue;
+    if (!weight.stacks_experts() || !selects(weight)) continue;
     throw Error(
         ErrorCode::kBadRule, RuleSubject(rules, index),
         fmt::format("{} holds all experts of a layer in one tensor, which is not converted",
@@ -62,8 +56,7 @@ void RefuseStackedExperts(const ModelLayout& layout, const std::vector<Rule>& ru
 [[noreturn]] void ThrowUnusedRule(const ModelLayout& layout, const std::vector<Rule>& rules,
                                   int index) {
   const Rule& rule = rules[static_cast<size_t>(index)];
-  const auto selected = std::ranges::find_if(
-      layout.weights, [&](const LogicalWeight& weight) { return Selects(rule, weight); });
+  const auto selected = std::ranges::find_if(layout.weights, RuleSelector(layout, rule));
   if (IsQuantised(rule.format) && selected != layout.weights.end()) {
     throw Error(ErrorCode::kBadRule, RuleSubject(rules, index),
                 fmt::format("{} {}", selected->name,
@@ -86,7 +79,9 @@ std::string UpperCase(std::string_view text) {
 
 // Why `weight` cannot get a quantised format; nothing if it can.
 std::optional<std::string> QuantisationObstacle(const SourceModel& source, const Recipe& recipe,
-                                                const LogicalWeight& weight, Format format) {
+                                                const LogicalWeight& weight,
+                                                const WeightPlan& plan) {
+  const Format format = plan.format;
   if (weight.role == Role::kMtp) {
     return "belongs to a multi-token-prediction layer, which engines expect as released";
   }
@@ -98,8 +93,7 @@ std::optional<std::string> QuantisationObstacle(const SourceModel& source, const
   }
   if (!weight.linear) return "is not the weight of a linear layer";
   if (weight.keeps_precision) return "is too delicate for fewer bits: toolkits and engines keep it";
-  if (weight.layer < 0 && recipe.activations == ActivationScales::kCalibrated &&
-      HasInputScale(format)) {
+  if (weight.layer < 0 && plan.HasCalibratedInputs()) {
     return "is outside the decoder layers that calibration observes";
   }
   if (weight.columns() % BlockColumns(format) != 0) {
@@ -114,8 +108,7 @@ std::optional<std::string> QuantisationObstacle(const SourceModel& source, const
 void CheckQuantisable(const SourceModel& source, const LogicalWeight& weight,
                       const WeightPlan& plan, const Recipe& recipe) {
   if (!IsQuantised(plan.format)) return;
-  const std::optional<std::string> obstacle =
-      QuantisationObstacle(source, recipe, weight, plan.format);
+  const std::optional<std::string> obstacle = QuantisationObstacle(source, recipe, weight, plan);
   if (!obstacle) return;
   throw Error(ErrorCode::kBadRule, RuleSubject(recipe.rules, plan.rule),
               fmt::format("{} {}", weight.name, *obstacle),
@@ -173,6 +166,17 @@ void CheckSameMethod(const ModelLayout& layout, const std::vector<Rule>& rules,
   }
 }
 
+// Engines feed the set one input, which they quantise or do not.
+void CheckSameInputScales(const ModelLayout& layout, const std::vector<Rule>& rules,
+                          const std::vector<WeightPlan>& plans, const TogetherSet& set) {
+  const WeightPlan& first = plans[set.weights.front()];
+  if (!HasInputScale(first.format)) return;
+  for (const size_t weight : set.weights) {
+    if (plans[weight].input_scales == first.input_scales) continue;
+    ThrowSplit(layout, rules, plans, set, weight, "has input scales of different kinds");
+  }
+}
+
 // Fused groups and lone weights, in order of their first members. Weights for which `is_fused` is
 // false stand alone.
 template <typename Predicate>
@@ -197,7 +201,8 @@ std::vector<TogetherSet> ExpertLayers(const ModelLayout& layout) {
   std::map<int, TogetherSet> by_layer;
   for (size_t i = 0; i < layout.weights.size(); ++i) {
     const LogicalWeight& weight = layout.weights[i];
-    if (weight.role != Role::kRoutedExpert) continue;
+    const bool is_bias = weight.expert >= 0 && !weight.linear;
+    if (weight.role != Role::kRoutedExpert || is_bias) continue;
     TogetherSet& set = by_layer[weight.layer];
     set.name = fmt::format("routed experts of layer {}", weight.layer);
     set.weights.push_back(i);
@@ -222,11 +227,11 @@ ScaleMethod ObservedScale(Format format, Effort effort) {
   return ScaleMethod::kMse;
 }
 
-ScaleMethod AutomaticScale(Format format, const Recipe& recipe, bool all_mxfp4) {
-  if (all_mxfp4 && HasScaleMethod(format, ScaleMethod::kLossless)) return ScaleMethod::kLossless;
-  const bool observed =
-      recipe.activations == ActivationScales::kCalibrated && HasInputScale(format);
-  return observed ? ObservedScale(format, recipe.effort) : ScaleMethod::kMax;
+ScaleMethod AutomaticScale(const WeightPlan& plan, const Recipe& recipe, bool all_mxfp4) {
+  if (all_mxfp4 && HasScaleMethod(plan.format, ScaleMethod::kLossless)) {
+    return ScaleMethod::kLossless;
+  }
+  return plan.HasCalibratedInputs() ? ObservedScale(plan.format, recipe.effort) : ScaleMethod::kMax;
 }
 
 ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,
@@ -235,7 +240,7 @@ ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,
   const auto other = std::ranges::find_if(
       set.weights, [&](size_t weight) { return layout.weights[weight].format != formats::kMxfp4; });
   const bool all_mxfp4 = other == set.weights.end();
-  if (plan.scale == ScaleMethod::kAuto) return AutomaticScale(plan.format, recipe, all_mxfp4);
+  if (plan.scale == ScaleMethod::kAuto) return AutomaticScale(plan, recipe, all_mxfp4);
   if (plan.scale == ScaleMethod::kLossless && !all_mxfp4) {
     const LogicalWeight& weight = layout.weights[*other];
     throw Error(ErrorCode::kBadRule, RuleSubject(recipe.rules, plan.rule),
@@ -246,10 +251,14 @@ ScaleMethod ResolveScale(const ModelLayout& layout, const Recipe& recipe,
   return plan.scale;
 }
 
-// What `rule` makes of `weight`, before anything is checked.
-WeightPlan Decide(const Rule& rule, int index, const LogicalWeight& weight) {
+// What the rule makes of `weight`, before anything is checked.
+WeightPlan Decide(const Recipe& recipe, int index, const LogicalWeight& weight) {
+  const Rule& rule = recipe.rules[static_cast<size_t>(index)];
   const bool stays = rule.format == formats::kBf16 && !IsQuantised(weight);
-  return {.format = stays ? kKeep : rule.format, .scale = rule.scale, .rule = index};
+  return {.format = stays ? kKeep : rule.format,
+          .scale = rule.scale,
+          .rule = index,
+          .input_scales = recipe.InputScalesOf(rule)};
 }
 
 }  // namespace
@@ -262,10 +271,12 @@ std::vector<WeightPlan> DecideWeights(const SourceModel& source, const Recipe& r
     const int index = static_cast<int>(r);
     CheckRule(recipe, index);
     RefuseStackedExperts(layout, recipe.rules, index);
-    bool used = false;
+    const RuleSelector selects(layout, rule);
+    bool used = rule.optional;
     for (size_t i = 0; i < plans.size(); ++i) {
-      if (!Matches(source, recipe, rule, layout.weights[i])) continue;
-      plans[i] = Decide(rule, index, layout.weights[i]);
+      const LogicalWeight& weight = layout.weights[i];
+      if (!selects(weight) || !MayMean(source, recipe, rule, weight)) continue;
+      plans[i] = Decide(recipe, index, weight);
       used |= plans[i].format == rule.format;
     }
     if (!used) ThrowUnusedRule(layout, recipe.rules, index);
@@ -279,10 +290,14 @@ std::vector<WeightPlan> DecideWeights(const SourceModel& source, const Recipe& r
 std::vector<ScaleGroup> MakeScaleGroups(const ModelLayout& layout, const Recipe& recipe,
                                         std::vector<WeightPlan>& plans) {
   const std::vector<Rule>& rules = recipe.rules;
-  for (const TogetherSet& set : ExpertLayers(layout)) CheckAllOrNone(layout, rules, plans, set);
+  for (const TogetherSet& set : ExpertLayers(layout)) {
+    CheckAllOrNone(layout, rules, plans, set);
+    CheckSameInputScales(layout, rules, plans, set);
+  }
   std::unordered_map<std::string, std::vector<size_t>> fused;  // by name
   for (TogetherSet& set : FusedSets(layout, [](size_t) { return true; })) {
     CheckAllOrNone(layout, rules, plans, set);
+    CheckSameInputScales(layout, rules, plans, set);
     fused.emplace(std::move(set.name), std::move(set.weights));
   }
   // Engines take such a scale to be one for the fused matrix. Where parts of FP8 have their own,

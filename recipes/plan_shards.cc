@@ -67,7 +67,7 @@ class ContentBuilder {
   }
 
   // As its container keeps it: false where that is as any other container would.
-  bool Place(size_t weight, bool with_input_scales, WeightPlan& plan) {
+  bool Place(size_t weight, WeightPlan& plan) {
     const LogicalWeight& planned = source_.layout.weights[weight];
     std::optional<checkpoint::PlacedWeight> placed =
         container_.Place(source_, planned, plan.format);
@@ -86,7 +86,7 @@ class ContentBuilder {
     add(OutputPart::kCodes, std::move(placed->values.front()));
     if (placed->values.size() > 1) add(OutputPart::kMoreCodes, std::move(placed->values.back()));
     if (placed->global_scale) add(OutputPart::kGlobalScale, *std::move(placed->global_scale));
-    const bool scaled = placed->input_scale && (plan.format == kKeep || with_input_scales);
+    const bool scaled = placed->input_scale && (plan.format == kKeep || plan.HasInputScale());
     if (scaled) add(OutputPart::kInputScale, *std::move(placed->input_scale));
     return true;
   }
@@ -101,7 +101,7 @@ class ContentBuilder {
     }
   }
 
-  void Replace(size_t weight, const Plan& plan, bool with_input_scales) {
+  void Replace(size_t weight, const Plan& plan) {
     const LogicalWeight& planned = source_.layout.weights[weight];
     const checkpoint::StackPart* in_stack = source_.checkpoint.PartOf(planned.main);
     if (in_stack != nullptr && !IsQuantised(plan.weights[weight].format)) {
@@ -111,7 +111,7 @@ class ContentBuilder {
     const size_t shard = source_.checkpoint.tensor(planned.main).shard;
     for (dialects::TargetPart& part : dialects::TargetParts({.format = plan.weights[weight].format,
                                       .dialect = *plan.dialect,
-                                      .with_input_scale = with_input_scales,
+                                      .with_input_scale = plan.weights[weight].HasInputScale(),
                                       .weight = planned,
                                       .fp8_blocks = plan.fp8_blocks})) {
       Add(shard, {std::move(part.name), part.dtype, std::move(part.shape)},
@@ -129,13 +129,14 @@ class ContentBuilder {
     if (name.ends_with(checkpoint::kPackedStackSuffix)) {
       name.erase(name.size() - checkpoint::kPackedStackSuffix.size());
     }
-    const int64_t width = part.transposed
-                              ? static_cast<int64_t>(part.line_bytes / part.element_bytes)
-                              : source_.layout.weights[weight].columns();
+    const int64_t columns = source_.layout.weights[weight].columns();
+    const int64_t width =
+        part.transposed ? static_cast<int64_t>(part.line_bytes / part.element_bytes) : columns;
+    const int64_t lines = part.turns ? columns : part.lines;
     Add(stored.shard,
         {std::move(name),
          plan.weights[weight].format->parts.codes,
-         {stored.info.shape[0], part.lines, width}},
+         {stored.info.shape[0], lines, part.turns ? part.lines : width}},
         {.part = OutputPart::kCodes,
          .weight = weight,
          .source_tensor = checkpoint::Checkpoint::kNotFound,
@@ -194,11 +195,11 @@ class ContentBuilder {
 
 }  // namespace
 
-void LayOutShards(const SourceModel& source, bool with_input_scales, Plan& plan) {
+void LayOutShards(const SourceModel& source, Plan& plan) {
   ContentBuilder builder(source, *plan.container);
   bool placed = false;
   for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
-    placed = builder.Place(weight, with_input_scales, plan.weights[weight]);
+    placed = builder.Place(weight, plan.weights[weight]);
     if (!placed) break;  // a container places all weights or none
   }
   if (placed) {
@@ -211,7 +212,7 @@ void LayOutShards(const SourceModel& source, bool with_input_scales, Plan& plan)
   }
   for (size_t weight = 0; weight < plan.weights.size(); ++weight) {
     if (plan.weights[weight].format == kKeep) continue;
-    builder.Replace(weight, plan, with_input_scales);
+    builder.Replace(weight, plan);
   }
   for (size_t entry = 0; entry < plan.kv_entries.size(); ++entry) builder.AddKvScales(entry, plan);
   plan.shards = builder.LayOut();

@@ -12,10 +12,10 @@ namespace vernier::recipes {
 // Fills plan.shards from its other fields: the files that plan.container names, in the order of the
 // source's. A kept weight's parts go where what becomes of their shards goes; a converted weight's
 // new tensors all go where its main tensor would, with input scales for the formats that have them
-// only if `with_input_scales`; a cache's scales go where the weight beside which they stand does.
+// where plans ask for them; a cache's scales go where the weight beside which they stand does.
 // kBadRule when a new tensor's name belongs to another tensor. The bytes depend on nothing but the
 // arguments.
-void LayOutShards(const checkpoint::SourceModel& source, bool with_input_scales, Plan& plan);
+void LayOutShards(const checkpoint::SourceModel& source, Plan& plan);
 
 // The shards as plan.container sees them. They point into the plan.
 std::vector<checkpoint::PlannedFile> PlannedFiles(const Plan& plan);

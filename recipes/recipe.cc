@@ -51,6 +51,18 @@ void ReadFields(const DocumentPart& part, Recipe& recipe) {
   }
 }
 
+std::string InputScalesText(const InputScales& scales) {
+  switch (scales.from) {
+    case ActivationScales::kNone:
+      return "none";
+    case ActivationScales::kConstant:
+      return fmt::format("{:g}", scales.constant);
+    case ActivationScales::kCalibrated:
+      break;
+  }
+  return "calibrated";
+}
+
 // The last part of a path, also of a directory given with a slash at its end.
 std::string LastPart(const fs::path& path) {
   return (path.has_filename() ? path : path.parent_path()).filename().string();
@@ -66,7 +78,15 @@ std::string Rule::Describe() const {
     text += fmt::format("role {} ", JoinNames(names));
   }
   if (!name_glob.empty()) text += fmt::format("name \"{}\" ", name_glob);
-  return text + "-> " + TargetText(format, scale) + (smooth == Smooth::kAuto ? ", smooth" : "");
+  if (!layers.empty()) text += fmt::format("layers {} ", layers.Text());
+  text += "-> " + TargetText(format, scale) + (smooth == Smooth::kAuto ? ", smooth" : "");
+  if (activations) text += ", activations " + InputScalesText(*activations);
+  return text + (optional ? ", if there are any" : "");
+}
+
+InputScales Recipe::InputScalesOf(const Rule& rule) const {
+  return rule.activations.value_or(
+      InputScales{.from = activations, .constant = constant_input_scale});
 }
 
 std::string_view KvCacheName(KvCache kv_cache) { return NameOf(kKvCaches, kv_cache); }

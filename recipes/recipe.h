@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "checkpoint/logical_weight.h"
 #include "datasets/calibration_set.h"
 #include "dialects/dialect.h"
+#include "recipes/layer_set.h"
 #include "recipes/overrides.h"
 
 namespace vernier::recipes {
@@ -57,7 +59,13 @@ using Dialect = const dialects::Dialect*;
 enum class ActivationScales {
   kCalibrated,  // from observed activations
   kNone,        // none are written
-  kConstant,    // Recipe::constant_input_scale, everywhere
+  kConstant,    // one and the same, everywhere
+};
+struct InputScales {
+  ActivationScales from = ActivationScales::kCalibrated;
+  float constant = 1;  // of kConstant
+
+  bool operator==(const InputScales&) const = default;
 };
 
 // How engines keep the keys and values of past tokens.
@@ -78,9 +86,12 @@ bool IsCalibrated(KvCache kv_cache);
 struct Rule {
   std::vector<checkpoint::Role> roles;  // one of them; empty: any
   std::string name_glob;                // on the module name; empty: any
+  LayerSet layers = {};                 // one of them; empty: any, and what is in none
   Format format = kKeep;
   ScaleMethod scale = ScaleMethod::kAuto;
   Smooth smooth = Smooth::kEffort;
+  std::optional<InputScales> activations = {};  // nothing: as the recipe has them
+  bool optional = false;                        // may match nothing
 
   std::string Describe() const;  // "role attention, dense_mlp -> nvfp4 (max)"; ", smooth"
 };
@@ -132,6 +143,7 @@ enum class NonFinite {
 
 struct Recipe {
   std::filesystem::path origin;  // the recipe file
+  std::string shipped_as;        // the name of one that comes with the program (shipped.h)
   std::string description;
   std::filesystem::path source;
   std::filesystem::path output;
@@ -143,6 +155,8 @@ struct Recipe {
   KvCache kv_cache = KvCache::kNone;
   ActivationScales activations = ActivationScales::kCalibrated;
   float constant_input_scale = 1;  // for kConstant
+  // Names of config.json's model_type: models that it was made for. Empty: any.
+  std::vector<std::string> models;
   double activation_headroom = 1;  // for kCalibrated: scales are of this times amax
   // Safetensors file: module name (or module + ".weight") -> F32 [K], the weight that the method
   // kMse gives to squared errors of each input channel. Empty: all alike.
@@ -152,6 +166,9 @@ struct Recipe {
   SizeBudget budget;
   NonFinite non_finite = NonFinite::kStop;
   bool default_run_dir = false;  // run_dir was not given: it follows output
+
+  // Of the weights that `rule` decides: its own, or the recipe's.
+  InputScales InputScalesOf(const Rule& rule) const;
 };
 
 // Where a run's state goes when the recipe does not say: "<output>.run".

@@ -21,8 +21,9 @@ bool Converts(const Plan& plan) {
 }
 
 // Why a converted weight cannot stand beside native ones; empty if it can.
-std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe, const Plan& plan,
-                                 Format format) {
+std::string ObstacleBesideNative(const SourceModel& source, const Plan& plan,
+                                 const WeightPlan& weight) {
+  const Format format = weight.format;
   if (!IsQuantised(format)) return {};
   if (format == formats::kFp8Block && plan.fp8_blocks.native) return {};
   if (format != formats::kNvfp4) return "no engine loads it there";
@@ -30,7 +31,7 @@ std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe
     return fmt::format("no engine loads it there for the model_type {}",
                        source.family->model_type());
   }
-  if (recipe.activations == ActivationScales::kNone) {
+  if (!weight.HasInputScale()) {
     return "engines need input scales there (\"activations\": 1.0 in a recipe, --input-scale 1.0)";
   }
   return {};
@@ -45,11 +46,10 @@ std::string ObstacleBesideNative(const SourceModel& source, const Recipe& recipe
               "\"bf16\"}");
 }
 
-void CheckBesideNative(const SourceModel& source, const Recipe& recipe, const Plan& plan,
-                       const LogicalWeight& kept) {
+void CheckBesideNative(const SourceModel& source, const Plan& plan, const LogicalWeight& kept) {
   for (size_t i = 0; i < plan.weights.size(); ++i) {
     const Format format = plan.weights[i].format;
-    const std::string obstacle = ObstacleBesideNative(source, recipe, plan, format);
+    const std::string obstacle = ObstacleBesideNative(source, plan, plan.weights[i]);
     if (obstacle.empty()) continue;
     throw Error(ErrorCode::kBadRule, source.layout.weights[i].name,
                 fmt::format("it would be {} beside {}, which stays {} as released, and {}",
@@ -76,7 +76,7 @@ bool StaysNative(const SourceModel& source, const Plan& plan) {
   return false;
 }
 
-void CheckConventions(const SourceModel& source, const Recipe& recipe, const Plan& plan) {
+void CheckConventions(const SourceModel& source, const Plan& plan) {
   if (plan.container->holds_all()) return;  // it keeps every weight in its own way
   if (!Converts(plan) && plan.kv_cache == KvCache::kNone) return;
   bool checked_native = false;
@@ -94,7 +94,7 @@ void CheckConventions(const SourceModel& source, const Recipe& recipe, const Pla
           "\"bf16\"}, or choose the other export.dialect");
     }
     if (convention == plan.dialect || checked_native) continue;
-    CheckBesideNative(source, recipe, plan, weight);
+    CheckBesideNative(source, plan, weight);
     checked_native = true;
   }
 }

@@ -16,8 +16,7 @@ bool StaysNative(const checkpoint::SourceModel& source, const Plan& plan);
 // by one config: other conventions than the plan's dialect, except native FP8 blocks and MXFP4
 // beside native FP8 blocks, or in DeepSeek-V4 beside modelopt's NVFP4 with input scales (the
 // hybrid that vLLM, SGLang and TensorRT-LLM load).
-void CheckConventions(const checkpoint::SourceModel& source, const Recipe& recipe,
-                      const Plan& plan);
+void CheckConventions(const checkpoint::SourceModel& source, const Plan& plan);
 
 }  // namespace vernier::recipes
 

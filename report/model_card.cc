@@ -6,6 +6,7 @@
 #include <cctype>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -89,19 +90,31 @@ std::string DataNames(const recipes::Recipe& recipe) {
   return JoinNames(names);
 }
 
-std::string UncalibratedText(const recipes::Recipe& recipe) {
+// "1", "1, 0.5": of weights whose input scale a recipe gives.
+std::string ConstantScales(const recipes::Plan& plan) {
+  std::set<float> constants;
+  for (const recipes::WeightPlan& weight : plan.weights) {
+    const bool constant = weight.input_scales.from == recipes::ActivationScales::kConstant;
+    if (constant && weight.HasInputScale()) constants.insert(weight.input_scales.constant);
+  }
+  std::vector<std::string> texts;
+  for (const float constant : constants) texts.push_back(fmt::format("{:g}", constant));
+  return JoinNames(texts);
+}
+
+std::string UncalibratedText(const recipes::Recipe& recipe, const recipes::Plan& plan) {
   std::string text = "scales of weights follow from the weights";
   if (!recipe.importance.empty()) {
     text += fmt::format(" and from `{}`", recipe.importance.filename().string());
   }
-  if (recipe.activations != recipes::ActivationScales::kConstant) return text;
-  return text + fmt::format("; input scales, where a format has them, are {:g}",
-                            recipe.constant_input_scale);
+  const std::string constants = ConstantScales(plan);
+  if (constants.empty()) return text;
+  return text + "; input scales, where a format has them, are " + constants;
 }
 
 std::string CalibrationSection(const CardContent& content) {
   if (content.plan.observed_modules.empty()) {
-    return "## Calibration\n\nNone: " + UncalibratedText(content.recipe) + ".\n\n";
+    return "## Calibration\n\nNone: " + UncalibratedText(content.recipe, content.plan) + ".\n\n";
   }
   const datasets::CalibrationSpec& data = content.recipe.calibration.data;
   std::string text = fmt::format("## Calibration\n\n{} sequences of {} tokens from {}, effort {}",

@@ -54,6 +54,11 @@ const std::vector<Command>& Commands() {
            "time it would take. Reads headers only, unless it is to measure, and writes nothing.",
        .libtorch = Libtorch::kToCalibrate,
        .run = RunPlan},
+      {.name = "recipes",
+       .summary =
+           "List the recipes that come with Vernier, or with a checkpoint those that fit it, "
+           "the one that it gets by default first. Reads headers only.",
+       .run = RunRecipes},
       {.name = "inspect",
        .summary = "Show what a checkpoint holds: layers, roles, formats, sizes, and anything that "
                   "Vernier does not understand. Reads headers only.",

@@ -46,6 +46,7 @@ int RunGenerate(const Arguments& arguments, const CommandContext& context);
 int RunInspect(const Arguments& arguments, const CommandContext& context);
 int RunLayertest(const Arguments& arguments, const CommandContext& context);
 int RunPlan(const Arguments& arguments, const CommandContext& context);
+int RunRecipes(const Arguments& arguments, const CommandContext& context);
 int RunReport(const Arguments& arguments, const CommandContext& context);
 int RunRun(const Arguments& arguments, const CommandContext& context);
 int RunStatus(const Arguments& arguments, const CommandContext& context);

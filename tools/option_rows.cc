@@ -42,8 +42,10 @@ std::vector<Option> SharedRows() {
        .standard = "auto"},
       {.name = "RECIPE",
        .commands = "run calibrate export plan",
-       .kind = Kind::kFile,
-       .help = "The recipe: a JSON file, comments allowed",
+       .kind = Kind::kPath,
+       .help = "The recipe: a JSON file, comments allowed; the name of one that comes with Vernier "
+               "(`vernier recipes` lists them); or a checkpoint's directory, which is then the "
+               "source and gets the first of the recipes that fit it",
        .required = true},
       {.name = "RUN",
        .commands = "status amax report",
@@ -55,6 +57,10 @@ std::vector<Option> SharedRows() {
        .kind = Kind::kDirectory,
        .help = "The checkpoint's directory",
        .required = true},
+      {.name = "DIR",
+       .commands = "recipes",
+       .kind = Kind::kDirectory,
+       .help = "A checkpoint's directory: which recipes fit it"},
       {.name = "CHECKPOINT",
        .commands = "eval generate",
        .kind = Kind::kDirectory,
@@ -76,7 +82,7 @@ std::vector<Option> SharedRows() {
        .help = "Directory with tokenizer.json, such as a checkpoint",
        .required = true},
       {.name = "--json",
-       .commands = "plan inspect status validate layertest eval generate",
+       .commands = "plan recipes inspect status validate layertest eval generate",
        .kind = Kind::kFlag,
        .help = "Print JSON instead of text, sizes in bytes"},
   };

@@ -100,7 +100,9 @@ std::string ValueText(const Option& option) {
 }
 
 std::string GroupOf(const Option& option, std::string_view command) {
-  if (!option.group.empty() || option.pointer.empty()) return option.group;
+  if (!option.group.empty() || option.pointer.empty() || option.IsPositional()) {
+    return option.group;
+  }
   return Takes(command, "RECIPE") ? "Instead of the recipe's fields" : "";
 }
 

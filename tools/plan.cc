@@ -162,6 +162,7 @@ void PrintNeeds(const PlanReport& report) {
 }
 
 void PrintReport(const PlanReport& report) {
+  if (!report.recipe.shipped_as.empty()) fmt::print("{}: ", report.recipe.shipped_as);
   if (!report.recipe.description.empty()) fmt::print("{}\n", report.recipe.description);
   fmt::print("source  {} ({})\noutput  {} (dialect {})\nrun     {}\n\n",
              report.recipe.source.string(), report.source.family->model_type(),
@@ -179,7 +180,7 @@ void PrintReport(const PlanReport& report) {
 }  // namespace
 
 int RunPlan(const Arguments& arguments, const CommandContext& context) {
-  const recipes::Recipe recipe = ReadRecipe(arguments);
+  const recipes::Recipe recipe = ReadRecipe(arguments, /*runs=*/false);
   const auto speed_from =
       arguments.Has("--probe") ? jobs::SpeedFrom::kProbe : jobs::SpeedFrom::kUsual;
   const jobs::ModelJobs* models =

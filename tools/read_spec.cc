@@ -5,13 +5,15 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "recipes/shipped.h"
 
 namespace vernier::tools {
 
-recipes::Recipe ReadRecipe(const Arguments& arguments) {
-  std::filesystem::path path;
-  arguments.Read("RECIPE", path);
-  return recipes::LoadRecipe(path, arguments.RecipeOverrides());
+recipes::Recipe ReadRecipe(const Arguments& arguments, bool runs) {
+  recipes::RecipeRequest request = {
+      .recipe = {}, .overrides = arguments.RecipeOverrides(), .runs = runs};
+  arguments.Read("RECIPE", request.recipe);
+  return recipes::FindRecipe(request);
 }
 
 jobs::ForwardSpec ReadForwardSpec(const Arguments& arguments) {

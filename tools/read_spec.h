@@ -11,8 +11,9 @@
 
 namespace vernier::tools {
 
-// The recipe at RECIPE with the options that replace its fields; errors as recipes::LoadRecipe.
-recipes::Recipe ReadRecipe(const Arguments& arguments);
+// The recipe that RECIPE asks for with the options that replace its fields; `runs` and errors as
+// recipes::FindRecipe.
+recipes::Recipe ReadRecipe(const Arguments& arguments, bool runs = true);
 
 // How a model runs forward without being calibrated.
 jobs::ForwardSpec ReadForwardSpec(const Arguments& arguments);

@@ -1,4 +1,6 @@
 // vernier run, calibrate and export: the pipeline with all its steps, its first, or its last two.
+#include <fmt/format.h>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +26,9 @@ int RunSteps(const Arguments& arguments, const CommandContext& context,
   if (steps.back() != Step::kCalibrate) arguments.Read("--eval", evaluation_data);
   const bool runs_model = calibrates || !evaluation_data.empty();
   const jobs::ModelJobs* models = runs_model ? &RequireTorch(context) : nullptr;
+  if (!recipe.shipped_as.empty()) {
+    fmt::print("recipe       {}: {}\n", recipe.shipped_as, recipe.description);
+  }
   ProgressWriter progress(context.progress);
   FinishPipeline(jobs::RunPipeline({.recipe = recipe,
                                     .steps = steps,

@@ -72,12 +72,15 @@ const Defect* DefectOf(const Subject& subject, const RuntimeModule& module, Stor
   return &kBuiltOtherwise;
 }
 
-// A router that is a linear layer in the model's code: one with a correction bias beside it is not,
-// and none of the models that are released quantised.
+// A router that is a linear layer in the model's code: one with a correction bias, of its own or
+// beside it, is not, and none of the models that are released quantised.
 bool IsLinearRouter(const Subject& subject, const Module& module) {
+  static const std::string kBias = "e_score_correction_bias";
+  const std::string beside = module.name.substr(0, module.name.rfind('.') + 1);
   return subject.dialect != QuantDialect::kNative && module.meaning.role == Role::kRouter &&
          module.meaning.linear && module.format == formats::kPlain &&
-         subject.index.Find(module.name + ".e_score_correction_bias") == nullptr;
+         subject.index.Find(module.name + "." + kBias) == nullptr &&
+         subject.index.Find(beside + kBias) == nullptr;
 }
 
 // Engines that agree with each other about a module, and not with its bytes; the reason is the

@@ -258,6 +258,22 @@ uint64_t AttentionBytes(const Work& work, uint64_t batch, uint64_t chunk) {
          batch * chunk * heads * head_dim * ValueBytes(work, 3, 2) + ScoreBytes(work, batch, chunk);
 }
 
+// A delta net, a chunk of positions at a time: input and output as of attention; of a chunk, the
+// projections [C, W] beside a copy of what is convolved, and what the rule makes of them in F32, of
+// as many sequences as are computed at once; the states of all sequences, and twice those of these.
+uint64_t DeltaNetBytes(const Work& work, uint64_t batch, uint64_t query_chunk) {
+  const auto width = static_cast<uint64_t>(work.dims.delta_width);
+  const auto state = static_cast<uint64_t>(work.dims.delta_state);
+  const uint64_t chunk = std::max<uint64_t>(query_chunk, kDeltaChunk);
+  const auto hidden = static_cast<uint64_t>(work.dims.hidden_size);
+  const uint64_t together = work.on_cpu ? 1 : std::min<uint64_t>(batch, kLeastEqualBatch);
+  if (width == 0) return 0;
+  return batch * work.length * ValueBytes(work, 0, 2) * hidden +
+         batch * chunk * width * ValueBytes(work, 0, 3) +
+         together * chunk * width * ValueBytes(work, 6, 0) +
+         (batch + 2 * together) * state * kF32Bytes;
+}
+
 // F32 temporaries of steps that go through rows of `columns` values a tile at a time, on a device
 // that is not the CPU: a tile, its square or product, the result, and one that is filled up with
 // zeros.
@@ -293,15 +309,16 @@ uint64_t MixingBytes(const Work& work, uint64_t batch) {
 }
 
 // Temporaries of a batch before the routed experts: the streams before attention, and the largest
-// of three that do not exist at once: mixing; attention; a dense MLP or the shared experts, beside
-// the streams behind attention.
+// of those that do not exist at once: mixing; attention; a delta net; a dense MLP or the shared
+// experts, beside the streams behind attention.
 uint64_t DenseBatchBytes(const Work& work, const Choice& sizes) {
   const auto batch = static_cast<uint64_t>(sizes.batch);
   const uint64_t chunk = std::min(static_cast<uint64_t>(sizes.query_chunk), work.length);
   const uint64_t streams = StreamBytes(work, batch);
   const uint64_t ffn = streams + FfnBytes(work, batch * work.length, work.dims.mlp_width);
   return (CopiesHidden(work) ? streams : 0) +
-         std::max({MixingBytes(work, batch), AttentionBytes(work, batch, chunk), ffn});
+         std::max({MixingBytes(work, batch), AttentionBytes(work, batch, chunk),
+                   DeltaNetBytes(work, batch, chunk), ffn});
 }
 
 // The same with what is kept to solve weights behind the last batch.

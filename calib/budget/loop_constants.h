@@ -51,6 +51,10 @@ constexpr int64_t SamplesPerChunk(int64_t batch_size, int64_t sequence_length) {
          std::max<int64_t>(1, kTokensPerSampleOfBatch / sequence_length);
 }
 
+// Positions of a delta net that are computed together by products of matrices (arXiv 2412.06464,
+// section 3.3): within such a chunk, what keys overwrite of each other is a triangular system.
+inline constexpr int64_t kDeltaChunk = 64;
+
 // Of weights on their way to a device, what lies there before it is asked for.
 inline constexpr uint64_t kWeightsAhead = 128u << 20u;
 

@@ -18,7 +18,7 @@ constexpr uint64_t kLogitBytes = 4;
 // they are needed.
 bool StaysOnDevice(const LogicalWeight& weight, bool has_head) {
   if (weight.role == Role::kEmbedding) return !has_head;
-  return weight.role != Role::kMtp && weight.role != Role::kOther;
+  return weight.role != Role::kTower && weight.role != Role::kMtp && weight.role != Role::kOther;
 }
 
 uint64_t WeightBytes(const SourceModel& source, recipes::ComputeDtype dtype) {

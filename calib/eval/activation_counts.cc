@@ -27,7 +27,9 @@ bool Quantizes(std::string_view format) {
 std::vector<ActivationCount> CountActivations(const checkpoint::SourceModel& model) {
   std::map<ActivationFormat, ActivationCount> counts;
   for (const checkpoint::LogicalWeight& weight : model.layout.weights) {
-    if (!weight.quantisable() || weight.role == checkpoint::Role::kMtp) continue;
+    const bool runs =
+        weight.role != checkpoint::Role::kMtp && weight.role != checkpoint::Role::kTower;
+    if (!weight.quantisable() || !runs) continue;
     const ActivationFormat format = FormatOf(model, weight);
     ActivationCount& count = counts[format];
     if (count.modules == 0) {

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <string>
 
+#include "base/error.h"
 #include "calib/families/rms_norm.h"
 #include "checkpoint/families/kv_cache.h"
 
@@ -22,7 +23,7 @@ LatentAttention::LatentAttention(const TensorLoader& loader,
       config_(config.block(layer).attention.latent),
       heads_(config.block(layer).attention.heads),
       query_chunk_(query_chunk),
-      norm_eps_(config.norm_eps),
+      norm_eps_(config_.norm_eps),
       rope_factor_(config.rope.attention_factor),
       scale_(config.rope.score_factor * config.rope.score_factor /
              std::sqrt(static_cast<double>(config_.qk_head_dim()))),
@@ -32,6 +33,9 @@ LatentAttention::LatentAttention(const TensorLoader& loader,
       o_(loader, module_ + "." + config.names.o, config_.bias),
       kv_a_norm_(loader.LoadExact(module_ + "." + config.names.kv_a_norm + ".weight")),
       rope_frequencies_(RopeFrequencies(config.rope, config_.qk_rope_head_dim)) {
+  if (config_.indexer.heads > 0 && !config_.indexer.shared) {
+    indexer_.emplace(loader, config, module_, config_);
+  }
   if (config_.q_lora_rank == 0) return;
   q_a_.emplace(loader, module_ + "." + config.names.q_a, config_.bias);
   q_a_norm_ = loader.LoadExact(module_ + "." + config.names.q_a_norm + ".weight");
@@ -42,23 +46,41 @@ at::Tensor LatentAttention::Forward(const at::Tensor& x, const TokenBatch& batch
   const int64_t first = past.length();
   const RopeTable rope =
       MakeRopeTable(rope_frequencies_, first, first + x.size(1), x.device(), rope_factor_);
-  const at::Tensor q_in = TakeQueryInput(x, batch, tap);
+  CheckShared(first + x.size(1));
+  const at::Tensor low_rank = QueryInput(x, batch, tap);
+  const at::Tensor q_in = q_.TakeInput(low_rank, batch, tap);
   AppendKeyValues(x, rope, batch, past, tap);
+  LightningIndexer::Sequence indexed;
+  if (indexer_) {
+    past.AppendIndex(indexer_->Keys(x, rope, batch, tap));
+    indexed = indexer_->TakeInputs(x, low_rank, batch, tap);
+  }
   return InChunks(x.size(1), query_chunk_, [&](int64_t begin, int64_t end) {
     const at::Tensor projected =
         q_.Apply(q_in.slice(1, begin, end)).view({x.size(0), end - begin, heads_, -1});
     const at::Tensor q =
         Rotate(projected, rope.Slice(begin, end), /*per_head=*/true, PairsOf(config_));
-    const at::Tensor out = past.Attend(q, first + begin, /*window=*/0, scale_);
+    const at::Tensor chosen = indexer_
+                                  ? indexer_->Choose(indexed, begin, end, rope.Slice(begin, end),
+                                                     past.index_keys().slice(1, 0, first + end))
+                                  : at::Tensor();
+    const at::Tensor out = past.Attend(q, first + begin, /*window=*/0, scale_, {.chosen = chosen});
     return o_.Run(out.flatten(2), batch.Positions(begin, end), tap);
   });
 }
 
-at::Tensor LatentAttention::TakeQueryInput(const at::Tensor& x, const TokenBatch& batch,
-                                           Tap& tap) const {
-  if (!q_a_) return q_.TakeInput(x, batch, tap);
-  const at::Tensor low_rank = RmsNorm(q_a_->Run(x, batch, tap), q_a_norm_, norm_eps_);
-  return q_.TakeInput(low_rank, batch, tap);
+at::Tensor LatentAttention::QueryInput(const at::Tensor& x, const TokenBatch& batch,
+                                       Tap& tap) const {
+  return q_a_ ? RmsNorm(q_a_->Run(x, batch, tap), q_a_norm_, norm_eps_) : x;
+}
+
+void LatentAttention::CheckShared(int64_t length) const {
+  if (!config_.indexer.shared || length <= config_.indexer.top_k) return;
+  throw Error(ErrorCode::kBadConfig, "config.json",
+              "layers share the choice of another's indexer, which is computed for sequences of at "
+              "most index_topk tokens, of which all are chosen; here are " +
+                  std::to_string(length),
+              "Use sequences of at most " + std::to_string(config_.indexer.top_k) + " tokens");
 }
 
 void LatentAttention::AppendKeyValues(const at::Tensor& x, const RopeTable& rope,

@@ -17,4 +17,11 @@ at::Tensor LinearLayer::TakeInput(const at::Tensor& x, const TokenBatch& batch, 
 
 at::Tensor LinearLayer::Apply(const at::Tensor& x) const { return Linear(x, weight_, bias_); }
 
+LinearLayer LinearLayer::Rows(int64_t begin, int64_t end) const {
+  LinearLayer part = *this;
+  part.weight_ = weight_.slice(0, begin, end);
+  if (bias_.defined()) part.bias_ = bias_.slice(0, begin, end);
+  return part;
+}
+
 }  // namespace vernier::calib

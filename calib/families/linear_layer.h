@@ -4,6 +4,7 @@
 
 #include <ATen/ATen.h>
 
+#include <cstdint>
 #include <string>
 
 #include "calib/families/decoder.h"
@@ -25,6 +26,9 @@ class LinearLayer {
   // The two halves of Run, for an input that is observed once and used in pieces.
   at::Tensor TakeInput(const at::Tensor& x, const TokenBatch& batch, Tap& tap) const;
   at::Tensor Apply(const at::Tensor& x) const;
+
+  // Rows [begin, end) of it. They share its memory.
+  LinearLayer Rows(int64_t begin, int64_t end) const;
 
  private:
   std::string module_;

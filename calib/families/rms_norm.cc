@@ -13,6 +13,12 @@ at::Tensor NormalizeF32(const at::Tensor& x, double eps) {
 
 }  // namespace
 
+at::Tensor LoadNorm(const TensorLoader& loader, const checkpoint::DecoderConfig& config,
+                    const std::string& module) {
+  const at::Tensor stored = loader.LoadExact(module + ".weight");
+  return config.unit_offset_norms ? stored + 1.0 : stored;
+}
+
 at::Tensor RmsNormalize(const at::Tensor& x, double eps) {
   if (const auto device = DeviceForward::For(x)) {
     return device->Normalize(x, /*weight=*/{}, eps, x.scalar_type());

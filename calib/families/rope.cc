@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numbers>
+#include <vector>
 
 #include "calib/device_forward.h"
 #include "calib/families/row_tiles.h"
@@ -50,6 +51,13 @@ at::Tensor Llama3Frequencies(const RopeConfig& config, const at::Tensor& plain) 
   return (1.0 - kept) * (plain / config.factor) + kept * plain;
 }
 
+at::Tensor LongFactors(const std::vector<double>& factors) {
+  const auto count = static_cast<int64_t>(factors.size());
+  const at::Tensor values = at::empty({count}, at::kDouble);
+  std::ranges::copy(factors, values.data_ptr<double>());
+  return values.to(at::kFloat);
+}
+
 }  // namespace
 
 RopeTable RopeTable::Slice(int64_t begin, int64_t end, int64_t step) const {
@@ -58,7 +66,7 @@ RopeTable RopeTable::Slice(int64_t begin, int64_t end, int64_t step) const {
 
 RopeTable RopeTable::Inverse() const { return {cos, -sin}; }
 
-at::Tensor RopeFrequencies(const RopeConfig& config, int64_t rope_dim) {
+at::Tensor RopeFrequencies(const RopeConfig& config, int64_t rope_dim, bool far) {
   const at::Tensor exponents =
       at::arange(0, rope_dim, 2, at::kFloat) / static_cast<double>(rope_dim);
   const at::Tensor periods = at::pow(at::Scalar(config.theta), exponents);
@@ -71,6 +79,8 @@ at::Tensor RopeFrequencies(const RopeConfig& config, int64_t rope_dim) {
       return Llama3Frequencies(config, periods.reciprocal());
     case RopeType::kYarn:
       return YarnFrequencies(config, periods, rope_dim);
+    case RopeType::kLong:
+      return (LongFactors(far ? config.long_factors : config.short_factors) * periods).reciprocal();
   }
   return periods.reciprocal();
 }
@@ -87,38 +97,42 @@ namespace {
 // Positions that are rotated together.
 constexpr int64_t kRotatedPositions = 32;
 
-// To `out`, which is like x.
+// To `out`, which is like x: the channels from `begin` on.
 void RotateTo(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs,
-              const at::Tensor& out) {
+              int64_t begin, const at::Tensor& out) {
   const at::Tensor cos = per_head ? table.cos.unsqueeze(1) : table.cos;
   const at::Tensor sin = per_head ? table.sin.unsqueeze(1) : table.sin;
   const int64_t count = cos.size(-1);
-  const int64_t fixed = x.size(-1) - 2 * count;
+  const int64_t end = begin + 2 * count;
   const bool neighbours = pairs == RopePairs::kNeighbours;
   const int64_t axis = neighbours ? -1 : -2;
   // The first and the second of each pair.
   const auto half = [&](const at::Tensor& values, int64_t which) {
-    return values.slice(-1, fixed)
+    return values.slice(-1, begin, end)
         .unflatten(-1, neighbours ? at::IntArrayRef{count, 2} : at::IntArrayRef{2, count})
         .select(axis, which);
   };
   const at::Tensor first = half(x, 0).to(at::kFloat), second = half(x, 1).to(at::kFloat);
   half(out, 0).copy_(first * cos - second * sin);
   half(out, 1).copy_(second * cos + first * sin);
-  if (fixed > 0) out.slice(-1, 0, fixed).copy_(x.slice(-1, 0, fixed));
+  if (begin > 0) out.slice(-1, 0, begin).copy_(x.slice(-1, 0, begin));
+  if (end < x.size(-1)) out.slice(-1, end).copy_(x.slice(-1, end));
 }
 
 }  // namespace
 
-at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs) {
+at::Tensor Rotate(const at::Tensor& x, const RopeTable& table, bool per_head, RopePairs pairs,
+                  RopePlace place) {
   const int64_t axis = per_head ? -3 : -2;
+  const int64_t first = place == RopePlace::kFirst ? 0 : x.size(-1) - 2 * table.cos.size(-1);
   if (const auto device = DeviceForward::For(x)) {
-    return device->Rotate(x, table.cos, table.sin, per_head, pairs == RopePairs::kNeighbours);
+    return device->Rotate(x, table.cos, table.sin, per_head, pairs == RopePairs::kNeighbours,
+                          first);
   }
   const at::Tensor out = at::empty(x.sizes(), x.options());
   const int64_t tile = x.is_cpu() ? kRotatedPositions : std::max<int64_t>(x.size(axis), 1);
   ForRowTiles(x.device(), x.size(axis), tile, [&](int64_t begin, int64_t end) {
-    RotateTo(x.slice(axis, begin, end), table.Slice(begin, end), per_head, pairs,
+    RotateTo(x.slice(axis, begin, end), table.Slice(begin, end), per_head, pairs, first,
              out.slice(axis, begin, end));
   });
   return out;

@@ -32,6 +32,20 @@ Routing SoftmaxRouter::Route(const at::Tensor& x) const {
   return WeightsOf(scores, TopIndices(scores, config_.per_token), config_);
 }
 
+TopSoftmaxRouter::TopSoftmaxRouter(const TensorLoader& loader,
+                                   const checkpoint::ExpertsConfig& config,
+                                   const std::string& module)
+    : per_token_(config.per_token), weight_(loader.Load(module + ".weight")) {
+  if (config.router_bias) bias_ = loader.LoadExact(module + ".bias");
+}
+
+Routing TopSoftmaxRouter::Route(const at::Tensor& x) const {
+  at::Tensor scores = LinearF32(x, weight_);
+  if (bias_.defined()) scores += bias_;
+  const at::Tensor experts = TopIndices(scores, per_token_);
+  return {experts, at::softmax(scores.gather(1, experts), -1)};
+}
+
 GroupLimitedRouter::GroupLimitedRouter(const TensorLoader& loader,
                                        const checkpoint::ExpertsConfig& config,
                                        const std::string& module, const std::string& bias)

@@ -26,6 +26,21 @@ class SoftmaxRouter final : public Router {
   at::Tensor weight_;  // [E, D], compute dtype
 };
 
+// The best scores, a bias included, and the softmax over them (gpt-oss).
+class TopSoftmaxRouter final : public Router {
+ public:
+  TopSoftmaxRouter(const TensorLoader& loader, const checkpoint::ExpertsConfig& config,
+                   const std::string& module);
+
+  Routing Route(const at::Tensor& x) const override;
+  const at::Tensor& weight() const override { return weight_; }
+
+ private:
+  int64_t per_token_;
+  at::Tensor weight_;  // [E, D], compute dtype
+  at::Tensor bias_;    // [E], F32; undefined without
+};
+
 // Sigmoid scores; a correction bias takes part in the choice alone. The groups of experts whose two
 // best sum highest are chosen first, and the experts among theirs (DeepSeek-V3, arXiv 2412.19437).
 class GroupLimitedRouter final : public Router {

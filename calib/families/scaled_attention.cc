@@ -37,7 +37,18 @@ struct Sight {
   int64_t begin = 0;   // position of the first query
   int64_t window = 0;  // 0: none
   double scale = 1;
+  at::Tensor chosen = {};  // [B, C, keys up to the last query], or undefined: all
+  at::Tensor sinks = {};   // [n, g] F32, if there are any
 };
+
+// In place: p [B n, C g, K] of keys from position `first` on, minus infinity where `chosen`
+// [B, C, first + K] says that a query does not see a key.
+void DropRejected(const at::Tensor& p, int64_t first, const at::Tensor& chosen) {
+  const int64_t batch = chosen.size(0), queries = chosen.size(1);
+  const at::Tensor rejected = chosen.slice(2, first).logical_not().unsqueeze(1).unsqueeze(3);
+  p.view({batch, p.size(0) / batch, queries, p.size(1) / queries, p.size(2)})
+      .masked_fill_(rejected, -std::numeric_limits<double>::infinity());
+}
 
 // In place: the softmax of scaled scores p [B n, C, g, K] of keys from position `first` on.
 void SoftmaxOfSeen(at::Tensor p, int64_t first, const Sight& sight) {
@@ -51,8 +62,16 @@ void SoftmaxOfSeen(at::Tensor p, int64_t first, const Sight& sight) {
             Visible(sight.begin, masked, end, sight.window, p.device()).logical_not().unsqueeze(1),
             -std::numeric_limits<double>::infinity());
   }
-  p.sub_(p.amax(-1, /*keepdim=*/true)).exp_();
-  p.div_(p.sum(-1, /*keepdim=*/true));
+  if (!sight.sinks.defined()) {
+    p.sub_(p.amax(-1, /*keepdim=*/true)).exp_();
+    p.div_(p.sum(-1, /*keepdim=*/true));
+    return;
+  }
+  const int64_t sequences = p.size(0) / sight.sinks.size(0);
+  const at::Tensor sinks = sight.sinks.repeat({sequences, 1}).unsqueeze(1).unsqueeze(-1);
+  const at::Tensor largest = at::maximum(p.amax(-1, /*keepdim=*/true), sinks);
+  p.sub_(largest).exp_();
+  p.div_(p.sum(-1, /*keepdim=*/true).add_((sinks - largest).exp_()));
 }
 
 // q [B, C, n, g, d]: g query heads of each of n key heads; keys [B, n, S, d], values [B, n, S, v],
@@ -70,14 +89,16 @@ at::Tensor AttendHeads(const at::Tensor& q, const at::Tensor& keys, const at::Te
       q.transpose(1, 2).to(at::kFloat).reshape({batch * shared, queries * group, -1});
   const int64_t together = kLeastEqualBatch * shared;
   at::Tensor p = MatrixProducts(rows, seen(keys).transpose(1, 2), together);
+  if (sight.chosen.defined()) DropRejected(p, first, sight.chosen);
   if (const auto device = DeviceForward::For(p)) {
     device->Softmax(p,
                     {.group = group,
                      .queries = queries,
                      .begin = sight.begin,
                      .first = first,
-                     .window = sight.window},
-                    sight.scale);
+                     .window = sight.window,
+                     .shared = shared},
+                    sight.scale, sight.sinks);
   } else {
     SoftmaxOfSeen(p.view({batch * shared, queries, group, -1}), first, sight);
   }
@@ -94,17 +115,29 @@ void KeyValues::Append(const at::Tensor& keys, const at::Tensor& values) {
   length_ += keys.size(1);
 }
 
-at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
-                             double scale) const {
+void KeyValues::AppendIndex(const at::Tensor& keys) {
+  Put(keys.unsqueeze(2), index_length_, positions_, index_keys_);
+  index_length_ += keys.size(1);
+}
+
+at::Tensor KeyValues::index_keys() const {
+  return index_keys_.defined() ? index_keys_.select(1, 0).narrow(1, 0, index_length_)
+                               : at::Tensor();
+}
+
+at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window, double scale,
+                             const ScoreChanges& changes) const {
+  const at::Tensor &chosen = changes.chosen, &sinks = changes.sinks;
   const int64_t batch = q.size(0), queries = q.size(1), heads = q.size(2);
   const int64_t shared = keys_.size(1);
   assert(heads % shared == 0);
   const at::Tensor grouped = q.view({batch, queries, shared, heads / shared, -1});
   const at::Tensor out =
       at::empty({batch, queries, shared, heads / shared, values_.size(-1)}, q.options());
+  const at::Tensor by_key = sinks.defined() ? sinks.view({shared, -1}) : sinks;
   if (!q.is_cpu() || queries == 1) {
     const TensorCores cores(q);
-    out.copy_(AttendHeads(grouped, keys_, values_, {begin, window, scale}));
+    out.copy_(AttendHeads(grouped, keys_, values_, {begin, window, scale, chosen, by_key}));
     return out.flatten(2, 3);
   }
   // A tile is some queries of one sequence and one key head.
@@ -115,10 +148,14 @@ at::Tensor KeyValues::Attend(const at::Tensor& q, int64_t begin, int64_t window,
     const auto part = [&](const at::Tensor& x, int64_t head_axis) {
       return x.narrow(0, sequence, 1).narrow(head_axis, head, 1);
     };
+    const at::Tensor of_tile =
+        chosen.defined() ? chosen.narrow(0, sequence, 1).slice(1, from, to).slice(2, 0, begin + to)
+                         : chosen;
     part(out, 2)
         .slice(1, from, to)
         .copy_(AttendHeads(part(grouped, 2).slice(1, from, to), part(keys_, 1), part(values_, 1),
-                           {begin + from, window, scale}));
+                           {begin + from, window, scale, of_tile,
+                            by_key.defined() ? by_key.narrow(0, head, 1) : by_key}));
   });
   return out.flatten(2, 3);
 }

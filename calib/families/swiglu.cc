@@ -18,6 +18,19 @@ at::Tensor WidenWithin(const at::Tensor& x, double low, double high) {
   return wide.is_same(x) ? wide.clamp(low, high) : wide.clamp_(low, high);
 }
 
+// gate: F32.
+at::Tensor Activated(const at::Tensor& gate, const checkpoint::GateConfig& config) {
+  switch (config.kind) {
+    case checkpoint::GateKind::kSilu:
+      return config.alpha == 1 ? at::silu(gate) : gate * at::sigmoid(gate * config.alpha);
+    case checkpoint::GateKind::kGelu:
+      return at::gelu(gate);
+    case checkpoint::GateKind::kGeluTanh:
+      return at::gelu(gate, "tanh");
+  }
+  return gate;
+}
+
 }  // namespace
 
 at::Tensor SwigluProduct(const at::Tensor& gate, const at::Tensor& up, double limit) {
@@ -25,6 +38,27 @@ at::Tensor SwigluProduct(const at::Tensor& gate, const at::Tensor& up, double li
   return MapRows(gate, up, [&](const at::Tensor& gate_rows, const at::Tensor& up_rows) {
     return at::silu(WidenWithin(gate_rows, -kInfinity, limit))
         .mul_(WidenWithin(up_rows, -limit, limit));
+  });
+}
+
+at::Tensor GatedProduct(const at::Tensor& gate, const at::Tensor& up,
+                        const checkpoint::GateConfig& config) {
+  if (config == checkpoint::GateConfig{.limit = config.limit}) {
+    return SwigluProduct(gate, up, config.limit);
+  }
+  return MapRows(gate, up, [&](const at::Tensor& gate_rows, const at::Tensor& up_rows) {
+    const at::Tensor value = WidenWithin(up_rows, -config.limit, config.limit) + config.up_offset;
+    return Activated(WidenWithin(gate_rows, -kInfinity, config.limit), config).mul_(value);
+  });
+}
+
+at::Tensor SigmoidF32(const at::Tensor& x) {
+  return x.to(at::kFloat).neg().exp_().add_(1).reciprocal_();
+}
+
+at::Tensor GateBySigmoid(const at::Tensor& x, const at::Tensor& gate) {
+  return MapRows(x, gate, [](const at::Tensor& rows, const at::Tensor& gate_rows) {
+    return SigmoidF32(gate_rows).mul_(rows);
   });
 }
 

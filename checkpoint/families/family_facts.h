@@ -2,6 +2,7 @@
 #ifndef VERNIER_CHECKPOINT_FAMILIES_FAMILY_FACTS_H_
 #define VERNIER_CHECKPOINT_FAMILIES_FAMILY_FACTS_H_
 
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct FamilyFacts {
                                  Role::kRoutedExpert};
   // Engines load NVFP4 weights beside those that stay in the release's own block FP8.
   bool nvfp4_beside_native = false;
+  // MTP layers that checkpoints may hold without a number of them in config.json.
+  int64_t unannounced_mtp_layers = 0;
   EngineCode engine_code = EngineCode::kCommon;
   ServingFlags serving = {};
 };

@@ -33,6 +33,8 @@ struct Fold {
   int64_t channels = 0;
   // Indices into ModelLayout::weights: vectors of `channels` elements, or matrices of so many rows.
   std::vector<size_t> producers = {};
+  // What the model adds to the first producer's stored values, and what is divided with it.
+  float added = 0;
   // The same: matrices of `channels` columns, or `repeats` times as many. All that reads the
   // producer's output.
   std::vector<size_t> consumers = {};

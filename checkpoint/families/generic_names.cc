@@ -15,11 +15,11 @@ namespace {
 template <size_t n>
 using Names = std::array<std::string_view, n>;
 
-constexpr Names<2> kRouters = {"gate", "router"};
-constexpr Names<5> kAttentions = {"self_attn", "attn", "attention", "self_attention",
-                                  "linear_attn"};
+constexpr Names<3> kRouters = {"gate", "router", "e_score_correction_bias"};
+constexpr Names<4> kAttentions = {"self_attn", "attn", "attention", "self_attention"};
+constexpr Names<1> kLinearAttentions = {"linear_attn"};
 constexpr Names<3> kMlps = {"mlp", "feed_forward", "ffn"};
-constexpr Names<5> kTowers = {"vision", "visual", "audio", "image", "multi_modal"};
+constexpr Names<6> kTowers = {"vision", "visual", "audio", "image", "multi_modal", "mm_projector"};
 // What numbers decoder layers: Llama's, GPT-NeoX's; MTP's; Falcon's and Bloom's; MPT's.
 constexpr Names<4> kLayers = {"layers", "mtp_layers", "h", "blocks"};
 
@@ -47,6 +47,8 @@ constexpr auto kFusedProjections = std::to_array<Projection>({
     {"kv_a_proj_with_mqa", "q_a_kv_a"},
     {"in_proj_qkv", "in_proj_qkvz"},
     {"in_proj_z", "in_proj_qkvz"},
+    {"in_proj_b", "in_proj_ba"},
+    {"in_proj_a", "in_proj_ba"},
     {"gate_proj", "gate_up"},
     {"up_proj", "gate_up"},
     {"w1", "w1w3"},
@@ -183,7 +185,7 @@ TensorMeaning GuessExpert(const DottedName& name) {
   const std::optional<int> expert =
       name.NumberAfter([](std::string_view part) { return part == "experts"; });
   if (expert) {
-    TensorMeaning meaning = Project(name, Role::kRoutedExpert, Role::kOther);
+    TensorMeaning meaning = GuessMlp(name, Role::kRoutedExpert);
     meaning.expert = *expert;
     meaning.experts_module = name.UpTo("experts");
     return meaning;
@@ -201,6 +203,9 @@ TensorMeaning GuessRole(const DottedName& name) {
   if (IsEmbedding(leaf)) return MeaningOf(Role::kEmbedding);
   if (IsOneOf(leaf, kHeads)) return Project(name, Role::kLmHead, Role::kOther);
   if (name.Has(kAttentions)) return GuessAttention(name);
+  if (name.Has(kLinearAttentions)) {
+    return Project(name, Role::kLinearAttention, Role::kAttentionAux);
+  }
   // Before the shared experts, beside which it stands.
   if (leaf == "shared_expert_gate") return MeaningOf(Role::kRouter);
   if (name.Any(IsSharedExpert)) return GuessMlp(name, Role::kSharedExpert);
@@ -210,16 +215,18 @@ TensorMeaning GuessRole(const DottedName& name) {
   return {};
 }
 
-// An MTP layer's copy of the head, and DeepSeek-V4's compressors, are no linear layers to engines.
+// An MTP layer's copy of the head, and DeepSeek-V4's compressors, are no linear layers to engines,
+// which also join an indexer's keys with its heads' weights.
 bool KeepsPrecision(const DottedName& name, Role role) {
   return role == Role::kRouter || role == Role::kNorm || role == Role::kEmbedding ||
          role == Role::kAttentionAux || IsOneOf(name.Leaf(), kDelicate) ||
+         (role == Role::kIndexer && name.Leaf() == "wk") ||
          name.Has(Names<2>{"shared_head", "compressor"});
 }
 
-// A tower's weights have no role and no layer of the language model.
+// A tower's weights have no layer of the language model.
 TensorMeaning GuessInModel(const DottedName& name, int64_t layers) {
-  if (name.Any(IsTower)) return {};
+  if (name.Any(IsTower)) return MeaningOf(Role::kTower);
   TensorMeaning meaning = GuessRole(name);
   meaning.keeps_precision = KeepsPrecision(name, meaning.role);
   const std::optional<int> layer = name.NumberAfter(IsLayers);

@@ -18,7 +18,7 @@ namespace vernier::checkpoint {
 namespace {
 
 void SetAttentionDims(const AttentionBlock& block, ModelDims* dims) {
-  dims->attention_heads = block.heads;
+  if (block.kind != AttentionKind::kDeltaNet) dims->attention_heads = block.heads;
   dims->max_keys = block.window;
   switch (block.kind) {
     case AttentionKind::kGroupedQuery:
@@ -28,6 +28,10 @@ void SetAttentionDims(const AttentionBlock& block, ModelDims* dims) {
     case AttentionKind::kLatent:
       dims->key_value_heads = block.heads;
       dims->head_dim = std::max(block.latent.qk_head_dim(), block.latent.v_head_dim);
+      return;
+    case AttentionKind::kDeltaNet:
+      dims->delta_width = block.delta_net.convolved_width() + block.delta_net.value_width();
+      dims->delta_state = block.delta_net.key_head_dim * block.delta_net.value_width();
   }
 }
 
@@ -77,12 +81,20 @@ class HfFamily final : public Family {
 
   std::string_view model_type() const override { return model_type_; }
   std::span<const StackRow> Stacks() const override { return stacks_; }
+  FamilyFacts Facts() const override {
+    return {.unannounced_mtp_layers = config_.unannounced_mtp_layers};
+  }
   const DecoderConfig* Decoder() const override { return &config_; }
 
   TensorMeaning Classify(std::string_view name) const override {
     if (const TensorRow* row = table_.Find(name)) return row->meaning;
     TensorMeaning guess = GuessMeaning(name, config_.layers());
-    if (guess.role == Role::kMtp || IsKvCacheScale(name)) return guess;
+    const bool beside = guess.role == Role::kMtp || guess.role == Role::kTower;
+    if (beside || IsKvCacheScale(name)) return guess;
+    if (IsStack(name, guess.layer)) {
+      guess.role = Role::kRoutedExpert;
+      return guess;
+    }
     TensorMeaning unknown;
     unknown.linear = guess.linear;
     unknown.keeps_precision = guess.keeps_precision;
@@ -115,6 +127,17 @@ class HfFamily final : public Family {
   void CheckShapes(const ModelLayout& layout) const override { table_.CheckShapes(layout); }
 
  private:
+  // Whether it holds all experts of the layer, or stands beside such a tensor.
+  bool IsStack(std::string_view name, int layer) const {
+    if (layer < 0 || layer >= config_.layers() || !config_.block(layer).routed()) return false;
+    const std::string container = config_.names.Experts(layer) + ".";
+    if (!name.starts_with(container)) return false;
+    const std::string_view leaf = name.substr(container.size());
+    return std::ranges::any_of(stacks_, [&](const StackRow& row) {
+      return leaf.starts_with(row.name) && PartSuffix(leaf.substr(row.name.size()));
+    });
+  }
+
   std::string model_type_;
   DecoderConfig config_;
   TensorTable table_;

@@ -1,5 +1,6 @@
 #include "checkpoint/families/hf_folds.h"
 
+#include <cmath>
 #include <string>
 #include <utility>
 
@@ -22,23 +23,37 @@ class HfFolds {
   }
 
  private:
+  // The norm before attention or FFN; empty: there is none.
+  std::string NormOf(int64_t layer, const std::string& name) const {
+    return name.empty() ? name : names_.Layer(layer) + name;
+  }
+
   void AddNorm(const std::string& norm, int64_t channels,
                const std::vector<std::string>& consumers) {
-    AddFold(layout_, {.kind = FoldKind::kNorm, .channels = channels}, norm, consumers, folds_);
+    if (norm.empty()) return;
+    AddFold(layout_,
+            {.kind = FoldKind::kNorm,
+             .channels = channels,
+             .added = config_.unit_offset_norms ? 1.0F : 0.0F},
+            norm, consumers, folds_);
   }
 
   void AddUp(const std::string& mlp, int64_t width) {
+    // A product with a limit or an offset is not linear in up.
+    if (std::isfinite(config_.gate.limit) || config_.gate.up_offset != 0) return;
     AddFold(layout_, {.kind = FoldKind::kUp, .channels = width}, mlp + "." + names_.up,
             {mlp + "." + names_.down}, folds_);
   }
 
   void AddAttention(int64_t layer, const AttentionBlock& block) {
-    const std::string norm = names_.Layer(layer) + names_.attention_norm;
+    const std::string norm = NormOf(layer, names_.attention_norm);
     const std::string attention = names_.Attention(layer) + ".";
+    if (block.kind == AttentionKind::kDeltaNet) return AddDeltaNet(norm, layer, block.delta_net);
     if (block.kind == AttentionKind::kLatent) return AddLatent(norm, attention, block.latent);
+    const GroupedQueryConfig& heads = block.grouped_query;
+    if (heads.fused) return AddNorm(norm, config_.hidden_size, {attention + names_.fused_qkv});
     AddNorm(norm, config_.hidden_size,
             {attention + names_.q, attention + names_.k, attention + names_.v});
-    const GroupedQueryConfig& heads = block.grouped_query;
     AddFold(layout_,
             {.kind = FoldKind::kValue,
              .channels = heads.key_value_heads * heads.head_dim,
@@ -47,26 +62,44 @@ class HfFolds {
             attention + names_.v, {attention + names_.o}, folds_);
   }
 
+  void AddDeltaNet(const std::string& norm, int64_t layer, const DeltaNetConfig& net) {
+    std::vector<std::string> consumers = {names_.in_qkv, names_.in_z, names_.in_b, names_.in_a};
+    if (net.by_key_head) consumers = {names_.in_qkvz, names_.in_ba};
+    for (std::string& name : consumers) name = names_.DeltaNet(layer) + "." + name;
+    AddNorm(norm, config_.hidden_size, consumers);
+  }
+
   // Not from kv_b_proj into o_proj: engines absorb it into what stands before and behind.
   void AddLatent(const std::string& norm, const std::string& attention,
                  const LatentAttentionConfig& latent) {
     const bool low_rank = latent.q_lora_rank > 0;
-    AddNorm(norm, config_.hidden_size,
-            {attention + (low_rank ? names_.q_a : names_.q), attention + names_.kv_a});
+    std::vector<std::string> of_input = {attention + (low_rank ? names_.q_a : names_.q),
+                                         attention + names_.kv_a};
+    std::vector<std::string> of_low_rank = {attention + names_.q_b};
+    if (latent.indexer.heads > 0 && !latent.indexer.shared) {
+      const std::string indexer = attention + names_.indexer + ".";
+      of_input.insert(of_input.end(), {indexer + names_.index_k, indexer + names_.index_weights});
+      of_low_rank.push_back(indexer + names_.index_q);
+    }
+    AddNorm(norm, config_.hidden_size, of_input);
     if (!low_rank) return;
-    AddNorm(attention + names_.q_a_norm, latent.q_lora_rank, {attention + names_.q_b});
+    AddNorm(attention + names_.q_a_norm, latent.q_lora_rank, of_low_rank);
   }
 
   void AddFfn(int64_t layer, const FfnBlock& block) {
-    const std::string norm = names_.Layer(layer) + names_.ffn_norm;
+    const std::string norm = NormOf(layer, names_.ffn_norm);
     const std::string ffn = names_.Ffn(layer);
     if (block.kind == FfnKind::kRouted) return AddExperts(norm, layer, block.experts);
+    if (block.fused) {
+      return AddNorm(norm, config_.hidden_size, {ffn + "." + names_.fused_gate_up});
+    }
     AddNorm(norm, config_.hidden_size, {ffn + "." + names_.gate, ffn + "." + names_.up});
     AddUp(ffn, block.width);
   }
 
   void AddExperts(const std::string& norm, int64_t layer, const ExpertsConfig& experts) {
     std::vector<std::string> consumers = {names_.Ffn(layer) + "." + names_.router};
+    if (experts.shared_gate) consumers.push_back(names_.Ffn(layer) + "." + names_.shared_gate);
     const auto add = [&](const std::string& mlp, int64_t width) {
       consumers.push_back(mlp + "." + names_.gate);
       consumers.push_back(mlp + "." + names_.up);

@@ -171,6 +171,9 @@ std::optional<GgufModel> GgufOf(const DecoderConfig& config, const Json& json) {
   CheckRope(config, json);
   CheckBlocks(config, json);
   const ConfigReader reader(json);
+  if (config.gate != GateConfig()) {
+    reader.Fail("hidden_act", "is not silu, which llama.cpp computes for this architecture");
+  }
   const AttentionBlock& attention = config.blocks.front().attention;
   const bool latent = attention.kind == AttentionKind::kLatent;
   MetadataBuilder out;

@@ -14,7 +14,6 @@ struct CachedProjection {
   bool values;
 };
 constexpr std::string_view kFusedProjection = "qkv_proj";
-constexpr std::string_view kLinearAttention = "linear_attn";
 
 }  // namespace
 
@@ -36,7 +35,6 @@ std::vector<KvCacheEntry> HfKvCache(const ModelLayout& layout, const DecoderName
     const size_t below = weight.projection.size() + 1;
     if (weight.module.size() <= below) continue;
     const std::string attention = weight.module.substr(0, weight.module.size() - below);
-    if (attention.ends_with(kLinearAttention)) continue;
     for (const CachedProjection& projection : cached) {
       if (weight.projection != projection.leaf) continue;
       entries.push_back({.layer = weight.layer,

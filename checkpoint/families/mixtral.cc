@@ -11,7 +11,7 @@ DecoderConfig ParseMixtralConfig(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadDecoderSizes(reader);
   ReadGroupedQueryHeads(reader, /*default_head_dim=*/{}, &config);
-  config.rope = ParseRopeConfig(reader, kDefaultTheta);
+  config.rope = ParseRopeConfig(reader, {.theta = kDefaultTheta});
   ReadWindow(reader, /*fallback=*/0, &config);
   config.names.ffn = "block_sparse_moe";
   config.names.gate = "w1";

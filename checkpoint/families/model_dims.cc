@@ -28,6 +28,8 @@ ModelDims Join(const ModelDims& a, const ModelDims& b) {
           .attention_heads = larger(&ModelDims::attention_heads),
           .key_value_heads = larger(&ModelDims::key_value_heads),
           .head_dim = larger(&ModelDims::head_dim),
+          .delta_width = larger(&ModelDims::delta_width),
+          .delta_state = larger(&ModelDims::delta_state),
           .max_keys = MoreKeys(a.max_keys, b.max_keys),
           .key_compression = LessCompression(a.key_compression, b.key_compression)};
 }

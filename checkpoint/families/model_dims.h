@@ -19,6 +19,8 @@ struct ModelDims {
   int64_t attention_heads = 0;
   int64_t key_value_heads = 0;  // heads of keys and values that the forward pass holds
   int64_t head_dim = 0;
+  int64_t delta_width = 0;      // channels that a delta net projects its input to
+  int64_t delta_state = 0;      // numbers of its state of a sequence
   int64_t max_keys = 0;         // uncompressed keys a query may see (a window), or 0 for all
   int64_t key_compression = 0;  // smallest positive compression ratio, 0 if none
 };

@@ -5,22 +5,6 @@
 namespace vernier::checkpoint {
 namespace {
 
-// Layers with routed experts: every decoder_sparse_step-th, except those in mlp_only_layers.
-std::vector<bool> ReadRoutedLayers(const ConfigReader& reader, int64_t layers) {
-  const int64_t step = reader.IntegerOr("decoder_sparse_step", 1);
-  std::vector<bool> routed;
-  for (int64_t layer = 0; layer < layers; ++layer) routed.push_back((layer + 1) % step == 0);
-  const Json* dense = reader.Find("mlp_only_layers");
-  if (dense == nullptr) return routed;
-  for (const Json& layer : *dense) {
-    if (!layer.is_number_integer() || layer < 0 || layer >= layers) {
-      reader.Fail("mlp_only_layers", "holds " + layer.dump() + ", which is no layer");
-    }
-    routed[layer.get<size_t>()] = false;
-  }
-  return routed;
-}
-
 DecoderConfig ParseQwen3MoeConfig(const Json& json) {
   const ConfigReader reader(json);
   DecoderConfig config = ReadDecoderSizes(reader);
@@ -40,7 +24,7 @@ DecoderConfig ParseQwen3MoeConfig(const Json& json) {
       {.count = count, .per_token = "num_experts_per_tok", .width = "moe_intermediate_size"},
       config);
   experts.normalize = reader.BooleanOr("norm_topk_prob", false);
-  RouteBlocks(experts, ReadRoutedLayers(reader, config.layers()), &config);
+  RouteBlocks(experts, ReadSparseLayers(reader, config.layers()), &config);
   config.gguf = {.name = "qwen3moe", .attention_scales = true, .ffn_scales = true};
   return config;
 }

@@ -193,22 +193,30 @@ def inspect(checkpoint: Path) -> Summary:
     return run_job("inspect", {"checkpoint": checkpoint})
 
 
-def plan(recipe: Recipe, *, probe: bool = False, **fields: Unpack[RecipeFields]) -> Summary:
+def recipes(checkpoint: Optional[Path] = None) -> Summary:
+    """The recipes that come with Vernier, or those that fit a checkpoint, its default first."""
+    return run_job("recipes", {"checkpoint": checkpoint})
+
+
+def plan(recipe: Optional[Recipe] = None, *, probe: bool = False, **fields: Unpack[RecipeFields]) -> Summary:
     """What would happen to a checkpoint, how big the result is, and how much memory and time it takes."""
     return run_job("plan", {"recipe": recipe, "probe": probe, **fields})
 
 
-def run(recipe: Recipe, *, on_progress: OnProgress = None, **fields: Unpack[RunFields]) -> Summary:
-    """Calibrates, exports and validates; the same call goes on where an earlier one ended."""
+def run(recipe: Optional[Recipe] = None, *, on_progress: OnProgress = None, **fields: Unpack[RunFields]) -> Summary:
+    """Calibrates, exports and validates; the same call goes on where an earlier one ended.
+
+    A recipe is a file, the name of one that comes with Vernier, or a dictionary; without one, source gets its default.
+    """
     return run_job("run", {"recipe": recipe, **fields}, on_progress)
 
 
-def calibrate(recipe: Recipe, *, on_progress: OnProgress = None, **fields: Unpack[RecipeFields]) -> Summary:
+def calibrate(recipe: Optional[Recipe] = None, *, on_progress: OnProgress = None, **fields: Unpack[RecipeFields]) -> Summary:
     """The first step of run."""
     return run_job("calibrate", {"recipe": recipe, **fields}, on_progress)
 
 
-def export(recipe: Recipe, *, on_progress: OnProgress = None, **fields: Unpack[RunFields]) -> Summary:
+def export(recipe: Optional[Recipe] = None, *, on_progress: OnProgress = None, **fields: Unpack[RunFields]) -> Summary:
     """The other steps of run, from a finished calibration alone."""
     return run_job("export", {"recipe": recipe, **fields}, on_progress)
 

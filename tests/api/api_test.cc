@@ -112,6 +112,16 @@ TEST(Api, ErrorsHaveACodeAndTheirParts) {
                                   HasSubstr(error.remedy())));
 }
 
+TEST(Api, RecipesThatFitAndTheDefaultOfASource) {
+  const Json fitting =
+      Json::parse(vernier::RunJob("recipes", R"({"checkpoint": ")" + kModel + R"("})"));
+  EXPECT_EQ(fitting.at("default").get<std::string>(), "deepseek-v4-nvfp4-experts");
+  const Json plan = Json::parse(
+      vernier::RunJob("plan", R"({"source": ")" + kModel + R"(", "output": "/nowhere"})"));
+  EXPECT_EQ(plan.at("recipe").get<std::string>(), "deepseek-v4-nvfp4-experts");
+  EXPECT_THAT(FailureOf("run", R"({"output": "/nowhere"})").what(), HasSubstr("a source"));
+}
+
 TEST(Api, SpecificationsAreChecked) {
   EXPECT_THAT(FailureOf("inspect", R"({"checkpoint": "a", "chekpoint": 1})").what(),
               HasSubstr("unknown field \"chekpoint\""));
@@ -119,7 +129,7 @@ TEST(Api, SpecificationsAreChecked) {
   EXPECT_THAT(FailureOf("inspect", R"({"checkpoint": 5})").what(), HasSubstr("5 and not a string"));
   EXPECT_THAT(FailureOf("inspect", "[]").what(), HasSubstr("not a JSON object"));
   EXPECT_THAT(FailureOf("inspect", "{").code(), "VN-FILE-005");
-  EXPECT_THAT(FailureOf("inspekt", "{}").remedy(), HasSubstr("inspect, plan, convert"));
+  EXPECT_THAT(FailureOf("inspekt", "{}").remedy(), HasSubstr("inspect, recipes, plan, convert"));
   const std::string places = R"({"source": "a", "output": "b", )";
   EXPECT_THAT(FailureOf("convert", places + R"("weights": "nvfp5"})").remedy(), HasSubstr("nvfp4"));
   const vernier::Error threads =

@@ -1,6 +1,7 @@
 // What must hold of any checkpoint, whatever its model: every linear layer is asked about, what is
 // not judged is not accused, and what nobody claims is named.
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -183,6 +184,21 @@ TEST_F(PropertiesTest, VisionTowersAreLeftAloneByVllmAlone) {
   const AuditReport report = Audit(model);
   EXPECT_RULES(report, "V05");
   EXPECT_EQ(EnginesOf(report, "V05"), EngineSet({Engine::kSglang}));
+}
+
+TEST(MtpLayers, ThatNoReleaseHoldsAreAWarning) {
+  const AuditReport report = Validate(
+      {.directory = std::filesystem::path(VERNIER_TEST_DATA) / "models" / "minimax_m2_fp8"});
+  EXPECT_TRUE(RulesOf(report).contains("V06"));
+  EXPECT_TRUE(report.Clean()) << ReportText(report);
+}
+
+TEST(StacksOfExperts, AsTheyAreReleasedAreNoDefect) {
+  for (const char* model : {"qwen3_5_moe_vision", "gpt_oss", "gpt_oss_bf16"}) {
+    const AuditReport report =
+        Validate({.directory = std::filesystem::path(VERNIER_TEST_DATA) / "models" / model});
+    EXPECT_TRUE(report.Clean()) << model << ReportText(report);
+  }
 }
 
 // --- Formats and methods that are not judged.

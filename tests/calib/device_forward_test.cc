@@ -167,10 +167,13 @@ TEST(DeviceForward, RotatesAsRopeDoes) {
             const bool per_head = heads > 1;
             const at::Tensor heads_of = SomeValues({2, 7, heads, width}, type);
             const at::Tensor x = per_head ? heads_of : heads_of.squeeze(2);
-            const at::Tensor found =
-                kernels.Rotate(x.to(device), table.cos.to(device), table.sin.to(device), per_head,
-                               pairs == RopePairs::kNeighbours);
-            EXPECT_TRUE(at::equal(found.cpu(), Rotate(x, table, per_head, pairs)));
+            for (const RopePlace place : {RopePlace::kFirst, RopePlace::kLast}) {
+              const int64_t begin = place == RopePlace::kFirst ? 0 : width - 8;
+              const at::Tensor found =
+                  kernels.Rotate(x.to(device), table.cos.to(device), table.sin.to(device), per_head,
+                                 pairs == RopePairs::kNeighbours, begin);
+              EXPECT_TRUE(at::equal(found.cpu(), Rotate(x, table, per_head, pairs, place)));
+            }
           }
         }
       }
@@ -179,7 +182,8 @@ TEST(DeviceForward, RotatesAsRopeDoes) {
 }
 
 // Of queries [begin, begin + queries) of `group` heads each, over keys from `first` on.
-at::Tensor PlainSoftmax(const at::Tensor& p, const DeviceForward::Before& sees, double scale) {
+at::Tensor PlainSoftmax(const at::Tensor& p, const DeviceForward::Before& sees, double scale,
+                        const at::Tensor& sinks = {}) {
   at::Tensor scores = p * scale;
   for (int64_t row = 0; row < p.size(0); ++row) {
     const int64_t query = sees.begin + row / sees.group % sees.queries;
@@ -189,7 +193,25 @@ at::Tensor PlainSoftmax(const at::Tensor& p, const DeviceForward::Before& sees, 
       if (!seen) scores[row][i] = -std::numeric_limits<float>::infinity();
     }
   }
-  return at::softmax(scores, -1);
+  if (!sinks.defined()) return at::softmax(scores, -1);
+  at::Tensor extra = at::empty({p.size(0), 1});
+  for (int64_t row = 0; row < p.size(0); ++row) {
+    const int64_t shared = row / sees.group / sees.queries % sees.shared;
+    extra[row] = sinks[shared * sees.group + row % sees.group];
+  }
+  return at::softmax(at::cat({scores, extra}, -1), -1).slice(-1, 0, p.size(1));
+}
+
+TEST(DeviceForward, SoftmaxBeforeHasASinkOfEachHead) {
+  WithKernels([](const DeviceForward& kernels, at::Device device) {
+    const at::Tensor sinks = SomeValues({6}) * 5;
+    const DeviceForward::Before sees = {
+        .group = 3, .queries = 4, .begin = 2, .first = 1, .window = 4, .shared = 2};
+    const at::Tensor p = SomeValues({2 * 2 * 4 * 3, 5}) * 20;
+    const at::Tensor found = p.to(device, /*non_blocking=*/false, /*copy=*/true);
+    kernels.Softmax(found, sees, 0.25, sinks.to(device));
+    ExpectClose(found, PlainSoftmax(p, sees, 0.25, sinks));
+  });
 }
 
 TEST(DeviceForward, SoftmaxSeesWhatIsBefore) {

@@ -77,7 +77,7 @@ void Add(const at::Tensor& x, const DeviceStatistics::Targets& targets) {
   targets.amax.copy_(targets.channel_amax.max());
 }
 
-const DeviceStatistics& Emulated() {
+const DeviceStatistics& EmulatedStatistics() {
   static const DeviceStatistics statistics(statistics_kernel::OnCpu());
   return statistics;
 }
@@ -94,7 +94,7 @@ TEST(StatisticsKernel, AddsUpWhatTheCpuAddsUp) {
     const at::Tensor x = SomeRows(type);
     const auto found = Zeros(at::kCPU), expected = Zeros(at::kCPU);
     for (int i = 0; i < 2; ++i) {
-      Emulated().Look(x, kRanges, found);
+      EmulatedStatistics().Look(x, kRanges, found);
       Add(x, expected);
     }
     ExpectSame(found, expected);
@@ -108,7 +108,7 @@ TEST(StatisticsKernel, NanIsTheLargestAndSumsStayFinite) {
   x[4][9] = -std::numeric_limits<float>::infinity();
   x[5].fill_(3e38F);
   const auto found = Zeros(at::kCPU);
-  Emulated().Look(x, kRanges, found);
+  EmulatedStatistics().Look(x, kRanges, found);
   EXPECT_TRUE(std::isnan(found.amax.item<float>()));
   EXPECT_TRUE(std::isnan(found.channel_amax[7].item<float>()));
   EXPECT_TRUE(std::isinf(found.channel_amax[9].item<float>()));
@@ -118,7 +118,7 @@ TEST(StatisticsKernel, NanIsTheLargestAndSumsStayFinite) {
 TEST(StatisticsKernel, PartsAreAddedInOrder) {
   const at::Tensor parts = at::tensor({1e8F, 1.0F, -1e8F, 1.0F}).view({4, 1});
   const at::Tensor sums = at::zeros({1});
-  Emulated().AddParts(parts, sums);
+  EmulatedStatistics().AddParts(parts, sums);
   EXPECT_EQ(sums.item<float>(), ((1e8F + 1.0F) + -1e8F) + 1.0F);
 }
 
@@ -158,12 +158,14 @@ TEST(StatisticsKernel, TakesRowsFromAnyPlace) {
     const at::Tensor x = at::randn({7 * columns + 1}).slice(0, 1).view({7, columns});
     DeviceStatistics::Targets targets;
     targets.channel_amax = at::zeros({columns});
-    Emulated().Look(x, std::array<int64_t, 1>{7}, targets);
+    EmulatedStatistics().Look(x, std::array<int64_t, 1>{7}, targets);
     EXPECT_TRUE(at::equal(targets.channel_amax, x.abs().amax(0)));
   }
 }
 
-TEST(StatisticsKernel, TakesAnyNumberOfParts) { ExpectAnyNumberOfParts(Emulated(), at::kCPU); }
+TEST(StatisticsKernel, TakesAnyNumberOfParts) {
+  ExpectAnyNumberOfParts(EmulatedStatistics(), at::kCPU);
+}
 
 TEST(DeviceStatistics, TakeAnyNumberOfPartsOnCuda) {
   if (!HasDevice(at::kCUDA)) GTEST_SKIP() << "there is no CUDA device";

@@ -74,6 +74,19 @@ TEST(Rope, PairsHalvesOrNeighboursAndTurnsBack) {
       at::equal(interleaved, Rotate(x, table, true, RopePairs::kHalves).index_select(-1, order)));
 }
 
+TEST(Rope, TurnsTheFirstOrTheLastChannels) {
+  const RopeTable table = MakeRopeTable(RopeFrequencies({.theta = 100.0}, 6), 0, 9, at::kCPU);
+  const at::Tensor x = Noise({1, 9, 2, 11});
+  const at::Tensor first = Rotate(x, table, true, RopePairs::kHalves, RopePlace::kFirst);
+  EXPECT_TRUE(at::equal(first.slice(-1, 6), x.slice(-1, 6)));
+  EXPECT_TRUE(
+      at::equal(first.slice(-1, 0, 6), Rotate(x.slice(-1, 0, 6), table, true, RopePairs::kHalves)));
+  const at::Tensor last = Rotate(x, table, true, RopePairs::kHalves, RopePlace::kLast);
+  EXPECT_TRUE(at::equal(last.slice(-1, 0, 5), x.slice(-1, 0, 5)));
+  EXPECT_TRUE(
+      at::equal(last.slice(-1, 5), Rotate(x.slice(-1, 5), table, true, RopePairs::kHalves)));
+}
+
 TEST(Rope, ScalesFrequenciesByTheirType) {
   using checkpoint::RopeType;
   const auto of = [](checkpoint::RopeConfig config) {

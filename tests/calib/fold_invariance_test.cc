@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/config_facts.h"
 #include "checkpoint/families/fold.h"
 #include "checkpoint/weight_reader.h"
 #include "recipes/fold_scales.h"
@@ -61,8 +62,20 @@ void WriteFolded(const SourceModel& source, const RandomFolds& folds,
         testing::MakeTensor(weight.name, checkpoint::DType::kF32, weight.shape, values));
   }
   Json config = source.checkpoint.config();
-  config.erase("quantization_config");
+  for (const std::string& place : checkpoint::QuantizationConfigPlaces(config)) {
+    const Json::json_pointer pointer(place);
+    config.at(pointer.parent_pointer()).erase(pointer.back());
+  }
   testing::WriteCheckpoint(directory, config, tensors, /*shards=*/1);
+}
+
+// Families whose folds would be missed: norms stored without their 1 among them.
+TEST(Folds, FamiliesHaveSome) {
+  for (const char* model : {"tiny-llama", "tiny-deepseek-v3", "qwen3_5_text", "qwen3_next",
+                            "gemma3_text", "glm4_moe", "minimax_m2", "gpt_oss"}) {
+    const SourceModel source = checkpoint::OpenSourceModel(kTestModels / model);
+    EXPECT_FALSE(source.family->Folds(source.layout).empty()) << model;
+  }
 }
 
 class FoldInvariance : public ::testing::TestWithParam<std::string> {};
@@ -80,14 +93,15 @@ TEST_P(FoldInvariance, LogitsStayWhatTheyAre) {
   EXPECT_LT(RelativeError(RunModel(*folded.decoder, batch).logits, logits), 1e-5);
 }
 
-// Every layer has its norms' and its MLPs'.
+// Every layer has its norms' and its MLPs', unless norms stand behind or matrices are stored as
+// one.
 TEST_P(FoldInvariance, EveryLayerIsFolded) {
   const LoadedModel model(kTestModels / GetParam(), at::kFloat);
   std::map<int, int> by_layer;
   for (const Fold& fold : model.source.family->Folds(model.source.layout)) ++by_layer[fold.layer];
   if (by_layer.empty()) GTEST_SKIP() << "the family has no folds";
   EXPECT_EQ(static_cast<int64_t>(by_layer.size()), model.decoder->Layers());
-  for (const auto& [layer, count] : by_layer) EXPECT_GE(count, 3) << layer;
+  for (const auto& [layer, count] : by_layer) EXPECT_GE(count, 2) << layer;
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, FoldInvariance, ::testing::ValuesIn(TestModelNames()),

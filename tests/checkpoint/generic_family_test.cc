@@ -77,6 +77,14 @@ const Guess kGuesses[] = {
     {"model.layers.3.self_attn.kv_a_layernorm.weight", Role::kNorm, false, 3},
     {"model.layers.3.self_attn.indexer.wq_b.weight", Role::kIndexer, true, 3},
     {"model.layers.3.self_attn.indexer.weights_proj.weight", Role::kIndexer, true, 3},
+    // Qwen3.5
+    {"model.language_model.layers.3.linear_attn.in_proj_z.weight", Role::kLinearAttention, true, 3,
+     -1, "model.language_model.layers.3.linear_attn.in_proj_qkvz"},
+    {"model.language_model.layers.3.linear_attn.in_proj_a.weight", Role::kLinearAttention, true, 3,
+     -1, "model.language_model.layers.3.linear_attn.in_proj_ba"},
+    {"model.language_model.layers.3.linear_attn.conv1d.weight", Role::kAttentionAux, false, 3},
+    {"model.language_model.layers.3.linear_attn.A_log", Role::kAttentionAux, false, 3},
+    {"model.language_model.layers.3.linear_attn.norm.weight", Role::kNorm, false, 3},
     // multi-token prediction: layers past the last one, or modules of that name
     {"model.layers.62.self_attn.o_proj.weight", Role::kMtp, true, 1},
     {"model.layers.61.eh_proj.weight", Role::kMtp, true, 0},
@@ -84,9 +92,11 @@ const Guess kGuesses[] = {
     {"model.mtp_layers.1.self_attn.o_proj.weight", Role::kMtp, true, 1},
     {"mtp.fc.weight", Role::kMtp, true, 0},
     // what is not the language model's, or says nothing
-    {"vision_tower.encoder.layers.3.self_attn.q_proj.weight", Role::kOther, true, -1, -1,
+    {"vision_tower.encoder.layers.3.self_attn.q_proj.weight", Role::kTower, true, -1, -1,
      "vision_tower.encoder.layers.3.self_attn.qkv"},
-    {"model.visual.blocks.3.mlp.down_proj.weight", Role::kOther, true},
+    {"model.visual.blocks.3.mlp.down_proj.weight", Role::kTower, true},
+    {"multi_modal_projector.linear_1.weight", Role::kTower, true},
+    {"mm_projector.proj.0.bias", Role::kTower},
     {"model.layers.3.something.weight", Role::kOther, true, 3},
     {"something", Role::kOther},
     {"weight", Role::kOther},

@@ -17,6 +17,13 @@ TEST(Rescaling, DividesRowsAndMultipliesColumns) {
   EXPECT_THAT(values, ElementsAre(1, 20, 2, 40));
 }
 
+TEST(Rescaling, DividesWhatIsAddedToStoredRows) {
+  const Rescaling rescaling = {.row_divisors = {2, 4}, .added = 1};
+  std::vector<float> values = {3, -0.5F};
+  rescaling.Apply(/*row_begin=*/0, /*columns=*/1, values);
+  EXPECT_THAT(values, ElementsAre(1, -0.875F));
+}
+
 // Two query heads of 2 channels a head of values.
 TEST(Rescaling, QueryHeadsShareTheFactorsOfTheirValues) {
   const Fold fold = {.channels = 4, .head_dim = 2, .repeats = 2};

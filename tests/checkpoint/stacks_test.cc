@@ -138,15 +138,37 @@ TEST(PartsOfTest, ScalesOfRowsFollowTheRows) {
   EXPECT_EQ(parts[5].part.stride, 2);
 }
 
+// Biases are vectors whose elements lie as the rows do.
+TEST(PartsOfTest, BiasesFollowTheRows) {
+  const auto parts = Parts({Info("l.experts.gate_up_proj", DType::kBF16, {2, 6, 16}),
+                            Info("l.experts.gate_up_proj_bias", DType::kBF16, {2, 6})},
+                           kTurns);
+  ASSERT_THAT(parts, SizeIs(8));
+  EXPECT_EQ(parts[7].spec.name, "l.experts.1.up_proj.bias");
+  EXPECT_THAT(parts[7].spec.shape, ElementsAre(3));
+  EXPECT_EQ(parts[7].part.first, 1);
+  EXPECT_EQ(parts[7].part.stride, 2);
+  EXPECT_EQ(parts[7].part.slab_begin, 12);
+}
+
+// As they stand beside experts that were quantised one by one.
+TEST(PartsOfTest, BiasesMayBeAlone) {
+  const auto parts = Parts({Info("l.experts.gate_up_proj_bias", DType::kBF16, {2, 6}),
+                            Info("l.experts.0.gate_proj.weight", DType::kU8, {3, 8})},
+                           kTurns);
+  EXPECT_THAT(NamesOf(parts),
+              ElementsAre("l.experts.0.gate_proj.bias", "l.experts.0.up_proj.bias",
+                          "l.experts.1.gate_proj.bias", "l.experts.1.up_proj.bias"));
+}
+
 TEST(PartsOfTest, WhatNoRowMeansIsNotTakenApart) {
   const auto parts = [](const std::string& name, std::vector<int64_t> shape) {
     return Parts({Info(name, DType::kBF16, std::move(shape))}, kGateUp);
   };
-  EXPECT_THAT(parts("l.experts.gate_up_proj", {2, 7, 16}), IsEmpty());    // no two halves
-  EXPECT_THAT(parts("l.experts.gate_up_proj", {2, 16}), IsEmpty());       // no matrices
-  EXPECT_THAT(parts("l.experts.gate_up_proj_bias", {2, 16}), IsEmpty());  // no weight's part
-  EXPECT_THAT(parts("l.experts.down_proj", {2, 8, 16}), IsEmpty());       // no row
-  EXPECT_THAT(parts("l.mlp.gate_up_proj", {2, 8, 16}), IsEmpty());        // no experts
+  EXPECT_THAT(parts("l.experts.gate_up_proj", {2, 7, 16}), IsEmpty());  // no two halves
+  EXPECT_THAT(parts("l.experts.gate_up_proj", {2, 16}), IsEmpty());     // no matrices
+  EXPECT_THAT(parts("l.experts.down_proj", {2, 8, 16}), IsEmpty());     // no row
+  EXPECT_THAT(parts("l.mlp.gate_up_proj", {2, 8, 16}), IsEmpty());      // no experts
   EXPECT_THAT(parts("l.experts.gate_up_proj", {0, 8, 16}), IsEmpty());
   EXPECT_THAT(parts("l.experts.gate_up_proj_scale", {2, 8, 1}), IsEmpty());  // no values
 }
@@ -170,6 +192,16 @@ TEST(PartsOfTest, BlocksOfBothPartsAreNotTakenApart) {
   EXPECT_THAT(parts(256, 2, kTurns), IsEmpty());
   EXPECT_THAT(parts(300, 3, kGateUp), IsEmpty());
   EXPECT_THAT(parts(200, 2, kGateUp), IsEmpty());  // the first block ends within the second part
+}
+
+// gpt-oss: blocks lie in rows, where plain values of the same stack would be transposed.
+TEST(PartsOfTest, BlocksAreNeverTransposed) {
+  const auto parts = Parts({Info("l.experts.gate_up_proj_blocks", DType::kU8, {2, 8, 3, 16}),
+                            Info("l.experts.gate_up_proj_scales", DType::kU8, {2, 8, 3})},
+                           kLying);
+  ASSERT_THAT(parts, SizeIs(8));
+  EXPECT_THAT(parts[0].spec.shape, ElementsAre(4, 48));
+  EXPECT_THAT(parts[4].spec.shape, ElementsAre(4, 3));
 }
 
 // Nibbles of a byte are neighbours in a row, and a row of bytes is none where columns are stored.

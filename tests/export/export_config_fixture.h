@@ -32,7 +32,7 @@ class ConfigFormatsTest : public ::testing::Test {
 
   static OutputConfigs Configs(const checkpoint::SourceModel& source,
                                const recipes::Recipe& recipe) {
-    return MakeOutputConfigs(source, recipes::MakePlan(source, recipe), recipe, "1.2");
+    return MakeOutputConfigs(source, recipes::MakePlan(source, recipe), "1.2");
   }
   static OutputConfigs Converted(
       const checkpoint::SourceModel& source, checkpoint::Format format, recipes::Dialect dialect,

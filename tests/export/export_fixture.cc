@@ -60,7 +60,7 @@ ExportSummary ExportFixture::ExportTo(const std::filesystem::path& output,
   recipes::Plan plan = recipes::MakePlan(source, recipe);
   if (container_ != nullptr) {
     plan.container = container_;
-    recipes::LayOutShards(source, /*with_input_scales=*/true, plan);
+    recipes::LayOutShards(source, plan);
   }
   run::Store store = run::Store::Open(RunDir());
   if (!store.CalibrationFinished()) store.FinishCalibration();

@@ -19,7 +19,7 @@ inline void WriteFp8Rows(const checkpoint::SourceModel& source,
   for (recipes::WeightPlan& weight : plan.weights) {
     if (weight.format == formats::kMxfp8) weight.format = formats::kFp8Channel;
   }
-  recipes::LayOutShards(source, /*with_input_scales=*/false, plan);
+  recipes::LayOutShards(source, plan);
   ExportPlan(source, recipe, plan);
 }
 

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -80,6 +82,37 @@ TEST_F(IgnorePatternsTest, OneLayerKeptDoesNotTakeLayerTenWithIt) {
   rules.push_back(Keep("layers.1.ffn.experts.*"));
   EXPECT_THAT(Patterns(rules),
               ElementsAre("*.attn.*", "*.ffn.shared_experts.*", "head", "layers.1.*", "mtp.*"));
+}
+
+// A language model beside a vision tower, with delta nets in some layers.
+class IgnorePatternsOfAHybrid : public ::testing::Test {
+ protected:
+  std::vector<std::string> Patterns(const std::set<Role>& roles) const {
+    std::vector<bool> quantised;
+    for (const checkpoint::LogicalWeight& weight : source_.layout.weights) {
+      quantised.push_back(weight.quantisable() && roles.contains(weight.role));
+    }
+    return IgnorePatterns(source_.layout, quantised, Routers::kListed);
+  }
+
+  const checkpoint::SourceModel source_ = checkpoint::OpenSourceModel(
+      std::filesystem::path(VERNIER_TEST_DATA) / "models/qwen3_5_moe_vision");
+};
+
+TEST_F(IgnorePatternsOfAHybrid, StandForTowersAndDeltaNetsAsAWhole) {
+  EXPECT_THAT(Patterns({Role::kAttention, Role::kSharedExpert, Role::kRoutedExpert}),
+              ElementsAre("*.linear_attn.*", "*.mlp.gate", "*.mlp.shared_expert_gate", "lm_head",
+                          "model.visual.*", "mtp.*"));
+}
+
+// Engines ask for each member of a fused matrix.
+TEST_F(IgnorePatternsOfAHybrid, NameTheGatesOfDeltaNets) {
+  const std::string delta_net = "model.language_model.layers.0.linear_attn.";
+  EXPECT_THAT(
+      Patterns(
+          {Role::kAttention, Role::kLinearAttention, Role::kSharedExpert, Role::kRoutedExpert}),
+      ElementsAre("*.mlp.gate", "*.mlp.shared_expert_gate", "lm_head", delta_net + "in_proj_a",
+                  delta_net + "in_proj_b", "model.visual.*", "mtp.*"));
 }
 
 }  // namespace

@@ -106,7 +106,7 @@ TEST_P(StacksExport, WhatIsWrittenInBf16IsStackedAsItWas) {
   plan.weights[stacked.layout.by_module.at("model.layers.1.mlp.experts.3.up_proj")].format =
       formats::kBf16;
   recipes::CompleteStacks(stacked, plan);
-  recipes::LayOutShards(stacked, /*with_input_scales=*/false, plan);
+  recipes::LayOutShards(stacked, plan);
   ExportPlan(stacked, recipe, plan);
   EXPECT_EQ(ReadTensor(Checkpoint::Open(Path("out")), kStack),
             ReadTensor(stacked.checkpoint, kStack));
@@ -293,6 +293,37 @@ TEST(StacksOfBlocksExport, AreCastWithoutLoss) {
   testing::StackExperts(directory.path() / "apart-bf16", directory.path() / "bf16-stacked",
                         {.interleaved = true});
   ExpectSameTensors(directory.path() / "blocks-bf16", directory.path() / "bf16-stacked");
+}
+
+// gpt-oss: what its blocks hold lies transposed where it is plain. Biases of experts stay stacked.
+TEST(StacksOfBlocksExport, AreDequantisedAsTheReleaseHasPlainValues) {
+  const testing::TempDir directory;
+  const SourceModel source = checkpoint::OpenSourceModel(testing::kTestModels / "gpt_oss");
+  ConvertTo(directory.path() / "bf16", source, formats::kBf16);
+  const SourceModel plain = checkpoint::OpenSourceModel(directory.path() / "bf16");
+  const std::string experts = "model.layers.1.mlp.experts.";
+  const size_t stack = plain.checkpoint.Find(experts + "gate_up_proj");
+  ASSERT_NE(stack, Checkpoint::kNotFound);
+  EXPECT_THAT(plain.checkpoint.tensor(stack).info.shape, ::testing::ElementsAre(5, 96, 64));
+  EXPECT_NE(plain.checkpoint.Find(experts + "down_proj_bias"), Checkpoint::kNotFound);
+  for (const char* name : {"3.gate_proj.weight", "3.up_proj.weight", "4.down_proj.weight",
+                           "2.up_proj.bias", "0.down_proj.bias"}) {
+    const checkpoint::LogicalWeight* before = source.layout.FindName(experts + name);
+    const checkpoint::LogicalWeight* after = plain.layout.FindName(experts + name);
+    ASSERT_TRUE(before != nullptr && after != nullptr) << name;
+    EXPECT_EQ(testing::ReadWeight(plain.checkpoint, *after),
+              testing::ReadWeight(source.checkpoint, *before))
+        << name;
+  }
+}
+
+// Experts one by one, and their biases as they were.
+TEST(StacksOfBlocksExport, AnOutputWithStackedBiasesIsASourceAgain) {
+  const testing::TempDir directory;
+  ConvertTo(directory.path() / "nvfp4",
+            checkpoint::OpenSourceModel(testing::kTestModels / "gpt_oss"), formats::kNvfp4);
+  const SourceModel output = checkpoint::OpenSourceModel(directory.path() / "nvfp4");
+  EXPECT_NE(output.layout.FindName("model.layers.0.mlp.experts.4.up_proj.bias"), nullptr);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"
+#include "tests/support/source_tree.h"
 #include "tests/support/temp_dir.h"
 
 namespace vernier::recipes {
@@ -127,6 +128,22 @@ TEST_F(PlanEnginesTest, GatesOfExpertsEndAtBlocks) {
       MakePlan(source_, Weights(formats::kFp8Block, Role::kRoutedExpert, kCompressedRow));
   EXPECT_THAT(plan.warnings, ElementsAre(AllOf(HasSubstr("192 rows"), HasSubstr("as in 3 more"),
                                                HasSubstr("vLLM and SGLang"))));
+}
+
+TEST(PlanEnginesOfFamiliesTest, SingleExpertsOfGptOssAreWarnedOf) {
+  const checkpoint::SourceModel source =
+      checkpoint::OpenSourceModel(vernier::testing::kTestModels / "gpt_oss");
+  const auto warnings = [&](Role role) {
+    Rule rule;
+    rule.roles = {role};
+    rule.format = formats::kNvfp4;
+    Recipe recipe = RecipeOf({rule});
+    recipe.activations = ActivationScales::kNone;
+    return MakePlan(source, recipe).warnings;
+  };
+  EXPECT_THAT(warnings(Role::kRoutedExpert),
+              ElementsAre(AllOf(HasSubstr("routed experts in nvfp4"), HasSubstr("vLLM"))));
+  EXPECT_THAT(warnings(Role::kAttention), IsEmpty());
 }
 
 }  // namespace

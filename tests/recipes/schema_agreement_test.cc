@@ -44,6 +44,7 @@ std::map<std::string, Json> Properties() {
 const std::map<std::string, Json>& OtherValues() {
   static const std::map<std::string, Json> values = {
       {"/description", "words"},
+      {"/models", {"llama"}},
       {"/source", "other"},
       {"/output", "other"},
       {"/run_dir", "other"},
@@ -64,6 +65,9 @@ const std::map<std::string, Json>& OtherValues() {
       {"/quantize/0/format", "keep"},
       {"/quantize/0/scale", "max"},
       {"/quantize/0/smooth", "auto"},
+      {"/quantize/0/layers", {0, -1}},
+      {"/quantize/0/activations", "none"},
+      {"/quantize/0/optional", true},
       {"/compute/device", "cuda:2"},
       {"/compute/device_memory", "9GiB"},
       {"/compute/host_memory", "9%"},
@@ -102,6 +106,7 @@ std::string Content(const Recipe& recipe) {
   const Json content = {CalibrationIdentity(recipe),
                         recipe.calibration.batch_size,
                         recipe.description,
+                        recipe.models,
                         recipe.source.string(),
                         recipe.output.string(),
                         recipe.run_dir.string(),

@@ -1,11 +1,13 @@
 // Names, dtypes and shapes of every format's tensors in both dialects.
+#include "dialects/target_parts.h"
+
 #include <gtest/gtest.h>
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "dialects/target_parts.h"
+#include "recipes/plan.h"
 #include "tests/recipes/test_recipes.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/hf_model.h"

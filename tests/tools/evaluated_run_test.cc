@@ -67,7 +67,7 @@ TEST_F(EvaluatedRunTest, AMissingTokenizerIsSaidBeforeAnythingIsDone) {
   const fs::path text = dir_.path() / "held_out.txt";
   WriteFileAtomically(text, "A vernier is a fine scale.");
   const fs::path source = dir_.path() / "source";  // token ids calibrate without a tokenizer
-  fs::copy(fs::path(VERNIER_TEST_DATA) / "models/tiny-llama", source);
+  fs::copy(fs::path(VERNIER_TEST_DATA) / "models/tiny-qwen3-moe", source);
   const Json recipe = SyntheticRecipe(dir_.path(), source, /*vocab=*/512, /*samples=*/2,
                                       /*sequence_length=*/16);
   const CommandResult result = RunVernier(

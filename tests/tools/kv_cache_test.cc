@@ -191,7 +191,7 @@ TEST_F(KvCacheCommandTest, DeepseekV3sLatentCacheHasOneScale) {
                                               "fp8_block", "--dialect", "compressed-tensors"});
   ASSERT_EQ(converted.exit_code, 0) << converted.errors;
   Json recipe = ReadJsonFile(kSourceTree / "recipes/deepseek-v3-nvfp4.json", JsonComments::kAllow);
-  Run(WriteRecipe(dir_.path(), recipe), fp8);
+  Run(WriteRecipe(dir_.path(), recipe), fp8, {"--kv-cache", "fp8"});
   const std::map<std::string, float> amax = Amax();
   for (const std::string layer : {"0", "1", "2"}) {
     const std::string attention = "model.layers." + layer + ".self_attn";

@@ -74,6 +74,7 @@ const std::map<std::string, std::string>& PromisedOptions() {
        "--json --source --output --run-dir --data --device --device-memory --host-memory "
        "--stream-memory --threads --save-interval --non-finite --kv-cache --samples "
        "--sequence-length --batch-size --seed"},
+      {"recipes", "--json"},
       {"inspect", "--json"},
       {"tokenize", "--jsonl"},
       {"trace",

@@ -112,7 +112,9 @@ at::Tensor QuantisedInputs::Replace(std::string_view module, const at::Tensor& x
 std::optional<float> QuantisedInputs::ScaleOf(std::string_view module) {
   const auto index = source_.layout.by_module.find(module);
   if (index == source_.layout.by_module.end()) return std::nullopt;
-  if (plan_.weights[index->second].format != checkpoint::formats::kNvfp4) return std::nullopt;
+  const recipes::WeightPlan& weight = plan_.weights[index->second];
+  if (weight.format != checkpoint::formats::kNvfp4 || !weight.HasInputScale()) return std::nullopt;
+  if (!weight.HasCalibratedInputs()) return weight.input_scales.constant;
   const std::vector<float> factors =
       recipes::RescalingOf(plan_, folds_, index->second).column_factors;
   const auto seen =

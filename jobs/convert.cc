@@ -10,6 +10,7 @@
 #include "recipes/convert_recipe.h"
 #include "recipes/plan.h"
 #include "recipes/recipe_values.h"
+#include "recipes/shipped.h"
 
 namespace vernier::jobs {
 namespace {
@@ -28,7 +29,8 @@ recipes::Recipe RecipeFromFile(const ConvertSpec& spec) {
     overrides.push_back(
         {"/run_dir", recipes::DefaultRunDirectory(spec.places.output).string(), "OUTPUT.run"});
   }
-  recipes::Recipe recipe = recipes::LoadRecipe(spec.recipe, overrides);
+  recipes::Recipe recipe =
+      recipes::FindRecipe({.recipe = spec.recipe, .overrides = overrides, .runs = false});
   if (!recipes::ObservesInputs(recipe)) return recipe;
   throw Error(ErrorCode::kBadArgument, "--recipe",
               spec.recipe + " asks for calibrated scales, and a conversion calibrates nothing",

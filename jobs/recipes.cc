@@ -1,7 +1,5 @@
 #include "jobs/recipes.h"
 
-#include <utility>
-
 #include "checkpoint/source_model.h"
 
 namespace vernier::jobs {
@@ -13,15 +11,14 @@ RecipesReport ListRecipes(const std::filesystem::path& checkpoint) {
 }
 
 Json RecipesJson(const RecipesReport& report) {
-  Json list = Json::array();
+  Json json = {{"checkpoint", nullptr}, {"default", nullptr}, {"recipes", Json::array()}};
+  Json& list = json["recipes"];
   for (const recipes::ShippedRecipe& recipe : report.recipes) {
     list.push_back(
         {{"name", recipe.name}, {"description", recipe.description}, {"models", recipe.models}});
+    if (recipe.by_default) json["default"] = recipe.name;
   }
-  Json json = {{"checkpoint", nullptr}, {"default", nullptr}, {"recipes", std::move(list)}};
-  if (report.checkpoint.empty()) return json;
-  json["checkpoint"] = report.checkpoint.string();
-  if (!report.recipes.empty()) json["default"] = report.recipes.front().name;
+  if (!report.checkpoint.empty()) json["checkpoint"] = report.checkpoint.string();
   return json;
 }
 

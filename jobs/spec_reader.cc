@@ -55,7 +55,7 @@ const Json* SpecReader::Find(std::string_view field) {
 const Json* SpecReader::FindRecipe(std::string_view field) {
   const Json* given = Find(field);
   if (given == nullptr || given->is_string() || given->is_object()) return given;
-  ThrowKind(field, *given, "the path of a recipe or a recipe");
+  ThrowKind(field, *given, "a recipe, or the path or the name of one");
 }
 
 void SpecReader::Read(std::string_view field, std::string& value) {

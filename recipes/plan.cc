@@ -73,8 +73,12 @@ void CheckFieldsAreUsed(const Recipe& recipe, const Plan& plan) {
                 "Use the scale \"mse\", or `vernier run` with a recipe whose activations are "
                 "\"calibrated\"");
   }
-  if (recipe.activations == ActivationScales::kConstant && !any(&WeightPlan::HasInputScale)) {
-    throw Error(ErrorCode::kBadRule, "activations", "no weight gets a format with input scales",
+  const auto leaves_to_recipe = [&](const WeightPlan& weight) {
+    return weight.HasInputScale() && !recipe.rules[static_cast<size_t>(weight.rule)].activations;
+  };
+  if (recipe.activations == ActivationScales::kConstant && !any(leaves_to_recipe)) {
+    throw Error(ErrorCode::kBadRule, "activations",
+                "no weight gets a format with input scales that its rule leaves to the recipe",
                 "Remove it, or choose the format nvfp4 or fp8");
   }
 }

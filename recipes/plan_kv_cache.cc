@@ -72,7 +72,7 @@ void CheckKeptCache(const SourceModel& source, const Recipe& recipe, const Plan&
   Refuse(recipe,
          fmt::format("the source has an NVFP4 cache, of which configurations of {} say nothing",
                      plan.dialect->name),
-         "Set export.dialect to \"modelopt\", or it to \"fp8\"");
+         "Set export.dialect to \"modelopt\", or it to \"fp8\" or \"fp8_cast\"");
 }
 
 }  // namespace

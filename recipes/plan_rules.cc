@@ -67,8 +67,11 @@ void RefuseStackedExperts(const ModelLayout& layout, const std::vector<Rule>& ru
   const bool dequantises = rule.format == formats::kBf16;
   throw Error(
       ErrorCode::kUnusedRule, RuleSubject(rules, index),
-      dequantises ? "no quantised weight of the source matches" : "no weight of the source matches",
-      "Correct the role or the name, or remove the rule; `vernier inspect` lists both");
+      (dequantises ? "no quantised weight of the source matches"
+                   : "no weight of the source matches") +
+          (rule.layers.empty() ? std::string()
+                               : fmt::format(" in the layers {}", rule.layers.Text())),
+      "Correct role, name or layers, or remove the rule; `vernier inspect` lists all three");
 }
 
 std::string UpperCase(std::string_view text) {
@@ -119,6 +122,10 @@ void CheckRule(const Recipe& recipe, int index) {
   const Rule& rule = recipe.rules[static_cast<size_t>(index)];
   const std::string subject = RuleSubject(recipe.rules, index);
   dialects::CheckTarget(rule.format, *recipe.dialect, subject);
+  if (rule.activations && !HasInputScale(rule.format)) {
+    throw Error(ErrorCode::kBadRule, subject, "has activations, and its format has no input scales",
+                "Remove them from the rule");
+  }
   if (IsQuantised(rule.format))
     ParseScaleMethod(rule.format, rule.scale, {ErrorCode::kBadRule, subject});
 }

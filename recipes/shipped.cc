@@ -23,6 +23,7 @@ using checkpoint::SourceModel;
 constexpr std::string_view kSourceField = "/source";
 constexpr std::string_view kOutputField = "/output";
 constexpr std::string_view kDataField = "/calibration/data/*/path";
+constexpr std::string_view kRecipeExtension = ".json";
 
 Recipe Parse(const ShippedText& shipped, const Overrides& overrides) {
   Recipe recipe = ParseRecipe(shipped.text, fs::path(shipped.name), overrides);
@@ -31,7 +32,10 @@ Recipe Parse(const ShippedText& shipped, const Overrides& overrides) {
 }
 
 ShippedRecipe Introduce(const Recipe& recipe) {
-  return {.name = recipe.shipped_as, .description = recipe.description, .models = recipe.models};
+  return {.name = recipe.shipped_as,
+          .description = recipe.description,
+          .models = recipe.models,
+          .calibrates = ObservesInputs(recipe)};
 }
 
 // The model_type of the whole and that of its language model.
@@ -54,32 +58,40 @@ bool IsFor(const Recipe& recipe, const SourceModel& source) {
                              [&](const std::string& model) { return types.contains(model); });
 }
 
-bool HasPlan(const Recipe& recipe, const SourceModel& source) {
-  try {
-    MakePlan(source, recipe);
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-bool Fits(const ShippedText& shipped, const SourceModel& source) {
-  const std::string directory = source.checkpoint.directory().string();
-  const Recipe recipe = Parse(shipped, {{std::string(kSourceField), directory},
-                                        {std::string(kOutputField), directory + ".out"}});
-  if (!IsFor(recipe, source)) return false;
-  if (source.family->guessed() && ObservesInputs(recipe)) return false;
-  return HasPlan(recipe, source);
-}
-
-const ShippedText& DefaultFor(const SourceModel& source) {
+// Those made for the model or for any, as far as anything can calibrate it.
+std::vector<ShippedText> CandidatesFor(const SourceModel& source) {
+  std::vector<ShippedText> candidates;
   for (const ShippedText& shipped : ShippedTexts()) {
-    if (Fits(shipped, source)) return shipped;
+    const Recipe recipe = Parse(shipped, {});
+    if (!IsFor(recipe, source)) continue;
+    if (source.family->guessed() && ObservesInputs(recipe)) continue;
+    candidates.push_back(shipped);
   }
-  throw Error(ErrorCode::kBadArgument, source.checkpoint.directory().string(),
-              "none of the shipped recipes fits it",
-              "Give a recipe of your own; `vernier inspect` shows what the checkpoint holds, and "
-              "`vernier plan` with a shipped recipe what is in its way");
+  return candidates;
+}
+
+// What is in the way of a plan.
+std::optional<std::string> Obstacle(const ShippedText& shipped, const SourceModel& source) {
+  const std::string directory = source.checkpoint.directory().string();
+  try {
+    MakePlan(source, Parse(shipped, {{std::string(kSourceField), directory},
+                                     {std::string(kOutputField), directory + ".out"}}));
+    return std::nullopt;
+  } catch (const Error& error) {
+    return error.parts().subject + ": " + error.parts().problem;
+  }
+}
+
+// The first that was made for the model: another format is nobody's guess.
+ShippedText DefaultFor(const SourceModel& source) {
+  const std::string directory = source.checkpoint.directory().string();
+  const ShippedText first = CandidatesFor(source).front();
+  const std::optional<std::string> obstacle = Obstacle(first, source);
+  if (!obstacle) return first;
+  throw Error(
+      ErrorCode::kBadArgument, directory,
+      fmt::format("does not fit the recipe {} that it gets by default: {}", first.name, *obstacle),
+      fmt::format("Name another: `vernier recipes {}` lists those that fit", directory));
 }
 
 std::optional<ShippedText> FindShipped(std::string_view name) {
@@ -91,16 +103,19 @@ std::optional<ShippedText> FindShipped(std::string_view name) {
 // A shipped recipe is for any machine: the places that it names are none.
 void RequirePlaces(const Recipe& recipe, const Overrides& overrides, bool runs) {
   std::vector<std::string> missing;
-  const auto require = [&](std::string_view pointer, const char* name) {
-    if (FindOverride(overrides, pointer) == nullptr) missing.emplace_back(name);
+  const auto require = [&](std::string_view pointer, const char* flag) {
+    if (FindOverride(overrides, pointer) == nullptr) missing.emplace_back(flag);
   };
-  require(kSourceField, "source");
-  require(kOutputField, "output");
-  if (runs && ObservesInputs(recipe)) require(kDataField, "data");
+  require(kSourceField, "--source");
+  require(kOutputField, "--output");
+  if (runs && ObservesInputs(recipe)) require(kDataField, "--data");
   if (missing.empty()) return;
-  throw Error(ErrorCode::kBadArgument, "the recipe " + recipe.shipped_as,
-              "is for any machine and leaves open: " + JoinNames(missing),
-              "Give them (--source, --output, --data)");
+  const Override* data = FindOverride(overrides, kDataField);
+  const bool swallowed = data != nullptr && data->value.size() > 1;
+  throw Error(ErrorCode::kBadArgument, fmt::format("the recipe {}", recipe.shipped_as),
+              fmt::format("needs {}", JoinNames(missing)),
+              swallowed ? "Give that; all words behind --data are data, so put others before it"
+                        : "Give that, for a checkpoint as in `vernier run DIR OUTPUT --data TEXT`");
 }
 
 Recipe LoadShipped(const ShippedText& shipped, const Overrides& overrides, bool runs) {
@@ -111,6 +126,16 @@ Recipe LoadShipped(const ShippedText& shipped, const Overrides& overrides, bool 
 
 Recipe LoadDefault(const fs::path& checkpoint, const Overrides& overrides, bool runs) {
   return LoadShipped(DefaultFor(checkpoint::OpenAnySourceModel(checkpoint)), overrides, runs);
+}
+
+[[noreturn]] void ThrowNoRecipe(const std::string& word) {
+  std::vector<std::string> names;
+  for (const ShippedText& shipped : ShippedTexts()) names.emplace_back(shipped.name);
+  const std::optional<std::string> near = NearestName(word, names);
+  throw Error(ErrorCode::kBadArgument, fmt::format("\"{}\"", word),
+              "is no recipe's file, no shipped recipe's name and no checkpoint's directory" +
+                  (near ? fmt::format("; did you mean {}?", *near) : std::string()),
+              "`vernier recipes` lists the names");
 }
 
 // Of a word that stands for a checkpoint: its source.
@@ -134,22 +159,30 @@ std::vector<ShippedRecipe> ShippedRecipes() {
 
 std::vector<ShippedRecipe> FittingRecipes(const SourceModel& source) {
   std::vector<ShippedRecipe> recipes;
-  for (const ShippedText& shipped : ShippedTexts()) {
-    if (Fits(shipped, source)) recipes.push_back(Introduce(Parse(shipped, {})));
+  bool first = true;
+  for (const ShippedText& shipped : CandidatesFor(source)) {
+    if (!Obstacle(shipped, source)) {
+      recipes.push_back(Introduce(Parse(shipped, {})));
+      recipes.back().by_default = first;
+    }
+    first = false;
   }
   return recipes;
 }
 
 Recipe FindRecipe(const RecipeRequest& request) {
   const fs::path path = request.recipe;
-  const auto shipped = FindShipped(request.recipe);
-  if (fs::is_directory(path) && (!shipped || fs::exists(path / "config.json"))) {
+  if (fs::is_regular_file(path)) return LoadRecipe(path, request.overrides);
+  if (const auto shipped = FindShipped(request.recipe)) {
+    return LoadShipped(*shipped, request.overrides, request.runs);
+  }
+  if (fs::is_directory(path)) {
     Overrides overrides = request.overrides;
     AddSource(request.recipe, overrides);
     return LoadDefault(path, overrides, request.runs);
   }
-  if (!shipped || fs::exists(path)) return LoadRecipe(path, request.overrides);
-  return LoadShipped(*shipped, request.overrides, request.runs);
+  if (path.extension() == kRecipeExtension) return LoadRecipe(path, request.overrides);
+  ThrowNoRecipe(request.recipe);
 }
 
 Recipe FindDefaultRecipe(Overrides overrides, bool runs) {

@@ -65,6 +65,20 @@ std::string ProductsOf(const recipes::Recipe& recipe) {
   return chosen ? std::string(NameOf(recipes::kCpuProducts, recipe.compute.cpu_products)) : "";
 }
 
+// Input scales that no calibration decides, which later layers' inputs are rounded by.
+std::string TextOfConstants(const checkpoint::ModelLayout& layout, const recipes::Plan& plan) {
+  Hasher constants;
+  bool any = false;
+  for (size_t i = 0; i < plan.weights.size(); ++i) {
+    const recipes::WeightPlan& weight = plan.weights[i];
+    if (!weight.HasInputScale() || weight.HasCalibratedInputs()) continue;
+    any = true;
+    constants.Update(
+        fmt::format("{} {}\n", layout.weights[i].module, weight.input_scales.constant));
+  }
+  return any ? ", constants " + constants.Hex() : std::string();
+}
+
 }  // namespace
 
 RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::Recipe& recipe,
@@ -77,7 +91,8 @@ RunIdentity PlanIdentity(const checkpoint::SourceModel& source, const recipes::R
   AddCalibration(recipe, identity);
   identity[kWeightedModules] = HashOfKept(source.layout, plan);
   if (plan.propagates) {
-    identity[kPropagates] = fmt::format("quantised, headroom {}", recipe.activation_headroom);
+    identity[kPropagates] = fmt::format("quantised, headroom {}{}", recipe.activation_headroom,
+                                        TextOfConstants(source.layout, plan));
   }
   if (const std::string tried = HashOfTried(source.layout, plan); !tried.empty()) {
     identity[kTriedFormats] = tried;

@@ -137,7 +137,7 @@ The program that reads Parquet.
 Where hidden states that do not fit the memory go while nothing is calibrated.
 .SH EXAMPLES
 .nf
-vernier run recipes/nvfp4.json \-\-source MODEL \-\-output OUT \-\-data text.jsonl
+vernier run MODEL OUT \-\-data text.jsonl
 vernier convert MODEL OUT \-\-weights nvfp4 \-\-method mse
 vernier validate OUT \-\-source MODEL
 .fi

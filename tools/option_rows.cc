@@ -45,7 +45,7 @@ std::vector<Option> SharedRows() {
        .kind = Kind::kPath,
        .help = "The recipe: a JSON file, comments allowed; the name of one that comes with Vernier "
                "(`vernier recipes` lists them); or a checkpoint's directory, which is then the "
-               "source and gets the first of the recipes that fit it",
+               "source and gets its default",
        .required = true},
       {.name = "RUN",
        .commands = "status amax report",
@@ -92,8 +92,10 @@ std::vector<Option> ConversionRows() {
   return {
       {.name = "--recipe",
        .commands = "convert",
-       .kind = Kind::kFile,
-       .help = "Recipe whose rules say what becomes of which weight"},
+       .kind = Kind::kPath,
+       .help =
+           "Recipe whose rules say what becomes of which weight: a file, or the name of one that "
+           "comes with Vernier"},
       {.name = "--weights",
        .commands = "convert",
        .kind = Kind::kName,

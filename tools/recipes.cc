@@ -32,9 +32,13 @@ std::string FittingText(const jobs::RecipesReport& report) {
   for (const recipes::ShippedRecipe& recipe : report.recipes) {
     rows.push_back({recipe.name, recipe.description});
   }
+  const recipes::ShippedRecipe& first = report.recipes.front();
   return FormatTable({{"recipe"}, {"what it makes"}}, rows) +
-         fmt::format("\nvernier run {} OUTPUT --data TEXT takes the first.\n",
-                     report.checkpoint.string());
+         (first.by_default
+              ? fmt::format("\nvernier run {} OUTPUT{} takes the first.\n",
+                            report.checkpoint.string(), first.calibrates ? " --data TEXT" : "")
+              : fmt::format("\nNone is taken by default: vernier run NAME --source {} takes one.\n",
+                            report.checkpoint.string()));
 }
 
 }  // namespace

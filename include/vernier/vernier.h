@@ -72,8 +72,8 @@ struct InspectSummary {
 };
 VERNIER_API InspectSummary Inspect(const InspectSpec& spec);
 
-// A recipe file, the name of a shipped recipe or, empty, the default of the source; and values in
-// place of its own.
+// A recipe file, the name of a shipped recipe, a checkpoint's directory or, empty, the default of
+// the source; and values in place of its own.
 struct RecipeSpec {
   std::string recipe = {};
   std::optional<std::string> source = {}, output = {}, run_dir = {};

@@ -144,9 +144,9 @@ TEST(FindRecipe, AsksForWhatAShippedOneLeavesOpen) {
   const auto problem = [](const RecipeRequest& request) {
     return ErrorOf(ErrorCode::kBadArgument, [&] { FindRecipe(request); });
   };
-  EXPECT_NE(problem({.recipe = "nvfp4", .overrides = {}}).find("source, output, data"),
+  EXPECT_NE(problem({.recipe = "nvfp4", .overrides = {}}).find("--source, --output, --data"),
             std::string::npos);
-  EXPECT_NE(problem({.recipe = "mxfp8", .overrides = {}}).find("source, output"),
+  EXPECT_NE(problem({.recipe = "mxfp8", .overrides = {}}).find("--source, --output"),
             std::string::npos);
   FindRecipe(
       {.recipe = "nvfp4", .overrides = {{"/source", "model"}, {"/output", "out"}}, .runs = false});
@@ -157,7 +157,20 @@ TEST(FindRecipe, RefusesTwoSourcesAndNone) {
   ErrorOf(ErrorCode::kBadArgument,
           [&] { FindRecipe({.recipe = model, .overrides = Places(model)}); });
   ErrorOf(ErrorCode::kBadArgument, [] { FindDefaultRecipe(Places()); });
-  ErrorOf(ErrorCode::kFileOpen, [] { FindRecipe({.recipe = "no-such", .overrides = {}}); });
+  ErrorOf(ErrorCode::kBadArgument, [] { FindRecipe({.recipe = "no-such", .overrides = {}}); });
+  ErrorOf(ErrorCode::kBadArgument, [] { FindRecipe({.recipe = "", .overrides = {}}); });
+  ErrorOf(ErrorCode::kFileOpen, [] { FindRecipe({.recipe = "no-such.json", .overrides = {}}); });
+}
+
+// Such as the output of an earlier run.
+TEST(FindRecipe, PrefersANameToADirectory) {
+  TempDir directory;
+  const fs::path here = fs::current_path();
+  fs::copy(kModels / "tiny-llama", directory.path() / "nvfp4");
+  fs::current_path(directory.path());
+  EXPECT_EQ(FindRecipe({.recipe = "nvfp4", .overrides = Places("model")}).source, "model");
+  EXPECT_EQ(FindRecipe({.recipe = "./nvfp4", .overrides = Places()}).source, "./nvfp4");
+  fs::current_path(here);
 }
 
 }  // namespace

@@ -79,9 +79,44 @@ TEST(RecipesCommand, AskForWhatIsLeftOpen) {
   const CommandResult no_data =
       RunVernier({"run", Model("tiny-qwen3-moe"), (directory.path() / "out").string()});
   EXPECT_EQ(no_data.exit_code, 1);
-  EXPECT_THAT(no_data.errors, HasSubstr("leaves open: data"));
+  EXPECT_THAT(no_data.errors, HasSubstr("needs --data"));
   const CommandResult nothing = RunVernier({"run", "nvfp4"});
-  EXPECT_THAT(nothing.errors, HasSubstr("leaves open: source, output, data"));
+  EXPECT_THAT(nothing.errors, HasSubstr("needs --source, --output, --data"));
+}
+
+TEST(RecipesCommand, WordsBehindDataAreData) {
+  TempDir directory;
+  const CommandResult result =
+      RunVernier({"run", Model("tiny-qwen3-moe"), "--data", "text.jsonl", "out"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.errors, HasSubstr("needs --output. Give that; all words behind --data"));
+}
+
+TEST(RecipesCommand, AMisspeltNameIsSaidToBeOne) {
+  const CommandResult result = RunVernier({"run", "nvpf4"});
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.errors, HasSubstr("VN-ARG-001: \"nvpf4\""));
+  EXPECT_THAT(result.errors, HasSubstr("did you mean nvfp4?"));
+}
+
+TEST(RecipesCommand, AConversionTakesAShippedRecipe) {
+  TempDir directory;
+  const std::string output = (directory.path() / "out").string();
+  EXPECT_EQ(RunVernier({"convert", Model("tiny-llama"), output, "--recipe", "mxfp8"}).exit_code, 0);
+}
+
+// The default is the first that was made for a model, not whatever can still be done to it.
+TEST(RecipesCommand, AQuantisedCheckpointHasNoDefault) {
+  TempDir directory;
+  const std::string quantised = (directory.path() / "q").string();
+  ASSERT_EQ(RunVernier({"convert", Model("tiny-llama"), quantised, "--weights", "nvfp4"}).exit_code,
+            0);
+  const CommandResult listed = RunVernier({"recipes", quantised});
+  EXPECT_THAT(listed.output, HasSubstr("None is taken by default"));
+  const CommandResult planned =
+      RunVernier({"plan", quantised, (directory.path() / "out").string()});
+  EXPECT_EQ(planned.exit_code, 1);
+  EXPECT_THAT(planned.errors, HasSubstr("does not fit the recipe nvfp4"));
 }
 
 #if VERNIER_TEST_WITH_TORCH

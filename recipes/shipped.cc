@@ -71,27 +71,34 @@ std::vector<ShippedText> CandidatesFor(const SourceModel& source) {
 }
 
 // What is in the way of a plan.
-std::optional<std::string> Obstacle(const ShippedText& shipped, const SourceModel& source) {
+std::optional<Error> Obstacle(const ShippedText& shipped, const SourceModel& source) {
   const std::string directory = source.checkpoint.directory().string();
   try {
     MakePlan(source, Parse(shipped, {{std::string(kSourceField), directory},
                                      {std::string(kOutputField), directory + ".out"}}));
     return std::nullopt;
   } catch (const Error& error) {
-    return error.parts().subject + ": " + error.parts().problem;
+    return error;
   }
 }
 
-// The first that was made for the model: another format is nobody's guess.
+// Whether the model has nothing that the recipe is about, such as experts; otherwise it is what
+// this model gets, and another format is nobody's guess.
+bool IsBesideThePoint(const Error& obstacle) { return obstacle.code() == ErrorCode::kUnusedRule; }
+
 ShippedText DefaultFor(const SourceModel& source) {
   const std::string directory = source.checkpoint.directory().string();
-  const ShippedText first = CandidatesFor(source).front();
-  const std::optional<std::string> obstacle = Obstacle(first, source);
-  if (!obstacle) return first;
-  throw Error(
-      ErrorCode::kBadArgument, directory,
-      fmt::format("does not fit the recipe {} that it gets by default: {}", first.name, *obstacle),
-      fmt::format("Name another: `vernier recipes {}` lists those that fit", directory));
+  for (const ShippedText& shipped : CandidatesFor(source)) {
+    const std::optional<Error> obstacle = Obstacle(shipped, source);
+    if (!obstacle) return shipped;
+    if (IsBesideThePoint(*obstacle)) continue;
+    throw Error(ErrorCode::kBadArgument, directory,
+                fmt::format("does not fit the recipe {} that it gets by default: {}: {}",
+                            shipped.name, obstacle->parts().subject, obstacle->parts().problem),
+                fmt::format("Name another: `vernier recipes {}` lists those that fit", directory));
+  }
+  throw Error(ErrorCode::kBadArgument, directory, "has nothing that a shipped recipe is about",
+              "Give a recipe of your own; `vernier inspect` shows what the checkpoint holds");
 }
 
 std::optional<ShippedText> FindShipped(std::string_view name) {
@@ -159,13 +166,14 @@ std::vector<ShippedRecipe> ShippedRecipes() {
 
 std::vector<ShippedRecipe> FittingRecipes(const SourceModel& source) {
   std::vector<ShippedRecipe> recipes;
-  bool first = true;
+  bool decided = false;
   for (const ShippedText& shipped : CandidatesFor(source)) {
-    if (!Obstacle(shipped, source)) {
+    const std::optional<Error> obstacle = Obstacle(shipped, source);
+    if (!obstacle) {
       recipes.push_back(Introduce(Parse(shipped, {})));
-      recipes.back().by_default = first;
+      recipes.back().by_default = !decided;
     }
-    first = false;
+    decided |= !obstacle || !IsBesideThePoint(*obstacle);
   }
   return recipes;
 }

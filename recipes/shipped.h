@@ -25,7 +25,7 @@ std::vector<ShippedRecipe> ShippedRecipes();
 
 // Those that fit `source`: made for its model type (that of config.json or of its language model)
 // or for any, and with a plan. Where the family is guessed, only such as calibrate nothing. The
-// first that was made for it is the default; where that has no plan, there is none. Reads no
+// first about something that it has is the default; where that has no plan, there is none. Reads no
 // tensor.
 std::vector<ShippedRecipe> FittingRecipes(const checkpoint::SourceModel& source);
 

@@ -169,7 +169,7 @@ TEST(FindRecipe, PrefersANameToADirectory) {
   fs::copy(kModels / "tiny-llama", directory.path() / "nvfp4");
   fs::current_path(directory.path());
   EXPECT_EQ(FindRecipe({.recipe = "nvfp4", .overrides = Places("model")}).source, "model");
-  EXPECT_EQ(FindRecipe({.recipe = "./nvfp4", .overrides = Places()}).source, "./nvfp4");
+  EXPECT_EQ(FindRecipe({.recipe = "./nvfp4", .overrides = Places()}).source, "nvfp4");
   fs::current_path(here);
 }
 

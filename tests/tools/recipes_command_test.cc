@@ -93,10 +93,10 @@ TEST(RecipesCommand, WordsBehindDataAreData) {
 }
 
 TEST(RecipesCommand, AMisspeltNameIsSaidToBeOne) {
-  const CommandResult result = RunVernier({"run", "nvpf4"});
+  const CommandResult result = RunVernier({"run", "nvfp-mlp"});
   EXPECT_EQ(result.exit_code, 1);
-  EXPECT_THAT(result.errors, HasSubstr("VN-ARG-001: \"nvpf4\""));
-  EXPECT_THAT(result.errors, HasSubstr("did you mean nvfp4?"));
+  EXPECT_THAT(result.errors, HasSubstr("VN-ARG-001: \"nvfp-mlp\""));
+  EXPECT_THAT(result.errors, HasSubstr("did you mean nvfp4-mlp?"));
 }
 
 TEST(RecipesCommand, AConversionTakesAShippedRecipe) {
@@ -116,7 +116,7 @@ TEST(RecipesCommand, AQuantisedCheckpointHasNoDefault) {
   const CommandResult planned =
       RunVernier({"plan", quantised, (directory.path() / "out").string()});
   EXPECT_EQ(planned.exit_code, 1);
-  EXPECT_THAT(planned.errors, HasSubstr("does not fit the recipe nvfp4"));
+  EXPECT_THAT(planned.errors, HasSubstr("does not fit the recipe nvfp4 that"));
 }
 
 #if VERNIER_TEST_WITH_TORCH

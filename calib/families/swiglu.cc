@@ -22,7 +22,7 @@ at::Tensor WidenWithin(const at::Tensor& x, double low, double high) {
 at::Tensor Activated(const at::Tensor& gate, const checkpoint::GateConfig& config) {
   switch (config.kind) {
     case checkpoint::GateKind::kSilu:
-      return config.alpha == 1 ? at::silu(gate) : gate * at::sigmoid(gate * config.alpha);
+      return SigmoidF32(gate * config.alpha).mul_(gate);
     case checkpoint::GateKind::kGelu:
       return at::gelu(gate);
     case checkpoint::GateKind::kGeluTanh:

@@ -110,19 +110,18 @@ TEST_P(FamilyLoop, PaddingChangesNothingForRealTokens) {
   EXPECT_LT(RelativeError(cut.slice(1, 0, 11), whole.slice(1, 0, 11)), 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, FamilyLoop,
-                         ::testing::Combine(::testing::ValuesIn(kTestDevices),
-                                            ::testing::Values("tiny-llama", "mixtral_window",
-                                                              "tiny-qwen3-moe", "tiny-deepseek-v3",
-                                                              "qwen3_5_text", "qwen3_5_moe_vision",
-                                                              "qwen3_next", "gpt_oss", "minimax_m2",
-                                                              "kimi_k2", "deepseek_v32")),
-                         [](const auto& info) {
-                           std::string name =
-                               DeviceName(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
-                           std::replace(name.begin(), name.end(), '-', '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Models, FamilyLoop,
+    ::testing::Combine(::testing::ValuesIn(kTestDevices),
+                       ::testing::Values("tiny-llama", "mixtral_window", "tiny-qwen3-moe",
+                                         "tiny-deepseek-v3", "qwen3_5_text", "qwen3_5_moe_vision",
+                                         "qwen3_next", "gpt_oss", "minimax_m2", "kimi_k2",
+                                         "deepseek_v32", "gemma3_text", "glm4", "phi3", "granite")),
+    [](const auto& info) {
+      std::string name = DeviceName(std::get<0>(info.param)) + "_" + std::get<1>(info.param);
+      std::replace(name.begin(), name.end(), '-', '_');
+      return name;
+    });
 
 }  // namespace
 }  // namespace vernier::calib

@@ -18,15 +18,28 @@ at::Tensor WidenWithin(const at::Tensor& x, double low, double high) {
   return wide.is_same(x) ? wide.clamp(low, high) : wide.clamp_(low, high);
 }
 
+// 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) of F32 x (arXiv 1606.08415), by steps that give
+// an element the same wherever it stands.
+at::Tensor GeluTanh(const at::Tensor& x) {
+  constexpr double kScale = 0.79788456080286536, kCubic = 0.044715;
+  return x.square().mul_(kCubic).add_(1).mul_(x).mul_(kScale).tanh_().add_(1).mul_(x).mul_(0.5);
+}
+
+// 0.5 x (1 + erf(x / sqrt(2))), likewise.
+at::Tensor Gelu(const at::Tensor& x) {
+  constexpr double kRootOfHalf = 0.70710678118654752;
+  return (x * kRootOfHalf).erf_().add_(1).mul_(x).mul_(0.5);
+}
+
 // gate: F32.
 at::Tensor Activated(const at::Tensor& gate, const checkpoint::GateConfig& config) {
   switch (config.kind) {
     case checkpoint::GateKind::kSilu:
       return SigmoidF32(gate * config.alpha).mul_(gate);
     case checkpoint::GateKind::kGelu:
-      return at::gelu(gate);
+      return Gelu(gate);
     case checkpoint::GateKind::kGeluTanh:
-      return at::gelu(gate, "tanh");
+      return GeluTanh(gate);
   }
   return gate;
 }
